@@ -1,0 +1,128 @@
+"""Kafka as every service does it.
+
+Producers are not idempotent anywhere (the embedded broker refuses it): duplicates are normal, consumers drop them.
+Consumers assign partitions by hand and keep their offsets where their effects are, in one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from node.errors import Retryable
+
+#: Wall seconds between two tries after a failure: doubles from the first to the last.
+BACKOFF_S = (0.1, 5.0)
+
+#: Offsets to go on from, by topic and partition; partitions that are missing are read from the beginning.
+Offsets = Mapping[tuple[str, int], int]
+
+
+def producer(url: str, *, linger_ms: int = 2, max_batch_size: int = 1 << 18) -> AIOKafkaProducer:
+    """A producer whose sends are durable when they return (acks=all). Start and stop it yourself."""
+    return AIOKafkaProducer(
+        bootstrap_servers=url,
+        acks="all",
+        enable_idempotence=False,
+        linger_ms=linger_ms,
+        max_batch_size=max_batch_size,
+        max_request_size=1 << 22,
+        request_timeout_ms=10_000,
+        retry_backoff_ms=100,
+        metadata_max_age_ms=30_000,
+    )
+
+
+def consumer(url: str, *, fetch_max_wait_ms: int = 100, max_poll_records: int = 2000) -> AIOKafkaConsumer:
+    """A consumer without a group: assign partitions by hand, seek, read. Start and stop it yourself."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=url,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=fetch_max_wait_ms,
+        max_poll_records=max_poll_records,
+        request_timeout_ms=10_000,
+        retry_backoff_ms=100,
+        metadata_max_age_ms=30_000,
+    )
+
+
+Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class TopicLoop:
+    """Reads all partitions of some topics and hands batches to `handle`, again and again until it is cancelled.
+
+    `handle` gets the records of one partition in order and must make their effects and the offset after the last one
+    durable together before it returns; it is called again with the same records when it raised `Retryable`,
+    so it must be idempotent. Any other exception ends the loop (and with it the process).
+    `load_offsets` is asked at each (re)start.
+    """
+
+    url: str
+    topics: Sequence[str]
+    load_offsets: Callable[[], Awaitable[Offsets]]
+    handle: Handle
+    log: structlog.stdlib.BoundLogger
+    max_poll_records: int = 500
+    caught_up: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Reads until cancelled; a broker that is away is waited for with backoff."""
+        pause_s = BACKOFF_S[0]
+        while True:
+            try:
+                await self._read()
+            except (KafkaError, Retryable, OSError) as error:
+                self.log.warning("kafka loop paused", topics=list(self.topics), error=repr(error), pause_s=pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, BACKOFF_S[1])
+
+    async def _read(self) -> None:
+        reader = consumer(self.url, max_poll_records=self.max_poll_records)
+        await reader.start()
+        try:
+            await self._assign(reader)
+            while True:
+                batches = await reader.getmany(timeout_ms=500)
+                for records in batches.values():
+                    await self.handle(records)
+                if not batches:
+                    self.caught_up.set()
+        finally:
+            with suppress(KafkaError):
+                await reader.stop()
+
+    async def _assign(self, reader: AIOKafkaConsumer) -> None:
+        offsets = await self.load_offsets()
+        partitions: list[TopicPartition] = []
+        for topic in self.topics:
+            numbers = await partitions_of(reader, topic)
+            partitions += [TopicPartition(topic, number) for number in sorted(numbers)]
+        reader.assign(partitions)
+        first = await reader.beginning_offsets(partitions)
+        end = await reader.end_offsets(partitions)
+        for partition in partitions:
+            wanted = offsets.get((partition.topic, partition.partition), 0)
+            # An offset past the end belongs to a log that is gone: begin with what the new one has.
+            reader.seek(partition, max(wanted, first[partition]) if wanted <= end[partition] else first[partition])
+
+
+async def partitions_of(reader: AIOKafkaConsumer, topic: str) -> set[int]:
+    """The partitions of a topic. Raises `Retryable` while the topic does not exist."""
+    await reader._client.force_metadata_update()
+    known = reader._client.cluster.partitions_for_topic(topic) or reader.partitions_for_topic(topic)
+    if not known:
+        await reader._client.add_topic(topic)
+        known = reader._client.cluster.partitions_for_topic(topic)
+    if not known:
+        raise Retryable(f"topic {topic} does not exist (yet)", reason="NO_TOPIC")
+    return set(known)

@@ -1,0 +1,58 @@
+"""Postgres: pools and numbered migrations. Queries belong to the services, as named SQL beside their code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import asyncpg
+
+#: A frozen owner must block nobody: its transaction is ended and its locks are given up (wall milliseconds).
+GUARDS = {"idle_in_transaction_session_timeout": "1000", "lock_timeout": "1000"}
+
+_MIGRATIONS_TABLE = """
+create table if not exists schema_migrations (
+    package text not null,
+    number integer not null,
+    name text not null,
+    applied_at timestamptz not null default clock_timestamp(),
+    primary key (package, number)
+)
+"""
+
+
+async def connect(url: str, *, max_size: int = 8, guarded: bool = False) -> asyncpg.Pool:
+    """A pool on one database. With `guarded`, its sessions carry `GUARDS` (for all that decides)."""
+    return await asyncpg.create_pool(
+        url, min_size=1, max_size=max_size, command_timeout=10, server_settings=GUARDS if guarded else {}
+    )
+
+
+async def migrate(url: str, package: str, folder: Path) -> list[str]:
+    """Applies the files `NNNN_name.sql` of a folder that a database does not have yet, in order, each in a transaction.
+
+    Safe to run twice and by many processes at once (an advisory lock makes them wait). Forward only.
+    Returns the names it applied.
+    """
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("select pg_advisory_lock(hashtext('forno.migrations'))")
+        await connection.execute(_MIGRATIONS_TABLE)
+        rows = await connection.fetch("select number from schema_migrations where package = $1", package)
+        known = {row["number"] for row in rows}
+        applied = []
+        for file in sorted(folder.glob("[0-9]*_*.sql")):
+            number = int(file.name.partition("_")[0])
+            if number in known:
+                continue
+            async with connection.transaction():
+                await connection.execute(file.read_text())
+                await connection.execute(
+                    "insert into schema_migrations (package, number, name) values ($1, $2, $3)",
+                    package,
+                    number,
+                    file.stem,
+                )
+            applied.append(file.stem)
+        return applied
+    finally:
+        await connection.close()
