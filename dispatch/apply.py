@@ -1,0 +1,300 @@
+"""Inputs to changed state. Duplicates are no-ops, illegal inputs are refused with a note; nothing raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import singledispatch
+
+from dispatch.inputs import (
+    Delivered,
+    Input,
+    OfferReplied,
+    OrderCancelled,
+    OrderOpened,
+    OrderReadyChanged,
+    PickedUp,
+    RiderArrived,
+    RiderOffline,
+    RiderOnline,
+)
+from dispatch.model import (
+    Cooldown,
+    Offer,
+    OfferStatus,
+    Order,
+    OrderId,
+    OrderStatus,
+    Rider,
+    RiderId,
+    StopKind,
+)
+from dispatch.params import EngineParams
+from dispatch.plan import hand_back, reopen, shifted, take_on
+from dispatch.state import Draft
+
+
+class NoteKind(StrEnum):
+    """What became of an input, or of an order because of it."""
+
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+    ASSIGNED = "assigned"
+    UNASSIGNED = "unassigned"
+    EXPIRED = "expired"
+    PICKED_UP = "picked_up"
+    DELIVERED = "delivered"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing worth telling: results for the outbox, refusals for the metrics.
+
+    `reason` is a fixed word for DUPLICATE and REFUSED, else empty.
+    """
+
+    kind: NoteKind
+    at_ms: int
+    order_id: OrderId | None = None
+    rider_id: RiderId | None = None
+    reason: str = ""
+
+
+def apply(draft: Draft, inputs: Iterable[Input], now_ms: int, params: EngineParams) -> list[Note]:
+    """Take the inputs into the draft, in order; then let overdue offers expire.
+
+    The same input twice, or an input that comes too late, leaves the draft as it is.
+    """
+    notes: list[Note] = []
+    for item in inputs:
+        notes += _take(item, draft, params)
+    notes += _expire(draft, now_ms, params)
+    draft.forget_ended_before(now_ms - round(params.offers.forget_s * 1000))
+    return notes
+
+
+@singledispatch
+def _take(item: object, draft: Draft, params: EngineParams) -> list[Note]:
+    return [Note(NoteKind.REFUSED, 0, reason="unknown_input")]
+
+
+def _duplicate(at_ms: int, order_id: OrderId | None = None, rider_id: RiderId | None = None) -> list[Note]:
+    return [Note(NoteKind.DUPLICATE, at_ms, order_id, rider_id)]
+
+
+def _refused(reason: str, at_ms: int, order_id: OrderId | None = None, rider_id: RiderId | None = None) -> list[Note]:
+    return [Note(NoteKind.REFUSED, at_ms, order_id, rider_id, reason)]
+
+
+@_take.register
+def _(item: OrderOpened, draft: Draft, params: EngineParams) -> list[Note]:
+    if draft.order(item.order_id) is not None or draft.has_ended(item.order_id):
+        return _duplicate(item.at_ms, item.order_id)
+    if item.size < 1:
+        return _refused("bad_size", item.at_ms, item.order_id)
+    draft.put_order(
+        Order(
+            order_id=item.order_id,
+            restaurant_id=item.restaurant_id,
+            pickup=item.pickup,
+            drop=item.drop,
+            placed_ms=item.placed_ms,
+            ready_ms=item.ready_ms,
+            promised_ms=item.promised_ms,
+            size=item.size,
+            zone=item.zone,
+        )
+    )
+    return []
+
+
+@_take.register
+def _(item: OrderReadyChanged, draft: Draft, params: EngineParams) -> list[Note]:
+    order = draft.order(item.order_id)
+    if order is None or order.status is OrderStatus.PICKED_UP:
+        return _refused("too_late", item.at_ms, item.order_id)
+    draft.put_order(replace(order, ready_ms=item.ready_ms))
+    return []
+
+
+@_take.register
+def _(item: OrderCancelled, draft: Draft, params: EngineParams) -> list[Note]:
+    order = draft.order(item.order_id)
+    if order is None:
+        if draft.has_ended(item.order_id):
+            return _duplicate(item.at_ms, item.order_id)
+        return _refused("unknown_order", item.at_ms, item.order_id)
+    if order.status is OrderStatus.PICKED_UP:
+        return _refused("on_board", item.at_ms, item.order_id, order.rider_id)
+    if order.status is OrderStatus.OFFERED:
+        _retract_offer_of(order, draft, item.at_ms)
+    elif order.status is OrderStatus.ASSIGNED:
+        hand_back(draft, order, item.at_ms)
+    draft.put_order(replace(order, status=OrderStatus.CANCELLED, ended_ms=item.at_ms))
+    return [Note(NoteKind.CANCELLED, item.at_ms, order.order_id, order.rider_id)]
+
+
+@_take.register
+def _(item: RiderOnline, draft: Draft, params: EngineParams) -> list[Note]:
+    if item.capacity < 1:
+        return _refused("bad_capacity", item.at_ms, rider_id=item.rider_id)
+    known = draft.rider(item.rider_id)
+    terms = {
+        "online": True,
+        "shift_end_ms": item.shift_end_ms,
+        "capacity": item.capacity,
+        "vehicle": item.vehicle,
+        "zone": item.zone,
+    }
+    if known is None:
+        draft.put_rider(Rider(rider_id=item.rider_id, rested_ms=item.at_ms, **terms))  # type: ignore[arg-type]
+        return []
+    if all(getattr(known, name) == value for name, value in terms.items()):
+        return _duplicate(item.at_ms, rider_id=item.rider_id)
+    draft.put_rider(replace(known, **terms))  # type: ignore[arg-type]
+    return []
+
+
+@_take.register
+def _(item: RiderOffline, draft: Draft, params: EngineParams) -> list[Note]:
+    rider = draft.rider(item.rider_id)
+    if rider is None:
+        return _refused("unknown_rider", item.at_ms, rider_id=item.rider_id)
+    if not rider.online:
+        return _duplicate(item.at_ms, rider_id=item.rider_id)
+    draft.put_rider(replace(rider, online=False))
+    offer = draft.offer(rider.offer_id) if rider.offer_id is not None else None
+    if offer is not None:
+        _retract(offer, draft, item.at_ms)
+    return _leave_behind(draft, rider, _awaiting(rider), item.at_ms)
+
+
+def _awaiting(rider: Rider) -> list[OrderId]:
+    """Orders the rider has accepted and not yet picked up."""
+    return [o for s in rider.stops if s.kind is StopKind.PICKUP for o in s.order_ids]
+
+
+def _leave_behind(draft: Draft, rider: Rider, order_ids: Iterable[OrderId], at_ms: int) -> list[Note]:
+    notes = []
+    for order_id in order_ids:
+        order = draft.order(order_id)
+        if order is not None:
+            hand_back(draft, order, at_ms)
+            notes.append(Note(NoteKind.UNASSIGNED, at_ms, order_id, rider.rider_id))
+    return notes
+
+
+@_take.register
+def _(item: OfferReplied, draft: Draft, params: EngineParams) -> list[Note]:
+    offer = draft.offer(item.offer_id)
+    if offer is None or offer.rider_id != item.rider_id:
+        return _refused("offer_not_live", item.at_ms, rider_id=item.rider_id)
+    orders = _orders_of(offer, draft)
+    if not item.accepted:
+        draft.end_offer(offer, OfferStatus.DECLINED, item.at_ms)
+        _cool_down(draft, offer.rider_id, orders, item.at_ms, params)
+        reopen(draft, orders)
+        return []
+    rider = draft.rider(offer.rider_id)
+    if rider is None or not take_on(draft, rider, offer, orders):
+        draft.end_offer(offer, OfferStatus.RETRACTED, item.at_ms)
+        reopen(draft, orders)
+        return _refused("plan_moved_on", item.at_ms, rider_id=item.rider_id)
+    draft.end_offer(offer, OfferStatus.ACCEPTED, item.at_ms)
+    return [Note(NoteKind.ASSIGNED, item.at_ms, o.order_id, offer.rider_id) for o in orders]
+
+
+@_take.register
+def _(item: RiderArrived, draft: Draft, params: EngineParams) -> list[Note]:
+    rider = draft.rider(item.rider_id)
+    if rider is None or rider.heading is None:
+        return _refused("no_pickup_ahead", item.at_ms, rider_id=item.rider_id)
+    if rider.arrived:
+        return _duplicate(item.at_ms, rider_id=item.rider_id)
+    pickup = replace(rider.stops[0], arrive_ms=item.at_ms)
+    draft.put_rider(replace(rider, arrived=True, stops=(pickup, *rider.stops[1:])))
+    return []
+
+
+@_take.register
+def _(item: PickedUp, draft: Draft, params: EngineParams) -> list[Note]:
+    rider = draft.rider(item.rider_id)
+    if rider is None:
+        return _refused("unknown_rider", item.at_ms, rider_id=item.rider_id)
+    pickup = rider.stops[0] if rider.stops else None
+    held = pickup.order_ids if pickup is not None and pickup.kind is StopKind.PICKUP else ()
+    taken = [o for o in held if o in item.order_ids]
+    if not taken:
+        known = [draft.order(o) for o in item.order_ids]
+        if any(o is not None and o.status is OrderStatus.PICKED_UP for o in known):
+            return _duplicate(item.at_ms, rider_id=item.rider_id)
+        return _refused("not_to_pick_up", item.at_ms, rider_id=item.rider_id)
+    left = _leave_behind(draft, rider, [o for o in held if o not in taken], item.at_ms)
+    return left + _load_up(draft, item, taken)
+
+
+def _load_up(draft: Draft, item: PickedUp, taken: list[OrderId]) -> list[Note]:
+    for order_id in taken:
+        order = draft.order(order_id)
+        assert order is not None
+        draft.put_order(replace(order, status=OrderStatus.PICKED_UP, picked_up_ms=item.at_ms))
+    rider = draft.rider(item.rider_id)
+    assert rider is not None
+    drops = shifted(rider.stops[1:], item.at_ms - rider.stops[0].done_ms)
+    draft.put_rider(replace(rider, stops=drops, arrived=False))
+    return [Note(NoteKind.PICKED_UP, item.at_ms, o, item.rider_id) for o in taken]
+
+
+@_take.register
+def _(item: Delivered, draft: Draft, params: EngineParams) -> list[Note]:
+    order = draft.order(item.order_id)
+    if order is None:
+        if draft.has_ended(item.order_id):
+            return _duplicate(item.at_ms, item.order_id, item.rider_id)
+        return _refused("unknown_order", item.at_ms, item.order_id, item.rider_id)
+    rider = draft.rider(item.rider_id)
+    if rider is None or order.rider_id != item.rider_id or order.status is not OrderStatus.PICKED_UP:
+        return _refused("not_on_board", item.at_ms, item.order_id, item.rider_id)
+    draft.put_order(replace(order, status=OrderStatus.DELIVERED, ended_ms=item.at_ms))
+    done = next(s for s in rider.stops if item.order_id in s.order_ids)
+    late_ms = item.at_ms - done.done_ms
+    rest = shifted(tuple(s for s in rider.stops if s is not done), late_ms)
+    rested_ms = done.leave_ms + late_ms
+    draft.put_rider(replace(rider, stops=rest, load=rider.load - order.size, rested_ms=rested_ms))
+    return [Note(NoteKind.DELIVERED, item.at_ms, item.order_id, item.rider_id)]
+
+
+def _expire(draft: Draft, now_ms: int, params: EngineParams) -> list[Note]:
+    notes = []
+    for offer in draft.offers():
+        if offer.expires_ms <= now_ms:
+            orders = _orders_of(offer, draft)
+            draft.end_offer(offer, OfferStatus.EXPIRED, now_ms)
+            _cool_down(draft, offer.rider_id, orders, now_ms, params)
+            reopen(draft, orders)
+            notes.append(Note(NoteKind.EXPIRED, now_ms, rider_id=offer.rider_id))
+    return notes
+
+
+def _orders_of(offer: Offer, draft: Draft) -> list[Order]:
+    return [o for o in map(draft.order, offer.order_ids) if o is not None]
+
+
+def _retract_offer_of(order: Order, draft: Draft, at_ms: int) -> None:
+    for offer in draft.offers():
+        if order.order_id in offer.order_ids:
+            _retract(offer, draft, at_ms)
+
+
+def _retract(offer: Offer, draft: Draft, at_ms: int) -> None:
+    orders = _orders_of(offer, draft)
+    draft.end_offer(offer, OfferStatus.RETRACTED, at_ms)
+    reopen(draft, orders)
+
+
+def _cool_down(draft: Draft, rider_id: RiderId, orders: list[Order], at_ms: int, params: EngineParams) -> None:
+    until_ms = at_ms + round(params.offers.cooldown_s * 1000)
+    for order in orders:
+        draft.put_cooldown(Cooldown(rider_id, order.order_id, until_ms))

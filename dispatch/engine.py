@@ -1,0 +1,73 @@
+"""The city engine: a pure function of its inputs.
+
+One tick is
+
+    draft = Draft(state)
+    notes = apply(draft, inputs, now_ms, params)             # what happened
+    problem = pose(draft, positions, now_ms, travel, params)  # what is to be decided
+    solution = solve(problem, params)                        # in a worker process, if live
+    decisions = decide(draft, problem, solution, tick_id, params)
+    ...                                                      # one transaction stores decisions.changes
+    state.commit(decisions.changes)                          # only once it has committed
+
+Equal state, inputs, positions, travel version and params give equal decisions, byte for byte. Inputs that
+arrive between `apply` and `commit` wait for the next tick. Nothing here does I/O, reads a clock or logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dispatch.apply import Note, NoteKind, apply
+from dispatch.decide import Decisions, decide
+from dispatch.inputs import Input, Positions
+from dispatch.matching.problem import Problem, Solution
+from dispatch.matching.solve import solve
+from dispatch.params import EngineParams
+from dispatch.ports import TravelTimes
+from dispatch.pose import pose
+from dispatch.state import Changes, CityState, Draft
+
+__all__ = [
+    "Changes",
+    "CityState",
+    "Decisions",
+    "Draft",
+    "Note",
+    "NoteKind",
+    "Problem",
+    "Solution",
+    "TickResult",
+    "apply",
+    "decide",
+    "pose",
+    "run_tick",
+    "solve",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TickResult:
+    """Notes and decisions of one tick run in one go."""
+
+    notes: tuple[Note, ...]
+    decisions: Decisions
+
+
+def run_tick(
+    state: CityState,
+    inputs: Iterable[Input],
+    positions: Positions,
+    now_ms: int,
+    travel: TravelTimes,
+    params: EngineParams,
+    tick_id: str,
+    fallback: str = "",
+) -> TickResult:
+    """A whole tick in one process; the caller commits. A replay passes the recorded `fallback`."""
+    draft = Draft(state)
+    notes = apply(draft, inputs, now_ms, params)
+    problem = pose(draft, positions, now_ms, travel, params)
+    solution = solve(problem, params, fallback)
+    return TickResult(tuple(notes), decide(draft, problem, solution, tick_id, params))

@@ -1,0 +1,144 @@
+"""Parameters of a city's engine: frozen, range-checked, stored with every tick.
+
+All durations are seconds of the domain clock. Weights turn one second of their term into cost; the
+cost of serving an order sooner by one second is 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from math import isfinite
+
+from dispatch.errors import InvalidParams
+
+
+def _check(owner: object, **ranges: tuple[float, float]) -> None:
+    """Raise InvalidParams naming class and field for every value out of its closed range."""
+    for name, (low, high) in ranges.items():
+        value = getattr(owner, name)
+        if isinstance(value, bool) or not isfinite(value) or not low <= value <= high:
+            raise InvalidParams(f"{type(owner).__name__}.{name} must be within {low}..{high}, got {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceParams:
+    """Time at the door. Half of each lies before the handover, half after it (Reyes et al. 2018)."""
+
+    pickup_s: float = 120.0
+    dropoff_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        _check(self, pickup_s=(0, 3600), dropoff_s=(0, 3600))
+
+
+@dataclass(frozen=True, slots=True)
+class OfferParams:
+    """How riders are asked.
+
+    `lead_s` is how long before a rider must start moving the offer is made: time to answer, and at
+    least one tick. `forget_s` is how long the ids of ended orders are remembered.
+    """
+
+    timeout_s: float = 30.0
+    lead_s: float = 30.0
+    cooldown_s: float = 300.0
+    forget_s: float = 7200.0
+
+    def __post_init__(self) -> None:
+        _check(self, timeout_s=(0, 600), lead_s=(0, 900), cooldown_s=(0, 86400), forget_s=(60, 604800))
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateParams:
+    """Which riders are considered for an order.
+
+    `per_restaurant` nearest riders; riders whose last fix is older than `max_age_s` are not; busy ones
+    only if they are free within `horizon_s`; none further than `max_approach_s` away.
+    """
+
+    per_restaurant: int = 60
+    max_age_s: float = 60.0
+    horizon_s: float = 3600.0
+    max_approach_s: float = 3600.0
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            per_restaurant=(1, 10_000),
+            max_age_s=(1, 3600),
+            horizon_s=(0, 86400),
+            max_approach_s=(1, 86400),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CostParams:
+    """Weights of the cost terms; see `dispatch.matching.cost` for what each term measures."""
+
+    late: float = 1.0
+    waiting: float = 0.3
+    approach: float = 0.3
+    busy: float = 0.0
+    idle: float = 0.0
+    age: float = 0.5
+    acceptance: float = 1.0
+    churn_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        _check(self, **{f.name: (0.0, 10_000.0) for f in fields(self)})
+
+
+@dataclass(frozen=True, slots=True)
+class PaceParams:
+    """Travel seconds of each vehicle over those of the travel model."""
+
+    bicycle: float = 1.4
+    motorbike: float = 1.0
+    car: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self, bicycle=(0.1, 10), motorbike=(0.1, 10), car=(0.1, 10))
+
+
+@dataclass(frozen=True, slots=True)
+class BundleParams:
+    """Which orders of one restaurant may share a trip."""
+
+    max_orders: int = 3
+    ready_spread_s: float = 600.0
+
+    def __post_init__(self) -> None:
+        _check(self, max_orders=(1, 10), ready_spread_s=(0, 7200))
+
+
+@dataclass(frozen=True, slots=True)
+class SolverParams:
+    """The strategy by name (a key of `dispatch.matching.strategies`) and its deterministic work limit."""
+
+    strategy: str = "assignment"
+    work_limit: int = 20_000_000
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        _check(self, work_limit=(1, 10**12), seed=(0, 2**31 - 1))
+        if not self.strategy:
+            raise InvalidParams("SolverParams.strategy must be named")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineParams:
+    """Everything that shapes a decision. `version` names the set in the tick's record.
+
+    With `rebundle` an order accepted but not picked up may still go to another rider, at the price of
+    `cost.churn_s`; without, accepted orders stay where they are.
+    """
+
+    version: str = "default-1"
+    rebundle: bool = False
+    service: ServiceParams = field(default_factory=ServiceParams)
+    offers: OfferParams = field(default_factory=OfferParams)
+    candidates: CandidateParams = field(default_factory=CandidateParams)
+    pace: PaceParams = field(default_factory=PaceParams)
+    cost: CostParams = field(default_factory=CostParams)
+    bundles: BundleParams = field(default_factory=BundleParams)
+    solver: SolverParams = field(default_factory=SolverParams)
