@@ -1,0 +1,1 @@
+"""The four servers Forno stands on: how each is found, started, and asked for its version."""

@@ -1,0 +1,78 @@
+"""What holds for any broker that speaks Kafka's protocol: the check, the incarnation, the topics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Literal
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
+
+from deploy.stack.errors import StackError
+from deploy.stack.part import NotReady
+from proto.topics import TOPICS, Topic
+
+Broker = Literal["apache", "embedded"]
+
+_REQUEST_TIMEOUT_MS = 4_000
+_TOPIC_ALREADY_EXISTS = 36
+
+
+async def incarnation(bootstrap: str) -> str:
+    """The log's incarnation: the cluster id that the broker reports; raises NotReady.
+
+    Apache Kafka keeps its cluster id with its data. The embedded broker keeps no data, so it is given a new cluster id
+    at every start. Either way: same id, same log; another id, another log, in which old offsets mean nothing.
+    """
+    host, _, port = bootstrap.rpartition(":")
+    try:
+        # Looked at first because the client library logs an error for every refused connection.
+        _, writer = await asyncio.open_connection(host, int(port))
+    except OSError as error:
+        raise NotReady(str(error)) from error
+    writer.close()
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_TIMEOUT_MS)
+    try:
+        await admin.start()
+        cluster = await admin.describe_cluster()
+    except (KafkaError, OSError) as error:
+        raise NotReady(repr(error)) from error
+    finally:
+        await admin.close()
+    if not cluster["brokers"]:
+        raise NotReady("the broker has not joined its cluster yet")
+    return str(cluster["cluster_id"])
+
+
+async def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS, *, replication: int = 1) -> None:
+    """Create those of `topics` that are missing. Existing ones are left as they are."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_TIMEOUT_MS)
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        missing = [
+            NewTopic(topic.name, topic.partitions, replication, topic_configs={"retention.ms": str(topic.retention_ms)})
+            for topic in topics
+            if topic.name not in existing
+        ]
+        if missing:
+            response = await admin.create_topics(missing)
+            for name, code, message in response.topic_errors:
+                if code not in (0, _TOPIC_ALREADY_EXISTS):
+                    raise StackError(f"topic {name} could not be created: {message} (error {code})")
+    finally:
+        await admin.close()
+
+
+async def topics_ready(bootstrap: str) -> None:
+    """`ensure_topics` just after a start, when the broker may still refuse; raises NotReady."""
+    try:
+        await ensure_topics(bootstrap)
+    except (KafkaError, OSError) as error:
+        raise NotReady(repr(error)) from error
+
+
+async def version(bootstrap: str) -> str:
+    """All that the protocol tells about an outside broker; raises NotReady."""
+    return f"cluster {await incarnation(bootstrap)}"

@@ -1,0 +1,76 @@
+"""A Forno service as a part of the stack: its command, its address, its health check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version as package_version
+from typing import Literal
+
+import grpc.aio
+import httpx
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from deploy.stack.part import Command, NotReady, Part
+
+_CHECK_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process of Forno. It listens on `FORNO_LISTEN`, given by the stack."""
+
+    name: str
+    argv: tuple[str, ...]
+    #: How it says that it serves: the gRPC health service, or GET /healthz.
+    health: Literal["grpc", "http"]
+    needs: tuple[str, ...] = ("redis", "postgres", "kafka", "mongo")
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def address_setting(self) -> str:
+        """The setting by which all services find this one: `FORNO_SHARD_ROUTER_ADDRESS`."""
+        return f"FORNO_{self.name.replace('-', '_').upper()}_ADDRESS"
+
+
+class ServicePart(Part):
+    """Runs a Service on a loopback port."""
+
+    kind = "service"
+
+    def __init__(self, service: Service, port: int) -> None:
+        self._service = service
+        self.address_setting = service.address_setting
+        self._listen = f"127.0.0.1:{port}"
+        self.name = service.name
+        self.needs = service.needs
+        self.address = f"http://{self._listen}" if service.health == "http" else self._listen
+
+    def command(self) -> Command:
+        return Command(self._service.argv, {**self._service.env, "FORNO_LISTEN": self._listen})
+
+    async def check(self) -> str:
+        if self._service.health == "http":
+            await _http_health(self.address)
+        else:
+            await _grpc_health(self._listen)
+        return package_version("forno")
+
+
+async def _grpc_health(address: str) -> None:
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_CHECK_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise NotReady(f"{error.code().name}: {error.details()}") from error
+    if answer.status != health_pb2.HealthCheckResponse.SERVING:
+        raise NotReady(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+
+async def _http_health(url: str) -> None:
+    async with httpx.AsyncClient(timeout=_CHECK_TIMEOUT_S, trust_env=False) as client:
+        try:
+            (await client.get(f"{url}/healthz")).raise_for_status()
+        except httpx.HTTPError as error:
+            raise NotReady(repr(error)) from error

@@ -1,0 +1,185 @@
+"""The local stack: real servers and the Forno services, each a process, started in the order of their needs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from graphlib import TopologicalSorter
+from pathlib import Path
+from signal import SIGKILL, Signals
+from types import TracebackType
+from typing import Self
+
+from deploy.stack.errors import StackError
+from deploy.stack.folder import Folder
+from deploy.stack.keeper import Keeper
+from deploy.stack.keys import ensure_keys
+from deploy.stack.manifest import Manifest, Row
+from deploy.stack.part import Part
+from deploy.stack.ports import Ports
+from deploy.stack.process import Guard
+from deploy.stack.servers.choice import URL_SETTINGS, choose
+from deploy.stack.servers.kafka import Broker
+from deploy.stack.service import Service, ServicePart
+
+#: One deadline for the whole stop. Who is not gone by then is killed.
+_STOP_WITHIN_S = 10.0
+
+
+class LocalStack:
+    """`async with LocalStack(folder) as stack:` everything is healthy inside, everything is gone after.
+
+    Raises StackError (FolderInUse, ServerMissing, PartFailed) when it cannot start. With `fail_fast` the first death
+    of a part cancels the body of the `async with`, which then raises PartFailed; otherwise what dies is restarted.
+    Deaths asked for by `kill` and `restart` are always restarted.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        kafka: Broker = "embedded",
+        fail_fast: bool = False,
+        services: Sequence[Service] = (),
+        on_change: Callable[[Manifest], None] | None = None,
+    ) -> None:
+        self._folder = Folder(folder)
+        self._broker = kafka
+        self._fail_fast = fail_fast
+        self._services = tuple(services)
+        self._on_change = on_change
+        self._keepers: dict[str, Keeper] = {}
+        self._exit = AsyncExitStack()
+        #: The connection settings every service is given; what a test or another command needs to join the stack.
+        self.env: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._exit.enter_async_context(self._running())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._exit.__aexit__(kind, error, trace)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What each part reports of itself."""
+        return {name: keeper.version for name, keeper in self._keepers.items()}
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where each part answers."""
+        return {name: keeper.part.address for name, keeper in self._keepers.items()}
+
+    def pid(self, name: str) -> int | None:
+        """The process of a part; None while there is none."""
+        return self._keepers[name].pid
+
+    def kill(self, name: str, number: Signals = SIGKILL) -> None:
+        """Send a signal to a part, for a drill. If it dies of it, it is restarted."""
+        self._keepers[name].kill(number)
+
+    async def restart(self, name: str) -> None:
+        """Stop a part in good order and wait until it is healthy again."""
+        await self._keepers[name].restart(_STOP_WITHIN_S)
+
+    async def until_healthy(self, name: str) -> None:
+        """Wait until a part serves, for instance after `kill`."""
+        await self._keepers[name].healthy.wait()
+
+    def manifest(self) -> Manifest:
+        """What runs where, now."""
+        rows = [self._row(keeper) for keeper in self._keepers.values()]
+        return Manifest(os.getpid(), str(self._folder.root), self.env, tuple(rows))
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        lock_fd = self._folder.claim()
+        guard = Guard(lock_fd)
+        try:
+            with Ports() as ports:
+                parts = self._parts(ports)
+                self._keepers = {part.name: self._keeper(part, guard) for part in parts}
+                try:
+                    async with self._kept():
+                        yield
+                finally:
+                    await self._stop()
+        finally:
+            guard.close()
+            self._folder.manifest.unlink(missing_ok=True)
+            self._folder.release()
+
+    @asynccontextmanager
+    async def _kept(self) -> AsyncIterator[None]:
+        """Run the keepers around the body. The first of them to fail cancels it and is what is raised."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(keeper.run(tuple(self._keepers[need] for need in keeper.part.needs)), name=name)
+                    for name, keeper in self._keepers.items()
+                ]
+                for keeper in self._keepers.values():
+                    await keeper.healthy.wait()
+                yield
+                for task in tasks:
+                    task.cancel()
+        except BaseExceptionGroup as errors:
+            raise _the_one_that_matters(errors) from None
+
+    def _parts(self, ports: Ports) -> tuple[Part, ...]:
+        """All parts, and `env` from where they will answer."""
+        servers = choose(self._folder, ports, self._broker, os.environ)
+        private_key, jwks = ensure_keys(self._folder.secrets)
+        self.env |= {URL_SETTINGS[server.name]: server.address for server in servers}
+        self.env |= {
+            "FORNO_STATE_DIR": str(self._folder.state),
+            "FORNO_JWT_PRIVATE_KEY_FILE": str(private_key),
+            "FORNO_JWT_JWKS_FILE": str(jwks),
+        }
+        services = tuple(ServicePart(service, ports.take()) for service in self._services)
+        self.env |= {part.address_setting: part.address for part in services}
+        return (*servers, *services)
+
+    def _keeper(self, part: Part, guard: Guard) -> Keeper:
+        return Keeper(part, self._folder, guard, self.env, fail_fast=self._fail_fast, on_change=self._changed)
+
+    def _changed(self) -> None:
+        manifest = self.manifest()
+        manifest.write(self._folder.manifest)
+        if self._on_change is not None:
+            self._on_change(manifest)
+
+    def _row(self, keeper: Keeper) -> Row:
+        part = keeper.part
+        log = str(self._folder.log(part.name)) if keeper.runs_here else ""
+        return Row(part.name, part.kind, keeper.state, keeper.version, part.address, keeper.pid, keeper.restarts, log)
+
+    async def _stop(self) -> None:
+        """End the parts, those that need others before what they need, all within one deadline."""
+        deadline_s = time.monotonic() + _STOP_WITHIN_S
+        for layer in reversed(list(_layers(self._keepers.values()))):
+            within_s = max(0.0, deadline_s - time.monotonic())
+            await asyncio.gather(*(self._keepers[name].stop(within_s) for name in layer))
+
+
+def _layers(keepers: Iterable[Keeper]) -> Iterable[tuple[str, ...]]:
+    """Names of the parts in the order of their needs: each layer needs only layers before it."""
+    sorter = TopologicalSorter({keeper.part.name: keeper.part.needs for keeper in keepers})
+    sorter.prepare()
+    while sorter.is_active():
+        layer = sorter.get_ready()
+        yield layer
+        sorter.done(*layer)
+
+
+def _the_one_that_matters(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """A task group wraps whatever left it; the caller wants the part's failure, or its own error as it raised it."""
+    for error in errors.exceptions:
+        if isinstance(error, StackError):
+            return error
+    return errors.exceptions[0] if len(errors.exceptions) == 1 else errors
