@@ -152,7 +152,10 @@ Global___Hello: _TypeAlias = Hello  # noqa: Y015
 
 @_typing.final
 class PingBatch(_message.Message):
-    """1 to 100 fixes, oldest first. Columns of equal length, so that a batch is read without a Python object a fix."""
+    """1 to 100 fixes, oldest first, as packed little-endian columns of n values each. A batch is a message: it is made
+    durable, acknowledged or refused as a whole. (Packed bytes and not repeated numbers: parsing 50 fixes into columns takes
+    0.9 microseconds instead of 16 to 23, for 20 % more bytes.)
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -163,42 +166,30 @@ class PingBatch(_message.Message):
     ACCURACY_DM_FIELD_NUMBER: _builtins.int
     HEADING_CDEG_FIELD_NUMBER: _builtins.int
     SPEED_CMS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def seq(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Sequence numbers of the session, strictly growing."""
-
-    @_builtins.property
-    def ts_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Time of each fix, domain milliseconds since the epoch."""
-
-    @_builtins.property
-    def lat_e7(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Position of each fix, 1e-7 degrees."""
-
-    @_builtins.property
-    def lng_e7(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
-    @_builtins.property
-    def accuracy_dm(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Accuracy radius in decimetres (68 %)."""
-
-    @_builtins.property
-    def heading_cdeg(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Direction of travel in centidegrees clockwise from north, 0..35999."""
-
-    @_builtins.property
-    def speed_cms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Speed over ground, centimetres a second."""
-
+    seq: _builtins.bytes
+    """uint64: sequence numbers of the session, strictly growing."""
+    ts_ms: _builtins.bytes
+    """int64: time of each fix, domain milliseconds since the epoch."""
+    lat_e7: _builtins.bytes
+    """int32: position of each fix, 1e-7 degrees."""
+    lng_e7: _builtins.bytes
+    """int32, 1e-7 degrees."""
+    accuracy_dm: _builtins.bytes
+    """uint16: accuracy radius in decimetres (68 %)."""
+    heading_cdeg: _builtins.bytes
+    """uint16: direction of travel in centidegrees clockwise from north, 0..35999."""
+    speed_cms: _builtins.bytes
+    """uint16: speed over ground, centimetres a second."""
     def __init__(
         self,
         *,
-        seq: _abc.Iterable[_builtins.int] | None = ...,
-        ts_ms: _abc.Iterable[_builtins.int] | None = ...,
-        lat_e7: _abc.Iterable[_builtins.int] | None = ...,
-        lng_e7: _abc.Iterable[_builtins.int] | None = ...,
-        accuracy_dm: _abc.Iterable[_builtins.int] | None = ...,
-        heading_cdeg: _abc.Iterable[_builtins.int] | None = ...,
-        speed_cms: _abc.Iterable[_builtins.int] | None = ...,
+        seq: _builtins.bytes = ...,
+        ts_ms: _builtins.bytes = ...,
+        lat_e7: _builtins.bytes = ...,
+        lng_e7: _builtins.bytes = ...,
+        accuracy_dm: _builtins.bytes = ...,
+        heading_cdeg: _builtins.bytes = ...,
+        speed_cms: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -536,7 +527,7 @@ Global___Route: _TypeAlias = Route  # noqa: Y015
 
 @_typing.final
 class Throttle(_message.Message):
-    """Send less: at most this many fixes a second, until told otherwise."""
+    """Send less: at most this many fixes a second (wall time), until told otherwise; 0 lifts the limit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -587,11 +578,13 @@ class Refused(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
-    """Sequence number refused (the first one of a batch), 0 if it had none."""
+    """Sequence number refused (the first one of a batch, which is refused as a whole), 0 if it had none."""
     field: _builtins.str
     """The field at fault, for instance "pings.lat_e7[3]"."""
     reason: _builtins.str
-    """A machine's word: out_of_range, from_the_future, too_old, batch_size, column_length, seq_not_growing, unknown_city, bad_message."""
+    """A machine's word: out_of_range, from_the_future, too_old, batch_size, column_length, seq_not_growing, bad_message,
+    missing, too_long.
+    """
     message: _builtins.str
     def __init__(
         self,

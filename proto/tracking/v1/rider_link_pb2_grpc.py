@@ -27,7 +27,9 @@ if _version_not_supported:
 
 class RiderLinkStub:
     """The riders' edge. One bidirectional stream a rider; the metadata key "authorization" carries
-    "Bearer <token>" of a rider (claims: sub "rider:<u64>", city).
+    "Bearer <token>" of a rider (claims: sub "rider:<u64>", city). A call ends with UNAUTHENTICATED (no valid token),
+    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), ABORTED with reason SUPERSEDED (a newer session of
+    the same rider), or OK after a Reconnect.
     """
 
     def __init__(self, channel):
@@ -45,7 +47,9 @@ class RiderLinkStub:
 
 class RiderLinkServicer:
     """The riders' edge. One bidirectional stream a rider; the metadata key "authorization" carries
-    "Bearer <token>" of a rider (claims: sub "rider:<u64>", city).
+    "Bearer <token>" of a rider (claims: sub "rider:<u64>", city). A call ends with UNAUTHENTICATED (no valid token),
+    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), ABORTED with reason SUPERSEDED (a newer session of
+    the same rider), or OK after a Reconnect.
     """
 
     def Connect(self, request_iterator, context):
@@ -73,7 +77,9 @@ def add_RiderLinkServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class RiderLink:
     """The riders' edge. One bidirectional stream a rider; the metadata key "authorization" carries
-    "Bearer <token>" of a rider (claims: sub "rider:<u64>", city).
+    "Bearer <token>" of a rider (claims: sub "rider:<u64>", city). A call ends with UNAUTHENTICATED (no valid token),
+    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), ABORTED with reason SUPERSEDED (a newer session of
+    the same rider), or OK after a Reconnect.
     """
 
     @staticmethod

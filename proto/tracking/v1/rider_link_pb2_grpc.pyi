@@ -28,7 +28,9 @@ GRPC_VERSION: str
 
 class RiderLinkStub:
     """The riders' edge. One bidirectional stream a rider; the metadata key "authorization" carries
-    "Bearer <token>" of a rider (claims: sub "rider:<u64>", city).
+    "Bearer <token>" of a rider (claims: sub "rider:<u64>", city). A call ends with UNAUTHENTICATED (no valid token),
+    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), ABORTED with reason SUPERSEDED (a newer session of
+    the same rider), or OK after a Reconnect.
     """
 
     @_typing.overload
@@ -41,7 +43,9 @@ class RiderLinkStub:
 @_typing.type_check_only
 class RiderLinkAsyncStub(RiderLinkStub):
     """The riders' edge. One bidirectional stream a rider; the metadata key "authorization" carries
-    "Bearer <token>" of a rider (claims: sub "rider:<u64>", city).
+    "Bearer <token>" of a rider (claims: sub "rider:<u64>", city). A call ends with UNAUTHENTICATED (no valid token),
+    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), ABORTED with reason SUPERSEDED (a newer session of
+    the same rider), or OK after a Reconnect.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -50,7 +54,9 @@ class RiderLinkAsyncStub(RiderLinkStub):
 
 class RiderLinkServicer(metaclass=_abc_1.ABCMeta):
     """The riders' edge. One bidirectional stream a rider; the metadata key "authorization" carries
-    "Bearer <token>" of a rider (claims: sub "rider:<u64>", city).
+    "Bearer <token>" of a rider (claims: sub "rider:<u64>", city). A call ends with UNAUTHENTICATED (no valid token),
+    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), ABORTED with reason SUPERSEDED (a newer session of
+    the same rider), or OK after a Reconnect.
     """
 
     @_abc_1.abstractmethod
