@@ -28,8 +28,8 @@ if _version_not_supported:
 class RiderLinkStub:
     """The riders' edge. One bidirectional stream a rider; the metadata key "authorization" carries
     "Bearer <token>" of a rider (claims: sub "rider:<u64>", city). A call ends with UNAUTHENTICATED (no valid token),
-    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), ABORTED with reason SUPERSEDED (a newer session of
-    the same rider), or OK after a Reconnect.
+    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), FAILED_PRECONDITION with reason SUPERSEDED (a newer
+    session of the same rider), or OK after a Reconnect.
     """
 
     def __init__(self, channel):
@@ -48,8 +48,8 @@ class RiderLinkStub:
 class RiderLinkServicer:
     """The riders' edge. One bidirectional stream a rider; the metadata key "authorization" carries
     "Bearer <token>" of a rider (claims: sub "rider:<u64>", city). A call ends with UNAUTHENTICATED (no valid token),
-    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), ABORTED with reason SUPERSEDED (a newer session of
-    the same rider), or OK after a Reconnect.
+    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), FAILED_PRECONDITION with reason SUPERSEDED (a newer
+    session of the same rider), or OK after a Reconnect.
     """
 
     def Connect(self, request_iterator, context):
@@ -78,8 +78,8 @@ def add_RiderLinkServicer_to_server(servicer, server):
 class RiderLink:
     """The riders' edge. One bidirectional stream a rider; the metadata key "authorization" carries
     "Bearer <token>" of a rider (claims: sub "rider:<u64>", city). A call ends with UNAUTHENTICATED (no valid token),
-    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), ABORTED with reason SUPERSEDED (a newer session of
-    the same rider), or OK after a Reconnect.
+    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), FAILED_PRECONDITION with reason SUPERSEDED (a newer
+    session of the same rider), or OK after a Reconnect.
     """
 
     @staticmethod

@@ -29,8 +29,8 @@ GRPC_VERSION: str
 class RiderLinkStub:
     """The riders' edge. One bidirectional stream a rider; the metadata key "authorization" carries
     "Bearer <token>" of a rider (claims: sub "rider:<u64>", city). A call ends with UNAUTHENTICATED (no valid token),
-    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), ABORTED with reason SUPERSEDED (a newer session of
-    the same rider), or OK after a Reconnect.
+    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), FAILED_PRECONDITION with reason SUPERSEDED (a newer
+    session of the same rider), or OK after a Reconnect.
     """
 
     @_typing.overload
@@ -44,8 +44,8 @@ class RiderLinkStub:
 class RiderLinkAsyncStub(RiderLinkStub):
     """The riders' edge. One bidirectional stream a rider; the metadata key "authorization" carries
     "Bearer <token>" of a rider (claims: sub "rider:<u64>", city). A call ends with UNAUTHENTICATED (no valid token),
-    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), ABORTED with reason SUPERSEDED (a newer session of
-    the same rider), or OK after a Reconnect.
+    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), FAILED_PRECONDITION with reason SUPERSEDED (a newer
+    session of the same rider), or OK after a Reconnect.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -55,8 +55,8 @@ class RiderLinkAsyncStub(RiderLinkStub):
 class RiderLinkServicer(metaclass=_abc_1.ABCMeta):
     """The riders' edge. One bidirectional stream a rider; the metadata key "authorization" carries
     "Bearer <token>" of a rider (claims: sub "rider:<u64>", city). A call ends with UNAUTHENTICATED (no valid token),
-    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), ABORTED with reason SUPERSEDED (a newer session of
-    the same rider), or OK after a Reconnect.
+    INVALID_ARGUMENT naming the field (Hello missing or wrong, unknown city), FAILED_PRECONDITION with reason SUPERSEDED (a newer
+    session of the same rider), or OK after a Reconnect.
     """
 
     @_abc_1.abstractmethod
