@@ -31,7 +31,7 @@ from dispatch.model import (
     StopKind,
 )
 from dispatch.params import EngineParams
-from dispatch.plan import hand_back, reopen, shifted, take_on
+from dispatch.plan import hand_back, reopen, shifted, sweep, take_on
 from dispatch.state import Draft
 
 
@@ -196,6 +196,7 @@ def _(item: OfferReplied, draft: Draft, params: EngineParams) -> list[Note]:
         draft.end_offer(offer, OfferStatus.DECLINED, item.at_ms)
         _cool_down(draft, offer.rider_id, orders, item.at_ms, params)
         reopen(draft, orders)
+        sweep(draft, offer.rider_id, item.at_ms)
         return []
     rider = draft.rider(offer.rider_id)
     if rider is None or not take_on(draft, rider, offer, orders):
@@ -274,6 +275,7 @@ def _expire(draft: Draft, now_ms: int, params: EngineParams) -> list[Note]:
             draft.end_offer(offer, OfferStatus.EXPIRED, now_ms)
             _cool_down(draft, offer.rider_id, orders, now_ms, params)
             reopen(draft, orders)
+            sweep(draft, offer.rider_id, now_ms)
             notes.append(Note(NoteKind.EXPIRED, now_ms, rider_id=offer.rider_id))
     return notes
 
@@ -292,6 +294,7 @@ def _retract(offer: Offer, draft: Draft, at_ms: int) -> None:
     orders = _orders_of(offer, draft)
     draft.end_offer(offer, OfferStatus.RETRACTED, at_ms)
     reopen(draft, orders)
+    sweep(draft, offer.rider_id, at_ms)
 
 
 def _cool_down(draft: Draft, rider_id: RiderId, orders: list[Order], at_ms: int, params: EngineParams) -> None:

@@ -79,7 +79,7 @@ class _Maker:
             if holder >= 0 and holder in self.given and meant.get(row, -1) != holder:
                 order = self._order(row)
                 rider_id = self.problem.riders.ids[holder]
-                hand_back(self.draft, order, self.problem.now_ms)
+                hand_back(self.draft, order, self.problem.now_ms, on_the_way=True)
                 self.released.append((order.order_id, rider_id))
 
     def consider(self, assigned: Assigned) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from dispatch.model import Offer, Order, OrderStatus, Rider, Stop, StopKind
+from dispatch.model import Offer, Order, OrderStatus, Rider, RiderId, Stop, StopKind
 from dispatch.state import Draft
 
 
@@ -45,25 +45,37 @@ def take_on(draft: Draft, rider: Rider, offer: Offer, orders: list[Order]) -> bo
     return True
 
 
-def hand_back(draft: Draft, order: Order, at_ms: int) -> None:
+def hand_back(draft: Draft, order: Order, at_ms: int, on_the_way: bool = False) -> None:
     """Take an order not yet picked up out of its rider's plan; it waits for a rider again.
 
     The times of the stops that stay are left as they are: never too early, put right when the next
-    stop is done.
+    stop is done. `on_the_way` keeps the pickup stop even if nothing is left to fetch there: the rider is
+    about to be offered another order of that restaurant.
     """
     rider = draft.rider(order.rider_id) if order.rider_id is not None else None
     if rider is not None:
-        stops = tuple(s for s in (_without(s, order) for s in rider.stops) if s.order_ids)
-        draft.put_rider(
-            replace(
-                rider,
-                stops=stops,
-                load=rider.load - order.size,
-                arrived=rider.arrived and bool(stops) and stops[0].kind is StopKind.PICKUP,
-                rested_ms=rider.rested_ms if stops else max(rider.rested_ms, at_ms),
-            )
-        )
+        stops = tuple(_without(s, order) for s in rider.stops)
+        stops = tuple(s for s in stops if s.order_ids or s.kind is StopKind.PICKUP)
+        rider = replace(rider, stops=stops, load=rider.load - order.size)
+        draft.put_rider(rider if on_the_way else _swept(rider, at_ms))
     draft.put_order(replace(order, status=OrderStatus.OPEN, rider_id=None))
+
+
+def sweep(draft: Draft, rider_id: RiderId, at_ms: int) -> None:
+    """Drop stops with nothing left to do there."""
+    rider = draft.rider(rider_id)
+    if rider is not None and any(not s.order_ids for s in rider.stops):
+        draft.put_rider(_swept(rider, at_ms))
+
+
+def _swept(rider: Rider, at_ms: int) -> Rider:
+    stops = tuple(s for s in rider.stops if s.order_ids)
+    return replace(
+        rider,
+        stops=stops,
+        arrived=rider.arrived and bool(stops) and stops[0].kind is StopKind.PICKUP,
+        rested_ms=rider.rested_ms if stops else max(rider.rested_ms, at_ms),
+    )
 
 
 def _without(stop: Stop, order: Order) -> Stop:

@@ -1,0 +1,1 @@
+"""MDRPLib instances in virtual time through the dispatch engine, no network."""

@@ -1,0 +1,28 @@
+"""The one set of engine parameters for MDRPLib instances, tuned on seeds 1-3."""
+
+from __future__ import annotations
+
+from dispatch.params import (
+    BundleParams,
+    CandidateParams,
+    CostParams,
+    EngineParams,
+    OfferParams,
+    ServiceParams,
+    SolverParams,
+)
+from simulator.replay.instance import Rules
+
+
+def mdrp_params(rules: Rules, strategy: str = "assignment") -> EngineParams:
+    """Whole-minute rules: couriers accept at once, and commit when they must leave, not a moment before."""
+    return EngineParams(
+        version="mdrp-1",
+        rebundle=True,
+        service=ServiceParams(rules.pickup_service * 60.0, rules.dropoff_service * 60.0),
+        offers=OfferParams(timeout_s=60.0, lead_s=0.0, cooldown_s=0.0),
+        candidates=CandidateParams(per_restaurant=1000, horizon_s=5400.0, max_approach_s=86400.0),
+        cost=CostParams(late=1.0, waiting=0.0, approach=0.2, churn_s=0.0),
+        bundles=BundleParams(),
+        solver=SolverParams(strategy=strategy),
+    )
