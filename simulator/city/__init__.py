@@ -1,0 +1,1 @@
+"""How a city behaves: riders, kitchens, customers. Pure: time and randomness come in, actions go out."""

@@ -1,0 +1,97 @@
+"""What shapes the behaviour of a city: frozen and range-checked. Durations are seconds of the domain clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+Range = tuple[float, float]
+
+
+class BadParams(ValueError):
+    """A parameter is out of its range; the message names class and field."""
+
+
+def _check(owner: object, **ranges: Range) -> None:
+    for name, (low, high) in ranges.items():
+        value = getattr(owner, name)
+        ends = value if isinstance(value, tuple) else (value, value)
+        if not all(isfinite(end) for end in ends) or not low <= ends[0] <= ends[1] <= high:
+            raise BadParams(f"{type(owner).__name__}.{name} must be within {low}..{high} and ordered, got {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class RiderParams:
+    """How riders behave.
+
+    Half of a service time lies before the handover, half after it (Reyes et al. 2018). A rider who idles for
+    `rest_s` drifts towards a busy restaurant with chance `drift`. The signal is lost `losses_per_hour` times an
+    hour on average, for `loss_s`. An accepted order that no route confirms within `confirm_s` is forgotten.
+    """
+
+    fix_every_s: float = 15.0
+    answer_s: Range = (2.0, 8.0)
+    decline: float = 0.05
+    pickup_s: float = 120.0
+    dropoff_s: float = 120.0
+    rest_s: Range = (120.0, 600.0)
+    drift: float = 0.35
+    losses_per_hour: float = 0.5
+    loss_s: Range = (20.0, 90.0)
+    accuracy_m: Range = (3.0, 12.0)
+    confirm_s: float = 150.0
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            fix_every_s=(0.1, 600),
+            answer_s=(0, 600),
+            decline=(0, 1),
+            pickup_s=(0, 3600),
+            dropoff_s=(0, 3600),
+            rest_s=(1, 86400),
+            drift=(0, 1),
+            losses_per_hour=(0, 60),
+            loss_s=(1, 3600),
+            accuracy_m=(0, 1000),
+            confirm_s=(1, 3600),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KitchenParams:
+    """How kitchens cook: `cook_s` is the spread of an order's own time, `ovens` how many at once.
+
+    The real time is what the kitchen says times a log-normal factor with deviation `surprise`.
+    """
+
+    cook_s: Range = (180.0, 420.0)
+    ovens: int = 6
+    surprise: float = 0.12
+
+    def __post_init__(self) -> None:
+        _check(self, cook_s=(0, 7200), ovens=(1, 1000), surprise=(0, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerParams:
+    """Who orders: drop-offs become rarer with distance as exp(-d / `near_m`), none beyond `reach_m`.
+
+    `orders_per_hour` is the rate at the peak of the day. A share `decline` of the payments is declined by the bank.
+    """
+
+    orders_per_hour: float = 100.0
+    near_m: float = 1200.0
+    reach_m: float = 4000.0
+    users: int = 400
+    decline: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            orders_per_hour=(0, 1_000_000),
+            near_m=(1, 100_000),
+            reach_m=(1, 100_000),
+            users=(1, 10_000_000),
+            decline=(0, 1),
+        )

@@ -1,0 +1,113 @@
+"""A seeded city, made of road places: its restaurants, riders and customers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from zoneinfo import ZoneInfo
+
+from simulator.city.customers import Customers
+from simulator.city.demand import DayCurve
+from simulator.city.kitchen import Pass
+from simulator.city.menu import restaurant_names
+from simulator.city.model import Place, Restaurant, RestaurantId, RiderId
+from simulator.city.motion import Ways
+from simulator.city.params import CustomerParams, KitchenParams, RiderParams
+from simulator.city.rider import Profile, Rider, World
+from simulator.city.shifts import DailyShifts, Shifts
+
+#: A rider drifts to one of so many restaurants drawn by popularity: the nearest.
+_DRIFT_CHOICES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a city is built on: its slug and time zone, places on its roads, ways between them."""
+
+    city: str
+    zone: ZoneInfo
+    places: Sequence[Place]
+    ways: Ways
+
+
+@dataclass(frozen=True, slots=True)
+class CityParams:
+    """How many live in a city, and how."""
+
+    riders: int = 40
+    restaurants: int = 24
+    first_rider_id: int = 1
+    rider: RiderParams = field(default_factory=RiderParams)
+    kitchen: KitchenParams = field(default_factory=KitchenParams)
+    customer: CustomerParams = field(default_factory=CustomerParams)
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """A city and all who live in it. `counter` is where finished food waits."""
+
+    city: str
+    restaurants: tuple[Restaurant, ...]
+    riders: tuple[Rider, ...]
+    customers: Customers
+    counter: Pass
+
+
+def build(ground: Ground, params: CityParams, seed: int, now_ms: int, *, shifts: Shifts | None = None) -> City:
+    """The city of a seed. Each inhabitant has a random stream of its own: more riders do not change the customers.
+
+    `shifts` are those of every rider; by default each has a daily habit.
+    """
+    restaurants = _restaurants(ground, params.restaurants, _stream(seed, ground.city, "restaurants"))
+    counter = Pass()
+    world = World(ground.ways, counter.ready_ms, _Magnets(restaurants))
+    riders = tuple(
+        _rider(ground, params, world, shifts, RiderId(params.first_rider_id + i), seed, now_ms)
+        for i in range(params.riders)
+    )
+    curve = DayCurve(params.customer.orders_per_hour, ground.zone)
+    rng = _stream(seed, ground.city, "customers")
+    customers = Customers(restaurants, ground.places, curve, params.customer, params.kitchen, rng, now_ms)
+    return City(ground.city, restaurants, riders, customers, counter)
+
+
+def _stream(seed: int, city: str, what: str) -> Random:
+    """A random stream; text seeds hash the same in every process."""
+    return Random(f"{seed}/{city}/{what}")
+
+
+def _restaurants(ground: Ground, count: int, rng: Random) -> tuple[Restaurant, ...]:
+    """Restaurants on distinct places while there are enough; the k-th is ordered from as 1 / (k + 3) (Zipf's law)."""
+    places = rng.sample(list(ground.places), k=min(count, len(ground.places)))
+    names = restaurant_names(len(places), rng)
+    return tuple(
+        Restaurant(RestaurantId(f"{ground.city}-r{k + 1}"), name, at, 1 / (k + 3))
+        for k, (name, at) in enumerate(zip(names, places, strict=True))
+    )
+
+
+def _rider(
+    ground: Ground, params: CityParams, world: World, shifts: Shifts | None, rider_id: RiderId, seed: int, now_ms: int
+) -> Rider:
+    rng = _stream(seed, ground.city, f"rider {rider_id}")
+    profile = Profile(
+        rider_id,
+        home=rng.choice(ground.places),
+        shifts=shifts or DailyShifts.draw(ground.zone, rng),
+        capacity=rng.choice((2, 2, 3)),
+        pace=rng.uniform(0.92, 1.12),
+    )
+    return Rider(profile, world, params.rider, rng, now_ms)
+
+
+class _Magnets:
+    """Busy restaurants draw idle riders."""
+
+    def __init__(self, restaurants: Sequence[Restaurant]) -> None:
+        self._places = [r.at for r in restaurants]
+        self._weights = [r.popularity for r in restaurants]
+
+    def __call__(self, near: Place, rng: Random) -> Place:
+        drawn = rng.choices(self._places, self._weights, k=_DRIFT_CHOICES)
+        return min(drawn, key=near.distance_m)
