@@ -1,0 +1,1 @@
+"""Orders and payments, and the saga between them."""

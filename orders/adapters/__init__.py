@@ -1,0 +1,1 @@
+"""Where the order desk meets databases, Kafka and the other services."""

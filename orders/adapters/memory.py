@@ -1,0 +1,117 @@
+"""Orders in memory: for tests and single-process runs. Same promises as Postgres but durability."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from node.clock import Clock
+from orders.adapters.codec import encode
+from orders.errors import KeyReused
+from orders.events import Change, Event
+from orders.hearing import Absorbed, Heard, Seen, Source, digest
+from orders.messaging.message import Message, Offset
+from orders.messaging.relay import Send
+from orders.model import Order, OrderId, Status, UserId
+from orders.ports import IdempotencyKey, Placement
+
+
+@dataclass(slots=True)
+class MemoryOutbox:
+    """Messages in the order they were written, unsent and sent."""
+
+    unsent: list[Message] = field(default_factory=list)
+    sent: list[Message] = field(default_factory=list)
+
+    async def relay(self, limit: int, send: Send) -> int:
+        """See `messaging.relay.Outbox`."""
+        orders = list(dict.fromkeys(message.order_id for message in self.unsent))[:limit]
+        claimed = [message for message in self.unsent if message.order_id in orders]
+        if claimed:
+            await send(claimed)
+            self.unsent = [message for message in self.unsent if message not in claimed]
+            self.sent += claimed
+        return len(claimed)
+
+
+@dataclass(slots=True)
+class _Kept:
+    order: Order
+    seen: Seen
+    changed_ms: int
+
+
+class MemoryOrders:
+    """Orders of one process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._orders: dict[OrderId, _Kept] = {}
+        self._keys: dict[tuple[UserId, str], tuple[OrderId, bytes]] = {}
+        self._held: dict[OrderId, list[Heard]] = defaultdict(list)
+        self.offsets: dict[tuple[str, int], int] = {}
+        self.outbox = MemoryOutbox()
+
+    async def place(self, change: Change, key: IdempotencyKey) -> Placement:
+        order = change.order
+        known = self._keys.setdefault((order.user_id, key.key), (order.order_id, key.body_sha256))
+        if known[1] != key.body_sha256:
+            raise KeyReused(known[0])
+        if known[0] != order.order_id:
+            return Placement(self._orders[known[0]].order, replayed=True)
+        self._keep(change, dict.fromkeys(Source, 0))
+        return Placement(order, replayed=False)
+
+    async def get(self, order_id: OrderId) -> Order | None:
+        kept = self._orders.get(order_id)
+        return kept.order if kept else None
+
+    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> list[Order]:
+        mine = [kept.order for kept in self._orders.values() if kept.order.user_id == user_id]
+        older = [order for order in mine if before is None or order.order_id < before]
+        return sorted(older, key=lambda order: order.order_id, reverse=True)[:limit]
+
+    async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
+        kept = self._orders.get(order_id)
+        if kept is None:
+            return None
+        change = decide(kept.order)
+        if change.order != kept.order:
+            self._keep(change, kept.seen)
+        return change.order
+
+    async def absorb(self, heard: Sequence[Heard], offset: Offset) -> Absorbed:
+        absorbed = Absorbed()
+        arrived: dict[OrderId, list[Heard]] = defaultdict(list)
+        for event in heard:
+            if event.order_id in self._orders:
+                arrived[event.order_id].append(event)
+            else:
+                absorbed.unknown += 1
+        for order_id, events in arrived.items():
+            kept = self._orders[order_id]
+            digested = digest(kept.order, kept.seen, [*self._held.pop(order_id, []), *events])
+            absorbed.count(digested)
+            self._held[order_id] = list(digested.hold)
+            if digested.applied:
+                self._keep(digested.change, digested.seen)
+        self.offsets[offset.topic, offset.partition] = offset.next
+        return absorbed
+
+    async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
+        before_ms = self._clock.wall_ms() - 1000 * older_than_s
+        found = [kept for kept in self._orders.values() if kept.order.status is status and kept.changed_ms < before_ms]
+        return [kept.order.order_id for kept in sorted(found, key=lambda kept: kept.changed_ms)[:limit]]
+
+    async def tell_again(self, orders: Sequence[OrderId]) -> None:
+        again = [message for message in self.outbox.sent if message.order_id in orders]
+        self.outbox.sent = [message for message in self.outbox.sent if message not in again]
+        self.outbox.unsent = [*again, *self.outbox.unsent]
+
+    def _keep(self, change: Change, seen: Seen) -> None:
+        self._orders[change.order.order_id] = _Kept(change.order, seen, self._clock.wall_ms())
+        self.outbox.unsent += self._messages(change.events)
+
+    def _messages(self, events: Sequence[Event]) -> list[Message]:
+        return [encode(event, self._clock.wall_ms()) for event in events]

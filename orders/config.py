@@ -1,0 +1,25 @@
+"""Settings of the order service."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from node.settings import NodeSettings
+from orders.ranges import RangeMap
+
+
+class OrdersSettings(NodeSettings):
+    """Where it listens and how orders are spread over databases."""
+
+    listen: str = Field("127.0.0.1:7010", description="host:port of the gRPC server")
+    orders_ranges: str = Field(
+        "0-32767=orders_0,32768-65535=orders_1",
+        description="which shard points live in which database: FIRST-LAST=DATABASE,...",
+    )
+    orders_pool: int = Field(12, ge=2, le=100, description="connections to each orders database")
+
+    @field_validator("orders_ranges")
+    @classmethod
+    def _covers_all_points(cls, text: str) -> str:
+        RangeMap.parse(text)
+        return text

@@ -1,0 +1,82 @@
+"""The order service: `python -m orders.main`.
+
+Boot: migrations and partitions of every database, the city map, Kafka, relays and listener, then gRPC. It stops the
+other way round: no new calls, then the loops, then the connections.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from node import kafka, postgres
+from node.lifecycle import Node, run
+from node.rpc import Server
+from node.settings import load
+from orders.adapters.cities import MappedCities, ShardEstimates
+from orders.adapters.listener import Listener, listen
+from orders.adapters.postgres import MIGRATIONS, PostgresOrders
+from orders.adapters.sharded import ShardedOrders
+from orders.config import OrdersSettings
+from orders.engine import OrderDesk
+from orders.grpc_api import SERVICE, OrdersApi
+from orders.ids import OrderIds
+from orders.messaging.publisher import KafkaPublisher
+from orders.messaging.relay import Relay
+from orders.ranges import RangeMap
+from orders.sweeper import Sweeper
+from orders.upkeep import Upkeep
+from proto.orders.v1.orders_pb2_grpc import add_OrdersServicer_to_server
+from shard_router.client import Directory
+
+
+async def boot(node: Node, settings: OrdersSettings) -> None:
+    """Puts the parts together."""
+    clock, log = settings.clock(), node.log
+    ranges = RangeMap.parse(settings.orders_ranges)
+
+    directory = Directory(settings.router_address, log)
+    node.on_stop("directory", directory.close)
+    await directory.start()
+    node.start("directory", directory.run())
+    cities = MappedCities(directory)
+
+    producer = kafka.producer(settings.kafka_url)
+    await producer.start()
+    node.on_stop("producer", producer.stop)
+    send = KafkaPublisher(producer, cities.partition)
+
+    stores: dict[str, PostgresOrders] = {}
+    pools = []
+    for own in ranges.ranges:
+        url = settings.database(own.database)
+        await postgres.migrate(url, "orders", MIGRATIONS)
+        pool = await postgres.connect(url, max_size=settings.orders_pool)
+        node.on_stop(own.database, pool.close)
+        pools.append(pool)
+        relay = Relay(send, log)
+        store = PostgresOrders(pool, clock, relay.wake)
+        await store.claim_range(own)
+        await store.make_partitions()
+        stores[own.database] = store
+        node.start(f"relay {own.database}", relay.run(store.outbox))
+
+    store = ShardedOrders(ranges, stores)
+    node.start("listener", listen(settings.kafka_url, Listener(store, log), pools, log))
+    node.start("sweeper", Sweeper(store, log).run())
+    node.start("upkeep", Upkeep(list(stores.values()), log).run())
+
+    desk = OrderDesk(store, ShardEstimates(directory, log), OrderIds(clock.wall_ms), clock)
+    api = OrdersApi(desk, cities, clock)
+    server = Server(settings.listen, [SERVICE], [lambda grpc_server: add_OrdersServicer_to_server(api, grpc_server)])
+    node.on_stop("grpc", server.stop)
+    await server.start()
+
+
+def main() -> int:
+    """Runs the service."""
+    settings = load(OrdersSettings)
+    return run("orders", settings, lambda node: boot(node, settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

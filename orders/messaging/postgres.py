@@ -1,0 +1,124 @@
+"""Outbox, held events and offsets in Postgres. All but `PostgresOutbox` work on the caller's transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from node.errors import Retryable
+from orders.messaging.message import Message, Offset
+from orders.messaging.relay import Send
+from orders.messaging.statements import statements
+from orders.model import OrderId
+
+SQL = statements(Path(__file__).parent / "sql")
+
+#: What Postgres says when the work may succeed if done again: it is away, starts, ends, or two transactions met.
+_RETRYABLE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.QueryCanceledError,
+    OSError,
+    asyncio.TimeoutError,
+)
+
+
+@contextmanager
+def retryable() -> Iterator[None]:
+    """Turns what a retry may heal into `Retryable`."""
+    try:
+        yield
+    except _RETRYABLE as error:
+        raise Retryable(f"the database did not answer: {error!r}", reason="DATABASE_AWAY") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An event that waits for the ones before it, as it was received."""
+
+    source: str
+    order_id: OrderId
+    version: int
+    payload: bytes
+
+
+async def add(connection: asyncpg.Connection, messages: Sequence[Message]) -> None:
+    """Writes messages to the outbox."""
+    if messages:
+        rows = [(m.event_id, m.order_id, m.topic, m.city, m.payload) for m in messages]
+        await connection.executemany(SQL.add, rows)
+
+
+async def held(connection: asyncpg.Connection, orders: Iterable[OrderId]) -> list[Held]:
+    """Events of these orders that wait for earlier ones."""
+    rows = await connection.fetch(SQL.held, list(orders))
+    return [Held(row["source"], OrderId(row["order_id"]), row["version"], row["payload"]) for row in rows]
+
+
+async def hold(connection: asyncpg.Connection, events: Sequence[Held]) -> None:
+    """Keeps events until the ones before them have come; those kept already stay as they are."""
+    if events:
+        rows = [(event.source, event.order_id, event.version, event.payload) for event in events]
+        await connection.executemany(SQL.hold, rows)
+
+
+async def release(connection: asyncpg.Connection, seen: Sequence[tuple[str, OrderId, int]]) -> None:
+    """Forgets held events up to the version seen, by source and order."""
+    if seen:
+        await connection.executemany(SQL.release, seen)
+
+
+async def save_offset(connection: asyncpg.Connection, offset: Offset) -> None:
+    """Writes down how far a partition was read."""
+    await connection.execute(SQL.save_offset, offset.topic, offset.partition, offset.next)
+
+
+async def offsets(pool: asyncpg.Pool) -> Mapping[tuple[str, int], int]:
+    """How far each partition was read."""
+    with retryable():
+        rows = await pool.fetch(SQL.offsets)
+    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresOutbox:
+    """The outbox of one database."""
+
+    pool: asyncpg.Pool
+
+    async def relay(self, limit: int, send: Send) -> int:
+        """See `relay.Outbox`. The claim lives as long as the transaction: when this process dies, it is given up."""
+        with retryable():
+            async with self.pool.acquire() as connection, connection.transaction():
+                claimed = await connection.fetch(SQL.claim_orders, limit)
+                if not claimed:
+                    return 0
+                rows = await connection.fetch(SQL.unsent, [row["order_id"] for row in claimed])
+                await send([_message(row) for row in rows])
+                await connection.execute(SQL.mark_sent, [row["id"] for row in rows])
+                return len(rows)
+
+    async def send_again(self, orders: Sequence[OrderId]) -> None:
+        """Has all messages of these orders that are still kept sent once more."""
+        with retryable():
+            await self.pool.execute(SQL.send_again, list(orders))
+
+    async def forget_sent(self) -> None:
+        """Drops what was sent more than a day ago; until then a broker that lost its log can be told again."""
+        with retryable():
+            await self.pool.execute(SQL.forget_sent)
+
+
+def _message(row: asyncpg.Record) -> Message:
+    return Message(row["event_id"], OrderId(row["order_id"]), row["topic"], row["payload"], row["city"])

@@ -1,0 +1,60 @@
+"""The relay: takes committed messages from an outbox to Kafka, each order's in the order they were written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+
+from node.errors import Retryable
+from orders.messaging.message import Message
+
+#: Orders claimed at once.
+CLAIM = 256
+#: The outbox is looked at this often even if nobody woke the relay (another process may have written), wall seconds.
+POLL_S = 0.5
+_BACKOFF_S = (0.05, 2.0)
+
+Send = Callable[[Sequence[Message]], Awaitable[None]]
+
+
+class Outbox(Protocol):
+    """Messages that were committed and are to be sent, at least once."""
+
+    async def relay(self, limit: int, send: Send) -> int:
+        """Claims up to `limit` whole orders that nobody else holds, sends all their messages in the order they were
+        written, marks them sent; returns how many messages. When `send` raises nothing is marked: all are sent again.
+        """
+
+
+class Relay:
+    """Moves messages until it is cancelled; `wake` makes it look at once."""
+
+    def __init__(self, send: Send, log: structlog.stdlib.BoundLogger) -> None:
+        self._send = send
+        self._log = log
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something was written."""
+        self._woken.set()
+
+    async def run(self, outbox: Outbox) -> None:
+        """Relays until cancelled; while the database or the broker is away it waits and tries again."""
+        pause_s = _BACKOFF_S[0]
+        while True:
+            self._woken.clear()
+            try:
+                while await outbox.relay(CLAIM, self._send):
+                    pause_s = _BACKOFF_S[0]
+            except Retryable as error:
+                self._log.warning("relay paused", error=str(error), pause_s=pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _BACKOFF_S[1])
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._woken.wait()

@@ -1,0 +1,19 @@
+"""Metrics of the order service."""
+
+from __future__ import annotations
+
+from node.telemetry import counter, gauge, histogram
+
+PLACED = counter("orders_placed_total", "Orders placed, by city; a replayed key counts once.", ["city"])
+PLACE_MS = histogram("orders_place_ms", "Place, from the request to the commit, milliseconds.")
+EVENTS_HEARD = counter(
+    "orders_events_heard_total",
+    "Events of other services by what became of them: applied, duplicates, held, refused, unknown.",
+    ["source", "outcome"],
+)
+EVENTS_UNREADABLE = counter(
+    "orders_events_unreadable_total", "Messages that could not be read and were passed over.", ["source"]
+)
+STUCK = gauge("orders_stuck", "Orders that have waited in a status for longer than they should.", ["status"])
+RESUMED = counter("orders_resumed_total", "Stuck orders whose events were sent once more.", ["status"])
+SENT = counter("orders_messages_sent_total", "Messages taken from an outbox to Kafka.", ["database"])

@@ -1,0 +1,124 @@
+"""Orders as values. Money is integer minor units of one currency; times are domain milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType
+
+#: UUIDv7 in its canonical form; see `ids`.
+OrderId = NewType("OrderId", str)
+UserId = NewType("UserId", str)
+
+
+class Status(StrEnum):
+    """Where an order stands. `transitions` says how it gets from one to the next."""
+
+    PLACED = "PLACED"
+    AUTHORISED = "AUTHORISED"
+    ACCEPTED = "ACCEPTED"
+    ASSIGNED = "ASSIGNED"
+    PICKED_UP = "PICKED_UP"
+    DELIVERED = "DELIVERED"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    DECLINED = "DECLINED"
+    FAILED = "FAILED"
+
+
+FINAL = frozenset({Status.COMPLETED, Status.CANCELLED, Status.DECLINED, Status.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place on earth in 1e-7 degrees, WGS84."""
+
+    lat_e7: int
+    lng_e7: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A line of the basket; the price is that of one."""
+
+    sku: str
+    name: str
+    quantity: int
+    price_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restaurant:
+    """Who cooks, where, and how long the kitchen says it needs."""
+
+    restaurant_id: str
+    name: str
+    at: Position
+    preparation_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """What a customer asks for, checked: one currency, that of the city."""
+
+    city: str
+    currency: str
+    restaurant: Restaurant
+    dropoff: Position
+    items: tuple[Item, ...]
+    tip_minor: int = 0
+
+    @property
+    def pieces(self) -> int:
+        """How many things there are to carry."""
+        return sum(item.quantity for item in self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What an order costs."""
+
+    currency: str
+    items_minor: int
+    delivery_fee_minor: int
+    tip_minor: int
+
+    @property
+    def total_minor(self) -> int:
+        """What the customer pays."""
+        return self.items_minor + self.delivery_fee_minor + self.tip_minor
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """One line of an order's history."""
+
+    status: Status
+    at_ms: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order. `ready_ms` and `eta_ms` are 0 while unknown, `rider_id` while nobody has it."""
+
+    order_id: OrderId
+    user_id: UserId
+    basket: Basket
+    price: Price
+    status: Status
+    history: tuple[StatusChange, ...]
+    placed_ms: int
+    promised_ms: int
+    ready_ms: int = 0
+    eta_ms: int = 0
+    rider_id: int = 0
+    #: Grows by one with each change of the order.
+    version: int = 1
+    #: Version of the last event that was written to order.events.
+    events: int = 0
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing can happen to it any more."""
+        return self.status in FINAL

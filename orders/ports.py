@@ -1,0 +1,87 @@
+"""What the order desk needs from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from orders.events import Change
+from orders.hearing import Absorbed, Heard
+from orders.messaging.message import Offset
+from orders.model import Basket, Order, OrderId, Position, Status, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A client's key and the digest of what it asked for with it."""
+
+    key: str
+    body_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The order a key placed; `replayed` when it had done so before."""
+
+    order: Order
+    replayed: bool
+
+
+class OrderStore(Protocol):
+    """Orders, durable when a call returns. Every call may raise `Retryable`; each is safe to repeat."""
+
+    async def place(self, change: Change, key: IdempotencyKey) -> Placement:
+        """Stores a new order and its events, once a user and key. Raises `KeyReused` for another body."""
+
+    async def get(self, order_id: OrderId) -> Order | None:
+        """The order, as last committed."""
+
+    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> list[Order]:
+        """Orders of a user, newest first, older than `before`."""
+
+    async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
+        """Stores what `decide` makes of the order, which nobody else changes meanwhile; None if there is none.
+
+        What `decide` raises is raised, and nothing is stored.
+        """
+
+    async def absorb(self, heard: Sequence[Heard], offset: Offset) -> Absorbed:
+        """Applies events of others (`hearing.digest`), keeps those that must wait, and the offset, all at once."""
+
+    async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
+        """Orders that have been in a status for longer than that, the oldest first."""
+
+    async def tell_again(self, orders: Sequence[OrderId]) -> None:
+        """Has all events of these orders sent once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """What orders know of a city."""
+
+    city: str
+    currency: str
+    center: Position
+
+
+class Cities(Protocol):
+    """The cities that are served."""
+
+    def city(self, name: str) -> City:
+        """Raises `Invalid` (field `city`) for an unknown one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Eta:
+    """Expected delivery, domain milliseconds: median and 90th percentile. 0 when unknown."""
+
+    eta_ms: int
+    eta_p90_ms: int
+
+
+class Estimates(Protocol):
+    """Dispatch's opinion on orders that are not placed yet."""
+
+    async def estimate(self, basket: Basket, ready_ms: int) -> Eta:
+        """Zeroes when dispatch cannot be asked; never raises for that, never takes long."""

@@ -1,0 +1,120 @@
+"""The saga of an order, as pure steps: an order and a signal give the changed order and what to tell others.
+
+Placed ──> payments ──> AUTHORISE ──> the kitchen accepts ──> Accepted, Opened ──> dispatch
+dispatch ──> ASSIGN, PICK_UP, DELIVER ──> Delivered ──> payments ──> CAPTURE ──> Completed
+compensations: CANCEL, REJECT, FAIL ──> Cancelled (payments void or refund), Withdrawn (dispatch forgets)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from orders.errors import TransitionRefused
+from orders.events import Change, Event, Fact, Opened, OrderFact, Withdrawn
+from orders.model import Basket, Order, OrderId, Price, Status, StatusChange, UserId
+from orders.transitions import Trigger, next_status
+
+#: Once accepted an order is known to dispatch, until it is delivered or lost.
+_WITH_DISPATCH = frozenset({Status.ACCEPTED, Status.ASSIGNED, Status.PICKED_UP})
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Something that happened to an order. Without a trigger it only brings a new ETA."""
+
+    trigger: Trigger | None
+    at_ms: int
+    reason: str = ""
+    rider_id: int = 0
+    ready_ms: int = 0
+    #: 0 leaves the ETA as it is.
+    eta_ms: int = 0
+
+
+def place(
+    order_id: OrderId, user_id: UserId, basket: Basket, price: Price, placed_ms: int, promised_ms: int, token: str
+) -> Change:
+    """A new order, and the request to payments to authorise it."""
+    history = (StatusChange(Status.PLACED, placed_ms),)
+    order = Order(order_id, user_id, basket, price, Status.PLACED, history, placed_ms, promised_ms, events=1)
+    return Change(order, (OrderFact(order, Fact.PLACED, placed_ms, payment_token=token),))
+
+
+def step(order: Order, signal: Signal) -> Change:
+    """One step. Raises `TransitionRefused` where the state table has none."""
+    if signal.trigger is None:
+        return _new_eta(order, signal)
+    status = next_status(order.status, signal.trigger)
+    changed = replace(
+        order,
+        status=status,
+        history=(*order.history, StatusChange(status, signal.at_ms, signal.reason)),
+        rider_id=_rider(order, signal),
+        ready_ms=signal.ready_ms or order.ready_ms,
+        eta_ms=signal.eta_ms or order.eta_ms,
+        version=order.version + 1,
+    )
+    return _told(order.status, changed, signal)
+
+
+def follow(order: Order, signals: Sequence[Signal]) -> tuple[Change, list[TransitionRefused]]:
+    """All steps that the table has, one after the other, and the refusals of the others.
+
+    A signal that comes too late is normal (a rider accepted while the customer cancelled): it changes nothing.
+    The restaurant answers here, too: it accepts at once.
+    """
+    events: list[Event] = []
+    refused: list[TransitionRefused] = []
+    waiting = list(reversed(signals))
+    while waiting:
+        signal = waiting.pop()
+        try:
+            change = step(order, signal)
+        except TransitionRefused as refusal:
+            refused.append(refusal)
+            continue
+        order = change.order
+        events += change.events
+        if signal.trigger is Trigger.AUTHORISE:
+            waiting.append(kitchen_accepts(order, signal.at_ms))
+    return Change(order, tuple(events)), refused
+
+
+def kitchen_accepts(order: Order, at_ms: int) -> Signal:
+    """The kitchen's answer, thin: it takes every order at once and is ready when it said."""
+    return Signal(Trigger.ACCEPT, at_ms, ready_ms=at_ms + 1000 * order.basket.restaurant.preparation_s)
+
+
+def _new_eta(order: Order, signal: Signal) -> Change:
+    if order.status not in _WITH_DISPATCH or signal.eta_ms in (0, order.eta_ms):
+        return Change(order)
+    return Change(replace(order, eta_ms=signal.eta_ms, version=order.version + 1))
+
+
+def _rider(order: Order, signal: Signal) -> int:
+    if signal.trigger is Trigger.UNASSIGN:
+        return 0
+    return signal.rider_id or order.rider_id
+
+
+def _told(before: Status, order: Order, signal: Signal) -> Change:
+    """The change with the events that its transition calls for."""
+    at_ms, reason = signal.at_ms, signal.reason
+    match signal.trigger:
+        case Trigger.ACCEPT:
+            order = replace(order, events=order.events + 1)
+            return Change(order, (OrderFact(order, Fact.ACCEPTED, at_ms), Opened(order)))
+        case Trigger.DELIVER:
+            order = replace(order, events=order.events + 1)
+            return Change(order, (OrderFact(order, Fact.DELIVERED, at_ms),))
+        case Trigger.CAPTURE:
+            order = replace(order, events=order.events + 1)
+            return Change(order, (OrderFact(order, Fact.COMPLETED, at_ms),))
+        case Trigger.CANCEL | Trigger.REJECT | Trigger.FAIL:
+            order = replace(order, events=order.events + 1)
+            cancelled = OrderFact(order, Fact.CANCELLED, at_ms, reason=reason)
+            tell_dispatch = before in _WITH_DISPATCH and signal.trigger is not Trigger.FAIL
+            return Change(order, (cancelled, Withdrawn(order, reason)) if tell_dispatch else (cancelled,))
+        case _:
+            return Change(order)

@@ -1,0 +1,1 @@
+select * from orders where order_id = $1 and created_at = $2

@@ -1,0 +1,1 @@
+select first_point, last_point from shard_range

@@ -1,0 +1,37 @@
+"""What the databases of orders need now and then: partitions made ahead, sent messages forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from node.errors import Retryable
+from orders.adapters.postgres import PostgresOrders
+
+EVERY_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """Does it each hour."""
+
+    stores: Sequence[PostgresOrders]
+    log: structlog.stdlib.BoundLogger
+
+    async def run(self) -> None:
+        """Works until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                await self.once()
+            except Retryable as error:
+                self.log.warning("upkeep put off", error=str(error))
+
+    async def once(self) -> None:
+        """One round."""
+        for store in self.stores:
+            await store.make_partitions()
+            await store.outbox.forget_sent()
