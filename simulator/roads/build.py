@@ -60,8 +60,8 @@ def build_network(links: Iterable[Link], source: str, attribution: str) -> RoadN
     kept = [i for i in range(len(arcs)) if keep_node[ends[i]].all()]
     arcs = [arcs[i] for i in kept]
     number = np.cumsum(keep_node) - 1
-    ends = number[ends[kept]].astype(np.int32)
-    return _assemble(arcs, ends, int(keep_node.sum()), source, attribution)
+    renumbered = number[ends[kept]].astype(np.int32)
+    return _assemble(arcs, renumbered, int(keep_node.sum()), source, attribution)
 
 
 def _arcs_of(link: Link) -> list[Link]:
