@@ -17,7 +17,7 @@ from dispatch.travel.pairs import pair_seconds
 
 def pose(draft: Draft, positions: Positions, now_ms: int, travel: TravelTimes, params: EngineParams) -> Problem:
     """The question of this tick: open orders, riders who may be asked, ways between them."""
-    open_orders = [o for o in draft.orders() if _to_match(o, params)]
+    open_orders = [o for o in draft.orders() if _to_match(o, draft, now_ms, params)]
     restaurant_ids = tuple(sorted({o.restaurant_id for o in open_orders}))
     row_of = {rid: i for i, rid in enumerate(restaurant_ids)}
     places: dict[RestaurantId, Point] = {o.restaurant_id: o.pickup for o in open_orders}
@@ -39,8 +39,18 @@ def pose(draft: Draft, positions: Positions, now_ms: int, travel: TravelTimes, p
     )
 
 
-def _to_match(order: Order, params: EngineParams) -> bool:
-    return order.matchable or (params.rebundle and order.status is OrderStatus.ASSIGNED)
+def _to_match(order: Order, draft: Draft, now_ms: int, params: EngineParams) -> bool:
+    """Open orders, and accepted ones whose rider is still on the way to the counter."""
+    if order.matchable:
+        return True
+    if not params.rebundle or order.status is not OrderStatus.ASSIGNED or order.rider_id is None:
+        return False
+    holder = draft.rider(order.rider_id)
+    return holder is not None and _may_be_asked(holder, now_ms) and holder.heading == order.restaurant_id
+
+
+def _may_be_asked(rider: Rider, now_ms: int) -> bool:
+    return rider.online and rider.offer_id is None and rider.shift_end_ms >= now_ms
 
 
 def _points(places: list[Point]) -> Points:
@@ -88,7 +98,7 @@ class _AskedRiders:
         self.row_of: dict[RiderId, int] = {}
         rows: list[tuple[Rider, Point, int, int]] = []
         for rider in riders:
-            if not rider.online or rider.offer_id is not None or rider.shift_end_ms < now_ms:
+            if not _may_be_asked(rider, now_ms):
                 continue
             at = seen.get(rider.rider_id)
             age_ms = 0 if at is None else int(positions.age_ms[at])
@@ -115,7 +125,7 @@ def _has_next_pickup(rider: Rider) -> bool:
 
 def _riders(rows: list[tuple[Rider, Point, int, int]], now_ms: int, params: EngineParams) -> Riders:
     def starts_ms(rider: Rider) -> int:
-        return max(now_ms, rider.stops[0].arrive_ms if rider.heading is not None else rider.free_ms)
+        return rider.stops[0].arrive_ms if rider.heading is not None else max(now_ms, rider.free_ms)
 
     pace = {"bicycle": params.pace.bicycle, "motorbike": params.pace.motorbike, "car": params.pace.car}
     return Riders(

@@ -3,7 +3,7 @@
 A trip: the rider is free, rides to the restaurant, waits for the food, hands over half of the pickup
 service before and half after, then the same at every door:
 
-    pickup = max(ready of all, free + approach + half pickup)
+    pickup = max(now, ready of all, free + approach + half pickup)
     drop_1 = pickup + half pickup + way + half drop-off,   drop_2 = drop_1 + half + way + half, ...
 
 Terms, in seconds before their weights:
@@ -57,7 +57,7 @@ def trips(
     pace = problem.riders.pace[rider]
     half_pickup, half_drop = service.pickup_s / 2, service.dropoff_s / 2
     way_s = approach_s * pace
-    pickup_s = np.maximum(ready_s, problem.riders.free_s[rider] + way_s + half_pickup)
+    pickup_s = np.maximum(np.maximum(ready_s, 0.0), problem.riders.free_s[rider] + way_s + half_pickup)
     hops = ways_s * pace[:, None] + 2 * half_drop
     drop_s = pickup_s[:, None] + half_pickup + np.cumsum(hops, axis=1) - half_drop
     return Trips(

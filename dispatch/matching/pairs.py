@@ -36,15 +36,20 @@ def expand(problem: Problem, orders: Ints) -> tuple[Ints, Ints]:
 
 
 def feasible_pairs(problem: Problem, params: EngineParams) -> Pairs:
-    """Every pair that breaks no rule: capacity, shift end at pickup, cooldowns."""
+    """Every pair that breaks no rule: capacity, shift end at pickup, cooldowns.
+
+    An order accepted stays possible for its rider, whatever has come up since.
+    """
     edge, order = expand(problem, np.arange(len(problem.orders.ids)))
     rider, approach_s = problem.edges.rider[edge], problem.edges.approach_s[edge]
     keep = problem.orders.size[order] <= problem.riders.room[rider]
     keep &= ~barred_mask(problem, rider, order)
+    keep |= problem.orders.holder[order] == rider
     rider, order, approach_s = rider[keep], order[keep], approach_s[keep]
     ways_s = problem.orders.direct_s[order][:, None]
     columns, trip = terms(problem, params.service, rider, approach_s, order[:, None], ways_s)
     on_shift = (trip.pickup_s <= problem.riders.shift_end_s[rider]) & np.isfinite(trip.end_s)
+    on_shift |= problem.orders.holder[order] == rider
     cost = columns @ weights(params.cost)
     return Pairs(rider[on_shift], order[on_shift], approach_s[on_shift], cost[on_shift])
 

@@ -38,8 +38,9 @@ class Orders:
 class Riders:
     """Riders who may be asked, one row each.
 
-    `free_s` is when the rider can start for a pickup (0 is now), `room` the capacity then, `heading` the
-    restaurant row it is already bound for, or -1. `pace` multiplies travel times.
+    `free_s` is when the rider can start for a pickup, `room` the capacity then. `heading` is the restaurant
+    row it is already bound for, or -1; `free_s` is then its arrival there, maybe past. `pace` multiplies
+    travel times.
     """
 
     ids: tuple[RiderId, ...]

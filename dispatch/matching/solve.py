@@ -40,7 +40,8 @@ def solve(problem: Problem, params: EngineParams, fallback: str = "") -> Solutio
 
 
 def check(problem: Problem, solution: Solution) -> None:
-    """Raise NonsenseSolution unless every order and rider is used at most once and within its rules."""
+    """Raise NonsenseSolution unless every order and rider is used at most once and within its rules, and a rider
+    on its way to orders it has accepted is given at least one."""
     seen_riders: set[int] = set()
     seen_orders: set[int] = set()
     n, m = len(problem.orders.ids), len(problem.riders.ids)
@@ -56,3 +57,6 @@ def check(problem: Problem, solution: Solution) -> None:
             raise NonsenseSolution(f"orders {a.orders} exceed the rider's capacity")
         seen_riders.add(a.rider)
         seen_orders.update(rows)
+    holders = set(problem.orders.holder[problem.orders.holder >= 0].tolist())
+    if not holders <= seen_riders:
+        raise NonsenseSolution(f"rider rows {sorted(holders - seen_riders)} on their way were given nothing")

@@ -34,7 +34,6 @@ class _Body:
     place: str
     restaurant: str | None = None
     arrives: int = 0
-    changed: int = 0
     bundle: tuple[str, ...] = ()
     busy_until: int = 0
     drops: list[tuple[int, str]] = field(default_factory=list)
@@ -169,6 +168,8 @@ class _World:
         for offer in decisions.offers:
             self._rebind(now, offer.rider_id, _bundle(offer))
             self.inbox.append(OfferReplied(now * MINUTE_MS, offer.offer_id, offer.rider_id, True))
+        for rider_id in sorted({o.rider_id for o in decisions.offers} | set(decisions.rerouted)):
+            self._pick_up(self.body_of[rider_id], now)  # The new bundle may be ready to go this minute.
 
     def _rebind(self, now: int, rider_id: RiderId, bundle: tuple[str, ...]) -> None:
         body = self.body_of[rider_id]
