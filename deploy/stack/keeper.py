@@ -16,6 +16,9 @@ from deploy.stack.process import Child, Guard, describe_exit
 
 State = Literal["waiting", "starting", "running", "restarting", "stopped"]
 
+#: Signals after which `kill` waits for the death.
+_DEADLY = frozenset({Signals.SIGKILL, Signals.SIGTERM, Signals.SIGINT, Signals.SIGQUIT, Signals.SIGABRT})
+
 _CHECK_EVERY_S = 0.03
 _CHECK_TIMEOUT_S = 5.0
 #: How often an outside server is asked whether it is still there.
@@ -51,6 +54,7 @@ class Keeper:
         self.part = part
         self.state: State = "waiting"
         self.version = ""
+        self.note = ""
         self.restarts = 0
         self.healthy = asyncio.Event()
         self._folder = folder
@@ -76,7 +80,9 @@ class Keeper:
         for needed in needs:
             await needed.healthy.wait()
         self._become("starting")
+        self.part.report = self._take_note
         await self.part.prepare()
+        self._take_note("")
         await self._start_first()
         deaths_in_a_row = 0
         while True:
@@ -89,12 +95,16 @@ class Keeper:
                 deaths_in_a_row = 0
             deaths_in_a_row = await self._start_again(deaths_in_a_row + 1)
 
-    def kill(self, number: Signals) -> None:
-        """Send a signal for a drill; when the part dies of it, it is restarted."""
+    async def kill(self, number: Signals) -> None:
+        """Send a signal for a drill. When the part dies of it, this returns after its death, and it is restarted."""
         if self._child is None:
             raise ProcessLookupError(f"{self.part.name} is not running here")
         self._death_is_asked_for = True
-        self._child.send(number)
+        child = self._child
+        child.send(number)
+        if number in _DEADLY:
+            await child.wait()
+            self.healthy.clear()
 
     async def restart(self, within_s: float) -> None:
         """Stop it in good order and wait until it is healthy again."""
@@ -195,6 +205,10 @@ class Keeper:
             return PartFailed(self.part.name, f"at {self.part.address} {reason}", None, "")
         name = self.part.name
         return PartFailed(name, reason, self._folder.log(name), self._folder.log_tail(name))
+
+    def _take_note(self, text: str) -> None:
+        self.note = text
+        self._on_change()
 
     def _become(self, state: State) -> None:
         self.state = state

@@ -24,6 +24,8 @@ class Row:
     address: str
     pid: int | None
     restarts: int
+    #: What it is doing just now, when that takes long.
+    note: str
     log: str
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +34,10 @@ class Part(ABC):
     ready_within_s: float = 30.0
     #: How often it may die while it starts for the first time (Postgres may have to wait for the dead one's backends).
     start_attempts: int = 1
+
+    def __init__(self) -> None:
+        #: Told what a long preparation is doing; the stack shows it in the table.
+        self.report: Callable[[str], None] = lambda _: None
 
     async def prepare(self) -> None:  # noqa: B027 (most parts have nothing to prepare)
         """Whatever comes before the first start: data directories, downloads. Called once a stack."""

@@ -39,6 +39,7 @@ class ServicePart(Part):
     kind = "service"
 
     def __init__(self, service: Service, port: int) -> None:
+        super().__init__()
         self._service = service
         self.address_setting = service.address_setting
         self._listen = f"127.0.0.1:{port}"

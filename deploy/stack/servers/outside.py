@@ -19,6 +19,7 @@ class Outside(Part):
         version: Callable[[str], Awaitable[str]],
         settle: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
+        super().__init__()
         self.name = name
         self.address = url
         self._version = version

