@@ -1,0 +1,154 @@
+"""The map and the leases in Postgres: the truth."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from node.errors import Retryable
+from node.postgres import migrate
+from shard_router.errors import ShardTaken
+from shard_router.moves import check_move
+from shard_router.topology import CityEntry, CityMap, ShardEntry, ShardLoad
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+_CITIES = """
+select c.city, c.name, c.partition, c.time_zone, c.currency, c.center_lat_e7, c.center_lng_e7,
+       c.owner, c.epoch, c.moving_to, coalesce(s.address, '') as address
+from router.cities c left join router.shards s on s.shard_id = c.owner order by c.city
+"""
+_SHARDS = """
+select shard_id, address, lease_until > clock_timestamp() as alive, riders, open_orders, tick_p99_ms,
+       extract(epoch from clock_timestamp() - heartbeat_at) * 1000 as heartbeat_age_ms
+from router.shards order by shard_id
+"""
+_VERSION = "select coalesce(max(id), 0) from router.changes"
+_ENSURE_CITY = """
+insert into router.cities (city, name, partition, time_zone, currency, center_lat_e7, center_lng_e7)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (city) do update set name = excluded.name, time_zone = excluded.time_zone,
+    currency = excluded.currency, center_lat_e7 = excluded.center_lat_e7, center_lng_e7 = excluded.center_lng_e7
+returning xmax = 0 as added
+"""
+_MOVE = "update router.cities set moving_to = $2 where city = $1 and epoch = $3"
+_TELL = "insert into router.changes (city, epoch, what, shard_id, actor) values ($1, $2, $3, $4, $5)"
+#: SQLSTATE of router.enter and router.beat when another run has the row.
+_TAKEN = "FR003"
+
+
+async def prepare(url: str) -> None:
+    """Brings the database up to date."""
+    await migrate(url, "shard_router", MIGRATIONS)
+
+
+class PostgresRouterStore:
+    """`RouterStore` on a pool of database `core`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def ensure_cities(self, cities: Sequence[CityEntry]) -> None:
+        async with self._session() as session, session.transaction():
+            for c in cities:
+                row = (c.city, c.name, c.partition, c.time_zone, c.currency, c.center_lat_e7, c.center_lng_e7)
+                if await session.fetchval(_ENSURE_CITY, *row):
+                    await session.execute(_TELL, c.city, 0, "added", None, "")
+
+    async def read_map(self) -> CityMap:
+        async with self._session() as session:
+            return await _read_map(session)
+
+    async def enter(self, shard_id: str, address: str, incarnation: UUID, lease_s: float) -> None:
+        async with self._session() as session:
+            lease = timedelta(seconds=lease_s)
+            await session.execute("select router.enter($1, $2, $3, $4)", shard_id, address, incarnation, lease)
+
+    async def beat(self, shard_id: str, incarnation: UUID, lease_s: float, load: ShardLoad) -> CityMap:
+        async with self._session() as session:
+            await session.execute(
+                "select router.beat($1, $2, $3, $4, $5, $6)",
+                shard_id,
+                incarnation,
+                timedelta(seconds=lease_s),
+                load.riders,
+                load.open_orders,
+                load.tick_p99_ms,
+            )
+            return await _read_map(session)
+
+    async def claim(self, city: str, shard_id: str, seen_epoch: int) -> int | None:
+        async with self._session() as session:
+            epoch: int | None = await session.fetchval("select router.claim($1, $2, $3)", city, shard_id, seen_epoch)
+            return epoch
+
+    async def release(self, city: str, shard_id: str, epoch: int) -> None:
+        async with self._session() as session:
+            await session.execute("select router.release($1, $2, $3)", city, shard_id, epoch)
+
+    async def request_move(self, city: str, to_shard: str, actor: str) -> CityEntry:
+        async with self._session() as session, session.transaction():
+            await session.execute("select from router.cities where city = $1 for update", city)
+            entry = check_move(await _read_map(session), city, to_shard)
+            await session.execute(_MOVE, city, to_shard, entry.epoch)
+            await session.execute(_TELL, city, entry.epoch, "move asked", to_shard, actor)
+            return (await _read_map(session)).cities[city]
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[AsyncIterator[str]]:
+        queue: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1024)
+
+        def told(_connection: Any, _pid: int, _channel: str, payload: str) -> None:
+            if not queue.full():  # a reader that is 1,024 changes behind polls the whole map anyway
+                queue.put_nowait(payload)
+
+        def ended(_connection: Any) -> None:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(None)
+
+        async def names() -> AsyncIterator[str]:
+            while (name := await queue.get()) is not None:
+                yield name
+            raise Retryable("the connection that listens for changes was lost", reason="POSTGRES_AWAY")
+
+        async with self._session() as session:
+            session.add_termination_listener(ended)
+            await session.add_listener("router_map", told)
+            try:
+                yield names()
+            finally:
+                session.remove_termination_listener(ended)
+                if not session.is_closed():
+                    await session.remove_listener("router_map", told)
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[Any]:
+        try:
+            async with self._pool.acquire(timeout=2) as session:
+                yield session
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == _TAKEN:
+                raise ShardTaken(str(error)) from error
+            raise Retryable(f"postgres: {error}", reason="POSTGRES_ERROR") from error
+        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+            raise Retryable(f"postgres is away: {error!r}", reason="POSTGRES_AWAY") from error
+
+
+async def _read_map(session: Any) -> CityMap:
+    version: int = await session.fetchval(_VERSION)
+    cities = {row["city"]: CityEntry(**dict(row)) for row in await session.fetch(_CITIES)}
+    shards = {row["shard_id"]: _shard(row) for row in await session.fetch(_SHARDS)}
+    return CityMap(version, cities, shards)
+
+
+def _shard(row: Any) -> ShardEntry:
+    load = ShardLoad(row["riders"], row["open_orders"], row["tick_p99_ms"])
+    return ShardEntry(row["shard_id"], row["address"], row["alive"], int(row["heartbeat_age_ms"]), load)

@@ -1,0 +1,164 @@
+"""How every service finds the owner of a city.
+
+    directory = Directory(settings.router_address, log)
+    await directory.start()
+    node.start("directory", directory.run())
+    answer = await directory.ask("la-serena", lambda shard: shard.Track(request))
+
+The directory follows the map by one stream and keeps the last one while the router is away: finding an owner never
+waits for the router after the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+import grpc
+import grpc.aio
+import structlog
+
+from node.errors import Retryable
+from node.rpc import fault_of
+from proto.dispatch.v1.dispatch_pb2_grpc import DispatchStub
+from proto.shard_router.v1 import shard_router_pb2 as pb
+from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterStub
+from shard_router.errors import NoOwner, UnknownCity
+from shard_router.topology import CityEntry, CityMap, ShardEntry, ShardLoad
+
+if TYPE_CHECKING:
+    from proto.dispatch.v1.dispatch_pb2_grpc import DispatchAsyncStub
+
+T = TypeVar("T")
+
+#: How long `ask` waits for news of a city that moved before it gives up, wall seconds.
+MOVED_WAIT_S = 4.0
+_FIRST_MAP_S = 15.0
+_OPTIONS = (("grpc.keepalive_time_ms", 20_000), ("grpc.max_receive_message_length", 1 << 24))
+
+
+class Directory:
+    """The map, kept fresh, and channels to the shards on it."""
+
+    def __init__(self, router_address: str, log: structlog.stdlib.BoundLogger) -> None:
+        self._channel = grpc.aio.insecure_channel(router_address, options=_OPTIONS)
+        self._router = ShardRouterStub(self._channel)
+        self._log = log
+        self._map = CityMap(0, {}, {})
+        self._news = asyncio.Condition()
+        self._shards: dict[str, grpc.aio.Channel] = {}
+
+    @property
+    def map(self) -> CityMap:
+        """The last map heard of."""
+        return self._map
+
+    async def start(self) -> None:
+        """Fetches the first map. Raises `Retryable` when the router does not answer in time."""
+        try:
+            answer = await self._router.GetMap(pb.GetMapRequest(), timeout=_FIRST_MAP_S, wait_for_ready=True)
+        except grpc.aio.AioRpcError as error:
+            raise Retryable(f"the shard router does not answer: {error.details()}", reason="ROUTER_AWAY") from error
+        await self._heard(answer)
+
+    async def run(self) -> None:
+        """Follows the map until cancelled."""
+        while True:
+            try:
+                async for answer in self._router.WatchMap(pb.WatchMapRequest(), wait_for_ready=True):
+                    await self._heard(answer.map)
+            except grpc.aio.AioRpcError as error:
+                self._log.warning("lost the shard router; going on with the last map", error=error.details())
+            await asyncio.sleep(0.5)
+
+    async def close(self) -> None:
+        """Closes all channels."""
+        for channel in (self._channel, *self._shards.values()):
+            await channel.close()
+
+    def entry(self, city: str) -> CityEntry:
+        """The city's entry. Raises `UnknownCity`."""
+        try:
+            return self._map.cities[city]
+        except KeyError:
+            raise UnknownCity(city) from None
+
+    def channel(self, city: str) -> grpc.aio.Channel:
+        """A channel to the city's owner. Raises `UnknownCity` or `NoOwner`."""
+        address = self.entry(city).address
+        if not address:
+            raise NoOwner(city)
+        if address not in self._shards:
+            self._shards[address] = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        return self._shards[address]
+
+    async def changed(self, version: int) -> CityMap:
+        """The first map newer than `version`."""
+        async with self._news:
+            await self._news.wait_for(lambda: self._map.version > version)
+            return self._map
+
+    async def ask(self, city: str, call: Callable[[DispatchAsyncStub], Awaitable[T]]) -> T:
+        """Calls the city's owner. When the city has moved, waits for the new owner and tries once more.
+
+        Raises `UnknownCity`, `NoOwner`, or whatever else the call raises.
+        """
+        asked = self.entry(city)
+        try:
+            return await call(DispatchStub(self.channel(city)))
+        except NoOwner:
+            pass
+        except grpc.aio.AioRpcError as error:
+            if fault_of(error).reason not in ("NOT_OWNER", "UNAVAILABLE"):
+                raise
+        await self._wait_for_another_owner(asked)
+        return await call(DispatchStub(self.channel(city)))
+
+    async def _wait_for_another_owner(self, asked: CityEntry) -> None:
+        def moved() -> bool:
+            entry = self._map.cities.get(asked.city)
+            return entry is not None and bool(entry.address) and entry.epoch > asked.epoch
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MOVED_WAIT_S), self._news:
+                await self._news.wait_for(moved)
+
+    async def _heard(self, answer: pb.GetMapResponse) -> None:
+        async with self._news:
+            self._map = map_value(answer)
+            self._news.notify_all()
+        living = {entry.address for entry in self._map.shards.values()}
+        for address in set(self._shards) - living:
+            await self._shards.pop(address).close()
+
+
+def map_value(answer: pb.GetMapResponse) -> CityMap:
+    """The map as a value."""
+    return CityMap(
+        answer.version,
+        {city.city: _city(city) for city in answer.cities},
+        {shard.shard_id: _shard(shard) for shard in answer.shards},
+    )
+
+
+def _city(city: pb.City) -> CityEntry:
+    return CityEntry(
+        city=city.city,
+        name=city.name,
+        partition=city.partition,
+        time_zone=city.time_zone,
+        currency=city.currency,
+        center_lat_e7=city.center.lat_e7,
+        center_lng_e7=city.center.lng_e7,
+        owner=city.shard_id or None,
+        epoch=city.epoch,
+        moving_to=city.moving_to or None,
+        address=city.address,
+    )
+
+
+def _shard(shard: pb.Shard) -> ShardEntry:
+    load = ShardLoad(shard.riders, shard.open_orders, shard.tick_p99_ms)
+    return ShardEntry(shard.shard_id, shard.address, shard.alive, shard.heartbeat_age_ms, load)

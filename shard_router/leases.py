@@ -1,0 +1,242 @@
+"""How a shard holds its cities: one lease a shard, renewed by heartbeat; cities claimed by compare-and-set.
+
+    beat ──> the map ──> lost or asked to move?  drop (finish the tick), release
+                    └──> orphans that are ours to try?  claim, take
+
+The lease is judged by the database's clock; here it is counted on the monotonic clock from *before* the renewal was
+sent, less a margin, so that the shard stops deciding before anybody else may start. The database checks again in every
+transaction that decides (`router.hold`), so a shard that is wrong about its lease can write nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import uuid4
+
+import structlog
+
+from node.clock import Clock
+from node.errors import Retryable
+from shard_router.ports import RouterStore
+from shard_router.topology import CityEntry, CityMap, ShardLoad, first_claimants
+
+LEASE_S = 3.0
+#: A shard stops deciding this much before its lease runs out by its own count.
+MARGIN_S = 0.3
+BEAT_EVERY_S = 0.8
+RETRY_S = 0.1
+#: The next shard in line waits this long before it tries a city that the first one has not claimed.
+PATIENCE_S = 0.8
+#: After its start a shard waits this long before it claims what was never its own, so that shards that start together
+#: share the cities evenly.
+SETTLE_S = 1.5
+#: A renewal that takes longer than this is given up and tried again.
+BEAT_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """A city that this shard owns, and in which epoch."""
+
+    city: str
+    partition: int
+    epoch: int
+
+
+class CityHost(Protocol):
+    """The part of a shard that runs cities."""
+
+    async def take(self, ownership: Ownership) -> None:
+        """Begins to run a city. Raises `Retryable` when it cannot yet: the city is then released and claimed anew."""
+
+    async def drop(self, city: str, epoch: int, reason: str) -> None:
+        """Ends to run a city after the tick under way; returns when nothing of it runs any more. Idempotent."""
+
+
+class ShardLease:
+    """The lease of one shard and the cities it holds by it. `await run()` for as long as the shard lives."""
+
+    def __init__(
+        self,
+        store: RouterStore,
+        shard_id: str,
+        address: str,
+        host: CityHost,
+        clock: Clock,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._store = store
+        self._shard_id = shard_id
+        self._address = address
+        self._host = host
+        self._clock = clock
+        self._log = log
+        self._incarnation = uuid4()
+        self._load: Callable[[], ShardLoad] = ShardLoad
+        self._until_s = 0.0
+        self._settled_s = 0.0
+        self._held: dict[str, Ownership] = {}
+        self._orphan_since_s: dict[tuple[str, int], float] = {}
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._poke = asyncio.Event()
+
+    def holds(self, city: str, epoch: int) -> bool:
+        """Whether the shard may decide for the city now, by its own count. Cheap: ask before each tick."""
+        held = self._held.get(city)
+        return held is not None and held.epoch == epoch and self._clock.monotonic_s() < self._until_s
+
+    def measure(self, load: Callable[[], ShardLoad]) -> None:
+        """Says how to measure the load that each heartbeat reports."""
+        self._load = load
+
+    async def run(self) -> None:
+        """Beats, claims and drops until cancelled. Raises `ShardTaken` when another process has the shard's name."""
+        await self._enter()
+        listening = asyncio.create_task(self._listen())
+        try:
+            while True:
+                pause_s = BEAT_EVERY_S if await self._beat() else RETRY_S
+                self._poke.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s):
+                        await self._poke.wait()
+        finally:
+            listening.cancel()
+
+    async def close(self) -> None:
+        """Drops and releases every city, so that others need not wait for the lease to run out."""
+        for held in list(self._held.values()):
+            self._drop(held, "the shard stops", release=True)
+        await asyncio.gather(*self._busy.values(), return_exceptions=True)
+
+    async def _enter(self) -> None:
+        pause_s = 0.1
+        while True:
+            sent_s = self._clock.monotonic_s()
+            try:
+                await self._store.enter(self._shard_id, self._address, self._incarnation, LEASE_S)
+            except Retryable as error:
+                self._log.warning("cannot enter", error=str(error), pause_s=pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, 1.0)
+                continue
+            self._until_s = sent_s + LEASE_S - MARGIN_S
+            self._settled_s = sent_s + SETTLE_S
+            return
+
+    async def _beat(self) -> bool:
+        """Renews the lease and acts on the map; False when the store did not answer."""
+        sent_s = self._clock.monotonic_s()
+        try:
+            async with asyncio.timeout(BEAT_TIMEOUT_S):
+                map_ = await self._store.beat(self._shard_id, self._incarnation, LEASE_S, self._load())
+        except (Retryable, TimeoutError) as error:
+            self._log.warning("heartbeat failed", error=repr(error))
+            if self._clock.monotonic_s() >= self._until_s:
+                for held in list(self._held.values()):
+                    self._drop(held, "the lease ran out", release=False)
+            return False
+        self._until_s = sent_s + LEASE_S - MARGIN_S
+        await self._reconcile(map_)
+        return True
+
+    async def _reconcile(self, map_: CityMap) -> None:
+        for held in list(self._held.values()):
+            entry = map_.cities.get(held.city)
+            if entry is None or entry.owner != self._shard_id or entry.epoch != held.epoch:
+                self._drop(held, "another shard took it", release=False)
+            elif entry.moving_to not in (None, self._shard_id) and map_.alive(entry.moving_to):
+                self._drop(held, f"it moves to {entry.moving_to}", release=True)
+        for entry in self._claimable(map_):
+            await self._claim(entry)
+
+    def _claimable(self, map_: CityMap) -> list[CityEntry]:
+        """Cities that this shard should try to claim now."""
+        now_s = self._clock.monotonic_s()
+        mine = [c for c in map_.owned_by(self._shard_id) if c.city not in self._held]  # of an earlier run, or given up
+        free = {entry.city: entry for entry in map_.orphans()}
+        moving = [c for c in free.values() if c.moving_to == self._shard_id]
+        since_s = {(c.city, c.epoch): self._orphan_since_s.get((c.city, c.epoch), now_s) for c in free.values()}
+        self._orphan_since_s = since_s
+        if now_s < self._settled_s:
+            return self._idle([*mine, *moving])
+        turn = []
+        for name, order in first_claimants(map_).items():
+            entry = free[name]
+            if entry.moving_to not in (None, self._shard_id) and map_.alive(entry.moving_to):
+                continue
+            waited_s = now_s - max(since_s[(name, entry.epoch)], self._settled_s)
+            if waited_s >= PATIENCE_S * order.index(self._shard_id):
+                turn.append(entry)
+        return self._idle([*mine, *moving, *turn])
+
+    def _idle(self, entries: list[CityEntry]) -> list[CityEntry]:
+        """Without repetitions, and without cities that are being taken or dropped."""
+        unique = {entry.city: entry for entry in entries}
+        return [entry for name, entry in unique.items() if name not in self._busy and name not in self._held]
+
+    async def _claim(self, entry: CityEntry) -> None:
+        try:
+            epoch = await self._store.claim(entry.city, self._shard_id, entry.epoch)
+        except Retryable as error:
+            self._log.warning("claim failed", city=entry.city, error=str(error))
+            return
+        if epoch is None:
+            return
+        ownership = Ownership(entry.city, entry.partition, epoch)
+        self._held[entry.city] = ownership
+        self._log.info("claimed", city=entry.city, epoch=epoch)
+        self._start(entry.city, self._take(ownership))
+
+    async def _take(self, ownership: Ownership) -> None:
+        try:
+            await self._host.take(ownership)
+        except Retryable as error:
+            self._log.warning("take failed", city=ownership.city, epoch=ownership.epoch, error=str(error))
+            self._held.pop(ownership.city, None)
+            await self._release(ownership)
+
+    def _drop(self, held: Ownership, reason: str, *, release: bool) -> None:
+        """Stops deciding at once; ending the tick, and letting go, go on beside the heartbeat."""
+        self._held.pop(held.city, None)
+        self._log.info("dropping", city=held.city, epoch=held.epoch, reason=reason)
+        earlier = self._busy.get(held.city)
+
+        async def drop() -> None:
+            if earlier is not None:
+                await asyncio.wait([earlier])
+            await self._host.drop(held.city, held.epoch, reason)
+            if release:
+                await self._release(held)
+
+        self._start(held.city, drop())
+
+    async def _release(self, held: Ownership) -> None:
+        with suppress(Retryable):  # the lease runs out by itself
+            await self._store.release(held.city, self._shard_id, held.epoch)
+
+    def _start(self, city: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"lease:{city}")
+        self._busy[city] = task
+
+        def done(ended: asyncio.Task[None]) -> None:
+            if self._busy.get(city) is ended:
+                del self._busy[city]
+            if not ended.cancelled() and ended.exception() is not None:
+                self._log.error("city host failed", city=city, exc_info=ended.exception())
+            self._poke.set()
+
+        task.add_done_callback(done)
+
+    async def _listen(self) -> None:
+        """Beats at once when the map changes; the steady beat is the fallback."""
+        while True:
+            with suppress(Retryable):
+                async with self._store.changes() as names:
+                    async for _ in names:
+                        self._poke.set()
+            await asyncio.sleep(0.5)

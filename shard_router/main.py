@@ -1,0 +1,56 @@
+"""The shard router process: tells everybody which shard owns which city."""
+
+from __future__ import annotations
+
+from node import postgres
+from node.lifecycle import Node, run
+from node.rpc import Server
+from node.settings import load
+from proto.shard_router.v1.shard_router_pb2_grpc import add_ShardRouterServicer_to_server
+from shard_router.adapters.postgres import PostgresRouterStore, prepare
+from shard_router.cities import City, load_cities
+from shard_router.config import RouterSettings
+from shard_router.grpc_api import MapFeed, ShardRouterApi
+from shard_router.topology import CityEntry
+
+
+def entries(wanted: str) -> list[CityEntry]:
+    """The map's entries of the wanted cities; a city's partition is its place in the catalogue that ships."""
+    catalogue = list(load_cities())
+    names = [city.slug for city in catalogue] if wanted == "all" else [name.strip() for name in wanted.split(",")]
+    unknown = set(names) - {city.slug for city in catalogue}
+    if unknown:
+        raise SystemExit(f"FORNO_CITIES: no city {', '.join(sorted(unknown))} in the catalogue")
+    return [_entry(number, city) for number, city in enumerate(catalogue) if city.slug in names]
+
+
+def _entry(partition: int, city: City) -> CityEntry:
+    lat_e7, lng_e7 = city.center_e7
+    return CityEntry(city.slug, city.name, partition, city.time_zone, city.currency, lat_e7, lng_e7)
+
+
+def main() -> int:
+    settings = load(RouterSettings)
+
+    async def boot(node: Node) -> None:
+        await prepare(settings.database("core"))
+        pool = await postgres.connect(settings.database("core"))
+        node.on_stop("postgres", pool.close)
+        store = PostgresRouterStore(pool)
+        await store.ensure_cities(entries(settings.cities))
+        feed = MapFeed(store, node.log)
+        node.start("map", feed.run())
+        api = ShardRouterApi(store, feed)
+        server = Server(
+            settings.listen,
+            ["shard_router.v1.ShardRouter"],
+            [lambda grpc_server: add_ShardRouterServicer_to_server(api, grpc_server)],
+        )
+        node.on_stop("grpc", server.stop)
+        await server.start()
+
+    return run("shard_router", settings, boot)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

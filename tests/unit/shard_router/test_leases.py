@@ -1,0 +1,183 @@
+"""A shard's hold on its cities, on the memory store and a clock that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import structlog
+
+from node.clock import ManualClock
+from node.errors import Retryable
+from shard_router.adapters.memory import MemoryRouterStore
+from shard_router.leases import LEASE_S, MARGIN_S, SETTLE_S, Ownership, ShardLease
+from shard_router.topology import CityEntry, CityMap, ShardLoad
+
+
+class RecordingHost:
+    """A host that writes down what it was told."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, int] = {}
+        self.dropped: list[tuple[str, int, str]] = []
+        self.refuse = 0
+
+    async def take(self, ownership: Ownership) -> None:
+        if self.refuse:
+            self.refuse -= 1
+            raise Retryable("not now")
+        self.running[ownership.city] = ownership.epoch
+
+    async def drop(self, city: str, epoch: int, reason: str) -> None:
+        self.running.pop(city, None)
+        self.dropped.append((city, epoch, reason))
+
+
+class AwayStore(MemoryRouterStore):
+    """A store that can be cut off."""
+
+    away = False
+
+    async def beat(self, *args: object) -> CityMap:
+        if self.away:
+            raise Retryable("the store is away")
+        return await super().beat(*args)  # type: ignore[arg-type]
+
+
+class World:
+    """A store, a clock, and shards on them."""
+
+    def __init__(self, cities: int = 2) -> None:
+        self.clock = ManualClock(1_000_000)
+        self.store = AwayStore(self.clock)
+        self.entries = [CityEntry(f"city-{n}", f"City {n}", n, "UTC", "EUR", 0, 0) for n in range(cities)]
+        self.hosts: dict[str, RecordingHost] = {}
+        self.leases: dict[str, ShardLease] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def start(self, name: str) -> None:
+        """Starts a shard; waits for its first beat."""
+        await self.store.ensure_cities(self.entries)
+        self.hosts[name] = RecordingHost()
+        log = structlog.get_logger()
+        self.leases[name] = ShardLease(self.store, name, f"{name}:1", self.hosts[name], self.clock, log)
+        self.tasks[name] = asyncio.create_task(self.leases[name].run())
+        await self.until(lambda: name in self.store._shards)
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Lets the shards run until something holds, beats being forced by changes of the map."""
+        async with asyncio.timeout(10):
+            while not true():
+                for lease in self.leases.values():
+                    lease._poke.set()
+                await asyncio.sleep(0)
+
+    async def end(self) -> None:
+        for task in self.tasks.values():
+            task.cancel()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    """Two cities, no shard yet."""
+    made = World()
+    yield made
+    await made.end()
+
+
+@pytest.fixture
+async def small_world() -> AsyncIterator[World]:
+    """One city, no shard yet."""
+    made = World(cities=1)
+    yield made
+    await made.end()
+
+
+async def test_two_shards_share_the_cities(world: World) -> None:
+    """Shards that start together wait a moment, then own one city each, in epoch 1."""
+    await world.start("a")
+    await world.start("b")
+    world.clock.advance(int(SETTLE_S * 1000) + 1)
+    await world.until(lambda: all(len(host.running) == 1 for host in world.hosts.values()))
+    assert {*world.hosts["a"].running, *world.hosts["b"].running} == {"city-0", "city-1"}
+    city, epoch = next(iter(world.hosts["a"].running.items()))
+    assert epoch == 1
+    assert world.leases["a"].holds(city, 1)
+    assert not world.leases["b"].holds(city, 1)
+
+
+async def test_a_shard_that_cannot_renew_stops_before_its_lease_ends(small_world: World) -> None:
+    """Cut off from the store, it stops deciding a margin before anybody else may start, and drops its cities."""
+    world = small_world
+    await world.start("a")
+    world.clock.advance(2000)
+    await world.until(lambda: bool(world.hosts["a"].running))
+    await world.until(lambda: world.leases["a"]._until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S)
+    world.store.away = True
+    world.clock.advance(int((LEASE_S - MARGIN_S) * 1000) - 1)
+    assert world.leases["a"].holds("city-0", 1)
+    world.clock.advance(1)
+    assert not world.leases["a"].holds("city-0", 1)
+    await world.until(lambda: not world.hosts["a"].running)
+    assert world.hosts["a"].dropped == [("city-0", 1, "the lease ran out")]
+
+
+async def test_the_other_shard_takes_over_when_one_dies(world: World) -> None:
+    """After the dead shard's lease its cities are owned by the living one, an epoch later."""
+    await world.start("a")
+    await world.start("b")
+    world.clock.advance(2000)
+    await world.until(lambda: all(len(host.running) == 1 for host in world.hosts.values()))
+    world.tasks["a"].cancel()
+    await asyncio.gather(world.tasks["a"], return_exceptions=True)
+    orphan = next(iter(world.hosts["a"].running))
+    for _ in range(5):
+        world.clock.advance(800)
+        beaten_ms = world.clock.monotonic_s() * 1000
+        await world.until(lambda at=beaten_ms: world.store._shards["b"].heartbeat_ms == at)  # type: ignore[misc]
+    await world.until(lambda: world.hosts["b"].running.get(orphan) == 2)
+
+
+async def test_a_move_goes_over_in_order(world: World) -> None:
+    """The owner drops and releases, then the target takes the city in the next epoch."""
+    await world.start("a")
+    await world.start("b")
+    world.clock.advance(2000)
+    await world.until(lambda: all(len(host.running) == 1 for host in world.hosts.values()))
+    city = next(iter(world.hosts["a"].running))
+    await world.store.request_move(city, "b", "ops")
+    await world.until(lambda: world.hosts["b"].running.get(city) == 2)
+    assert world.hosts["a"].running == {}
+    assert world.hosts["a"].dropped == [(city, 1, "it moves to b")]
+
+
+async def test_a_host_that_cannot_take_yet_gets_another_chance(small_world: World) -> None:
+    """A take that fails for now releases the city; it is claimed again in a later epoch."""
+    world = small_world
+    await world.start("a")
+    world.hosts["a"].refuse = 2
+    world.clock.advance(2000)
+    await world.until(lambda: world.hosts["a"].running == {"city-0": 3})
+
+
+async def test_a_clean_stop_releases_at_once(small_world: World) -> None:
+    """A shard that stops lets its cities go without waiting for the lease."""
+    world = small_world
+    await world.start("a")
+    world.clock.advance(2000)
+    await world.until(lambda: bool(world.hosts["a"].running))
+    world.tasks["a"].cancel()
+    await world.leases["a"].close()
+    assert (await world.store.read_map()).cities["city-0"].owner is None
+    assert world.hosts["a"].dropped == [("city-0", 1, "the shard stops")]
+
+
+def test_the_load_is_what_the_shard_measured() -> None:
+    """`measure` replaces the load that heartbeats report."""
+    lease = ShardLease(
+        MemoryRouterStore(ManualClock()), "a", "a:1", RecordingHost(), ManualClock(), structlog.get_logger()
+    )
+    lease.measure(lambda: ShardLoad(3, 2, 1.0))
+    assert lease._load() == ShardLoad(3, 2, 1.0)
