@@ -1,0 +1,1 @@
+"""The public edge: HTTP for customers and partners, WebSockets for watchers, the web pages."""

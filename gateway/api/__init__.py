@@ -1,0 +1,1 @@
+"""HTTP: translate, call one service, map errors."""

@@ -1,0 +1,1 @@
+"""Live tracking over WebSocket: a process of its own."""

@@ -1,0 +1,1 @@
+"""Where the ports of live tracking meet Redis and gRPC."""

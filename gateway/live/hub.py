@@ -1,0 +1,191 @@
+"""All watched orders of this process: who watches what, and how news reaches them.
+
+    a wake, a poll ──> dirty (each order once) ──> workers ask Track ──> status frames ──┐
+    live positions ─────────────────────────────────────────────────> position frames ──┴─> outboxes
+
+Status comes from committed state only (`OrderSource`): a wake says *that* something changed, never what. A lost wake
+costs one poll period.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import structlog
+
+from gateway import metrics
+from gateway.live.ages import FixAges
+from gateway.live.model import City, LiveFix, OrderId
+from gateway.live.outbox import Outbox
+from gateway.live.ports import CityFeed, OrderSource
+from gateway.live.watch import OrderWatch
+from node.clock import Clock
+from node.errors import Retryable
+
+#: Questions to services under way at once.
+WORKERS = 16
+#: A watcher who joins an order is shown state at most this old, wall seconds.
+FRESH_S = 0.25
+_POLL_TICK_S = 0.25
+
+
+@dataclass(slots=True, eq=False)
+class WatchedOrder:
+    """An order and the sockets that watch it."""
+
+    watch: OrderWatch
+    outboxes: set[Outbox] = field(default_factory=set)
+    visitors: int = 0
+    asked_s: float = float("-inf")
+
+
+class Dirty:
+    """Orders to ask about; each waits here at most once, so this is bounded by the watched orders."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[OrderId] = asyncio.Queue()
+        self._waiting: set[OrderId] = set()
+
+    def put(self, order_id: OrderId) -> None:
+        if order_id not in self._waiting:
+            self._waiting.add(order_id)
+            self._queue.put_nowait(order_id)
+
+    async def get(self) -> OrderId:
+        """The one that waited longest. It may be put again from now on."""
+        order_id = await self._queue.get()
+        self._waiting.discard(order_id)
+        return order_id
+
+
+class Hub:
+    """The watched orders. It is the `FeedSink` of their cities."""
+
+    def __init__(
+        self,
+        source: OrderSource,
+        feed: CityFeed,
+        clock: Clock,
+        clock_line: Mapping[str, float],
+        log: structlog.stdlib.BoundLogger,
+        *,
+        poll_s: float,
+        polls_per_s: float,
+    ) -> None:
+        self._source = source
+        self._feed = feed
+        self._clock = clock
+        self._clock_line = clock_line
+        self._log = log
+        self._poll_s = poll_s
+        self._polls_per_s = polls_per_s
+        self._orders: dict[str, WatchedOrder] = {}
+        self._dirty = Dirty()
+        self.ages = FixAges(clock)
+
+    @property
+    def watched(self) -> Mapping[str, WatchedOrder]:
+        """Watched orders by id."""
+        return self._orders
+
+    async def run(self) -> None:
+        """Asks about what changed until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._poll(), name="live-poll")
+            for number in range(WORKERS):
+                group.create_task(self._work(), name=f"live-refresh-{number}")
+
+    @asynccontextmanager
+    async def visit(self, order_id: OrderId) -> AsyncIterator[WatchedOrder]:
+        """The order, kept up to date while at least one visitor is in. Raises `NotFound` or `Retryable`."""
+        order = self._orders.get(order_id)
+        if order is None:
+            order = self._opened(OrderWatch(await self._source.facts(order_id), self._clock_line))
+        order.visitors += 1
+        try:
+            if self._clock.monotonic_s() - order.asked_s > FRESH_S:
+                await self._refresh(order)
+            yield order
+        finally:
+            order.visitors -= 1
+            if order.visitors == 0:
+                self._forget(order)
+
+    def fixes(self, city: City, epoch: int, fixes: Sequence[LiveFix]) -> None:
+        for fix in fixes:
+            order = self._orders.get(fix.order_id)
+            if order is None:
+                continue
+            frame = order.watch.on_fix(epoch, fix)
+            if frame is None:
+                continue
+            for outbox in order.outboxes:
+                outbox.latest("position", frame)
+            self.ages.pushed(fix.ts_ms)
+
+    def woken(self, city: City, epoch: int, order_ids: Sequence[str]) -> None:
+        for order_id in order_ids:
+            if order_id in self._orders:
+                self._dirty.put(OrderId(order_id))
+
+    def gap(self) -> None:
+        for order in self._orders.values():
+            self._dirty.put(order.watch.facts.order_id)
+
+    def _opened(self, watch: OrderWatch) -> WatchedOrder:
+        # Another visitor may have opened it while this one was asking.
+        if watch.facts.order_id not in self._orders:
+            self._orders[watch.facts.order_id] = WatchedOrder(watch)
+            self._feed.follow(watch.facts.city)
+            metrics.WATCHED.inc()
+        return self._orders[watch.facts.order_id]
+
+    def _forget(self, order: WatchedOrder) -> None:
+        del self._orders[order.watch.facts.order_id]
+        self._feed.unfollow(order.watch.facts.city)
+        metrics.WATCHED.dec()
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(_POLL_TICK_S)
+            period_s = max(self._poll_s, len(self._orders) / self._polls_per_s)
+            due_s = self._clock.monotonic_s() - period_s
+            for order in self._orders.values():
+                if order.asked_s <= due_s:
+                    self._dirty.put(order.watch.facts.order_id)
+
+    async def _work(self) -> None:
+        while True:
+            order = self._orders.get(await self._dirty.get())
+            if order is not None and not order.watch.final:
+                await self._refresh(order)
+
+    async def _refresh(self, order: WatchedOrder) -> None:
+        """Asks what is new and tells the watchers; a service that is away is asked again by the next poll."""
+        order.asked_s = self._clock.monotonic_s()
+        watch = order.watch
+        try:
+            track = await self._source.track(watch.facts.city, watch.facts.order_id, watch.seq)
+            if track is not None:
+                news = watch.on_track(track)
+            else:
+                news = watch.on_facts(await self._source.facts(watch.facts.order_id))
+        except Retryable as error:
+            metrics.REFRESHES.labels("away").inc()
+            self._log.debug("a watched order could not be asked about", order=watch.facts.order_id, error=str(error))
+            return
+        metrics.REFRESHES.labels("news" if news else "same").inc()
+        for outbox in tuple(order.outboxes):
+            if watch.final:
+                outbox.forget_latest()
+            for frame in news:
+                outbox.event(frame)
+        if watch.final:
+            self._end(order)
+
+    def _end(self, order: WatchedOrder) -> None:
+        for outbox in tuple(order.outboxes):
+            outbox.end(order.watch.status)
