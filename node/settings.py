@@ -23,6 +23,7 @@ class NodeSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FORNO_", frozen=True, extra="ignore")
 
     postgres_url: str = Field("postgresql://forno@127.0.0.1:5432", description="Postgres without a database name")
+    core_database: str = Field("core", description="the database of the map, the leases and the ticks")
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis")
     kafka_url: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port")
     mongo_url: str = Field("mongodb://127.0.0.1:27017", description="MongoDB")
@@ -41,6 +42,10 @@ class NodeSettings(BaseSettings):
     def clock(self) -> SystemClock:
         """The clock that these settings describe."""
         return SystemClock(self.clock_speed, self.clock_anchor_wall_ms, self.clock_anchor_domain_ms)
+
+    def core_url(self) -> str:
+        """URL of the database of the map, the leases and the ticks."""
+        return self.database(self.core_database)
 
     def database(self, name: str) -> str:
         """URL of one database of the Postgres server."""
