@@ -12,6 +12,7 @@ from node.errors import Invalid
 from orders import saga
 from orders.basket import checked_basket, checked_key, checked_reason, checked_token, checked_user
 from orders.errors import UnknownOrder
+from orders.events import Change
 from orders.ids import OrderIds, checked_order_id
 from orders.model import Basket, Order, Price, Status
 from orders.ports import Estimates, Eta, IdempotencyKey, OrderStore, Placement
@@ -78,11 +79,11 @@ class OrderDesk:
         """Cancels where the state table allows it; cancelling twice changes nothing."""
         known, why = checked_order_id(order_id), checked_reason(reason) or "cancelled by the customer"
 
-        def decide(order: Order) -> saga.Change:
+        def decide(order: Order) -> Change:
             if user_id not in ("", order.user_id):
                 raise UnknownOrder(known)
             if order.status is Status.CANCELLED:
-                return saga.Change(order)
+                return Change(order)
             return saga.step(order, Signal(Trigger.CANCEL, self.clock.domain_ms(), reason=why))
 
         order = await self.store.change(known, decide)

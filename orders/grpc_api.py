@@ -96,7 +96,7 @@ def order_message(order: Order) -> pb.Order:
     )
 
 
-def _status(status: str) -> pb.OrderStatus:
+def _status(status: str) -> pb.OrderStatus.ValueType:
     return pb.OrderStatus.Value(f"ORDER_STATUS_{status}")
 
 

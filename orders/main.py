@@ -60,12 +60,12 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
         stores[own.database] = store
         node.start(f"relay {own.database}", relay.run(store.outbox))
 
-    store = ShardedOrders(ranges, stores)
-    node.start("listener", listen(settings.kafka_url, Listener(store, log), pools, log))
-    node.start("sweeper", Sweeper(store, log).run())
+    orders = ShardedOrders(ranges, stores)
+    node.start("listener", listen(settings.kafka_url, Listener(orders, log), pools, log))
+    node.start("sweeper", Sweeper(orders, log).run())
     node.start("upkeep", Upkeep(list(stores.values()), log).run())
 
-    desk = OrderDesk(store, ShardEstimates(directory, log), OrderIds(clock.wall_ms), clock)
+    desk = OrderDesk(orders, ShardEstimates(directory, log), OrderIds(clock.wall_ms), clock)
     api = OrdersApi(desk, cities, clock)
     server = Server(settings.listen, [SERVICE], [lambda grpc_server: add_OrdersServicer_to_server(api, grpc_server)])
     node.on_stop("grpc", server.stop)

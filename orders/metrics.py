@@ -16,4 +16,3 @@ EVENTS_UNREADABLE = counter(
 )
 STUCK = gauge("orders_stuck", "Orders that have waited in a status for longer than they should.", ["status"])
 RESUMED = counter("orders_resumed_total", "Stuck orders whose events were sent once more.", ["status"])
-SENT = counter("orders_messages_sent_total", "Messages taken from an outbox to Kafka.", ["database"])

@@ -25,12 +25,14 @@ def encode(event: Event, wall_ms: int) -> Message:
     if isinstance(event, OrderFact):
         return _order_message(event)
     order_id, city = event.order.order_id, event.order.basket.city
+    body = city_pb.CityEvent(city=city, sent_wall_ms=wall_ms)
     if isinstance(event, Opened):
-        event_id, kind = f"{order_id}-opened", {"order_opened": _opened(event)}
+        body.event_id = f"{order_id}-opened"
+        body.order_opened.CopyFrom(_opened(event))
     else:
-        event_id, kind = f"{order_id}-withdrawn", {"order_cancelled": _withdrawn(event)}
-    body = city_pb.CityEvent(event_id=event_id, city=city, sent_wall_ms=wall_ms, **kind)
-    return Message(event_id, order_id, CITY_EVENTS.name, body.SerializeToString(), city)
+        body.event_id = f"{order_id}-withdrawn"
+        body.order_cancelled.CopyFrom(_withdrawn(event))
+    return Message(body.event_id, order_id, CITY_EVENTS.name, body.SerializeToString(), city)
 
 
 def decode(source: Source, payload: bytes) -> Heard:

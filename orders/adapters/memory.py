@@ -34,6 +34,12 @@ class MemoryOutbox:
             self.sent += claimed
         return len(claimed)
 
+    def send_again(self, orders: Sequence[OrderId]) -> None:
+        """Has what was sent of these orders sent once more."""
+        again = [message for message in self.sent if message.order_id in orders]
+        self.sent = [message for message in self.sent if message not in again]
+        self.unsent = [*again, *self.unsent]
+
 
 @dataclass(slots=True)
 class _Kept:
@@ -105,9 +111,7 @@ class MemoryOrders:
         return [kept.order.order_id for kept in sorted(found, key=lambda kept: kept.changed_ms)[:limit]]
 
     async def tell_again(self, orders: Sequence[OrderId]) -> None:
-        again = [message for message in self.outbox.sent if message.order_id in orders]
-        self.outbox.sent = [message for message in self.outbox.sent if message not in again]
-        self.outbox.unsent = [*again, *self.outbox.unsent]
+        self.outbox.send_again(orders)
 
     def _keep(self, change: Change, seen: Seen) -> None:
         self._orders[change.order.order_id] = _Kept(change.order, seen, self._clock.wall_ms())

@@ -43,8 +43,9 @@ class PostgresOrders:
         await self._pool.execute(SQL.claim_range, own.first, own.last)
         row = await self._pool.fetchrow(SQL.range)
         if (row["first_point"], row["last_point"]) != (own.first, own.last):
+            held = f"{row['first_point']}-{row['last_point']}"
             raise ValueError(
-                f"{own.database} holds points {row['first_point']}-{row['last_point']}: see docs/orders.md"
+                f"{own.database} was made for points {held}, not {own.first}-{own.last}: see docs/orders.md"
             )
 
     async def make_partitions(self) -> None:

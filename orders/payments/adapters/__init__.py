@@ -1,0 +1,1 @@
+"""Where payments meet Postgres, Kafka and the providers."""

@@ -1,0 +1,41 @@
+"""Reads order.events into the payment book."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from aiokafka import ConsumerRecord
+
+from orders.messaging.message import Offset
+from orders.payments.adapters.codec import decode
+from orders.payments.instructions import Instruction
+from orders.payments.metrics import INSTRUCTIONS
+from orders.payments.ports import PaymentBook
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Hands what orders tell to the book, batch by batch; `wake` is called after each."""
+
+    book: PaymentBook
+    wake: Callable[[], None]
+    log: structlog.stdlib.BoundLogger
+
+    async def handle(self, records: Sequence[ConsumerRecord]) -> None:
+        """Absorbs the records of one partition. A message that cannot be read is counted, logged and passed over."""
+        last = records[-1]
+        instructions = [one for record in records if (one := self._read(record)) is not None]
+        heard = await self.book.absorb(instructions, Offset(last.topic, last.partition, last.offset + 1))
+        self.wake()
+        for what in ("applied", "duplicates", "held"):
+            INSTRUCTIONS.labels(what).inc(getattr(heard, what))
+
+    def _read(self, record: ConsumerRecord) -> Instruction | None:
+        try:
+            return decode(record.value)
+        except ValueError as error:
+            INSTRUCTIONS.labels("unreadable").inc()
+            self.log.error("unreadable event", topic=record.topic, offset=record.offset, error=str(error))
+            return None

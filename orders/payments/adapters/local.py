@@ -1,0 +1,108 @@
+"""A payment provider for development: keeps its own books, and misbehaves as the token says.
+
+    tok_ok         approves at once
+    tok_declined   refuses to authorise (insufficient_funds)
+    tok_slow       takes one to three seconds for everything, seeded
+    tok_duplicate  sends every answer once more by itself
+    tok_lost       does what it was asked, but its first answer to each request is lost
+
+Any other token is refused (unknown_token). Its books survive the death of the process, like those of a real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from random import Random
+
+import asyncpg
+
+from node.errors import Rejected, Retryable
+from orders.messaging.postgres import retryable
+from orders.messaging.statements import statements
+from orders.model import OrderId
+from orders.payments.model import Action, Answer, Money
+from orders.payments.ports import Notice
+
+SQL = statements(Path(__file__).parent / "local_sql")
+
+TOKENS = ("tok_ok", "tok_declined", "tok_slow", "tok_duplicate", "tok_lost")
+
+#: Notices that nobody fetched; when full, more are lost, as with any webhook.
+_NOTICES = 1024
+
+Work = Callable[[asyncpg.Connection], Awaitable[Answer]]
+
+
+class LocalProvider:
+    """The provider. One statement or transaction a call, in tables of its own."""
+
+    def __init__(self, pool: asyncpg.Pool, seed: int) -> None:
+        self._pool = pool
+        self._seed = seed
+        self._notices: asyncio.Queue[Notice] = asyncio.Queue(_NOTICES)
+
+    async def authorise(self, key: str, token: str, amount: Money) -> Answer:
+        refusal = {"tok_declined": "insufficient_funds"}.get(token, "" if token in TOKENS else "unknown_token")
+        ref = "" if refusal else "loc_" + hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
+
+        async def hold(connection: asyncpg.Connection) -> Answer:
+            if not refusal:
+                await connection.execute(SQL.hold, ref, token, amount.minor, amount.currency)
+            return Answer(not refusal, ref, refusal)
+
+        return await self._answer(key, token, amount, hold)
+
+    async def capture(self, key: str, provider_ref: str, amount: Money) -> Answer:
+        return await self._move(key, provider_ref, amount, "HELD", "CAPTURED")
+
+    async def void(self, key: str, provider_ref: str) -> Answer:
+        return await self._move(key, provider_ref, Money(0, ""), "HELD", "VOIDED")
+
+    async def refund(self, key: str, provider_ref: str, amount: Money) -> Answer:
+        return await self._move(key, provider_ref, amount, "CAPTURED", "REFUNDED")
+
+    async def notices(self) -> AsyncIterator[Notice]:
+        while True:
+            yield await self._notices.get()
+
+    async def _move(self, key: str, provider_ref: str, amount: Money, before: str, after: str) -> Answer:
+        with retryable():
+            token = await self._pool.fetchval(SQL.token, provider_ref) or ""
+
+        async def move(connection: asyncpg.Connection) -> Answer:
+            moved = await connection.fetchval(SQL.move, provider_ref, before, after)
+            return Answer(moved is not None, provider_ref, "" if moved else f"not_{before.lower()}")
+
+        return await self._answer(key, token, amount, move)
+
+    async def _answer(self, key: str, token: str, amount: Money, do: Work) -> Answer:
+        """The answer to a key: given before, or by doing the work now. Then the token's misbehaviour."""
+        if token == "tok_slow":
+            await asyncio.sleep(1 + 2 * Random(f"{self._seed}:{key}").random())
+        with retryable():
+            try:
+                row = await self._done(key, amount, do)
+            except asyncpg.UniqueViolationError as error:  # the same key at the same time: the other one did it
+                raise Retryable(f"{key} is being answered", reason="BUSY") from error
+        if (row["amount_minor"], row["currency"]) != (amount.minor, amount.currency):
+            raise Rejected(f"{key} was used for another amount", reason="KEY_REUSED")
+        answer = Answer(row["approved"], row["provider_ref"], row["reason"])
+        if token == "tok_lost" and row["times"] == 1:
+            raise Retryable(f"the answer to {key} was lost", reason="ANSWER_LOST")
+        if token == "tok_duplicate" and not self._notices.full():
+            order_id, _, action = key.partition(":")
+            self._notices.put_nowait(Notice(OrderId(order_id), Action(action.upper()), answer))
+        return answer
+
+    async def _done(self, key: str, amount: Money, do: Work) -> asyncpg.Record:
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(SQL.find, key)
+            if row is None:
+                said = await do(connection)
+                row = await connection.fetchrow(
+                    SQL.answer, key, said.approved, said.provider_ref, said.reason, amount.minor, amount.currency
+                )
+            return row

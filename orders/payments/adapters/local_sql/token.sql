@@ -1,0 +1,1 @@
+select token from local_provider.charges where provider_ref = $1

@@ -1,0 +1,122 @@
+"""The cashier: takes payments with something to do, asks the provider, writes down the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+
+from node.clock import Clock
+from node.errors import Retryable
+from orders.payments.metrics import CALLS, OVERDUE
+from orders.payments.model import Action, Answer, Payment, key_of
+from orders.payments.ports import PaymentBook, PaymentProvider
+from orders.payments.transitions import next_action, settled
+
+#: Calls to the provider at the same time. More wait in the book.
+AT_ONCE = 64
+#: A claim outlives any call; when the process dies, another takes over after this long (wall seconds, as all here).
+CLAIM_S = 20.0
+CALL_TIMEOUT_S = 15.0
+POLL_S = 0.5
+#: Pause after a failed try: doubles from the first to the last.
+BACKOFF_S = (0.25, 60.0)
+OVERDUE_S = 60.0
+
+
+class Cashier:
+    """Works until cancelled; `wake` makes it look into the book at once."""
+
+    def __init__(
+        self, book: PaymentBook, provider: PaymentProvider, clock: Clock, log: structlog.stdlib.BoundLogger
+    ) -> None:
+        self._book = book
+        self._provider = provider
+        self._clock = clock
+        self._log = log
+        self._woken = asyncio.Event()
+        self._free = AT_ONCE
+
+    def wake(self) -> None:
+        """Something may be due."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Serves what is due. A call whose answer is lost is made again with the same key."""
+        async with asyncio.TaskGroup() as calls:
+            while True:
+                self._woken.clear()
+                for payment in await self._claimed():
+                    self._free -= 1
+                    calls.create_task(self._serve(payment)).add_done_callback(self._done)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self._woken.wait()
+
+    async def hear(self) -> None:
+        """Listens to answers that come by themselves; those that say what is known change nothing."""
+        async for notice in self._provider.notices():
+            with suppress(Retryable):  # the payment stays due and is asked about again
+                payment = await self._book.get(notice.order_id)
+                if payment is not None:
+                    await self._settle(payment, notice.action, notice.answer)
+
+    async def watch(self) -> None:
+        """Keeps the metric of payments that wait too long."""
+        while True:
+            with suppress(Retryable):
+                OVERDUE.set(await self._book.overdue(OVERDUE_S))
+            await asyncio.sleep(OVERDUE_S / 4)
+
+    async def _claimed(self) -> list[Payment]:
+        try:
+            return await self._book.claim(self._free, CLAIM_S) if self._free else []
+        except Retryable as error:
+            self._log.warning("cannot look into the book", error=str(error))
+            return []
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._free += 1
+        self._woken.set()
+
+    async def _serve(self, payment: Payment) -> None:
+        action = next_action(payment)
+        if action is None:
+            return
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                answer = await self._ask(payment, action)
+            await self._settle(payment, action, answer)
+        except (Retryable, TimeoutError) as error:
+            await self._try_later(payment, action, repr(error))
+
+    async def _ask(self, payment: Payment, action: Action) -> Answer:
+        key, ref, amount = key_of(payment.order_id, action), payment.provider_ref, payment.amount
+        match action:
+            case Action.AUTHORISE:
+                return await self._provider.authorise(key, payment.token, amount)
+            case Action.CAPTURE:
+                return await self._provider.capture(key, ref, amount)
+            case Action.VOID:
+                return await self._provider.void(key, ref)
+            case Action.REFUND:
+                return await self._provider.refund(key, ref, amount)
+
+    async def _settle(self, payment: Payment, action: Action, answer: Answer) -> None:
+        done = settled(payment, action, answer)
+        if done is None:
+            CALLS.labels(action, "repeated" if answer.approved else "refused").inc()
+            if not answer.approved:
+                await self._try_later(payment, action, answer.reason)
+            return
+        moved = await self._book.settle(done, self._clock.domain_ms())
+        CALLS.labels(action, ("approved" if answer.approved else "declined") if moved else "repeated").inc()
+        self._woken.set()
+
+    async def _try_later(self, payment: Payment, action: Action, why: str) -> None:
+        pause_s = min(BACKOFF_S[0] * 2 ** max(0, payment.attempts - 1), BACKOFF_S[1])
+        CALLS.labels(action, "unanswered").inc()
+        self._log.warning("payment put off", order_id=payment.order_id, action=action, why=why, pause_s=pause_s)
+        with suppress(Retryable):  # its claim runs out anyway
+            await self._book.postpone(payment.order_id, pause_s)

@@ -1,0 +1,68 @@
+"""Payments: `python -m orders.payments.main`."""
+
+from __future__ import annotations
+
+import sys
+
+from node import kafka, postgres
+from node.lifecycle import Node, run
+from node.rpc import Server
+from node.settings import load
+from orders.messaging.postgres import offsets
+from orders.messaging.publisher import KafkaPublisher
+from orders.messaging.relay import Relay
+from orders.payments.adapters.listener import Listener
+from orders.payments.adapters.local import LocalProvider
+from orders.payments.adapters.postgres import MIGRATIONS, PostgresPayments
+from orders.payments.cashier import Cashier
+from orders.payments.config import PaymentsSettings
+from orders.payments.grpc_api import SERVICE, PaymentsApi
+from proto.payments.v1.payments_pb2_grpc import add_PaymentsServicer_to_server
+from proto.topics import ORDER_EVENTS
+
+
+async def boot(node: Node, settings: PaymentsSettings) -> None:
+    """Puts the parts together: the book, the relay, the provider and the cashier, the listener, gRPC."""
+    clock, log = settings.clock(), node.log
+    url = settings.database(settings.payments_database)
+    await postgres.migrate(url, "payments", MIGRATIONS)
+    pool = await postgres.connect(url, max_size=12)
+    node.on_stop("postgres", pool.close)
+
+    producer = kafka.producer(settings.kafka_url)
+    await producer.start()
+    node.on_stop("producer", producer.stop)
+    relay = Relay(KafkaPublisher(producer, _no_city), log)
+    book = PostgresPayments(pool, clock, relay.wake)
+    node.start("relay", relay.run(book.outbox))
+
+    # A provider elsewhere has connections of its own: so has the local one.
+    provider_pool = await postgres.connect(url, max_size=8)
+    node.on_stop("provider", provider_pool.close)
+    cashier = Cashier(book, LocalProvider(provider_pool, settings.payments_seed), clock, log)
+    node.start("cashier", cashier.run())
+    node.start("notices", cashier.hear())
+    node.start("overdue", cashier.watch())
+
+    listener = Listener(book, cashier.wake, log)
+    loop = kafka.TopicLoop(settings.kafka_url, (ORDER_EVENTS.name,), lambda: offsets(pool), listener.handle, log)
+    node.start("listener", loop.run())
+
+    api = PaymentsApi(book)
+    server = Server(settings.listen, [SERVICE], [lambda grpc_server: add_PaymentsServicer_to_server(api, grpc_server)])
+    node.on_stop("grpc", server.stop)
+    await server.start()
+
+
+def _no_city(city: str) -> int:
+    raise ValueError(f"payments tell nothing to cities ({city})")
+
+
+def main() -> int:
+    """Runs the service."""
+    settings = load(PaymentsSettings)
+    return run("payments", settings, lambda node: boot(node, settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

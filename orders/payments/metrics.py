@@ -1,0 +1,17 @@
+"""Metrics of payments."""
+
+from __future__ import annotations
+
+from node.telemetry import counter, gauge
+
+CALLS = counter(
+    "payments_calls_total",
+    "Answers of the provider: approved, declined, refused, repeated (known already), unanswered.",
+    ["action", "outcome"],
+)
+INSTRUCTIONS = counter(
+    "payments_instructions_total",
+    "Events of orders by what became of them: applied, duplicates, held, unreadable.",
+    ["outcome"],
+)
+OVERDUE = gauge("payments_overdue", "Payments that have had something to do for more than a minute.")

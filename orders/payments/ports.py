@@ -1,0 +1,82 @@
+"""What payments need from outside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from orders.messaging.message import Offset
+from orders.model import OrderId
+from orders.payments.instructions import Instruction
+from orders.payments.ledger import Posting
+from orders.payments.model import Action, Answer, Money, Payment
+from orders.payments.transitions import Settled
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An answer that the provider sent by itself: later than its first, or the same once more."""
+
+    order_id: OrderId
+    action: Action
+    answer: Answer
+
+
+class PaymentProvider(Protocol):
+    """Who moves the money. The same key always gets the same answer and moves money once, however often it is sent.
+
+    Every call raises `Retryable` when its outcome is not known: the caller asks again with the same key.
+    """
+
+    async def authorise(self, key: str, token: str, amount: Money) -> Answer:
+        """Holds the amount, or refuses."""
+
+    async def capture(self, key: str, provider_ref: str, amount: Money) -> Answer:
+        """Takes what was held."""
+
+    async def void(self, key: str, provider_ref: str) -> Answer:
+        """Gives up what was held."""
+
+    async def refund(self, key: str, provider_ref: str, amount: Money) -> Answer:
+        """Gives back what was taken."""
+
+    def notices(self) -> AsyncIterator[Notice]:
+        """Answers that come by themselves, for as long as the process runs; may repeat, may be lost."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """What became of a batch of instructions, in numbers."""
+
+    applied: int = 0
+    duplicates: int = 0
+    held: int = 0
+
+
+class PaymentBook(Protocol):
+    """Payments and their ledger, durable when a call returns. Every call may raise `Retryable` and is safe to repeat."""
+
+    async def get(self, order_id: OrderId) -> Payment | None:
+        """The payment, as last committed."""
+
+    async def absorb(self, instructions: Sequence[Instruction], offset: Offset) -> Heard:
+        """Applies instructions (`instructions.obey`), keeps those that must wait, and the offset, all at once.
+
+        An instruction heard before has the payment's events told once more: whoever asks again missed the answer.
+        """
+
+    async def claim(self, limit: int, for_s: float) -> list[Payment]:
+        """Payments with something to do, which nobody else claims for so long; counts an attempt for each."""
+
+    async def settle(self, settled: Settled, at_ms: int) -> bool:
+        """Stores the new status, the posting and the event at once; False if the payment has moved on meanwhile."""
+
+    async def postpone(self, order_id: OrderId, for_s: float) -> None:
+        """Leaves the payment alone for so long, then it is due again."""
+
+    async def overdue(self, older_than_s: float) -> int:
+        """How many payments have had something to do for longer than that."""
+
+    async def postings(self, order_id: OrderId) -> list[Posting]:
+        """The postings of an order, oldest first."""

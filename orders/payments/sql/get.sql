@@ -1,0 +1,1 @@
+select * from payments where order_id = $1

@@ -1,0 +1,1 @@
+select count(*) from payments where due_at is not null and changed_at < clock_timestamp() - make_interval(secs => $1)

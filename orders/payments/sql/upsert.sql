@@ -1,0 +1,7 @@
+insert into payments (
+    order_id, status, goal, amount_minor, currency, token, provider_ref, version, order_seen, attempts, due_at
+)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, case when $11 then clock_timestamp() end)
+on conflict (order_id) do update set
+    status = excluded.status, goal = excluded.goal, version = excluded.version, order_seen = excluded.order_seen,
+    attempts = excluded.attempts, due_at = excluded.due_at, changed_at = clock_timestamp()
