@@ -1,0 +1,101 @@
+"""The logs in Kafka: `rider.pings` and `city.events`, the partition chosen by the city."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from node.clock import Clock
+from proto.common.v1.types_pb2 import LatLng
+from proto.dispatch.v1.city_event_pb2 import CityEvent
+from proto.dispatch.v1.city_event_pb2 import RiderReplied as RepliedMessage
+from proto.dispatch.v1.city_event_pb2 import RiderStatusChanged as StatusMessage
+from proto.topics import CITY_EVENTS, RIDER_PINGS
+from proto.tracking.v1 import rider_link_pb2 as link
+from proto.tracking.v1.fix_columns_pb2 import FixColumns
+from tracking.errors import LogAway
+from tracking.model import Fixes, RiderEvent, RiderReplied
+
+
+class KafkaFixLog:
+    """`ports.FixLog` over a producer whose sends are durable when they return. Starts and stops with its owner."""
+
+    def __init__(self, producer: AIOKafkaProducer, edge_id: str, clock: Clock) -> None:
+        self._producer = producer
+        self._edge_id = edge_id
+        self._clock = clock
+
+    async def append(self, city: str, partition: int, fixes: Fixes) -> None:
+        message = fix_columns(city, fixes, self._edge_id, self._clock.wall_ms()).SerializeToString()
+        try:
+            await self._producer.send_and_wait(RIDER_PINGS.name, message, partition=partition)
+        except (KafkaError, AssertionError) as error:  # aiokafka asserts that a partition exists
+            raise LogAway(f"{RIDER_PINGS.name}[{partition}]: {error!r}") from error
+
+
+class KafkaEventLog:
+    """`ports.EventLog` over a producer whose sends are durable when they return. Starts and stops with its owner."""
+
+    def __init__(self, producer: AIOKafkaProducer, clock: Clock) -> None:
+        self._producer = producer
+        self._clock = clock
+
+    async def append(self, partition: int, events: Sequence[RiderEvent]) -> None:
+        now_ms = self._clock.wall_ms()
+        try:
+            sends = [
+                await self._producer.send(
+                    CITY_EVENTS.name, city_event(event, now_ms).SerializeToString(), partition=partition
+                )
+                for event in events
+            ]
+            failed = [one for one in await asyncio.gather(*sends, return_exceptions=True) if isinstance(one, Exception)]
+            if failed:
+                raise failed[0]
+        except (KafkaError, AssertionError) as error:
+            raise LogAway(f"{CITY_EVENTS.name}[{partition}]: {error!r}") from error
+
+
+def fix_columns(city: str, fixes: Fixes, edge_id: str, packed_wall_ms: int) -> FixColumns:
+    """The message of `rider.pings`."""
+    return FixColumns(
+        city=city,
+        n=len(fixes),
+        rider_id=fixes.rider_id.tobytes(),
+        session=fixes.session.tobytes(),
+        seq=fixes.seq.tobytes(),
+        ts_ms=fixes.ts_ms.tobytes(),
+        lat_e7=fixes.lat_e7.tobytes(),
+        lng_e7=fixes.lng_e7.tobytes(),
+        accuracy_dm=fixes.accuracy_dm.tobytes(),
+        heading_cdeg=fixes.heading_cdeg.tobytes(),
+        speed_cms=fixes.speed_cms.tobytes(),
+        flags=fixes.flags.tobytes(),
+        edge_id=edge_id,
+        packed_wall_ms=packed_wall_ms,
+    )
+
+
+def city_event(event: RiderEvent, sent_wall_ms: int) -> CityEvent:
+    """The message of `city.events`."""
+    message = CityEvent(event_id=event.event_id, city=event.city, sent_wall_ms=sent_wall_ms)
+    body = event.body
+    if isinstance(body, RiderReplied):
+        reply = link.OfferReply(seq=event.seq, offer_id=body.offer_id, accepted=body.accepted, ts_ms=body.ts_ms)
+        message.rider_replied.CopyFrom(RepliedMessage(rider_id=event.rider_id, session=event.session, reply=reply))
+        return message
+    status = link.StatusUpdate(
+        seq=event.seq,
+        status=link.RiderStatus.ValueType(body.status),
+        order_id=body.order_id,
+        ts_ms=body.ts_ms,
+        shift_end_ms=body.shift_end_ms,
+        capacity=body.capacity,
+        vehicle=link.Vehicle.ValueType(body.vehicle),
+        at=LatLng(lat_e7=body.at[0], lng_e7=body.at[1]) if body.at else None,
+    )
+    message.rider_status.CopyFrom(StatusMessage(rider_id=event.rider_id, session=event.session, status=status))
+    return message

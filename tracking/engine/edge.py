@@ -1,0 +1,270 @@
+"""The edge: sessions, what they send, and what becomes of it. `grpc_api` is its only caller from outside.
+
+add -> Inbox --(linger or PACK_AT fixes)--> pack -> FixLane of each city -> settled -> Ack
+event ----------------------------------------> EventLane of the city  -> settled -> Ack
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+import structlog
+
+from node.clock import Clock
+from tracking import metrics
+from tracking.engine.desk import TaskDesk
+from tracking.engine.inbox import Held, Inbox
+from tracking.engine.lanes import EventLane, FixLane
+from tracking.engine.limits import Limits
+from tracking.engine.session import RiderSession, next_session
+from tracking.engine.table import StreamTable
+from tracking.errors import BadHello, Draining, Superseded
+from tracking.model import RawBatch, Refusal, RiderEvent, RiderId, RiderReplied, RiderStatusChanged
+from tracking.ports import EventLog, FixLog, OfferSource, Partitions
+
+#: So many fixes are packed at once without waiting for the linger.
+PACK_AT = 4_096
+#: How often the edge looks whether durability is late, wall seconds.
+PRESSURE_S = 0.5
+#: Reconnects after a drain are spread over so many wall milliseconds.
+DRAIN_SPREAD_MS = 1_000
+
+
+class Edge:
+    """All streams of one process."""
+
+    def __init__(
+        self,
+        partitions: Partitions,
+        fixes: FixLog,
+        events: EventLog,
+        source: OfferSource,
+        clock: Clock,
+        limits: Limits,
+        log: structlog.stdlib.BoundLogger,
+        *,
+        linger_ms: float,
+    ) -> None:
+        self.clock = clock
+        self.limits = limits
+        self.desk = TaskDesk(source, clock, log)
+        self.sessions: dict[RiderId, RiderSession] = {}
+        self._partitions = partitions
+        self._fix_log, self._event_log = fixes, events
+        self._log = log
+        self._linger_s = linger_ms / 1000
+        self._table = StreamTable()
+        self._inbox = Inbox(self._table, limits)
+        self._timer: asyncio.TimerHandle | None = None
+        self._fix_lanes: dict[str, FixLane] = {}
+        self._event_lanes: dict[str, EventLane] = {}
+        self._progress = asyncio.Event()
+        #: Fixes that were received and are not durable yet.
+        self.waiting_fixes = 0
+        self._waiting_events = 0
+        self._leaving: list[int] = []
+        self._throttled = False
+        self._draining = False
+        self._failed = asyncio.Event()
+        self._failure: BaseException | None = None
+
+    def open(self, rider_id: RiderId, city: str, device_ms: int, last_session: int) -> RiderSession:
+        """A new session of a rider; an older stream of the same rider ends as `Superseded`.
+
+        Raises `Draining`, `BadHello`, or `node.errors.Invalid` for an unknown city.
+        """
+        if self._draining:
+            raise Draining("this edge is going away: connect again")
+        partition = self._partitions.partition(city)
+        error_ms = device_ms - self.clock.domain_ms()
+        if abs(error_ms) > self.limits.domain_clock_error_ms:
+            raise BadHello("hello.device_ms", f"the device's clock is off by {error_ms / 1000:.1f} s: set it")
+        older = self.sessions.get(rider_id)
+        issued = next_session(self.clock.wall_ms(), max(last_session, older.session if older else 0))
+        if older is not None:
+            older.outbox.close(Superseded(f"session {issued} of rider {rider_id} is newer"))
+            self.close(older)
+        self._open_lanes(city, partition)
+        row = self._table.add(rider_id, issued, self._inbox.city_number(city))
+        session = RiderSession(rider_id, issued, city, row)
+        self.sessions[rider_id] = session
+        if self._throttled:
+            session.outbox.throttle(self.limits.late_fixes_per_s)
+        metrics.SESSIONS.inc()
+        metrics.STREAMS.set(len(self.sessions))
+        return session
+
+    def close(self, session: RiderSession) -> None:
+        """The stream is over. What it sent goes on to the log; nobody is left to hear of it."""
+        if self.sessions.get(session.rider_id) is session:
+            del self.sessions[session.rider_id]
+            metrics.STREAMS.set(len(self.sessions))
+        if session.open:
+            session.open = False
+            self.desk.leave(session)
+            self._leaving.append(session.row)
+            if not self._inbox.fixes:
+                self._free_rows()
+
+    def fixes(self, session: RiderSession, batch: RawBatch, n: int, first_seq: int, last_seq: int) -> None:
+        """Takes a batch of n fixes whose columns are of the right length."""
+        if first_seq <= session.received or last_seq < first_seq:
+            field = "pings.seq[0]"
+            self.refuse(session, Refusal(first_seq, field, "seq_not_growing", f"{field}: must be > {session.received}"))
+            return
+        session.received = last_seq
+        self.waiting_fixes += n
+        self._inbox.add(session, batch, n, last_seq)
+        if self._inbox.fixes >= PACK_AT:
+            self._pack()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._linger_s, self._lingered)
+
+    def event(self, session: RiderSession, seq: int, body: RiderReplied | RiderStatusChanged) -> None:
+        """Takes a reply or a status that was checked."""
+        if seq <= session.received:
+            kind = "reply" if isinstance(body, RiderReplied) else "status"
+            self.refuse(session, Refusal(seq, f"{kind}.seq", "seq_not_growing", f"must be > {session.received}"))
+            return
+        session.received = seq
+        if isinstance(body, RiderReplied):
+            session.offers.answered(body.offer_id)
+        self._waiting_events += 1
+        event = RiderEvent(session.city, session.rider_id, session.session, seq, body)
+        self._event_lanes[session.city].put(event, session, session.ledger.take(seq, 0))
+
+    def refuse(self, session: RiderSession, refusal: Refusal) -> None:
+        """Tells the rider that a message was refused."""
+        metrics.REFUSED.labels(refusal.reason).inc()
+        session.outbox.refuse(refusal)
+
+    def crowded(self, session: RiderSession) -> bool:
+        """Whether the stream must not be read until `room`."""
+        return (
+            session.ledger.unacked_fixes >= self.limits.max_unacked_fixes
+            or session.outbox.full
+            or self.waiting_fixes >= self.limits.max_waiting_fixes
+            or self._waiting_events >= self.limits.max_waiting_events
+        )
+
+    async def room(self, session: RiderSession) -> None:
+        """Returns when the stream may be read on."""
+        metrics.HELD_BACK.inc()
+        while session.open and self.crowded(session):
+            await (session.outbox.room() if session.outbox.full else self._progress.wait())
+
+    def finish(self, session: RiderSession) -> None:
+        """The rider sends no more: the stream ends when all that was sent is acknowledged."""
+        session.reading = False
+        if session.ledger.empty:
+            session.outbox.close()
+
+    async def run(self) -> None:
+        """Tells riders to send less while durability is late, until cancelled. Raises what broke behind the streams."""
+        while not self._failed.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._failed.wait(), PRESSURE_S)
+            self._press()
+        assert self._failure is not None
+        raise self._failure
+
+    async def drain(self, deadline_s: float) -> None:
+        """Takes no more; makes all that was taken durable and acknowledged; asks the riders to connect again.
+
+        Returns when that is done or the deadline has passed.
+        """
+        self._draining = True
+        for session in self.sessions.values():
+            session.outbox.go_away(session.rider_id * 7919 % DRAIN_SPREAD_MS)
+            session.reading = False
+        try:
+            async with asyncio.timeout(deadline_s):
+                self._pack()
+                for lane in self._lanes():
+                    await lane.idle()
+        except TimeoutError:
+            self._log.warning("drained too slowly; the rest was not acknowledged", fixes=self.waiting_fixes)
+        for session in self.sessions.values():
+            session.outbox.close()
+
+    def stop(self) -> None:
+        """Ends all work."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.desk.close()
+        for lane in self._lanes():
+            lane.close()
+
+    def _lingered(self) -> None:
+        try:
+            self._pack()
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    def _pack(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        packed = self._inbox.pack(self.clock.domain_ms())
+        for session, refusal in packed.refused:
+            self.refuse(session, refusal)
+        for parcel in packed.parcels:
+            self._fix_lanes[parcel.city].put(parcel)
+        self._settle(packed.settled)
+        metrics.FIXES_RECEIVED.inc(packed.fixes)
+        metrics.FIXES_JUMPED.inc(packed.jumps)
+        self.waiting_fixes -= packed.fixes_refused
+        self._free_rows()
+
+    def _free_rows(self) -> None:
+        for row in self._leaving:
+            self._table.free(row)
+        self._leaving.clear()
+
+    def _fixes_settled(self, held: Sequence[Held], fixes: int) -> None:
+        self.waiting_fixes -= fixes
+        self._settle(held)
+
+    def _events_settled(self, held: Sequence[Held], events: int) -> None:
+        self._waiting_events -= events
+        self._settle(held)
+
+    def _settle(self, held: Sequence[Held]) -> None:
+        for session, ticket in held:
+            if session.ledger.settle(ticket):
+                session.outbox.ack(session.ledger.acked)
+                if not session.reading and session.ledger.empty and not self._draining:
+                    session.outbox.close()
+        self._progress.set()
+        self._progress.clear()
+
+    def _open_lanes(self, city: str, partition: int) -> None:
+        if city not in self._fix_lanes:
+            self._fix_lanes[city] = FixLane(
+                city, partition, self._fix_log, self.clock, self._fixes_settled, self._fail, self._log
+            )
+            self._event_lanes[city] = EventLane(partition, self._event_log, self._events_settled, self._fail, self._log)
+
+    def _lanes(self) -> Iterator[FixLane | EventLane]:
+        yield from self._fix_lanes.values()
+        yield from self._event_lanes.values()
+
+    def _fail(self, error: BaseException) -> None:
+        """A part behind the streams broke: `run` raises it, and with it the process ends."""
+        self._failure = self._failure or error
+        self._failed.set()
+
+    def _press(self) -> None:
+        """Throttles all streams when the oldest fix waits too long, and lifts it when it waits a third of that."""
+        waits = [lane.oldest_s for lane in self._fix_lanes.values()]
+        now_s = self.clock.monotonic_s()
+        worst_ms = max((1000 * (now_s - since) for since in waits if since is not None), default=0.0)
+        late = worst_ms > (self.limits.late_ms / 3 if self._throttled else self.limits.late_ms)
+        if late != self._throttled:
+            self._throttled = late
+            self._log.warning("throttling riders" if late else "throttling no more", oldest_ms=int(worst_ms))
+            for session in self.sessions.values():
+                session.outbox.throttle(self.limits.late_fixes_per_s if late else 0.0)

@@ -1,0 +1,174 @@
+"""The way of fixes and events into the logs of one city. Nothing is given up: what is not durable is appended again.
+
+A `FixLane` sends one message and keeps the next one ready; while both are under way, parcels wait and are sent
+together, so a slow log makes messages larger, not more. An `EventLane` sends one group at a time, in order. What waits
+is bounded by the edge, which reads no stream while too much waits (`Limits`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+
+from node.clock import Clock
+from tracking import metrics
+from tracking.engine.inbox import Held, Parcel
+from tracking.engine.ledger import Ticket
+from tracking.engine.session import RiderSession
+from tracking.errors import LogAway
+from tracking.model import Fixes, RiderEvent
+from tracking.ports import EventLog, FixLog
+
+#: Fixes in one message of the log; about 40 bytes each, well under the broker's 1 MB.
+MAX_MESSAGE_FIXES = 8_192
+MAX_EVENT_GROUP = 256
+_IN_FLIGHT = 2
+#: Wall seconds between two tries of the same append: doubles from the first to the last.
+_BACKOFF_S = (0.05, 2.0)
+
+#: Told what is durable now: the tickets, and how many fixes (or events) they hold.
+Settle = Callable[[Sequence[Held], int], None]
+
+
+@dataclass(slots=True, eq=False)
+class FixLane:
+    """Fixes of one city."""
+
+    city: str
+    partition: int
+    log: FixLog
+    clock: Clock
+    settle: Settle
+    fail: Callable[[BaseException], None]
+    logger: structlog.stdlib.BoundLogger
+    _parcels: deque[tuple[float, Parcel]] = field(default_factory=deque)
+    _sends: dict[asyncio.Task[None], float] = field(default_factory=dict)
+
+    def put(self, parcel: Parcel) -> None:
+        """Takes a parcel; its tickets are settled when it is durable."""
+        self._parcels.append((self.clock.monotonic_s(), parcel))
+        self._pump()
+
+    @property
+    def oldest_s(self) -> float | None:
+        """Since when (monotonic) the oldest fix here waits."""
+        times = [*self._sends.values(), *(since for since, _ in list(self._parcels)[:1])]
+        return min(times, default=None)
+
+    async def idle(self) -> None:
+        """Returns when all that was put is durable."""
+        while self._sends:
+            await asyncio.wait(self._sends)
+            await asyncio.sleep(0)  # the callbacks of the finished ones start the next
+
+    def close(self) -> None:
+        """Gives up what is under way; it was not acknowledged."""
+        self._parcels.clear()
+        for send in self._sends:
+            send.cancel()
+
+    def _pump(self) -> None:
+        while self._parcels and len(self._sends) < _IN_FLIGHT:
+            since = self._parcels[0][0]
+            send = asyncio.create_task(self._send(self._next(), since), name=f"fixes of {self.city}")
+            self._sends[send] = since
+            send.add_done_callback(self._sent)
+
+    def _next(self) -> list[Parcel]:
+        parcels = [self._parcels.popleft()[1]]
+        size = len(parcels[0].fixes)
+        while self._parcels and size + len(self._parcels[0][1].fixes) <= MAX_MESSAGE_FIXES:
+            parcels.append(self._parcels.popleft()[1])
+            size += len(parcels[-1].fixes)
+        return parcels
+
+    async def _send(self, parcels: list[Parcel], since_s: float) -> None:
+        fixes = parcels[0].fixes if len(parcels) == 1 else _merged([parcel.fixes for parcel in parcels])
+        pause_s = _BACKOFF_S[0]
+        while True:
+            try:
+                await self.log.append(self.city, self.partition, fixes)
+                break
+            except LogAway as error:
+                metrics.APPENDS_FAILED.inc()
+                self.logger.warning("fixes wait for the log", city=self.city, fixes=len(fixes), error=str(error))
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _BACKOFF_S[1])
+        metrics.FIXES_DURABLE.inc(len(fixes))
+        metrics.DURABLE_MS.observe((self.clock.monotonic_s() - since_s) * 1000)
+        self.settle([held for parcel in parcels for held in parcel.held], len(fixes))
+
+    def _sent(self, send: asyncio.Task[None]) -> None:
+        del self._sends[send]
+        if send.cancelled():
+            return
+        if error := send.exception():
+            self.fail(error)
+        else:
+            self._pump()
+
+
+def _merged(parts: Sequence[Fixes]) -> Fixes:
+    return Fixes(*(np.concatenate([getattr(part, name) for part in parts]) for name in Fixes.__slots__))
+
+
+@dataclass(slots=True, eq=False)
+class EventLane:
+    """Replies and statuses of one city, in the order of arrival."""
+
+    partition: int
+    log: EventLog
+    settle: Settle
+    fail: Callable[[BaseException], None]
+    logger: structlog.stdlib.BoundLogger
+    _queue: deque[tuple[RiderEvent, RiderSession, Ticket]] = field(default_factory=deque)
+    _worker: asyncio.Task[None] | None = None
+
+    def put(self, event: RiderEvent, session: RiderSession, ticket: Ticket) -> None:
+        """Takes an event; its ticket is settled when it is durable."""
+        self._queue.append((event, session, ticket))
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work(), name=f"events of {event.city}")
+            self._worker.add_done_callback(self._worked)
+
+    async def idle(self) -> None:
+        """Returns when all that was put is durable."""
+        while self._worker is not None:
+            await asyncio.wait([self._worker])
+            await asyncio.sleep(0)
+
+    def close(self) -> None:
+        """Gives up what is under way; it was not acknowledged."""
+        self._queue.clear()
+        if self._worker is not None:
+            self._worker.cancel()
+
+    async def _work(self) -> None:
+        pause_s = _BACKOFF_S[0]
+        while self._queue:
+            group = [self._queue[i] for i in range(min(len(self._queue), MAX_EVENT_GROUP))]
+            try:
+                await self.log.append(self.partition, [event for event, _, _ in group])
+            except LogAway as error:
+                metrics.APPENDS_FAILED.inc()
+                self.logger.warning("events wait for the log", events=len(group), error=str(error))
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _BACKOFF_S[1])
+                continue
+            pause_s = _BACKOFF_S[0]
+            for _ in group:
+                self._queue.popleft()
+            metrics.EVENTS_DURABLE.inc(len(group))
+            self.settle([(session, ticket) for _, session, ticket in group], len(group))
+
+    def _worked(self, worker: asyncio.Task[None]) -> None:
+        self._worker = None
+        if worker.cancelled():
+            return
+        if error := worker.exception():
+            self.fail(error)

@@ -1,0 +1,41 @@
+"""How a rider's stream can end early. A message that is refused ends nothing: see `model.Refusal`."""
+
+from __future__ import annotations
+
+from node.errors import Invalid, Rejected, Retryable, Unauthenticated
+
+
+class NotARider(Unauthenticated):
+    """The token is valid, but not a rider's."""
+
+    reason = "NOT_A_RIDER"
+
+
+class BadHello(Invalid):
+    """The first message up is missing or wrong."""
+
+    reason = "BAD_HELLO"
+
+
+class Superseded(Rejected):
+    """A newer session of the same rider is open: this stream is over, do not connect again."""
+
+    reason = "SUPERSEDED"
+
+
+class Draining(Retryable):
+    """This edge is going away: connect again, to any edge."""
+
+    reason = "DRAINING"
+
+
+class LogAway(Retryable):
+    """The log did not say that it is durable. It may be or not: append it again, readers drop duplicates."""
+
+    reason = "LOG_AWAY"
+
+
+class OwnerAway(Retryable):
+    """The city's owner did not answer in time."""
+
+    reason = "OWNER_AWAY"

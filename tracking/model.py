@@ -1,0 +1,148 @@
+"""The values the edge works with. Times are milliseconds, positions 1e-7 degrees, columns numpy arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NewType
+
+import numpy as np
+from numpy.typing import NDArray
+
+RiderId = NewType("RiderId", int)
+SessionId = NewType("SessionId", int)
+
+#: Fixes in one batch.
+MAX_BATCH = 100
+
+#: Bit 0 of a fix's flags: an impossible jump from the fix before it. Kept in the trail, not used for positions.
+JUMP = 1
+
+#: The columns of a batch as they come from the wire: name and little-endian type, in the order of `RawBatch`.
+BATCH_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("seq", "<u8"),
+    ("ts_ms", "<i8"),
+    ("lat_e7", "<i4"),
+    ("lng_e7", "<i4"),
+    ("accuracy_dm", "<u2"),
+    ("heading_cdeg", "<u2"),
+    ("speed_cms", "<u2"),
+)
+
+#: One batch of a rider: the bytes of `BATCH_COLUMNS`, still packed.
+RawBatch = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Fixes:
+    """Fixes of one city as columns of equal length n, ready for the log."""
+
+    rider_id: NDArray[np.uint64]
+    session: NDArray[np.uint64]
+    seq: NDArray[np.uint64]
+    ts_ms: NDArray[np.int64]
+    lat_e7: NDArray[np.int32]
+    lng_e7: NDArray[np.int32]
+    accuracy_dm: NDArray[np.uint16]
+    heading_cdeg: NDArray[np.uint16]
+    speed_cms: NDArray[np.uint16]
+    flags: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a message was refused: the field at fault, a machine's word, and words for people."""
+
+    seq: int
+    field: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RiderReplied:
+    """A rider's answer to an offer."""
+
+    offer_id: str
+    accepted: bool
+    ts_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RiderStatusChanged:
+    """A rider's status. `status` and `vehicle` are numbers of `tracking.v1.RiderStatus` and `Vehicle`."""
+
+    status: int
+    order_id: str
+    ts_ms: int
+    shift_end_ms: int = 0
+    capacity: int = 0
+    vehicle: int = 0
+    at: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RiderEvent:
+    """Something a rider said that is not a fix, on its way to the city's event log."""
+
+    city: str
+    rider_id: RiderId
+    session: SessionId
+    seq: int
+    body: RiderReplied | RiderStatusChanged
+
+    @property
+    def event_id(self) -> str:
+        """Unique over all riders and sessions; the same message sent again in a later session has another id."""
+        return f"{self.rider_id}-{self.session}-{self.seq}"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A live offer to a rider. The edge forwards `body` (a serialised `tracking.v1.Offer`) and reads only the rest."""
+
+    offer_id: str
+    expires_ms: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A rider's plan. The edge forwards `body` (a serialised `tracking.v1.Route`) and reads only its version."""
+
+    version: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """What a rider has to do, as committed by the city's owner."""
+
+    offers: tuple[Offer, ...] = ()
+    route: Route | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOffers:
+    """All live offers of a city that have no answer, by rider; made by the owner of that epoch."""
+
+    epoch: int
+    offers: tuple[tuple[RiderId, Offer], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CityTasks:
+    """Tasks of some riders of a city, as the owner of that epoch tells them."""
+
+    epoch: int
+    tasks: dict[RiderId, Tasks]
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Something changed in a city for these riders: fetch it."""
+
+    city: str
+    rider_ids: tuple[RiderId, ...]

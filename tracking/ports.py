@@ -1,0 +1,46 @@
+"""What the edge needs from outside, named by purpose. Each adapter keeps these promises (`tests/contract`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from tracking.model import CityTasks, Fixes, OpenOffers, RiderEvent, RiderId, Wake
+
+
+class Partitions(Protocol):
+    """Which partition of both input logs is a city's. It never changes while the city exists."""
+
+    def partition(self, city: str) -> int:
+        """The partition. Raises `node.errors.Invalid` (field `city`) for a city that is not on the map. Never waits."""
+
+
+class FixLog(Protocol):
+    """The log of fixes. Fixes of one city may land in any order and more than once: readers converge."""
+
+    async def append(self, city: str, partition: int, fixes: Fixes) -> None:
+        """Returns when all of them are durable. Raises `LogAway`: the caller appends the same again."""
+
+
+class EventLog(Protocol):
+    """The log of what a city hears but the fixes. Events of one call land in their order."""
+
+    async def append(self, partition: int, events: Sequence[RiderEvent]) -> None:
+        """Returns when all are durable. Raises `LogAway` when any is not: the caller appends all of them again."""
+
+
+class OfferSource(Protocol):
+    """Committed offers and routes, from the city's owner; possibly a tick old. Each call raises `OwnerAway`."""
+
+    async def open_offers(self, city: str) -> OpenOffers:
+        """All live offers of the city without an answer."""
+
+    async def tasks(self, city: str, riders: Sequence[RiderId]) -> CityTasks:
+        """Offers and routes of these riders of the city; a rider who is unknown there has no entry."""
+
+
+class Wakes(Protocol):
+    """Hints that something changed. Any may be lost or come twice; losing one costs a second."""
+
+    def listen(self) -> AsyncIterator[Wake]:
+        """Wakes of all cities, until cancelled. Outages are waited out, never raised."""
