@@ -94,7 +94,7 @@ class _Maker:
         stops = self._stops(assigned, orders)
         if new:
             self._offer(assigned, rider, new, stops)
-        elif stops != rider.stops:
+        elif stops != rider.stops or any(rider.rider_id == loser for _, loser in self.released):
             self.draft.put_rider(replace(rider, stops=stops))
             self.rerouted.append(rider.rider_id)
 

@@ -83,6 +83,8 @@ class CostParams:
     age: float = 0.5
     acceptance: float = 1.0
     churn_s: float = 120.0
+    pressure: float = 1.0
+    cycle_s: float = 1500.0
 
     def __post_init__(self) -> None:
         _check(self, **{f.name: (0.0, 10_000.0) for f in fields(self)})

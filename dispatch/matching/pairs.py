@@ -22,17 +22,14 @@ class Pairs:
     cost: Floats
 
 
-def expand(problem: Problem, orders: Ints) -> tuple[Ints, Ints]:
-    """For each order row the edges of its restaurant: (edge, index into `orders`), in that order."""
+def expand_restaurants(problem: Problem, restaurant: Ints) -> tuple[Ints, Ints]:
+    """For each restaurant row given, its edges: (edge, index into `restaurant`), in that order."""
     k = len(problem.restaurant_ids)
     first = np.searchsorted(problem.edges.restaurant, np.arange(k))
-    count = np.bincount(problem.edges.restaurant, minlength=k)
-    restaurant = problem.orders.restaurant[orders]
-    per_order = count[restaurant]
-    index = np.repeat(np.arange(len(orders)), per_order)
-    within = np.arange(per_order.sum()) - np.repeat(np.cumsum(per_order) - per_order, per_order)
-    edge = first[restaurant][index] + within
-    return edge, index
+    per_row = np.bincount(problem.edges.restaurant, minlength=k)[restaurant]
+    index = np.repeat(np.arange(len(restaurant)), per_row)
+    within = np.arange(per_row.sum()) - np.repeat(np.cumsum(per_row) - per_row, per_row)
+    return first[restaurant][index] + within, index
 
 
 def feasible_pairs(problem: Problem, params: EngineParams) -> Pairs:
@@ -40,7 +37,7 @@ def feasible_pairs(problem: Problem, params: EngineParams) -> Pairs:
 
     An order accepted stays possible for its rider, whatever has come up since.
     """
-    edge, order = expand(problem, np.arange(len(problem.orders.ids)))
+    edge, order = expand_restaurants(problem, problem.orders.restaurant)
     rider, approach_s = problem.edges.rider[edge], problem.edges.approach_s[edge]
     keep = problem.orders.size[order] <= problem.riders.room[rider]
     keep &= ~barred_mask(problem, rider, order)

@@ -7,6 +7,7 @@ from typing import Protocol
 from dispatch.errors import NonsenseSolution
 from dispatch.matching.assignment import assign_single
 from dispatch.matching.greedy import greedy
+from dispatch.matching.packing import pack
 from dispatch.matching.problem import Problem, Solution
 from dispatch.params import EngineParams
 
@@ -17,7 +18,7 @@ class Strategy(Protocol):
     def __call__(self, problem: Problem, params: EngineParams) -> Solution: ...
 
 
-STRATEGIES: dict[str, Strategy] = {"assignment": assign_single, "greedy": greedy}
+STRATEGIES: dict[str, Strategy] = {"assignment": assign_single, "greedy": greedy, "packing": pack}
 """Strategies by the name that `SolverParams.strategy` gives."""
 
 
