@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -90,7 +91,7 @@ class RoadNetwork:
     def load(path: Path) -> RoadNetwork:
         """Read a file that `save` wrote. Raises `BrokenNetwork`, or `OSError` if it cannot be read."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 if str(file["format"]) != FORMAT:
                     raise BrokenNetwork(f"{path} is of format {file['format']}, not {FORMAT}")
                 return RoadNetwork(
@@ -98,7 +99,7 @@ class RoadNetwork:
                     source=str(file["source"]),
                     attribution=str(file["attribution"]),
                 )
-        except (ValueError, KeyError, EOFError) as error:
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise BrokenNetwork(f"{path} is no road network: {error}") from error
 
 

@@ -40,7 +40,7 @@ def _lines_of_class(network: RoadNetwork, number: int) -> list[list[list[float]]
     points = np.stack([network.shape_lng_e7, network.shape_lat_e7], axis=1) / 1e7
     for arc in np.flatnonzero(network.arc_class == number):
         shape = points[network.shape_start[arc] : network.shape_start[arc + 1]]
-        ends = tuple(sorted((int(network.arc_from[arc]), int(network.arc_to[arc])))) + (len(shape),)
+        ends = (*sorted((int(network.arc_from[arc]), int(network.arc_to[arc]))), len(shape))
         if ends not in drawn:  # a two-way road is two arcs, but one line
             drawn.add(ends)
             lines.append(shapely.LineString(shape))

@@ -4,7 +4,8 @@ The wheel's `reference_files/coquimbo.zip` holds a SQLite database in SpatiaLite
 OpenStreetMap (© OpenStreetMap contributors, ODbL). It is fetched at set-up and never committed; the
 package itself is never imported. SpatiaLite is not needed either: a line string is a plain blob,
 
-    00 | 01 little endian | srid i32 | bounding box 4 x f64 | 7C | type i32 = 2 | n i32 | n x (lng f64, lat f64) | FE
+    00 | 01 (little endian) | srid i32 | bounding box 4 x f64 | 7C
+    | type i32 = 2 | n i32 | n x (lng f64, lat f64) | FE
 """
 
 from __future__ import annotations

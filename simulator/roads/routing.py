@@ -1,0 +1,62 @@
+"""How the simulator's riders get about: along the roads, second by second."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatch.travel.network import RoadNetwork
+from dispatch.travel.paths import shortest_paths
+from dispatch.travel.road import SAME_BLOCK_M, RoadParams
+from dispatch.travel.snap import Snapper
+from shard_router.cities import City, CityLookup
+from simulator.city.model import Place
+from simulator.city.motion import Trip, straight
+
+
+class RoadWays:
+    """Quickest ways by road: straight to the nearest junction, along the arcs, straight to the end."""
+
+    def __init__(self, network: RoadNetwork, params: RoadParams | None = None) -> None:
+        self._params = params or RoadParams()
+        self._network = network
+        arc_ms = self._params.arc_ms(network)
+        self._arc_mps = network.arc_length_m / (arc_ms / 1000)
+        self._paths = shortest_paths(network, arc_ms)
+        self._snapper = Snapper(network)
+        self._node_e7 = np.stack([network.node_lat_e7, network.node_lng_e7], axis=1)
+        self._shape = np.stack([network.shape_lat_e7, network.shape_lng_e7], axis=1)
+
+    def trip(self, start: Place, end: Place) -> Trip:
+        """The way from `start` to `end`, both inclusive, with the time at every bend."""
+        ends = np.array([(start.lat_e7, start.lng_e7), (end.lat_e7, end.lng_e7)], np.int64)
+        if start.distance_m(end) <= SAME_BLOCK_M:
+            return straight((start, end), self._params.off_road_mps)
+        nodes, _ = self._snapper.nearest(ends)
+        arcs = self._paths.arcs(int(nodes[0]), int(nodes[1]))
+        shapes: list[NDArray[np.integer]] = [self._shape_of(arc) for arc in arcs]
+        places = np.concatenate([ends[:1], self._node_e7[nodes[:1]], *shapes, ends[1:]])
+        # A leg leads to each place but the first: to the junction, along each arc, to the end.
+        legs = [1, *(len(shape) for shape in shapes)]
+        off_road = self._params.off_road_mps
+        mps = np.append(np.repeat([off_road, *self._arc_mps[arcs]], legs), off_road)
+        return self._timed(places, mps)
+
+    def _shape_of(self, arc: int) -> NDArray[np.int32]:
+        return self._shape[self._network.shape_start[arc] : self._network.shape_start[arc + 1]]
+
+    def _timed(self, places: NDArray[np.int64], leg_mps: NDArray[np.float64]) -> Trip:
+        """The trip through places, each once where arcs meet; `leg_mps[i]` leads to place i + 1."""
+        apart = self._snapper.plane_m(np.diff(places, axis=0))
+        leg_s = np.hypot(apart[:, 0], apart[:, 1]) / leg_mps
+        moves = np.append(True, leg_s > 0)
+        at_s = np.append(0.0, np.cumsum(leg_s))[moves]
+        passed = tuple(Place(lat, lng) for lat, lng in places[moves].tolist())
+        return Trip(passed, tuple(at_s.tolist()))
+
+
+def places_in(network: RoadNetwork, city: City) -> list[Place]:
+    """The junctions in a city's territory, where its people may live and eat."""
+    inside = CityLookup([city]).find(network.node_lat_e7, network.node_lng_e7) == 0
+    places = zip(network.node_lat_e7[inside].tolist(), network.node_lng_e7[inside].tolist(), strict=True)
+    return [Place(lat, lng) for lat, lng in places]
