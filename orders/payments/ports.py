@@ -55,7 +55,7 @@ class Heard:
 
 
 class PaymentBook(Protocol):
-    """Payments and their ledger, durable when a call returns. Every call may raise `Retryable` and is safe to repeat."""
+    """Payments and their ledger, durable when a call returns. Any call may raise `Retryable` and is safe to repeat."""
 
     async def get(self, order_id: OrderId) -> Payment | None:
         """The payment, as last committed."""
