@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from jwt.algorithms import OKPAlgorithm
 
 from node.errors import Unauthenticated
@@ -40,7 +42,15 @@ def create_keys(private_key_file: Path, jwks_file: Path) -> None:
     private_key_file.touch(mode=0o600)
     private_key_file.write_bytes(pem)
     jwk = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
-    jwks_file.write_text(json.dumps({"keys": [{**jwk, "alg": ALGORITHM, "use": "sig", "kid": "1"}]}, indent=1))
+    named = {**jwk, "alg": ALGORITHM, "use": "sig", "kid": key_id(key.public_key())}
+    jwks_file.write_text(json.dumps({"keys": [named]}, indent=1))
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    """The key's name in tokens and key sets: its thumbprint (RFC 7638)."""
+    jwk = OKPAlgorithm.to_jwk(key, as_dict=True)
+    required = json.dumps({name: jwk[name] for name in ("crv", "kty", "x")}, separators=(",", ":"))
+    return urlsafe_b64encode(sha256(required.encode()).digest()).rstrip(b"=").decode()
 
 
 class TokenSigner:
@@ -51,12 +61,13 @@ class TokenSigner:
         if not isinstance(key, Ed25519PrivateKey):
             raise ValueError(f"{private_key_file}: not an Ed25519 private key")
         self._key = key
+        self._key_id = key_id(key.public_key())
 
     def sign(self, kind: str, subject_id: str, *, ttl_s: int, **claims: Any) -> str:
         """A token for `kind:subject_id` that lives for `ttl_s` wall seconds."""
         now_s = int(time.time())
         body = {"sub": f"{kind}:{subject_id}", "aud": AUDIENCE, "iat": now_s, "exp": now_s + ttl_s, **claims}
-        return jwt.encode(body, self._key, algorithm=ALGORITHM, headers={"kid": "1"})
+        return jwt.encode(body, self._key, algorithm=ALGORITHM, headers={"kid": self._key_id})
 
 
 class TokenVerifier:
