@@ -51,7 +51,7 @@ clean:
 
 .uv/bin/uv:
 	python3 -m venv .uv
-	.uv/bin/pip install --quiet 'uv>=0.9,<1'
+	.uv/bin/pip install --quiet 'uv>=0.13,<1'
 
 .venv/.ready: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
 	$(UV) sync --frozen --quiet --inexact

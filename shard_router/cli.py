@@ -6,11 +6,9 @@ import argparse
 import asyncio
 import getpass
 import json
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -19,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from node.rpc import fault_of
+from node.running import setting
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterStub
 from shard_router.client import map_value
@@ -55,25 +54,13 @@ async def _run(words: argparse.Namespace) -> int:
         "watch": _watch,
         "move": _move,
     }
-    async with grpc.aio.insecure_channel(router_address(words.router)) as channel:
+    async with grpc.aio.insecure_channel(setting("router_address", words.router)) as channel:
         try:
             return await verbs[words.verb](ShardRouterStub(channel), words)
         except grpc.aio.AioRpcError as error:
             fault = fault_of(error)
             print(f"forno shards: {fault.message} [{fault.reason}]", file=sys.stderr)
             return 1
-
-
-def router_address(given: str | None) -> str:
-    """The router's address: as given, from the environment, or of the stack that runs in this folder."""
-    if given or "FORNO_ROUTER_ADDRESS" in os.environ:
-        return given or os.environ["FORNO_ROUTER_ADDRESS"]
-    file = Path(os.environ.get("FORNO_STATE_DIR", ".forno")) / "stack.json"
-    try:
-        address: str = json.loads(file.read_text())["addresses"]["shard_router"]
-    except (OSError, KeyError, ValueError):
-        raise SystemExit(f"no running stack in {file.parent}: start one with `forno up`, or give --router") from None
-    return address
 
 
 async def _list(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:

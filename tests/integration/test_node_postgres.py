@@ -1,0 +1,57 @@
+"""Migrations on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from node.postgres import connect, migrate
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two migrations."""
+    (tmp_path / "0001_first.sql").write_text("create table a (x integer)")
+    (tmp_path / "0002_second.sql").write_text("insert into a values (1)")
+    return tmp_path
+
+
+async def test_migrations_run_once_whoever_comes(fresh_database: str, folder: Path) -> None:
+    """Five processes at once, then a sixth: each file is applied exactly once."""
+    applied = await asyncio.gather(*(migrate(fresh_database, "test", folder) for _ in range(5)))
+    assert sorted(applied) == [[], [], [], [], ["0001_first", "0002_second"]]
+    assert await migrate(fresh_database, "test", folder) == []
+    pool = await connect(fresh_database)
+    assert await pool.fetchval("select count(*) from a") == 1
+    await pool.close()
+
+
+async def test_a_migration_that_fails_leaves_nothing(fresh_database: str, folder: Path) -> None:
+    """Its own statements are rolled back, those before it stay, and it is tried again."""
+    broken = folder / "0003_third.sql"
+    broken.write_text("insert into a values (2); select no_such_column from a")
+    with pytest.raises(asyncpg.UndefinedColumnError):
+        await migrate(fresh_database, "test", folder)
+    pool = await connect(fresh_database)
+    assert await pool.fetchval("select count(*) from a") == 1
+    broken.write_text("insert into a values (2)")
+    assert await migrate(fresh_database, "test", folder) == ["0003_third"]
+    await pool.close()
+
+
+async def test_a_frozen_transaction_is_ended(fresh_database: str, folder: Path) -> None:
+    """On a guarded pool a transaction that idles for a second gives its locks up."""
+    await migrate(fresh_database, "test", folder)
+    pool = await connect(fresh_database, guarded=True)
+    other = await asyncpg.connect(fresh_database)
+    async with pool.acquire() as frozen:
+        await frozen.execute("begin")
+        await frozen.execute("select x from a for update")
+        assert await other.fetchval("select x from a for update") == 1  # waits until the frozen one was ended
+        with pytest.raises((asyncpg.InterfaceError, asyncpg.PostgresError)):
+            await frozen.execute("select 1")
+    await other.close()
+    pool.terminate()
