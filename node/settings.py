@@ -43,6 +43,7 @@ class NodeSettings(BaseSettings):
         """The clock that these settings describe."""
         return SystemClock(self.clock_speed, self.clock_anchor_wall_ms, self.clock_anchor_domain_ms)
 
+    @property
     def core_url(self) -> str:
         """URL of the database of the map, the leases and the ticks."""
         return self.database(self.core_database)

@@ -33,8 +33,8 @@ def main() -> int:
     settings = load(RouterSettings)
 
     async def boot(node: Node) -> None:
-        await prepare(settings.core_url())
-        pool = await postgres.connect(settings.core_url())
+        await prepare(settings.core_url)
+        pool = await postgres.connect(settings.core_url)
         node.on_stop("postgres", pool.close)
         store = PostgresRouterStore(pool)
         await store.ensure_cities(entries(settings.cities))

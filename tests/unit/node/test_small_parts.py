@@ -59,7 +59,7 @@ def test_a_wrong_setting_names_its_variable(
 )
 def test_a_database_is_put_into_the_url(base: str, url: str) -> None:
     """The name goes before the query."""
-    assert NodeSettings(postgres_url=base).core_url() == url
+    assert NodeSettings(postgres_url=base).core_url == url
 
 
 def test_a_token_is_what_was_signed(tmp_path: Path) -> None:
