@@ -115,10 +115,13 @@ class BundleParams:
 
 @dataclass(frozen=True, slots=True)
 class SolverParams:
-    """The strategy by name (a key of `dispatch.matching.strategies`) and its deterministic work limit."""
+    """The strategy by name (a key of `dispatch.matching.solve.STRATEGIES`).
 
-    strategy: str = "assignment"
-    work_limit: int = 20_000_000
+    `work_limit` bounds CP-SAT, in millionths of its deterministic time (about a microsecond each).
+    """
+
+    strategy: str = "packing"
+    work_limit: int = 500_000
     seed: int = 1
 
     def __post_init__(self) -> None:

@@ -21,15 +21,19 @@ class Columns:
     orders: Ints
     cost: Floats
 
+    @property
+    def size(self) -> Ints:
+        """Orders of each trip, (n,)."""
+        size: Ints = (self.orders >= 0).sum(axis=1)
+        return size
+
 
 def columns_of(problem: Problem, params: EngineParams, busy_price: float) -> Columns:
     """All feasible trips; `busy_price` is added to the cost of a rider's second."""
     width = params.bundles.max_orders
     singles = Bundles(np.arange(len(problem.orders.ids))[:, None], problem.orders.direct_s[:, None])
-    parts = [_priced(problem, params, singles, busy_price, width)]
-    if width > 1:
-        for bundles in bundles_of(problem, params.bundles, params.service.dropoff_s):
-            parts.append(_priced(problem, params, bundles, busy_price, width))
+    all_sizes = [singles, *bundles_of(problem, params.bundles, params.service.dropoff_s)]
+    parts = [_priced(problem, params, bundles, busy_price, width) for bundles in all_sizes]
     return Columns(
         np.concatenate([p.rider for p in parts]),
         np.concatenate([p.orders for p in parts]),

@@ -1,85 +1,88 @@
 """Trips, bundles among them, so that every order is in one and every rider makes one: set packing.
 
-min   sum of the costs of chosen trips + sum of the costs of orders put off
-s.t.  every order is in exactly one chosen trip, or put off to a later wave
-      every rider makes at most one trip; a rider on its way exactly one
-      a wave takes no more orders than there are riders on shift by then
+    min   sum of the costs of chosen trips + sum of the costs of orders put off
+    s.t.  every order is in exactly one chosen trip, or put off to a later wave
+          every rider makes at most one trip; a rider on its way exactly one
+          a wave takes no more orders than there are riders on shift by then
 
-Orders put off are what a planner with one trip a rider must not forget: in wave k a rider makes its k-th trip,
-about k cycles from now. Its price is the delay an order would have then; orders no wave has room for cost
-`UNSERVED_S` each, so that at the end of shifts bundles grow until all is carried. And while orders are put off,
-every second a rider is busy delays them: that is `busy_price`, orders put off per rider.
+First the best matching of single orders, with its prices. If no bundle is cheaper than the prices say, that
+matching is the optimum over bundles too, and most ticks end here. Else CP-SAT solves the packing over the
+columns that could matter: those whose cost is less than `REACH_S` above the prices, and that hang together
+with such a bundle over shared orders and riders; elsewhere the matching stands.
+
+Orders put off (`dispatch.matching.waves`) are what a planner with one trip a rider must not forget.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import csc_array
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from dispatch.matching.assignment import match, prices
 from dispatch.matching.columns import Columns, columns_of
-from dispatch.matching.cost import best_drop_s
+from dispatch.matching.cover import cover
 from dispatch.matching.problem import Assigned, Floats, Ints, Problem, Solution
+from dispatch.matching.waves import Waves, waves
 from dispatch.params import EngineParams
 
-UNSERVED_S = 100_000.0
-WAVES = 3
+REACH_S = 900.0
+NAME = "packing"
 
 
 def pack(problem: Problem, params: EngineParams) -> Solution:
     """The optimum, or the best found within the work limit."""
     n, m = len(problem.orders.ids), len(problem.riders.ids)
     if n == 0 or m == 0:
-        return Solution((), "empty", 0, 0.0, "packing")
-    price = params.cost.pressure * max(0.0, (n - m) / m)
-    columns = columns_of(problem, params, price)
-    put_off, room = waves(problem, params)
-    return _solve(problem, columns, put_off, room)
+        return Solution((), "empty", 0, 0.0, NAME)
+    later = waves(problem, params)
+    columns = columns_of(problem, params, params.cost.pressure * max(0.0, (n - m) / m))
+    first = _Singles(problem, columns, later)
+    crowded = len(first.put_off) > later.room[0]
+    if not crowded and not first.improving.any():
+        return _solution(columns, first.chosen, "matched", len(columns.rider), first.cost)
+    open_ = np.arange(len(columns.rider)) if crowded else _touched(problem, columns, first)
+    fixed = np.setdiff1d(first.chosen, open_)
+    answer = cover(problem, columns, open_, later, np.isin(open_, first.chosen), params.solver)
+    if answer is None:
+        return _solution(columns, first.chosen, "matched, bundles unsolved", len(columns.rider), first.cost)
+    chosen = np.concatenate([fixed, open_[answer.chosen]])
+    return _solution(columns, chosen, answer.status, answer.work, answer.cost + float(columns.cost[fixed].sum()))
 
 
-def waves(problem: Problem, params: EngineParams) -> tuple[Floats, Ints]:
-    """Cost (WAVES + 1, n) of serving each order in a later wave, and the room of each (WAVES + 1,).
-
-    The last row is: in none.
-    """
-    orders, riders = problem.orders, problem.riders
-    floor_s = best_drop_s(problem, params.service)
-    cycle_s = params.cost.cycle_s
-    cost = np.empty((WAVES + 1, len(orders.ids)))
-    room = np.empty(WAVES + 1, np.int64)
-    for k in range(WAVES):
-        starts_s = np.maximum(riders.free_s, 0.0) + cycle_s * (k + 1)
-        on_shift = starts_s <= riders.shift_end_s
-        room[k] = on_shift.sum()
-        pickup_s = np.median(starts_s[on_shift]) if room[k] else 0.0
-        delay_s = np.maximum(pickup_s - orders.ready_s, 0.0)
-        drop_s = floor_s + delay_s
-        late_s = np.maximum(drop_s - orders.promised_s, 0.0)
-        cost[k] = delay_s + params.cost.late * late_s + params.cost.waiting * delay_s
-    cost[WAVES] = UNSERVED_S
-    room[WAVES] = len(orders.ids)
-    return cost, room
+def _touched(problem: Problem, columns: Columns, first: _Singles) -> Ints:
+    """Near columns connected, over shared orders and riders, with a bundle that would improve the matching."""
+    n = len(problem.orders.ids)
+    near = np.flatnonzero(first.near)
+    orders = columns.orders[near]
+    row, at = np.nonzero(orders >= 0)
+    node = n + columns.rider[near]
+    graph = coo_array((np.ones(len(row)), (node[row], orders[row, at])), shape=(n + len(problem.riders.ids),) * 2)
+    _, component = connected_components(graph, directed=False)
+    live = np.unique(component[n + columns.rider[first.improving]])
+    return near[np.isin(component[node], live)]
 
 
-def _solve(problem: Problem, columns: Columns, put_off: Floats, room: Ints) -> Solution:
-    n, m, trips = len(problem.orders.ids), len(problem.riders.ids), len(columns.rider)
-    at, which = np.nonzero(columns.orders >= 0)
-    waves, _ = put_off.shape
-    later = np.arange(waves * n)
-    rows = np.concatenate([columns.orders[at, which], n + columns.rider, later % n, n + m + later // n])
-    cols = np.concatenate([at, np.arange(trips), trips + later, trips + later])
-    matrix = csc_array((np.ones(len(rows)), (rows, cols)), shape=(n + m + waves, trips + waves * n))
-    cost = np.concatenate([columns.cost, put_off.reshape(-1)])
-    bound = np.zeros(m)
-    bound[problem.orders.holder[problem.orders.holder >= 0]] = 1
-    low = np.concatenate([np.ones(n), bound, np.zeros(waves)])
-    high = np.concatenate([np.ones(n + m), room])
-    result = milp(
-        cost,
-        integrality=np.ones(len(cost)),
-        bounds=Bounds(0, 1),
-        constraints=LinearConstraint(matrix, low, high),
-    )
-    chosen = np.flatnonzero(result.x[:trips] > 0.5)
-    assigned = sorted((int(columns.rider[c]), tuple(int(o) for o in columns.orders[c] if o >= 0)) for c in chosen)
-    return Solution(tuple(Assigned(r, o) for r, o in assigned), str(result.status), trips, float(result.fun), "packing")
+class _Singles:
+    """The best matching of single orders, and which columns it makes interesting."""
+
+    def __init__(self, problem: Problem, columns: Columns, later: Waves) -> None:
+        single = np.flatnonzero(columns.size == 1)
+        rider, order, cost = columns.rider[single], columns.orders[single, 0], columns.cost[single]
+        open_cost = later.cost[0] if later.room[0] else later.cost[-1]
+        matched = match(problem, rider, order, cost, open_cost)
+        price, worth = prices(matched, rider, order, cost, open_cost, len(problem.riders.ids))
+        self.put_off = np.flatnonzero(matched.pair < 0)
+        self.chosen: Ints = single[matched.pair[matched.pair >= 0]]
+        self.cost = float(columns.cost[self.chosen].sum() + open_cost[self.put_off].sum())
+        # One more row, of price zero, for the -1 that pads short trips.
+        paid: Floats = np.append(price, 0.0)[columns.orders].sum(axis=1)
+        over = columns.cost + worth[columns.rider] - paid
+        self.improving = (over < -1.0) & (columns.size > 1)
+        self.near = over <= REACH_S
+        self.near[self.chosen] = True
+
+
+def _solution(columns: Columns, chosen: Ints, status: str, work: int, cost: float) -> Solution:
+    trips = sorted((int(columns.rider[c]), tuple(int(o) for o in columns.orders[c] if o >= 0)) for c in chosen)
+    return Solution(tuple(Assigned(r, o) for r, o in trips), status, work, cost, NAME)

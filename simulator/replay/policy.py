@@ -14,7 +14,7 @@ from dispatch.params import (
 from simulator.replay.instance import Rules
 
 
-def mdrp_params(rules: Rules, strategy: str = "assignment") -> EngineParams:
+def mdrp_params(rules: Rules, strategy: str = "packing") -> EngineParams:
     """Whole-minute rules: couriers accept at once, and commit when they must leave, not a moment before."""
     return EngineParams(
         version="mdrp-1",
