@@ -20,6 +20,9 @@ from node.errors import Retryable
 #: Wall seconds between two tries after a failure: doubles from the first to the last.
 BACKOFF_S = (0.1, 5.0)
 
+#: How long to look for the true end of a log before the broker's word is taken, wall seconds.
+_TRUE_END_S = 5.0
+
 #: Offsets to go on from, by topic and partition; partitions that are missing are read from the beginning.
 Offsets = Mapping[tuple[str, int], int]
 
@@ -39,9 +42,39 @@ def producer(url: str, *, linger_ms: int = 2, max_batch_size: int = 1 << 18) -> 
     )
 
 
-def consumer(url: str, *, fetch_max_wait_ms: int = 100, max_poll_records: int = 2000) -> AIOKafkaConsumer:
+class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """The driver's consumer, but for `end_offsets`.
+
+    The embedded broker answers "first offset of the last batch + 1", too little whenever a producer put several records
+    into one batch; a fetch tells the true end of each partition (its high watermark). So the end is taken from a fetch
+    of the last batch, by a reader of its own. On Apache Kafka both are equal.
+    """
+
+    async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset after the last record of each partition."""
+        ends: dict[TopicPartition, int] = await super().end_offsets(partitions)
+        written = [partition for partition, end in ends.items() if end > 0]
+        if not written:
+            return ends
+        probe = consumer(self._client._bootstrap_servers, fetch_max_wait_ms=20)
+        await probe.start()
+        try:
+            probe.assign(written)
+            for partition in written:
+                probe.seek(partition, ends[partition] - 1)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TRUE_END_S):
+                    while any(probe.highwater(partition) is None for partition in written):
+                        await probe.getmany(timeout_ms=20)
+            marks = {partition: probe.highwater(partition) for partition in written}
+        finally:
+            await probe.stop()
+        return ends | {partition: mark for partition, mark in marks.items() if mark is not None}
+
+
+def consumer(url: str, *, fetch_max_wait_ms: int = 100, max_poll_records: int = 2000) -> Consumer:
     """A consumer without a group: assign partitions by hand, seek, read. Start and stop it yourself."""
-    return AIOKafkaConsumer(
+    return Consumer(
         bootstrap_servers=url,
         group_id=None,
         enable_auto_commit=False,
