@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import orjson
 import structlog
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from structlog.tracebacks import ExceptionDictTransformer
 
 #: Upper bounds in milliseconds, from a socket's write to a stalled disk.
 LATENCY_MS = (1, 2, 5, 10, 20, 30, 40, 60, 80, 100, 150, 200, 250, 400, 600, 1000, 2500, 5000)
@@ -27,7 +28,8 @@ def configure_logging(service: str, level: str) -> structlog.stdlib.BoundLogger:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.dict_tracebacks,
+            # No local variables: they hold passwords, and make a line of a hundred kilobytes.
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
