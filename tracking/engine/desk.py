@@ -7,7 +7,7 @@ riders keep what they have; the next answer puts it right. Answers of an older e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -34,6 +34,7 @@ class _City:
 
     sessions: dict[RiderId, RiderSession] = field(default_factory=dict)
     epoch: int = 0
+    away: bool = False
     offers_wanted: bool = False
     tasks_wanted: set[RiderId] = field(default_factory=set)
     waiters: dict[RiderId, asyncio.Future[Tasks]] = field(default_factory=dict)
@@ -43,7 +44,14 @@ class _City:
 class TaskDesk:
     """Offers and routes of all riders of this edge. One question at a time a city: what comes meanwhile is joined."""
 
-    def __init__(self, source: OfferSource, clock: Clock, log: structlog.stdlib.BoundLogger) -> None:
+    def __init__(
+        self,
+        source: OfferSource,
+        clock: Clock,
+        fail: Callable[[BaseException], None],
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._fail = fail
         self._source = source
         self._clock = clock
         self._log = log
@@ -71,13 +79,15 @@ class TaskDesk:
                 self._ask(wake.city, city)
 
     async def welcome(self, session: RiderSession) -> Tasks:
-        """Takes a rider in, and returns the tasks for the Welcome; none when the owner does not answer in time."""
+        """Takes a rider in, and returns the tasks for the Welcome; none when the owner is away or slow."""
         city = self._cities.setdefault(session.city, _City())
         city.sessions[session.rider_id] = session
-        waiter: asyncio.Future[Tasks] = asyncio.get_running_loop().create_future()
-        city.waiters[session.rider_id] = waiter
         city.tasks_wanted.add(session.rider_id)
         self._ask(session.city, city)
+        if city.away:
+            return Tasks()
+        waiter: asyncio.Future[Tasks] = asyncio.get_running_loop().create_future()
+        city.waiters[session.rider_id] = waiter
         try:
             async with asyncio.timeout(WELCOME_S):
                 tasks = await waiter
@@ -111,27 +121,35 @@ class TaskDesk:
 
     def _worked(self, name: str, city: _City, worker: asyncio.Task[None]) -> None:
         city.worker = None
-        if not worker.cancelled():
-            worker.result()
+        if not worker.cancelled() and (error := worker.exception()):
+            self._fail(error)
         if not city.sessions and self._cities.get(name) is city:
             del self._cities[name]
 
     async def _work(self, name: str, city: _City) -> None:
+        asked: list[RiderId] = []
         try:
             while city.tasks_wanted or city.offers_wanted:
                 if city.tasks_wanted:
+                    # Taken out before asking: a wake that comes meanwhile asks once more.
                     asked = sorted(city.tasks_wanted)[:MAX_ASKED]
                     city.tasks_wanted.difference_update(asked)
                     self._told(city, asked, await self._source.tasks(name, asked))
+                    asked = []
                 else:
                     city.offers_wanted = False
                     self._offered(city, await self._source.open_offers(name))
         except OwnerAway as error:
             metrics.OWNER_AWAY.inc()
-            city.tasks_wanted.update(city.waiters)
+            city.away = True
+            city.tasks_wanted.update(rider for rider in asked if rider in city.sessions)
+            for waiter in city.waiters.values():
+                if not waiter.done():
+                    waiter.set_result(Tasks())
             self._log.warning("the city's owner is away; riders keep what they have", city=name, error=str(error))
 
     def _told(self, city: _City, asked: Iterable[RiderId], answer: CityTasks) -> None:
+        city.away = False
         if answer.epoch < city.epoch:
             return
         city.epoch = answer.epoch
@@ -153,6 +171,7 @@ class TaskDesk:
                 session.outbox.route(route)
 
     def _offered(self, city: _City, answer: OpenOffers) -> None:
+        city.away = False
         if answer.epoch < city.epoch:
             return
         city.epoch = answer.epoch

@@ -49,7 +49,7 @@ class Edge:
     ) -> None:
         self.clock = clock
         self.limits = limits
-        self.desk = TaskDesk(source, clock, log)
+        self.desk = TaskDesk(source, clock, self._fail, log)
         self.sessions: dict[RiderId, RiderSession] = {}
         self._partitions = partitions
         self._fix_log, self._event_log = fixes, events

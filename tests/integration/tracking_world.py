@@ -1,0 +1,126 @@
+"""Edge processes on the local stack with a shard router, riders of their own, and a full read of what the log holds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import numpy as np
+from aiokafka import TopicPartition
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from deploy.stack.ports import Ports
+from deploy.stack.stack import LocalStack
+from node import kafka
+from node.clock import SystemClock
+from node.tokens import TokenSigner
+from proto.dispatch.v1.city_event_pb2 import CityEvent
+from proto.topics import CITY_EVENTS, RIDER_PINGS
+from proto.tracking.v1.fix_columns_pb2 import FixColumns
+
+CITY = "la-serena"
+LAT_E7, LNG_E7 = -299_027_000, -712_520_000
+
+
+@asynccontextmanager
+async def process(module: str, address: str, env: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A service that is serving; stopped in good order at the end, unless it is dead already."""
+    environment = {**os.environ, **env, "FORNO_LISTEN": address}
+    running = await asyncio.create_subprocess_exec(sys.executable, "-m", module, env=environment)
+    try:
+        async with grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
+            health = health_pb2_grpc.HealthStub(channel)
+            await health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=30)
+        yield running
+    finally:
+        if running.returncode is None:
+            running.terminate()
+            assert await running.wait() == 0
+
+
+@dataclass(slots=True)
+class TrackingWorld:
+    """Where the edge is, and what a rider needs to speak to it."""
+
+    stack_env: Mapping[str, str]
+    env: Mapping[str, str]
+    address: str
+    signer: TokenSigner
+    clock: SystemClock = field(default_factory=SystemClock)
+    #: Riders of a world are its own: worlds share the logs of one stack.
+    first_rider: int = field(default_factory=lambda: random.SystemRandom().randrange(1 << 40, 1 << 62))
+
+    def token(self, rider: int, city: str = CITY) -> str:
+        """A token of the world's n-th rider."""
+        return self.signer.sign("rider", str(self.first_rider + rider), ttl_s=600, city=city)
+
+    def edge(self, edge_id: str) -> Any:
+        """Another edge process on the same port."""
+        return process("tracking.main", self.address, {**self.env, "FORNO_EDGE_ID": edge_id})
+
+    async def fixes(self) -> dict[int, set[tuple[int, int]]]:
+        """(session, seq) of all fixes in `rider.pings`, by the number of the rider in this world."""
+        found: dict[int, set[tuple[int, int]]] = {}
+        for value in await read_all(self.stack_env["FORNO_KAFKA_URL"], RIDER_PINGS.name):
+            message = FixColumns.FromString(value)
+            columns = (np.frombuffer(of, "<u8") for of in (message.rider_id, message.session, message.seq))
+            for rider, session, seq in zip(*(column.tolist() for column in columns), strict=True):
+                found.setdefault(rider - self.first_rider, set()).add((session, seq))
+        return found
+
+    async def events(self) -> dict[str, CityEvent]:
+        """The riders' events in `city.events`, by id with the number of the rider in this world in its first place."""
+        found = {}
+        for value in await read_all(self.stack_env["FORNO_KAFKA_URL"], CITY_EVENTS.name):
+            event = CityEvent.FromString(value)
+            rider, _, rest = event.event_id.partition("-")
+            if rider.isdecimal():
+                found[f"{int(rider) - self.first_rider}-{rest}"] = event
+        return found
+
+
+@asynccontextmanager
+async def tracking_world(stack: LocalStack, database: str) -> AsyncIterator[TrackingWorld]:
+    """A router on a database of its own, and a port for edges. No edge runs yet."""
+    base, _, name = database.rpartition("/")
+    with Ports() as ports:
+        router, edge = (f"127.0.0.1:{ports.take()}" for _ in range(2))
+        env = {**stack.env, "FORNO_POSTGRES_URL": base, "FORNO_CORE_DATABASE": name, "FORNO_ROUTER_ADDRESS": router}
+        async with process("shard_router.main", router, env):
+            yield TrackingWorld(stack.env, env, edge, TokenSigner(Path(stack.env["FORNO_JWT_PRIVATE_KEY_FILE"])))
+
+
+async def read_all(kafka_url: str, topic: str) -> list[bytes]:
+    """Every message a topic holds now, partition by partition."""
+    reader = kafka.consumer(kafka_url)
+    await reader.start()
+    try:
+        partitions = [TopicPartition(topic, number) for number in sorted(await kafka.partitions_of(reader, topic))]
+        reader.assign(partitions)
+        end = await reader.end_offsets(partitions)
+        await reader.seek_to_beginning(*partitions)
+        left = {partition for partition in partitions if end[partition] > 0}
+        values: list[bytes] = []
+        async with asyncio.timeout(60):
+            while left:
+                for partition, records in (await reader.getmany(timeout_ms=200)).items():
+                    values += [record.value for record in records if record.offset < end[partition]]
+                left = {partition for partition in left if await reader.position(partition) < end[partition]}
+        return values
+    finally:
+        await reader.stop()
+
+
+async def until(true: Callable[[], bool], every: Callable[[], Awaitable[object]], timeout_s: float = 30) -> None:
+    """Does something again and again until a condition holds."""
+    async with asyncio.timeout(timeout_s):
+        while not true():
+            await every()
