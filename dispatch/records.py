@@ -70,7 +70,7 @@ def alternatives(
     cost = pairs.cost[low:high]
     rank = [i for i in np.lexsort((riders, cost)).tolist() if riders[i] != rider]
     ids = problem.orders.ids
-    return high - low, tuple(
+    return int(high - low), tuple(
         Alternative(
             problem.riders.ids[riders[i]],
             round(float(cost[i]), 3),
