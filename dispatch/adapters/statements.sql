@@ -1,0 +1,160 @@
+-- name: hold
+select router.hold($1, $2, $3)
+
+-- name: insert_tick
+insert into dispatch.ticks (city, tick, epoch, shard_id, now_ms, incarnation, partition, pings_offset, events_offset,
+    params_digest, travel_version, strategy, solver_status, solver_work, solver_cost, fallback, problem_digest,
+    solution_digest, duration_ms)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+
+-- name: insert_params
+insert into dispatch.param_sets (digest, body) values ($1, $2::jsonb) on conflict do nothing
+
+-- name: save_cut
+insert into dispatch.cuts as c (city, epoch, tick, incarnation, partition, pings_offset, events_offset)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (city) do update set epoch = excluded.epoch, tick = excluded.tick, incarnation = excluded.incarnation,
+    partition = excluded.partition, pings_offset = excluded.pings_offset, events_offset = excluded.events_offset,
+    saved_at = clock_timestamp()
+
+-- name: save_ranges
+insert into dispatch.applied_ranges as r (city, epoch, incarnation, topic, partition, first_offset, next_offset)
+select $1, $2, $3, x.topic, $4, x.first_offset, x.next_offset
+from unnest($5::text[], $6::bigint[], $7::bigint[]) as x(topic, first_offset, next_offset)
+on conflict (city, epoch, incarnation, topic, first_offset) do update
+    set next_offset = greatest(r.next_offset, excluded.next_offset)
+
+-- name: upsert_orders
+insert into dispatch.orders (order_id, city, status, rider_id, ended_ms, tick, body)
+select x.order_id, $1, x.status, x.rider_id, x.ended_ms, $2, x.body::jsonb
+from unnest($3::text[], $4::text[], $5::numeric[], $6::bigint[], $7::text[])
+    as x(order_id, status, rider_id, ended_ms, body)
+on conflict (order_id) do update set status = excluded.status, rider_id = excluded.rider_id,
+    ended_ms = excluded.ended_ms, tick = excluded.tick, body = excluded.body
+
+-- name: upsert_riders
+insert into dispatch.riders (city, rider_id, online, load, tick, body)
+select $1, x.rider_id, x.online, x.load, $2, x.body::jsonb
+from unnest($3::numeric[], $4::boolean[], $5::integer[], $6::text[]) as x(rider_id, online, load, body)
+on conflict (city, rider_id) do update set online = excluded.online, load = excluded.load, tick = excluded.tick,
+    body = excluded.body
+
+-- name: end_offers
+update dispatch.offers o set status = x.status, tick = $1, body = x.body::jsonb
+from unnest($2::text[], $3::text[], $4::text[]) as x(offer_id, status, body)
+where o.offer_id = x.offer_id
+
+-- name: insert_offers
+insert into dispatch.offers (offer_id, city, rider_id, status, made_ms, tick, body)
+select x.offer_id, $1, x.rider_id, x.status, x.made_ms, $2, x.body::jsonb
+from unnest($3::text[], $4::numeric[], $5::text[], $6::bigint[], $7::text[])
+    as x(offer_id, rider_id, status, made_ms, body)
+on conflict (offer_id) do nothing
+
+-- name: upsert_cooldowns
+insert into dispatch.cooldowns (city, rider_id, order_id, until_ms)
+select $1, x.rider_id, x.order_id, x.until_ms
+from unnest($2::numeric[], $3::text[], $4::bigint[]) as x(rider_id, order_id, until_ms)
+on conflict (city, rider_id, order_id) do update set until_ms = excluded.until_ms
+
+-- name: end_holdings
+update dispatch.holdings set until_tick = $1 where order_id = any($2::text[]) and until_tick is null
+
+-- name: begin_holdings
+insert into dispatch.holdings (order_id, rider_id, slot, city, epoch, since_tick)
+select x.order_id, x.rider_id, x.slot, $1, $2, $3
+from unnest($4::text[], $5::numeric[], $6::integer[]) as x(order_id, rider_id, slot)
+
+-- name: accept_holdings
+update dispatch.holdings h set slot = x.slot
+from unnest($1::text[], $2::integer[]) as x(order_id, slot)
+where h.order_id = x.order_id and h.until_tick is null
+
+-- name: insert_decisions
+insert into dispatch.decisions (city, tick, offer_id, order_ids, rider_id, epoch, body)
+values ($1, $2, $3, $4, $5, $6, $7::jsonb)
+
+-- name: upsert_tracks
+insert into dispatch.tracks (order_id, city, version, tick, body)
+select x.order_id, $1, x.version, $2, x.body::jsonb
+from unnest($3::text[], $4::bigint[], $5::text[]) as x(order_id, version, body)
+on conflict (order_id) do update set version = excluded.version, tick = excluded.tick, body = excluded.body
+
+-- name: insert_outbox
+insert into dispatch.outbox (city, order_id, version, payload)
+select $1, x.order_id, x.version, x.payload
+from unnest($2::text[], $3::bigint[], $4::bytea[]) with ordinality as x(order_id, version, payload, n)
+order by x.n
+
+-- name: insert_outcomes
+insert into dispatch.eta_outcomes (order_id, city, rider_id, placed_ms, accepted_ms, predicted_ms, predicted_p90_ms,
+    delivered_ms)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+on conflict (order_id) do nothing
+
+-- name: committed
+select true from dispatch.ticks where city = $1 and tick = $2 and epoch = $3
+
+-- name: last_tick
+select coalesce(max(tick), 0) from dispatch.ticks where city = $1
+
+-- name: load_cut
+select incarnation, partition, pings_offset, events_offset, tick from dispatch.cuts where city = $1
+
+-- name: load_orders
+select body::text from dispatch.orders where city = $1 and (ended_ms is null or ended_ms >= $2) order by order_id
+
+-- name: load_riders
+select body::text from dispatch.riders where city = $1 order by rider_id
+
+-- name: load_offers
+select body::text from dispatch.offers where city = $1 and status = 'live' order by offer_id
+
+-- name: load_cooldowns
+select c.rider_id, c.order_id, c.until_ms from dispatch.cooldowns c
+join dispatch.orders o on o.order_id = c.order_id and o.ended_ms is null
+where c.city = $1
+
+-- name: load_tracks
+select t.body::text from dispatch.tracks t
+join dispatch.orders o on o.order_id = t.order_id and (o.ended_ms is null or o.ended_ms >= $2)
+where t.city = $1
+
+-- name: load_holdings
+select order_id, rider_id, slot from dispatch.holdings where city = $1 and until_tick is null
+
+-- name: known_orders
+select order_id from dispatch.orders where order_id = any($1::text[])
+
+-- name: track
+select o.body::text as order_body, t.body::text as track_body
+from dispatch.orders o join dispatch.tracks t using (order_id)
+where o.order_id = $1 and o.city = $2
+
+-- name: explain
+select d.body::text as record, d.tick, d.epoch, d.rider_id, t.now_ms, t.shard_id, t.incarnation, t.partition,
+    t.pings_offset, t.events_offset, t.params_digest, t.travel_version, t.strategy, t.solver_status, t.solver_work,
+    t.fallback, f.status as outcome, (f.body->>'ended_ms')::bigint as answered_ms
+from dispatch.decisions d
+join dispatch.ticks t on t.city = d.city and t.tick = d.tick
+left join dispatch.offers f on f.offer_id = d.offer_id
+where d.city = $1 and d.order_ids @> array[$2::text]
+order by d.tick, d.offer_id
+
+-- name: waiting_letters
+select id, order_id, payload from dispatch.outbox
+where city = $1 and published_at is null order by id limit $2
+
+-- name: mark_published
+update dispatch.outbox set published_at = clock_timestamp() where id = any($1::bigint[])
+
+-- name: outbox_log
+select incarnation from dispatch.outbox_logs where city = $1 for update
+
+-- name: set_outbox_log
+insert into dispatch.outbox_logs (city, incarnation) values ($1, $2)
+on conflict (city) do update set incarnation = excluded.incarnation
+
+-- name: publish_again
+update dispatch.outbox set published_at = null
+where city = $1 and published_at is not null and created_at > clock_timestamp() - interval '24 hours'

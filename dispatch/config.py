@@ -1,0 +1,29 @@
+"""Settings of a shard: `FORNO_<NAME>`, beside those of `node.settings`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from node.settings import NodeSettings
+
+
+class DispatchSettings(NodeSettings):
+    """One dispatch process, which is one shard."""
+
+    listen: str = Field("127.0.0.1:7100", description="host:port of the gRPC server")
+    shard_id: str = Field("shard-1", pattern="^[a-z0-9-]{1,63}$", description="name of the shard; no two may share one")
+
+    tick_period_ms: int = Field(1000, ge=50, le=10_000, description="wall time between two ticks of a city")
+    solve_limit_ms: int = Field(800, ge=10, le=10_000, description="wall time a solve may take until greedy answers")
+    default_capacity: int = Field(3, ge=1, le=20, description="orders a rider carries who did not say")
+
+    travel: Literal["free_flow", "road", "planar"] = Field("free_flow", description="model of travel times")
+    roads_file: Path | None = Field(None, description="road network for FORNO_TRAVEL=road")
+    planar_metres_per_minute: int = Field(320, ge=1, description="speed for FORNO_TRAVEL=planar")
+    params_file: Path | None = Field(None, description="JSON of EngineParams fields that differ from the defaults")
+
+    rewind_s: int = Field(600, ge=60, description="how far a new owner rereads the fixes, wall seconds")
+    trail_ttl_h: int = Field(24, ge=1, description="hours a trail stays in MongoDB")

@@ -1,0 +1,80 @@
+"""The hot path's last step in the shard: positions of riders with orders, published as soon as they are applied.
+
+Latest only: while a publish is under way, newer positions of the same order replace older ones, so a slow Redis makes
+frames rarer, never older, and holds at most one position an order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from dispatch.index import FixColumns
+from dispatch.live.city import City, Watched
+from dispatch.live.ports import Announcements, LivePosition
+from node.errors import Retryable
+
+#: After a failed publish, wall seconds.
+_PAUSE_S = 0.2
+
+
+class LiveFeed:
+    """Publishes the live positions of one city."""
+
+    def __init__(self, city: City, announcements: Announcements, log: structlog.stdlib.BoundLogger) -> None:
+        self._city = city
+        self._announcements = announcements
+        self._log = log
+        self._watched = Watched()
+        self._last: FixColumns | None = None
+        self._waiting: dict[str, LivePosition] = {}
+        self._there = asyncio.Event()
+
+    def applied(self) -> None:
+        """Takes the watched riders that moved since the last call. Call it right after fixes were applied."""
+        watched = self._city.watched
+        if not len(watched.rider_ids):
+            return
+        last = self._city.positions.positions_of(watched.rider_ids, 0)[0]
+        known, self._last = self._last, last
+        if watched is not self._watched or known is None:
+            self._watched = watched
+            moved = last
+        else:
+            moved = last.take((last.seq != known.seq) | (last.session != known.session))
+        for position in _positions(watched, moved):
+            self._waiting[position.order_id] = position
+        if self._waiting:
+            self._there.set()
+
+    async def run(self) -> None:
+        """Publishes until cancelled."""
+        while True:
+            await self._there.wait()
+            self._there.clear()
+            waiting, self._waiting = self._waiting, {}
+            try:
+                await self._announcements.positions(self._city.name, self._city.epoch, list(waiting.values()))
+            except Retryable as error:
+                self._log.warning("live positions not published", error=str(error))
+                await asyncio.sleep(_PAUSE_S)
+
+
+def _positions(watched: Watched, fixes: FixColumns) -> list[LivePosition]:
+    """One entry an order of these riders; riders never seen have no session and are left out."""
+    columns = (
+        fixes.rider_id,
+        fixes.session,
+        fixes.seq,
+        fixes.ts_ms,
+        fixes.lat_e7,
+        fixes.lng_e7,
+        fixes.heading_cdeg,
+    )
+    return [
+        LivePosition(carried.order_id, rider, lat, lng, ts, session, seq, heading, carried.eta_ms, carried.picked_up)
+        for rider, session, seq, ts, lat, lng, heading in zip(*(c.tolist() for c in columns), strict=True)
+        if session
+        for carried in watched.orders.get(rider, ())
+    ]

@@ -1,0 +1,36 @@
+"""What the runners of a shard share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from dispatch.live.city import City
+from dispatch.live.ports import Announcements, CityLogs, DecisionLog, Outbox, ResultTopic
+from dispatch.live.solver import Solver
+from dispatch.params import EngineParams
+from node.clock import Clock
+
+#: Named long-lived views of a city, each to be run as a task of its own.
+Views = Callable[[City], Sequence[tuple[str, Coroutine[Any, Any, None]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a runner is made of; made once by `dispatch.main`."""
+
+    clock: Clock
+    log: structlog.stdlib.BoundLogger
+    solver: Solver
+    params: EngineParams
+    logs_of: Callable[[str], CityLogs]
+    decision_log: DecisionLog
+    outbox: Outbox
+    topic: ResultTopic
+    announcements: Announcements
+    views_of: Views
+    tick_period_ms: int
+    rewind_s: int

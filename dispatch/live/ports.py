@@ -1,0 +1,208 @@
+"""What a running city needs from outside, named by purpose.
+
+Everything written carries the owner's epoch; readers of views and publishes drop lower ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dispatch.index import FixColumns
+from dispatch.inputs import Input
+from dispatch.live.cut import Applied, Cut
+from dispatch.live.holdings import Holding, HoldingChanges
+from dispatch.live.tracks import Track, TrackChanges
+from dispatch.model import Cooldown, Offer, Order, OrderId, Rider
+from dispatch.params import EngineParams
+from dispatch.records import DecisionRecord
+from dispatch.state import Changes
+from shard_router.leases import Ownership
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message of city.events. `item` is None when it could not be understood.
+
+    `at_ms` of the item is 0 where the message has no domain time; it happens when the tick takes it.
+    `seed` is where a rider that comes online starts, as a fix.
+    """
+
+    event_id: str
+    offset: int
+    item: Input | None
+    seed: FixColumns | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """What one read of the logs brought. `cut` is the position after it.
+
+    `pings_first` and `events_first` are the offsets of the first messages, to notice holes.
+    `packed_wall_ms` is when the oldest batch of fixes was packed by its edge; 0 without fixes.
+    """
+
+    fixes: Sequence[FixColumns]
+    events: Sequence[Heard]
+    cut: Cut
+    pings_first: int
+    events_first: int
+    packed_wall_ms: int = 0
+
+
+class CityLogs(Protocol):
+    """Both input logs of one city, each in order, from a position on. Any call may raise `Retryable`.
+
+    Offsets before the log's beginning or beyond its end are put right by `open`. `read` and `ends` raise `LogReplaced`
+    when the log is another one by now: close, and open anew.
+    """
+
+    async def open(self, partition: int, cut: Cut | None, rewind_ms: int) -> Cut:
+        """Goes to `cut`, for fixes `rewind_ms` (wall) back; to the beginnings when the cut is of another log or None.
+
+        Returns where reading begins: offsets and incarnation as they are.
+        """
+
+    async def read(self, timeout_s: float) -> Read:
+        """What is there next; waits for something up to `timeout_s`, then returns an empty read."""
+
+    async def ends(self) -> Cut:
+        """Where both logs end now."""
+
+    async def ids_before(self, cut: Cut, count: int) -> Sequence[str]:
+        """Ids of up to `count` events before the cut, oldest first."""
+
+    async def close(self) -> None:
+        """Lets go of the connection. Idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class TickCommit:
+    """All that a tick makes true at once."""
+
+    ownership: Ownership
+    tick: int
+    now_ms: int
+    applied: Applied
+    params: EngineParams
+    travel_version: str
+    strategy: str
+    solver_status: str
+    solver_work: int
+    solver_cost: float
+    fallback: str
+    problem_digest: str
+    solution_digest: str
+    duration_ms: float
+    changes: Changes
+    holdings: HoldingChanges
+    records: tuple[DecisionRecord, ...]
+    tracks: TrackChanges
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a new owner starts from. `cut` is None for a city that was never run."""
+
+    tick: int
+    cut: Cut | None
+    entities: tuple[Order | Rider | Offer | Cooldown, ...]
+    tracks: tuple[Track, ...]
+    holdings: tuple[Holding, ...]
+
+
+class DecisionLog(Protocol):
+    """Where decisions become true. Every write checks the ownership first and raises `CityLost` when it is gone.
+
+    Any call may raise `StoreAway`: then nothing was written.
+    """
+
+    async def load(self, ownership: Ownership, ended_since_ms: int) -> Stored:
+        """Last tick, cut, and all entities; orders that ended before `ended_since_ms` are left out."""
+
+    async def commit(self, tick: TickCommit) -> None:
+        """One transaction. Raises `OutcomeUnknown` when the connection was lost, `DoubleAssignment` by an index."""
+
+    async def committed(self, city: str, tick: int, epoch: int) -> bool:
+        """Whether that tick was committed in that epoch; the answer to an unknown outcome."""
+
+    async def save_cut(self, ownership: Ownership, tick: int, applied: Applied) -> None:
+        """Stores how far the city is, between ticks."""
+
+    async def known(self, order_ids: Sequence[OrderId]) -> set[OrderId]:
+        """Those of the orders that were ever opened."""
+
+    async def track(self, city: str, order_id: OrderId) -> tuple[Order, Track] | None:
+        """An order and its track, ended long ago or not."""
+
+    async def explain(self, city: str, order_id: OrderId) -> list[str]:
+        """Decision records of an order as JSON documents, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A row of the outbox."""
+
+    letter_id: int
+    order_id: str
+    payload: bytes
+
+
+class Outbox(Protocol):
+    """Results waiting to be published, in the order of their commit. Any call may raise `StoreAway`."""
+
+    async def waiting(self, city: str, limit: int) -> Sequence[Letter]:
+        """The oldest unpublished letters."""
+
+    async def published(self, letters: Sequence[Letter]) -> None:
+        """Marks them. A letter that is published twice does no harm."""
+
+    async def log_is(self, city: str, incarnation: str) -> int:
+        """Tells which log letters go to. When it is a new one, those of the last 24 h wait again; how many."""
+
+
+class ResultTopic(Protocol):
+    """The topic dispatch.events."""
+
+    async def incarnation(self) -> str:
+        """Which log it is. Raises `Retryable`."""
+
+    async def publish(self, letters: Sequence[Letter]) -> None:
+        """Durable when it returns; order kept for each order id. Raises `Retryable`: some may have been published."""
+
+
+@dataclass(frozen=True, slots=True)
+class LivePosition:
+    """A rider of an active order, for its customer's screen."""
+
+    order_id: str
+    rider_id: int
+    lat_e7: int
+    lng_e7: int
+    ts_ms: int
+    session: int
+    seq: int
+    heading_cdeg: int
+    eta_ms: int
+    picked_up: bool
+
+
+class Announcements(Protocol):
+    """Redis channels. Losing a message costs a second, never correctness. May raise `Retryable`."""
+
+    async def positions(self, city: str, epoch: int, positions: Sequence[LivePosition]) -> None:
+        """Publishes on live:<city>."""
+
+    async def wake(self, city: str, epoch: int, order_ids: Sequence[str], rider_ids: Sequence[int]) -> None:
+        """Publishes on wake:<city>."""
+
+
+class PositionsView(Protocol):
+    """A store of last positions that others read: at most as new as it says, rebuilt from the log at any time."""
+
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+        """Sets last positions, unless a higher epoch has written. May raise `Retryable`."""
+
+    async def remove(self, city: str, epoch: int, rider_ids: Sequence[int]) -> None:
+        """Removes riders that went silent. May raise `Retryable`."""

@@ -1,0 +1,100 @@
+"""One owned city at work: its parts, each a task, begun and ended together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from dispatch.live.city import City
+from dispatch.live.feed import LiveFeed
+from dispatch.live.ingest import Ingest
+from dispatch.live.parts import Parts
+from dispatch.live.ports import CityLogs
+from dispatch.live.recovery import catch_up, load_city
+from dispatch.live.relay import Relay
+from dispatch.live.ticker import Ticker
+from dispatch.metrics import CityMetrics
+from node.errors import Retryable
+from shard_router.leases import Ownership
+
+#: The tick under way may take this long to end when the city is dropped, wall seconds.
+LAST_TICK_S = 3.0
+
+
+class CityRunner:
+    """Runs a city from `begin` to `end`."""
+
+    def __init__(self, city: City, logs: CityLogs, parts: Parts, holds: Callable[[], bool]) -> None:
+        self.city = city
+        self._logs = logs
+        self._parts = parts
+        self._log = parts.log.bind(city=city.name, epoch=city.epoch)
+        self._stopping = False
+        self._failed: Callable[[BaseException], None] = lambda _: None
+        metrics = CityMetrics(city.name)
+        self.relay = Relay(city.name, parts.outbox, parts.topic, metrics, self._log)
+        self.feed = LiveFeed(city, parts.announcements, self._log)
+        self.ingest = Ingest(city, logs, self.feed, parts.clock, metrics, self._log)
+        self.ticker = Ticker(
+            city,
+            self.ingest,
+            parts.solver,
+            parts.decision_log,
+            parts.announcements,
+            parts.params,
+            parts.clock,
+            parts.tick_period_ms,
+            lambda: not self._stopping and holds(),
+            self.relay.letters.set,
+            metrics,
+            self._log,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @staticmethod
+    async def load(ownership: Ownership, parts: Parts, holds: Callable[[], bool]) -> CityRunner:
+        """A city in memory, caught up with its logs. Raises `Retryable`."""
+        logs = parts.logs_of(ownership.city)
+        try:
+            city = await load_city(ownership, parts.decision_log, logs, parts.clock, parts.params, parts.rewind_s)
+            runner = CityRunner(city, logs, parts, holds)
+            await catch_up(city, logs, runner.ingest.take, runner._log)
+        except BaseException:
+            await logs.close()
+            raise
+        return runner
+
+    def begin(self, failed: Callable[[BaseException], None]) -> None:
+        """Starts every part; `failed` is called when one of them ends before its time."""
+        self._failed = failed
+        self._start("ticks", self.ticker.run())
+        self._start("ingest", self.ingest.run())
+        self._start("feed", self.feed.run())
+        self._start("relay", self.relay.run())
+        for name, view in self._parts.views_of(self.city):
+            self._start(name, view)
+
+    async def end(self) -> None:
+        """Ends the tick under way, then every part, and stores the final cut. Idempotent."""
+        self._stopping = True
+        if self._tasks:
+            await self.ticker.finish(LAST_TICK_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        city = self.city
+        with suppress(Retryable):
+            await self._parts.decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
+        await self._logs.close()
+
+    def _start(self, name: str, run: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(run, name=f"{name}:{self.city.name}")
+        self._tasks.append(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not self._stopping and not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("part failed", part=task.get_name(), exc_info=error)
+            self._failed(error)

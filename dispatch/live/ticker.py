@@ -1,0 +1,309 @@
+"""Ticks of one city: intake, pose, solve, decide, commit. Memory changes only after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, fields, is_dataclass
+from itertools import islice
+
+import numpy as np
+import structlog
+
+from dispatch.apply import Note, NoteKind
+from dispatch.engine import Decisions, Draft, Problem, apply, decide, pose
+from dispatch.inputs import Input, Positions
+from dispatch.live.city import City
+from dispatch.live.cut import Applied
+from dispatch.live.errors import CityLost, DoubleAssignment, OutcomeUnknown, StoreAway
+from dispatch.live.etas import planned_etas
+from dispatch.live.ingest import Ingest
+from dispatch.live.intake import inputs_of, old_orders, without
+from dispatch.live.ports import Announcements, DecisionLog, Heard, TickCommit
+from dispatch.live.solver import Solver
+from dispatch.live.tracks import Eta, TrackChanges, tell
+from dispatch.matching.problem import Solution
+from dispatch.metrics import CityMetrics
+from dispatch.model import OfferStatus, OrderId
+from dispatch.params import EngineParams
+from node.clock import Clock
+from node.errors import Retryable
+
+#: Events a tick takes at most; the rest waits for the next.
+EVENTS_A_TICK = 5_000
+#: Between ticks that write nothing the cut is stored this often, wall seconds.
+CUT_EVERY_S = 3.0
+#: Waiting events bring the next tick forward to this share of the period after the last one.
+EAGER = 0.2
+
+_NO_SOLUTION = Solution((), "nothing to match", 0, 0.0, "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A tick that has been decided and not yet been committed."""
+
+    events: tuple[Heard, ...]
+    now_ms: int
+    applied: Applied
+    notes: tuple[Note, ...]
+    decisions: Decisions
+    etas: dict[OrderId, Eta]
+    told: TrackChanges
+    problem_digest: str
+    solution_digest: str
+
+
+class Ticker:
+    """Runs the ticks of one city until cancelled, or until its memory is found wrong (`DoubleAssignment`)."""
+
+    def __init__(
+        self,
+        city: City,
+        ingest: Ingest,
+        solver: Solver,
+        decision_log: DecisionLog,
+        announcements: Announcements,
+        params: EngineParams,
+        clock: Clock,
+        period_ms: int,
+        holds: Callable[[], bool],
+        committed: Callable[[], None],
+        metrics: CityMetrics,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._city = city
+        self._ingest = ingest
+        self._solver = solver
+        self._travel = solver.travel_of(city.name)
+        self._decision_log = decision_log
+        self._announcements = announcements
+        self._params = params
+        self._clock = clock
+        self._period_s = period_ms / 1000
+        self._holds = holds
+        self._committed = committed
+        self._metrics = metrics
+        self._log = log
+        self._cut_saved_s = 0.0
+        self._ticking = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Ticks each period, sooner when events wait."""
+        while True:
+            began_s = self._clock.monotonic_s()
+            async with self._ticking:
+                if self._holds():
+                    await self._guarded_tick()
+            await self._rest(began_s)
+
+    async def finish(self, within_s: float) -> None:
+        """Waits until no tick is under way; gives up after `within_s`. No further one begins once nothing is held."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._ticking.acquire()
+
+    async def _rest(self, began_s: float) -> None:
+        now_s = self._clock.monotonic_s()
+        await asyncio.sleep(max(0.0, began_s + EAGER * self._period_s - now_s))
+        left_s = began_s + self._period_s - self._clock.monotonic_s()
+        if left_s > 0 and not self._city.heard:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ingest.heard.wait(), left_s)
+        self._ingest.heard.clear()
+
+    async def _guarded_tick(self) -> None:
+        try:
+            await self.tick()
+        except CityLost as error:
+            # The lease will notice as well and have the city dropped; until then nothing is decided.
+            self._metrics.refused("not_owner")
+            self._log.warning("commit refused", error=str(error))
+        except Retryable as error:
+            self._log.warning("tick failed", error=str(error))
+
+    async def tick(self) -> None:
+        """One round. Raises `CityLost`, `StoreAway` and `DoubleAssignment`; nothing has changed then."""
+        began_s = self._clock.monotonic_s()
+        round_ = await self._decide()
+        city = self._city
+        changed = bool(round_.decisions.changes) or bool(round_.told)
+        if changed:
+            await self._commit(round_, (self._clock.monotonic_s() - began_s) * 1000)
+        self._make_true(round_)
+        if changed:
+            self._count(round_, (self._clock.monotonic_s() - began_s) * 1000)
+            self._committed()
+            await self._wake(round_)
+        elif self._clock.monotonic_s() - self._cut_saved_s >= CUT_EVERY_S:
+            await self._decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
+            self._cut_saved_s = self._clock.monotonic_s()
+
+    async def _decide(self) -> Round:
+        city, now_ms = self._city, self._clock.domain_ms()
+        events = tuple(islice(city.heard, EVENTS_A_TICK))
+        inputs = await self._inputs(events, now_ms)
+        for event in events:
+            if event.seed is not None:
+                city.positions.apply(event.seed)
+        applied = city.applied(events[-1].offset + 1 if events else city.taken_offset)
+        snapshot = city.positions.snapshot(now_ms)
+        seen = snapshot.columns
+        positions = Positions(seen.rider_id, seen.lat_e7, seen.lng_e7, snapshot.age_ms)
+        draft = Draft(city.state)
+        notes = apply(draft, inputs, now_ms, self._params)
+        problem, solution = None, _NO_SOLUTION
+        if any(order.matchable for order in draft.orders()) or self._params.rebundle:
+            problem = await asyncio.to_thread(pose, draft, positions, now_ms, self._travel, self._params)
+            solution = await self._solver.solve(problem, self._params)
+        return await asyncio.to_thread(self._concluded, events, now_ms, applied, notes, draft, problem, solution)
+
+    async def _inputs(self, events: tuple[Heard, ...], now_ms: int) -> list[Input]:
+        state = self._city.state
+        inputs = inputs_of(events, state, now_ms)
+        old = old_orders(inputs, state, now_ms - round(self._params.offers.forget_s * 500))
+        return without(inputs, await self._decision_log.known(old)) if old else inputs
+
+    def _concluded(
+        self,
+        events: tuple[Heard, ...],
+        now_ms: int,
+        applied: Applied,
+        notes: list[Note],
+        draft: Draft,
+        problem: Problem | None,
+        solution: Solution,
+    ) -> Round:
+        """The pure end of a tick; runs in a thread."""
+        city = self._city
+        tick_id = f"{city.name}-{city.tick + 1}"
+        if problem is None:
+            decisions = Decisions((), (), (), (), solution, draft.changes())
+        else:
+            decisions = decide(draft, problem, solution, tick_id, self._params)
+        etas = planned_etas(draft.riders(), now_ms)
+        told = tell(city.tracks, notes, decisions, etas, now_ms)
+        digests = (digest(problem), digest(solution))
+        return Round(events, now_ms, applied, tuple(notes), decisions, etas, told, *digests)
+
+    async def _commit(self, round_: Round, decided_ms: float) -> None:
+        city, solution = self._city, round_.decisions.solution
+        record = TickCommit(
+            ownership=city.ownership,
+            tick=city.tick + 1,
+            now_ms=round_.now_ms,
+            applied=round_.applied,
+            params=self._params,
+            travel_version=self._travel.version,
+            strategy=solution.strategy,
+            solver_status=solution.status,
+            solver_work=solution.work,
+            solver_cost=solution.cost,
+            fallback=solution.fallback,
+            problem_digest=round_.problem_digest,
+            solution_digest=round_.solution_digest,
+            duration_ms=decided_ms,
+            changes=round_.decisions.changes,
+            holdings=city.holdings.plan(round_.decisions.changes.orders),
+            records=round_.decisions.records,
+            tracks=round_.told,
+        )
+        if not self._holds():
+            raise CityLost("the lease ran out before the commit")
+        began_s = self._clock.monotonic_s()
+        try:
+            await self._decision_log.commit(record)
+        except OutcomeUnknown as error:
+            self._log.warning("outcome unknown", tick=record.tick, error=str(error))
+            if not await self._asked_committed(record.tick):
+                raise StoreAway("the tick was not committed") from error
+        except DoubleAssignment:
+            self._metrics.refused("double_assignment")
+            raise
+        self._metrics.commit_ms.observe((self._clock.monotonic_s() - began_s) * 1000)
+        city.tick = record.tick
+        city.holdings.commit(record.holdings)
+        self._cut_saved_s = self._clock.monotonic_s()
+
+    async def _asked_committed(self, tick: int) -> bool:
+        """Asks until there is an answer; without one nothing may be decided, and the lease ends the wait."""
+        while True:
+            try:
+                return await self._decision_log.committed(self._city.name, tick, self._city.epoch)
+            except StoreAway:
+                await asyncio.sleep(0.2)
+
+    def _make_true(self, round_: Round) -> None:
+        city = self._city
+        for _ in round_.events:
+            city.heard.popleft()
+        if round_.events:
+            self._ingest.room.set()
+            if round_.applied.cut.incarnation == city.read.incarnation:
+                city.taken_offset = round_.applied.cut.events_offset
+        changes = round_.decisions.changes
+        for rider in changes.riders:
+            before = city.state.riders.get(rider.rider_id)
+            if before is None or before.stops != rider.stops:
+                city.route_ticks[rider.rider_id] = city.tick
+        city.state.commit(changes)
+        city.ended.extend(order for order in changes.orders if order.ended)
+        city.tracks.update((track.order_id, track) for track in round_.told.tracks)
+        for order_id in changes.forgotten:
+            city.tracks.pop(order_id, None)
+        city.etas = round_.etas
+        if changes:
+            city.watch_carried()
+
+    def _count(self, round_: Round, took_ms: float) -> None:
+        counters, metrics, decisions = self._city.counters, self._metrics, round_.decisions
+        counters.tick_ms.append(took_ms)
+        metrics.tick_ms.observe(took_ms)
+        counters.ticks_committed += 1
+        counters.events_taken += len(round_.events)
+        counters.offers_made += len(decisions.offers)
+        metrics.offers.inc(len(decisions.offers))
+        if decisions.solution.fallback:
+            counters.ticks_fallback += 1
+            metrics.fallbacks.inc()
+        counters.offers_declined += sum(o.status is OfferStatus.DECLINED for o in decisions.changes.offers)
+        for note in round_.notes:
+            counters.orders_delivered += note.kind is NoteKind.DELIVERED
+            metrics.delivered.inc(note.kind is NoteKind.DELIVERED)
+            if note.kind in (NoteKind.REFUSED, NoteKind.DUPLICATE):
+                counters.events_refused += 1
+                metrics.event(note.reason or note.kind)
+        for outcome in round_.told.outcomes:
+            metrics.eta_error_s.observe(outcome.error_s)
+        metrics.open_orders.set(len(self._city.state.orders))
+        metrics.riders_online.set(sum(r.online for r in self._city.state.riders.values()))
+
+    async def _wake(self, round_: Round) -> None:
+        changes = round_.decisions.changes
+        orders = sorted({t.order_id for t in round_.told.tracks} | {o.order_id for o in changes.orders})
+        riders = sorted({r.rider_id for r in changes.riders} | {o.rider_id for o in changes.offers})
+        with suppress(Retryable):  # a lost wake costs a second: everybody polls as well
+            await self._announcements.wake(self._city.name, self._city.epoch, orders, riders)
+
+
+def digest(value: object) -> str:
+    """A short name of a value made of dataclasses, arrays, tuples and plain values."""
+    state = hashlib.sha256()
+    _feed(state, value)
+    return state.hexdigest()[:16]
+
+
+def _feed(state: hashlib._Hash, value: object) -> None:
+    if is_dataclass(value):
+        for field in fields(value):
+            _feed(state, getattr(value, field.name))
+    elif isinstance(value, np.ndarray):
+        state.update(np.ascontiguousarray(value).tobytes())
+    elif isinstance(value, tuple):
+        state.update(b"(%d" % len(value))
+        for item in value:
+            _feed(state, item)
+    else:
+        state.update(repr(value).encode() + b";")

@@ -1,0 +1,62 @@
+"""Metrics of a shard, in one list."""
+
+from __future__ import annotations
+
+from node.telemetry import counter, gauge, histogram
+
+FIXES = counter("dispatch_fixes_total", "fixes read, by what became of them", ["city", "outcome"])
+LOG_AGE_MS = histogram("dispatch_log_age_ms", "from packing at the edge to applied at the shard, wall ms", ["city"])
+EVENTS = counter("dispatch_events_total", "city events, by what became of them", ["city", "outcome"])
+TICK_MS = histogram("dispatch_tick_ms", "one tick from intake to commit, wall ms", ["city"])
+COMMIT_MS = histogram("dispatch_commit_ms", "the tick's transaction, wall ms", ["city"])
+FALLBACKS = counter("dispatch_fallbacks_total", "ticks that greedy had to answer", ["city"])
+REFUSED = counter("dispatch_commits_refused_total", "ticks the database refused, by reason", ["city", "reason"])
+OFFERS = counter("dispatch_offers_total", "offers made", ["city"])
+DELIVERED = counter("dispatch_delivered_total", "orders delivered", ["city"])
+ETA_ERROR_S = histogram(
+    "dispatch_eta_error_s",
+    "actual less predicted drop-off, predicted at acceptance, domain s",
+    ["city"],
+    buckets=(-1200, -600, -300, -120, -60, 0, 60, 120, 300, 600, 1200, 2400),
+)
+OPEN_ORDERS = gauge("dispatch_open_orders", "orders that are not ended", ["city"])
+RIDERS_ONLINE = gauge("dispatch_riders_online", "riders on shift", ["city"])
+OUTBOX_PUBLISHED = counter("dispatch_outbox_published_total", "results published to dispatch.events", ["city"])
+VIEW_LAG_MS = histogram("dispatch_view_lag_ms", "age of the oldest change when a view was written, wall ms", ["view"])
+VIEW_FAILURES = counter("dispatch_view_failures_total", "writes to a view that failed and will be made good", ["view"])
+
+
+class CityMetrics:
+    """Metrics of one city, bound to its name once: a lookup of labels costs more than the count."""
+
+    def __init__(self, city: str) -> None:
+        self._applied = FIXES.labels(city, "applied")
+        self._superseded = FIXES.labels(city, "superseded")
+        self._log_age = LOG_AGE_MS.labels(city)
+        self.tick_ms = TICK_MS.labels(city)
+        self.commit_ms = COMMIT_MS.labels(city)
+        self.fallbacks = FALLBACKS.labels(city)
+        self.offers = OFFERS.labels(city)
+        self.delivered = DELIVERED.labels(city)
+        self.eta_error_s = ETA_ERROR_S.labels(city)
+        self.open_orders = OPEN_ORDERS.labels(city)
+        self.riders_online = RIDERS_ONLINE.labels(city)
+        self.published = OUTBOX_PUBLISHED.labels(city)
+        self._city = city
+
+    def fixes(self, applied: int, superseded: int) -> None:
+        """Counts a batch."""
+        self._applied.inc(applied)
+        self._superseded.inc(superseded)
+
+    def log_age_ms(self, age_ms: float) -> None:
+        """Observes how old the oldest fix of a read is since it was packed."""
+        self._log_age.observe(age_ms)
+
+    def event(self, outcome: str) -> None:
+        """Counts an event."""
+        EVENTS.labels(self._city, outcome).inc()
+
+    def refused(self, reason: str) -> None:
+        """Counts a commit that the database refused."""
+        REFUSED.labels(self._city, reason).inc()
