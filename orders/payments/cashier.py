@@ -54,6 +54,10 @@ class Cashier:
                     async with asyncio.timeout(POLL_S):
                         await self._woken.wait()
 
+    async def serve_due(self) -> None:
+        """Serves what is due now, once."""
+        await asyncio.gather(*(self._serve(payment) for payment in await self._claimed()))
+
     async def hear(self) -> None:
         """Listens to answers that come by themselves; those that say what is known change nothing."""
         async for notice in self._provider.notices():

@@ -1,0 +1,183 @@
+"""The payment book: memory and Postgres keep the same promises."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import asyncpg
+import pytest
+import pytest_asyncio
+import structlog
+
+from deploy.stack.stack import LocalStack
+from node.clock import ManualClock
+from orders.messaging.message import Message, Offset
+from orders.payments.adapters.codec import decode
+from orders.payments.adapters.local import LocalProvider
+from orders.payments.adapters.memory import MemoryPayments
+from orders.payments.adapters.postgres import MIGRATIONS, PostgresPayments
+from orders.payments.cashier import Cashier
+from orders.payments.instructions import Instruction
+from orders.payments.model import Action, Answer, Goal, PaymentStatus
+from orders.payments.transitions import settled
+from proto.orders.v1 import order_event_pb2 as order_pb
+from proto.payments.v1.payment_event_pb2 import PaymentEvent
+from tests.contract.orders_databases import empty, migrated_pool
+from tests.unit.orders.worlds import NOW_MS, order_id
+
+Book = MemoryPayments | PostgresPayments
+
+APPROVED = Answer(True, "ref-1")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pool(stack: LocalStack) -> AsyncIterator[asyncpg.Pool]:
+    """The database of this file."""
+    async with migrated_pool(stack, "payments", MIGRATIONS) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def postgres_book(pool: asyncpg.Pool) -> PostgresPayments:
+    """An empty book in Postgres, and nothing in the books of the local provider."""
+    await empty(pool, "payments", "outbox", "inbox_held", "local_provider.answers", "local_provider.charges")
+    return PostgresPayments(pool, ManualClock(NOW_MS), lambda: None)
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def book(request: pytest.FixtureRequest, postgres_book: PostgresPayments) -> Book:
+    """An empty book of each kind in turn."""
+    return MemoryPayments(ManualClock(NOW_MS)) if request.param == "memory" else postgres_book
+
+
+def told(version: int, kind: str, token: str = "tok_ok") -> Instruction:
+    """An event of the one order."""
+    event = order_pb.OrderEvent(order_id=order_id(), version=version, at_ms=NOW_MS)
+    getattr(event, kind).SetInParent()
+    if kind == "placed":
+        event.placed.payment_token = token
+        event.placed.amount.minor = 11_000
+        event.placed.amount.currency = "CLP"
+    return decode(event.SerializeToString())
+
+
+def offset(number: int) -> Offset:
+    """Somewhere in order.events."""
+    return Offset("order.events", 0, number)
+
+
+async def relayed(book: Book) -> list[str | None]:
+    """The kinds of all events that are to be sent, sent."""
+    sent: list[Message] = []
+
+    async def send(messages: Sequence[Message]) -> None:
+        sent.extend(messages)
+
+    while await book.outbox.relay(100, send):
+        pass
+    return [PaymentEvent.FromString(message.payload).WhichOneof("kind") for message in sent]
+
+
+async def serve(book: Book, action: Action, answer: Answer = APPROVED) -> bool:
+    """Claims the one payment and settles the action."""
+    (payment,) = await book.claim(10, 20)
+    done = settled(payment, action, answer)
+    assert done is not None
+    return await book.settle(done, NOW_MS)
+
+
+async def test_a_payment_goes_all_the_way(book: Book) -> None:
+    """Authorised, captured, posted twice, told twice, nothing left to do."""
+    await book.absorb([told(1, "placed")], offset(1))
+    assert await serve(book, Action.AUTHORISE)
+    assert await book.claim(10, 20) == []
+    await book.absorb([told(2, "accepted"), told(3, "delivered")], offset(3))
+    assert await serve(book, Action.CAPTURE)
+    payment = await book.get(order_id())
+    assert payment is not None
+    assert (payment.status, payment.provider_ref, payment.version) == (PaymentStatus.CAPTURED, "ref-1", 2)
+    assert [posting.key.partition(":")[2] for posting in await book.postings(order_id())] == ["authorise", "capture"]
+    assert await relayed(book) == ["authorised", "captured"]
+    assert await book.claim(10, 20) == []
+
+
+async def test_a_claimed_payment_is_nobody_elses(book: Book) -> None:
+    """A claim hides it; a postponed one is due again only later; a claim counts an attempt."""
+    await book.absorb([told(1, "placed")], offset(1))
+    (claimed,) = await book.claim(10, 20)
+    assert claimed.attempts == 1
+    assert await book.claim(10, 20) == []
+    await book.postpone(order_id(), 3600)
+    assert await book.claim(10, 20) == []
+    await book.postpone(order_id(), 0)
+    (again,) = await book.claim(10, 20)
+    assert again.attempts == 2
+
+
+async def test_an_answer_that_comes_twice_is_settled_once(book: Book) -> None:
+    """The second one finds that the payment has moved on: no posting, no event."""
+    await book.absorb([told(1, "placed")], offset(1))
+    (payment,) = await book.claim(10, 20)
+    done = settled(payment, Action.AUTHORISE, APPROVED)
+    assert done is not None
+    assert await book.settle(done, NOW_MS)
+    assert not await book.settle(done, NOW_MS)
+    assert len(await book.postings(order_id())) == 1
+    assert await relayed(book) == ["authorised"]
+
+
+async def test_a_cancel_during_the_call_is_acted_upon_after_it(book: Book) -> None:
+    """The answer was for a goal that has changed: the payment is due at once, to be voided."""
+    await book.absorb([told(1, "placed")], offset(1))
+    (payment,) = await book.claim(10, 20)
+    await book.absorb([told(2, "cancelled")], offset(2))
+    done = settled(payment, Action.AUTHORISE, APPROVED)
+    assert done is not None
+    assert await book.settle(done, NOW_MS)
+    present = await book.get(order_id())
+    assert present is not None
+    assert (present.status, present.goal) == (PaymentStatus.AUTHORISED, Goal.CANCELLED)
+    assert await serve(book, Action.VOID)
+    assert await relayed(book) == ["authorised", "voided"]
+
+
+async def test_gaps_are_held_and_a_repeated_request_repeats_the_answer(book: Book) -> None:
+    """Delivered before placed waits; placed once more has the events sent once more."""
+    heard = await book.absorb([told(2, "cancelled")], offset(1))
+    assert (heard.applied, heard.held) == (0, 1)
+    assert await book.get(order_id()) is None
+    heard = await book.absorb([told(1, "placed")], offset(2))
+    assert (heard.applied, heard.held) == (2, 0)
+    assert await relayed(book) == ["voided"]
+    heard = await book.absorb([told(1, "placed")], offset(3))
+    assert (heard.applied, heard.duplicates) == (0, 1)
+    assert await relayed(book) == ["voided"]
+
+
+async def test_a_payment_that_waits_too_long_is_counted(book: Book) -> None:
+    """What has something to do counts, what is done does not."""
+    assert await book.overdue(-1) == 0
+    await book.absorb([told(1, "placed")], offset(1))
+    assert (await book.overdue(-1), await book.overdue(3600)) == (1, 0)
+    await serve(book, Action.AUTHORISE, Answer(False, reason="insufficient_funds"))
+    assert await book.overdue(-1) == 0
+    assert await relayed(book) == ["declined"]
+
+
+async def test_the_local_provider_answers_a_key_once_whatever_is_lost(
+    pool: asyncpg.Pool, postgres_book: PostgresPayments
+) -> None:
+    """Lost answers, repeats and restarts move no money twice; the ledger and the provider's books agree."""
+    book = postgres_book
+    await book.absorb([told(1, "placed", "tok_lost")], offset(1))
+    for _ in range(2):  # the first answer is lost; a cashier of another process asks again
+        cashier = Cashier(book, LocalProvider(pool, seed=1), ManualClock(NOW_MS), structlog.get_logger())
+        await book.postpone(order_id(), 0)
+        await cashier.serve_due()
+    payment = await book.get(order_id())
+    assert payment is not None
+    assert payment.status is PaymentStatus.AUTHORISED
+    charges = await pool.fetch("select * from local_provider.charges")
+    assert [(row["amount_minor"], row["state"]) for row in charges] == [(11_000, "HELD")]
+    assert await pool.fetchval("select times from local_provider.answers") == 2
+    assert await pool.fetchval("select sum(amount_minor) from ledger") == 0

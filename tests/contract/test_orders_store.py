@@ -1,0 +1,250 @@
+"""The order store: memory and Postgres keep the same promises."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from deploy.stack.stack import LocalStack
+from node.clock import ManualClock
+from node.errors import Retryable
+from orders.adapters.codec import decode
+from orders.adapters.memory import MemoryOrders
+from orders.adapters.postgres import MIGRATIONS, PostgresOrders
+from orders.errors import KeyReused, TransitionRefused
+from orders.events import Change
+from orders.hearing import Heard, Source
+from orders.messaging.message import Message, Offset
+from orders.model import Order, Status
+from orders.ports import IdempotencyKey
+from orders.ranges import Range
+from orders.saga import Signal, step
+from orders.transitions import Trigger
+from proto.dispatch.v1 import dispatch_event_pb2 as dispatch_pb
+from proto.orders.v1.order_event_pb2 import OrderEvent
+from proto.payments.v1 import payment_event_pb2 as payment_pb
+from tests.contract.orders_databases import empty, migrated_pool
+from tests.unit.orders.worlds import ANA, NOW_MS, order_id, placed
+
+Store = MemoryOrders | PostgresOrders
+
+KEY = IdempotencyKey("key-00000001", b"body")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pool(stack: LocalStack) -> AsyncIterator[asyncpg.Pool]:
+    """The database of this file."""
+    async with migrated_pool(stack, "orders", MIGRATIONS) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def postgres_store(pool: asyncpg.Pool) -> PostgresOrders:
+    """An empty store in Postgres, its partitions made."""
+    await empty(pool, "orders", "idempotency_keys", "outbox", "inbox_held", "kafka_offsets", "shard_range")
+    store = PostgresOrders(pool, ManualClock(NOW_MS), lambda: None)
+    await store.make_partitions()
+    return store
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def store(request: pytest.FixtureRequest, postgres_store: PostgresOrders) -> Store:
+    """An empty store of each kind in turn."""
+    return MemoryOrders(ManualClock(NOW_MS)) if request.param == "memory" else postgres_store
+
+
+async def relayed(store: Store) -> list[Message]:
+    """Everything that is to be sent, sent."""
+    sent: list[Message] = []
+
+    async def send(messages: Sequence[Message]) -> None:
+        sent.extend(messages)
+
+    while await store.outbox.relay(100, send):
+        pass
+    return sent
+
+
+def offset(number: int) -> Offset:
+    """Somewhere in a topic."""
+    return Offset("dispatch.events", 0, number)
+
+
+def payment(version: int, kind: str) -> Heard:
+    """An event of payments about the one order."""
+    event = payment_pb.PaymentEvent(order_id=order_id(), version=version, at_ms=NOW_MS + version)
+    getattr(event, kind).SetInParent()
+    return decode(Source.PAYMENTS, event.SerializeToString())
+
+
+def dispatched(version: int, kind: str) -> Heard:
+    """An event of dispatch about the one order."""
+    event = dispatch_pb.DispatchEvent(order_id=order_id(), version=version, at_ms=NOW_MS + 10 * version)
+    getattr(event, kind).SetInParent()
+    return decode(Source.DISPATCH, event.SerializeToString())
+
+
+async def test_a_placed_order_is_found_as_it_was_placed(store: Store) -> None:
+    """Every field comes back, and its event is to be sent."""
+    change = placed()
+    placement = await store.place(change, KEY)
+    assert (placement.order, placement.replayed) == (change.order, False)
+    assert await store.get(order_id()) == change.order
+    assert await store.get(order_id(2)) is None
+    (message,) = await relayed(store)
+    event = OrderEvent.FromString(message.payload)
+    assert (event.version, event.placed.payment_token, event.placed.amount.minor) == (1, "tok_ok", 11_340 - 350)
+    assert await relayed(store) == []
+
+
+async def test_a_key_places_once(store: Store) -> None:
+    """The second place with a key gives back the first order; with another body it is a conflict and writes nothing."""
+    await store.place(placed(1), KEY)
+    again = await store.place(placed(2), KEY)
+    assert (again.order.order_id, again.replayed) == (order_id(1), True)
+    with pytest.raises(KeyReused):
+        await store.place(placed(3), replace(KEY, body_sha256=b"other"))
+    assert len(await store.page(ANA, None, 10)) == len(await relayed(store)) == 1
+
+
+async def test_one_of_many_at_the_same_time_with_a_key_wins(store: Store) -> None:
+    """Ten at once place one order, and all get that one."""
+    placements = await asyncio.gather(*(store.place(placed(number), KEY) for number in range(10)))
+    assert sum(not placement.replayed for placement in placements) == 1
+    assert len({placement.order.order_id for placement in placements}) == 1
+    assert len(await relayed(store)) == 1
+
+
+async def test_pages_are_newest_first_and_of_one_user(store: Store) -> None:
+    """Pages go backwards from the cursor, over the end of a month."""
+    month_ms = 30 * 24 * 3_600_000
+    for number in range(1, 6):
+        await store.place(placed(number, at_ms=NOW_MS + number * month_ms // 4), replace(KEY, key=f"key-{number}"))
+    newest = await store.page(ANA, None, 2)
+    rest = await store.page(ANA, newest[-1].order_id, 10)
+    ids = [order.order_id for order in (*newest, *rest)]
+    assert ids == sorted(ids, reverse=True)
+    assert len(ids) == 5
+    assert await store.page(type(ANA)("ben"), None, 10) == []
+
+
+async def test_a_refused_change_stores_nothing(store: Store) -> None:
+    """What the decision raises reaches the caller; the order and the outbox stay as they are."""
+    await store.place(placed(), KEY)
+    await relayed(store)
+
+    def refuse(order: Order) -> Change:
+        return step(order, Signal(Trigger.DELIVER, NOW_MS))
+
+    with pytest.raises(TransitionRefused):
+        await store.change(order_id(), refuse)
+    assert await store.get(order_id()) == placed().order
+    assert await store.change(order_id(9), refuse) is None
+    assert await relayed(store) == []
+
+
+async def test_a_change_and_its_events_are_stored_together(store: Store) -> None:
+    """A cancelled order is cancelled in the store and told once."""
+    await store.place(placed(), KEY)
+    cancelled = await store.change(order_id(), lambda order: step(order, Signal(Trigger.CANCEL, NOW_MS, reason="no")))
+    assert cancelled == await store.get(order_id())
+    assert cancelled is not None
+    assert cancelled.status is Status.CANCELLED
+    assert [OrderEvent.FromString(m.payload).WhichOneof("kind") for m in await relayed(store)] == [
+        "placed",
+        "cancelled",
+    ]
+
+
+async def test_events_are_applied_once_in_order_whatever_comes_twice_or_late(store: Store) -> None:
+    """A gap is held over batches, repetitions are dropped, unknown orders are counted and passed over."""
+    await store.place(placed(), KEY)
+    first = await store.absorb([dispatched(2, "picked_up"), payment(1, "authorised")], offset(2))
+    assert (first.applied, first.held) == (1, 1)
+    again = await store.absorb([payment(1, "authorised"), dispatched(2, "picked_up")], offset(3))
+    assert (again.applied, again.duplicates, again.held) == (0, 2, 1)
+    third = await store.absorb([dispatched(3, "delivered"), dispatched(1, "assigned")], offset(4))
+    assert (third.applied, third.held) == (3, 0)
+    order = await store.get(order_id())
+    assert order is not None
+    assert order.status is Status.DELIVERED
+    assert [line.status for line in order.history][2:] == [
+        Status.ACCEPTED,
+        Status.ASSIGNED,
+        Status.PICKED_UP,
+        Status.DELIVERED,
+    ]
+    stranger = replace(payment(1, "authorised"), order_id=order_id(77))
+    assert (await store.absorb([stranger], offset(5))).unknown == 1
+
+
+async def test_messages_of_an_order_are_relayed_in_the_order_they_were_written(store: Store) -> None:
+    """A failed send leaves everything to be sent again, in the same order; told again means sent again."""
+    await store.place(placed(), KEY)
+    await store.absorb([payment(1, "authorised")], offset(1))
+
+    async def fail(messages: Sequence[Message]) -> None:
+        raise Retryable("the broker is away")
+
+    with pytest.raises(Retryable):
+        await store.outbox.relay(10, fail)
+    ids = [message.event_id for message in await relayed(store)]
+    assert ids == [f"{order_id()}-1", f"{order_id()}-2", f"{order_id()}-opened"]
+    await store.tell_again([order_id()])
+    assert [message.event_id for message in await relayed(store)] == ids
+
+
+async def test_stuck_orders_are_found_by_status_and_age(store: Store) -> None:
+    """An order that has just changed is not stuck; with no age to wait for it is."""
+    await store.place(placed(), KEY)
+    assert await store.stuck(Status.PLACED, 3600, 10) == []
+    assert await store.stuck(Status.ACCEPTED, -1, 10) == []
+    assert await store.stuck(Status.PLACED, -1, 10) == [order_id()]
+
+
+async def test_two_relays_never_split_an_order(postgres_store: PostgresOrders) -> None:
+    """While one relay sends an order's first message, another gets neither that nor the later ones."""
+    store = postgres_store
+    await store.place(placed(), KEY)
+    seen: list[list[str]] = []
+
+    async def send(messages: Sequence[Message]) -> None:
+        await store.absorb([payment(1, "authorised")], offset(1))
+        other: list[Message] = []
+
+        async def send_other(messages: Sequence[Message]) -> None:
+            other.extend(messages)
+
+        assert await store.outbox.relay(10, send_other) == 0
+        seen.append([message.event_id for message in messages])
+
+    assert await store.outbox.relay(10, send) == 1
+    assert [message.event_id for message in await relayed(store)] == [f"{order_id()}-2", f"{order_id()}-opened"]
+    assert seen == [[f"{order_id()}-1"]]
+
+
+async def test_a_database_made_for_other_points_is_refused(postgres_store: PostgresOrders) -> None:
+    """The wrong range map would look for orders where they are not: the process must not start."""
+    await postgres_store.claim_range(Range(0, 99, "orders_0"))
+    await postgres_store.claim_range(Range(0, 99, "orders_0"))
+    with pytest.raises(ValueError, match="made for points 0-99"):
+        await postgres_store.claim_range(Range(0, 65535, "orders_0"))
+
+
+async def test_a_connection_that_is_cut_is_retryable(postgres_store: PostgresOrders, pool: asyncpg.Pool) -> None:
+    """A query whose backend ends says `Retryable`, so that loops wait and callers retry."""
+    async with pool.acquire() as locker, locker.transaction():
+        await locker.execute("lock table orders in access exclusive mode")
+        waiting = asyncio.create_task(postgres_store.get(order_id()))
+        while not await pool.fetchval(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+            " where datname = current_database() and wait_event_type = 'Lock'"
+        ):
+            pass
+        with pytest.raises(Retryable):
+            await waiting

@@ -1,0 +1,225 @@
+"""The order desk: every input is checked before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.clock import ManualClock
+from node.errors import FornoError, Invalid, Rejected
+from orders.adapters.memory import MemoryOrders
+from orders.basket import MAX_LINES
+from orders.engine import OrderDesk
+from orders.errors import KeyReused, TransitionRefused, UnknownOrder
+from orders.events import Change
+from orders.ids import OrderIds
+from orders.model import Basket, Item, Order, Position, Status
+from orders.ports import Eta
+from tests.unit.orders.worlds import NOW_MS, TWO_PIZZAS, with_items
+
+KEY = "key-00000001"
+
+
+class FarAway:
+    """Dispatch, as it cannot be asked."""
+
+    async def estimate(self, basket: Basket, ready_ms: int) -> Eta:
+        """Nothing is known."""
+        return Eta(0, 0)
+
+
+def desk(clock: ManualClock | None = None) -> tuple[OrderDesk, MemoryOrders]:
+    """A desk over a store in memory."""
+    clock = clock or ManualClock(NOW_MS)
+    store = MemoryOrders(clock)
+    return OrderDesk(store, FarAway(), OrderIds(clock.wall_ms), clock), store
+
+
+async def test_a_quote_is_what_the_order_then_costs() -> None:
+    """Quote and place agree; without dispatch the quote has no ETA and is given all the same."""
+    front, _ = desk()
+    price, eta = await front.quote(TWO_PIZZAS)
+    placement = await front.place("ana", KEY, TWO_PIZZAS, "tok_ok")
+    assert placement.order.price == price
+    assert eta == Eta(0, 0)
+    assert price.total_minor == 9000 + price.delivery_fee_minor + 500
+
+
+async def test_a_key_places_one_order_and_refuses_another_body() -> None:
+    """The same key and body give back the order; another basket or token is a conflict that writes nothing."""
+    front, store = desk()
+    first = await front.place("ana", KEY, TWO_PIZZAS, "tok_ok")
+    again = await front.place("ana", KEY, TWO_PIZZAS, "tok_ok")
+    assert (first.replayed, again.replayed, again.order) == (False, True, first.order)
+    for basket, token in ((replace(TWO_PIZZAS, tip_minor=1), "tok_ok"), (TWO_PIZZAS, "tok_other")):
+        with pytest.raises(KeyReused):
+            await front.place("ana", KEY, basket, token)
+    other = await front.place("ben", KEY, TWO_PIZZAS, "tok_ok")
+    assert not other.replayed
+    assert len(store.outbox.unsent) == 2
+
+
+async def test_only_its_user_sees_and_cancels_an_order() -> None:
+    """For another user it does not exist; services ask without a user."""
+    front, _ = desk()
+    order = (await front.place("ana", KEY, TWO_PIZZAS, "tok_ok")).order
+    assert await front.get(order.order_id, "") == await front.get(order.order_id.upper(), "ana") == order
+    with pytest.raises(UnknownOrder):
+        await front.get(order.order_id, "ben")
+    with pytest.raises(UnknownOrder):
+        await front.cancel(order.order_id, "ben", "")
+    assert (await front.get(order.order_id, "ana")).status is Status.PLACED
+
+
+async def test_cancelling_twice_changes_nothing_and_a_final_order_refuses_with_its_state() -> None:
+    """The second cancel gives back the order; a completed one says why it cannot be cancelled."""
+    front, store = desk()
+    order = (await front.place("ana", KEY, TWO_PIZZAS, "tok_ok")).order
+    cancelled = await front.cancel(order.order_id, "ana", "")
+    assert cancelled.status is Status.CANCELLED
+    assert await front.cancel(order.order_id, "ana", "again") == cancelled
+    assert len(store.outbox.unsent) == 2
+    lost = (await front.place("ana", KEY + "2", TWO_PIZZAS, "tok_ok")).order
+    await store.change(lost.order_id, _completed)
+    with pytest.raises(TransitionRefused, match="COMPLETED"):
+        await front.cancel(lost.order_id, "ana", "")
+
+
+def _completed(order: Order) -> Change:
+    return Change(replace(order, status=Status.COMPLETED))
+
+
+async def test_pages_follow_the_cursor_newest_first() -> None:
+    """Each order is on one page, whatever the limit; an order placed meanwhile disturbs no later page."""
+    clock = ManualClock(NOW_MS)
+    front, _ = desk(clock)
+    placed = []
+    for number in range(7):
+        clock.advance(1000)
+        placed.append((await front.place("ana", f"{KEY}{number}", TWO_PIZZAS, "tok_ok")).order.order_id)
+    found, cursor = [], ""
+    while True:
+        page = await front.list_orders("ana", cursor, 3)
+        found += [order.order_id for order in page.orders]
+        await front.place("ana", f"meanwhile-{cursor}", TWO_PIZZAS, "tok_ok")
+        if not (cursor := page.next_cursor):
+            break
+    assert found == placed[::-1]
+
+
+BAD_BASKETS: dict[str, tuple[str, Basket]] = {
+    "no items": ("items", with_items()),
+    "too many lines": ("items", with_items(*TWO_PIZZAS.items * (MAX_LINES + 1))),
+    "negative quantity": ("items[0].quantity", with_items(Item("a", "A", -1, 100))),
+    "no quantity": ("items[0].quantity", with_items(Item("a", "A", 0, 100))),
+    "quantity of the second": ("items[1].quantity", with_items(Item("a", "A", 1, 1), Item("b", "B", 100, 1))),
+    "negative price": ("items[0].price", with_items(Item("a", "A", 1, -1))),
+    "absurd price": ("items[0].price", with_items(Item("a", "A", 1, 2**62))),
+    "no sku": ("items[0].sku", with_items(Item("", "A", 1, 1))),
+    "sku with a zero byte": ("items[0].sku", with_items(Item("a\0", "A", 1, 1))),
+    "endless name": ("items[0].name", with_items(Item("a", "A" * 201, 1, 1))),
+    "negative tip": ("tip", replace(TWO_PIZZAS, tip_minor=-1)),
+    "latitude": ("dropoff.lat_e7", replace(TWO_PIZZAS, dropoff=Position(900_000_001, 0))),
+    "longitude": ("dropoff.lng_e7", replace(TWO_PIZZAS, dropoff=Position(0, -1_800_000_001))),
+    "another continent": ("dropoff", replace(TWO_PIZZAS, dropoff=Position(0, 0))),
+    "restaurant nowhere": (
+        "restaurant.at.lat_e7",
+        replace(TWO_PIZZAS, restaurant=replace(TWO_PIZZAS.restaurant, at=Position(-(2**31), 0))),
+    ),
+    "cooked yesterday": (
+        "restaurant.preparation_s",
+        replace(TWO_PIZZAS, restaurant=replace(TWO_PIZZAS.restaurant, preparation_s=-1)),
+    ),
+    "no restaurant": (
+        "restaurant.restaurant_id",
+        replace(TWO_PIZZAS, restaurant=replace(TWO_PIZZAS.restaurant, restaurant_id="")),
+    ),
+}
+
+
+@pytest.mark.parametrize(("field", "basket"), BAD_BASKETS.values(), ids=BAD_BASKETS)
+async def test_a_bad_basket_is_refused_by_the_name_of_its_field(field: str, basket: Basket) -> None:
+    """Quote and place refuse it alike, and nothing is written."""
+    front, store = desk()
+    with pytest.raises(Invalid) as quoted:
+        await front.quote(basket)
+    with pytest.raises(Invalid) as placed:
+        await front.place("ana", KEY, basket, "tok_ok")
+    assert quoted.value.field == placed.value.field == field
+    assert not store.outbox.unsent
+
+
+@pytest.mark.parametrize(
+    ("user", "key", "token", "field"),
+    [
+        ("", KEY, "tok_ok", "user_id"),
+        ("a" * 129, KEY, "tok_ok", "user_id"),
+        ("ana", "", "tok_ok", "idempotency_key"),
+        ("ana", "short", "tok_ok", "idempotency_key"),
+        ("ana", "k" * 129, "tok_ok", "idempotency_key"),
+        ("ana", "with a space", "tok_ok", "idempotency_key"),
+        ("ana", KEY, "", "payment_token"),
+        ("ana", KEY, "4242424242424242", "payment_token"),
+        ("ana", KEY, "4242-4242-4242-4242", "payment_token"),
+    ],
+)
+async def test_who_how_and_with_what_are_checked(user: str, key: str, token: str, field: str) -> None:
+    """User, key and token each name themselves; a card number goes nowhere."""
+    front, store = desk()
+    with pytest.raises(Invalid) as error:
+        await front.place(user, key, TWO_PIZZAS, token)
+    assert error.value.field == field
+    assert "4242" not in str(error.value)
+    assert not store.outbox.unsent
+
+
+async def test_a_currency_without_fees_is_refused() -> None:
+    """Nobody has said what delivery costs there."""
+    front, _ = desk()
+    with pytest.raises(Rejected) as error:
+        await front.quote(replace(TWO_PIZZAS, currency="XXX"))
+    assert error.value.reason == "NO_FEES"
+
+
+_INTS = st.integers(-(2**63), 2**63 - 1)
+_INTS_32 = st.integers(-(2**31), 2**31 - 1)
+_POSITIONS = st.builds(Position, _INTS_32, _INTS_32)
+_ITEMS = st.builds(Item, st.text(max_size=70), st.text(max_size=5), st.integers(-5, 120), _INTS)
+_NEAR = st.just(TWO_PIZZAS.dropoff)
+
+
+@given(
+    basket=st.builds(
+        Basket,
+        st.just("la-serena"),
+        st.sampled_from(["CLP", "EUR"]),
+        st.builds(
+            type(TWO_PIZZAS.restaurant),
+            st.text(max_size=3),
+            st.text(max_size=3),
+            st.one_of(st.just(TWO_PIZZAS.restaurant.at), _POSITIONS),
+            st.one_of(st.integers(0, 600), _INTS_32),
+        ),
+        st.one_of(_NEAR, _NEAR, _POSITIONS),
+        st.lists(_ITEMS, max_size=3).map(tuple),
+        st.one_of(st.just(0), _INTS),
+    ),
+    user=st.text(max_size=5),
+    key=st.one_of(st.just(KEY), st.text(max_size=12)),
+    token=st.one_of(st.just("tok_ok"), st.text(max_size=6)),
+)
+async def test_any_input_places_one_sound_order_or_is_refused_without_a_trace(
+    basket: Basket, user: str, key: str, token: str
+) -> None:
+    """Either there is one order and one event, with a price that fits 64 bits, or a typed error and neither."""
+    front, store = desk()
+    try:
+        order = (await front.place(user, key, basket, token)).order
+    except FornoError:
+        assert not store.outbox.unsent
+        return
+    assert 0 < order.price.total_minor < 2**63
+    assert len(store.outbox.unsent) == 1

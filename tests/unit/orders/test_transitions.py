@@ -1,0 +1,46 @@
+"""The state table of orders."""
+
+from __future__ import annotations
+
+import pytest
+
+from orders.errors import TransitionRefused
+from orders.model import FINAL, Status
+from orders.transitions import TABLE, Trigger, next_status
+
+
+@pytest.mark.parametrize("status", sorted(FINAL))
+@pytest.mark.parametrize("trigger", list(Trigger))
+def test_nothing_leaves_a_final_status(status: Status, trigger: Trigger) -> None:
+    """Whatever happens, a final order stays as it is, and the refusal says so."""
+    with pytest.raises(TransitionRefused, match="nothing can happen") as refusal:
+        next_status(status, trigger)
+    assert refusal.value.details == {"status": status}
+
+
+def test_every_status_is_reached_and_every_open_one_can_end() -> None:
+    """The table has no island and no trap."""
+    reached = {Status.PLACED}
+    while more := {after for (before, _), after in TABLE.items() if before in reached} - reached:
+        reached |= more
+    assert reached == set(Status)
+    ends = set(FINAL)
+    while more := {before for (before, _), after in TABLE.items() if after in ends} - ends:
+        ends |= more
+    assert ends == set(Status)
+
+
+@pytest.mark.parametrize(
+    ("status", "allowed"),
+    [
+        (Status.PLACED, True),
+        (Status.AUTHORISED, True),
+        (Status.ACCEPTED, True),
+        (Status.ASSIGNED, True),
+        (Status.PICKED_UP, False),
+        (Status.DELIVERED, False),
+    ],
+)
+def test_a_customer_may_cancel_until_the_rider_has_the_food(status: Status, allowed: bool) -> None:
+    """Cancelling is allowed before pickup and refused, with the state, after it."""
+    assert ((status, Trigger.CANCEL) in TABLE) is allowed
