@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from math import isfinite
 
 from dispatch.errors import InvalidParams
+from dispatch.model import Vehicle
 
 
 def _check(owner: object, **ranges: tuple[float, float]) -> None:
@@ -101,6 +102,24 @@ class PaceParams:
     def __post_init__(self) -> None:
         _check(self, bicycle=(0.1, 10), motorbike=(0.1, 10), car=(0.1, 10))
 
+    def of(self, vehicle: Vehicle) -> float:
+        """The pace of a vehicle."""
+        return {Vehicle.BICYCLE: self.bicycle, Vehicle.MOTORBIKE: self.motorbike, Vehicle.CAR: self.car}[vehicle]
+
+
+@dataclass(frozen=True, slots=True)
+class EtaParams:
+    """How sure ETAs are: standard deviations, of ways as a share of their length. `approach_s` is a rider's usual
+    way to a counter, for orders no rider has yet."""
+
+    travel_cv: float = 0.25
+    kitchen_s: float = 180.0
+    door_s: float = 60.0
+    approach_s: float = 300.0
+
+    def __post_init__(self) -> None:
+        _check(self, travel_cv=(0, 5), kitchen_s=(0, 7200), door_s=(0, 3600), approach_s=(0, 7200))
+
 
 @dataclass(frozen=True, slots=True)
 class BundleParams:
@@ -145,5 +164,6 @@ class EngineParams:
     candidates: CandidateParams = field(default_factory=CandidateParams)
     pace: PaceParams = field(default_factory=PaceParams)
     cost: CostParams = field(default_factory=CostParams)
+    eta: EtaParams = field(default_factory=EtaParams)
     bundles: BundleParams = field(default_factory=BundleParams)
     solver: SolverParams = field(default_factory=SolverParams)

@@ -127,14 +127,13 @@ def _riders(rows: list[tuple[Rider, Point, int, int]], now_ms: int, params: Engi
     def starts_ms(rider: Rider) -> int:
         return rider.stops[0].arrive_ms if rider.heading is not None else max(now_ms, rider.free_ms)
 
-    pace = {"bicycle": params.pace.bicycle, "motorbike": params.pace.motorbike, "car": params.pace.car}
     return Riders(
         ids=tuple(rider.rider_id for rider, _, _, _ in rows),
         free_s=np.array([starts_ms(rider) - now_ms for rider, _, _, _ in rows], np.float64) / 1000.0,
         shift_end_s=np.array([rider.shift_end_ms - now_ms for rider, _, _, _ in rows], np.float64) / 1000.0,
         room=np.array([rider.capacity for rider, _, _, _ in rows], np.int64),
         age_s=np.array([age_ms for _, _, age_ms, _ in rows], np.float64) / 1000.0,
-        pace=np.array([pace[rider.vehicle.value] for rider, _, _, _ in rows], np.float64),
+        pace=np.array([params.pace.of(rider.vehicle) for rider, _, _, _ in rows], np.float64),
         heading=np.array([heading for _, _, _, heading in rows], np.int64),
     )
 
