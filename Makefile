@@ -54,11 +54,11 @@ clean:
 	.uv/bin/pip install --quiet 'uv>=0.13,<1'
 
 .venv/.ready: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --frozen --quiet --inexact
+	$(UV) sync --frozen --quiet --inexact --compile-bytecode
 	touch $@
 
 .venv/.bench: .venv/.ready
-	$(UV) sync --frozen --quiet --inexact --group bench
+	$(UV) sync --frozen --quiet --inexact --compile-bytecode --group bench
 	touch $@
 
 WEB_SOURCES := $(shell find gateway/web -path gateway/web/node_modules -prune -o -path gateway/web/dist -prune -o -type f -print 2>/dev/null)
