@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from deploy.stack.servers.kafka import Broker
+from deploy.stack.servers.kafka import broker_from
 from deploy.stack.stack import LocalStack
 
 
@@ -23,14 +23,13 @@ from deploy.stack.stack import LocalStack
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
     """Redis, Postgres, Kafka and MongoDB. Shared by all tests: kill nothing here, start a LocalStack of your own."""
     folder = tmp_path_factory.mktemp("stack")
-    broker: Broker = "apache" if os.environ.get("FORNO_KAFKA") == "apache" else "embedded"
     ready = asyncio.Event()
     stacks: list[LocalStack] = []
     over = asyncio.Event()
 
     async def run() -> None:
         # A task of its own: the two halves of a fixture run in different tasks, a task group lives in one.
-        async with LocalStack(folder, kafka=broker, fail_fast=True) as running:
+        async with LocalStack(folder, kafka=broker_from(os.environ), fail_fast=True) as running:
             stacks.append(running)
             ready.set()
             await over.wait()

@@ -24,10 +24,12 @@ from deploy.stack.stack import LocalStack
 from proto.topics import Topic
 
 _RATE_HZ = 200
-_MESSAGES = 4_000
-_WARM_UP = 1_000
+_MESSAGES = 2_000
+_WARM_UP = 500
 _BYTES = 1_000
 _ACKED_BEFORE_KILL = 500
+#: Consumer settings to compare: the embedded broker sleeps through a part of the wait instead of answering at once.
+_FETCH_MAX_WAITS_MS = (20, 100, 500)
 _TOPIC = Topic("measure", 1, 3_600_000, "bytes", "What `deploy.stack.measure` sends.")
 _PARTITION = TopicPartition(_TOPIC.name, 0)
 
@@ -38,19 +40,21 @@ async def _producer(bootstrap: str) -> AIOKafkaProducer:
     return producer
 
 
-async def _consumer(bootstrap: str) -> AIOKafkaConsumer:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
+async def _consumer(bootstrap: str, fetch_max_wait_ms: int = 100) -> AIOKafkaConsumer:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=fetch_max_wait_ms
+    )
     await consumer.start()
     consumer.assign([_PARTITION])
     return consumer
 
 
-async def _latencies_ms(bootstrap: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+async def _latencies_ms(bootstrap: str, fetch_max_wait_ms: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Send at a steady rate, read as they come; the first messages warm up and are not counted."""
     async with AsyncExitStack() as closing:
         producer = await _producer(bootstrap)
         closing.push_async_callback(producer.stop)
-        consumer = await _consumer(bootstrap)
+        consumer = await _consumer(bootstrap, fetch_max_wait_ms)
         closing.push_async_callback(consumer.stop)
         await consumer.seek_to_end(_PARTITION)
         await consumer.position(_PARTITION)
@@ -128,7 +132,7 @@ async def measure(broker: Broker, folder: Path) -> dict[str, Any]:
         first_start_s = time.perf_counter() - start_s
         bootstrap = stack.env["FORNO_KAFKA_URL"]
         await ensure_topics(bootstrap, [_TOPIC])
-        latencies_ms = await _latencies_ms(bootstrap)
+        latencies_ms = {wait_ms: await _latencies_ms(bootstrap, wait_ms) for wait_ms in _FETCH_MAX_WAITS_MS}
         acked, kept, back_s = await _acked_and_kept(stack)
         restart_s = time.perf_counter()
         await stack.restart("kafka")
@@ -139,7 +143,10 @@ async def measure(broker: Broker, folder: Path) -> dict[str, Any]:
             "restart_in_good_order_s": round(time.perf_counter() - restart_s, 2),
             "acked_before_kill": acked,
             "found_after_kill": kept,
-            "latency_ms": {p: round(float(np.percentile(latencies_ms, q)), 2) for p, q in (("p50", 50), ("p99", 99))},
+            "latency_ms_by_fetch_max_wait_ms": {
+                wait_ms: {p: round(float(np.percentile(seen_ms, q)), 1) for p, q in (("p50", 50), ("p99", 99))}
+                for wait_ms, seen_ms in latencies_ms.items()
+            },
             "load": f"{_MESSAGES} messages of {_BYTES} bytes at {_RATE_HZ}/s, acks=all, one partition",
         }
 

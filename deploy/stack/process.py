@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from deploy.stack.part import Command
@@ -20,12 +21,14 @@ class Guard:
 
     def __init__(self, lock_fd: int) -> None:
         # -I -S: nothing of the environment, no site packages. It starts in some 15 ms and cannot be broken by either.
+        reading, self._pipe = os.pipe()
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_GUARD_SCRIPT)],
-            stdin=subprocess.PIPE,
+            stdin=reading,
             pass_fds=(lock_fd,),
             start_new_session=True,
         )
+        os.close(reading)
 
     def watch(self, pid: int) -> None:
         """From now on the group `pid` dies with us."""
@@ -37,15 +40,13 @@ class Guard:
 
     def close(self) -> None:
         """End the guard, and with it every group it still watches."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        os.close(self._pipe)
         self._process.wait()
 
     def _write(self, line: str) -> None:
-        if self._process.stdin is None or self._process.poll() is not None:
-            return
-        self._process.stdin.write(line.encode())
-        self._process.stdin.flush()
+        # A guard that somebody killed is not worth the stack: it only matters if we are killed too.
+        with suppress(BrokenPipeError):
+            os.write(self._pipe, line.encode())
 
 
 class Child:

@@ -18,19 +18,18 @@ _CHECK_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process of Forno. It listens on `FORNO_LISTEN`, given by the stack."""
+    """One process of Forno. The stack chooses where it listens and tells it as `FORNO_LISTEN`."""
 
     name: str
     argv: tuple[str, ...]
     #: How it says that it serves: the gRPC health service, or GET /healthz.
     health: Literal["grpc", "http"]
+    #: The parts that must be healthy before it starts.
     needs: tuple[str, ...] = ("redis", "postgres", "kafka", "mongo")
+    #: Settings of its own.
     env: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def address_setting(self) -> str:
-        """The setting by which all services find this one: `FORNO_SHARD_ROUTER_ADDRESS`."""
-        return f"FORNO_{self.name.replace('-', '_').upper()}_ADDRESS"
+    #: The settings by which all services find it: name -> value, in which `{listen}` is its `host:port`.
+    announces: Mapping[str, str] = field(default_factory=dict)
 
 
 class ServicePart(Part):
@@ -41,14 +40,16 @@ class ServicePart(Part):
     def __init__(self, service: Service, port: int) -> None:
         super().__init__()
         self._service = service
-        self.address_setting = service.address_setting
         self._listen = f"127.0.0.1:{port}"
         self.name = service.name
         self.needs = service.needs
         self.address = f"http://{self._listen}" if service.health == "http" else self._listen
+        self.announced = {key: value.format(listen=self._listen) for key, value in service.announces.items()}
 
     def command(self) -> Command:
-        return Command(self._service.argv, {**self._service.env, "FORNO_LISTEN": self._listen})
+        # Unbuffered: a log file that lacks the last words before a crash is of no use.
+        own = {"FORNO_LISTEN": self._listen, "PYTHONUNBUFFERED": "1"}
+        return Command(self._service.argv, {**own, **self._service.env})
 
     async def check(self) -> str:
         if self._service.health == "http":

@@ -2,6 +2,54 @@
 
 from __future__ import annotations
 
+import sys
+
 from deploy.stack.service import Service
 
-SERVICES: tuple[Service, ...] = ()
+
+def _module(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", name)
+
+
+_SERVERS = ("redis", "postgres", "kafka", "mongo")
+
+SERVICES: tuple[Service, ...] = (
+    Service(
+        "router",
+        _module("shard_router.main"),
+        "grpc",
+        needs=("postgres",),
+        announces={"FORNO_ROUTER_ADDRESS": "{listen}"},
+    ),
+    Service("shard-1", _module("dispatch.main"), "grpc", (*_SERVERS, "router"), {"FORNO_SHARD_ID": "shard-1"}),
+    Service("shard-2", _module("dispatch.main"), "grpc", (*_SERVERS, "router"), {"FORNO_SHARD_ID": "shard-2"}),
+    Service(
+        "tracking",
+        _module("tracking.main"),
+        "grpc",
+        needs=("redis", "kafka", "router"),
+        announces={"FORNO_TRACKING_ADDRESS": "{listen}"},
+    ),
+    Service("payments", _module("orders.payments.main"), "grpc", needs=("postgres", "kafka")),
+    Service(
+        "orders",
+        _module("orders.main"),
+        "grpc",
+        needs=("postgres", "kafka", "router"),
+        announces={"FORNO_ORDERS_ADDRESS": "{listen}"},
+    ),
+    Service(
+        "gateway",
+        _module("gateway.main"),
+        "http",
+        needs=("redis", "router", "orders"),
+        announces={"FORNO_GATEWAY_URL": "http://{listen}"},
+    ),
+    Service(
+        "live",
+        _module("gateway.live.main"),
+        "http",
+        needs=("redis", "router", "orders"),
+        announces={"FORNO_LIVE_URL": "ws://{listen}"},
+    ),
+)

@@ -27,6 +27,8 @@ from deploy.stack.service import Service, ServicePart
 
 #: One deadline for the whole stop. Who is not gone by then is killed.
 _STOP_WITHIN_S = 10.0
+#: What of it is kept for each layer of parts that is still to be stopped.
+_RESERVE_S = 2.0
 
 
 class LocalStack:
@@ -142,7 +144,8 @@ class LocalStack:
             "FORNO_JWT_JWKS_FILE": str(jwks),
         }
         services = tuple(ServicePart(service, ports.take()) for service in self._services)
-        self.env |= {part.address_setting: part.address for part in services}
+        for service in services:
+            self.env |= service.announced
         return (*servers, *services)
 
     def _keeper(self, part: Part, guard: Guard) -> Keeper:
@@ -172,8 +175,11 @@ class LocalStack:
     async def _stop(self) -> None:
         """End the parts, those that need others before what they need, all within one deadline."""
         deadline_s = time.monotonic() + _STOP_WITHIN_S
-        for layer in reversed(list(_layers(self._keepers.values()))):
-            within_s = max(0.0, deadline_s - time.monotonic())
+        layers = list(_layers(self._keepers.values()))
+        while layers:
+            layer = layers.pop()
+            # A service that hangs must not use up the time of the servers below it.
+            within_s = max(0.0, deadline_s - time.monotonic() - _RESERVE_S * len(layers))
             await asyncio.gather(*(self._keepers[name].stop(within_s) for name in layer))
 
 

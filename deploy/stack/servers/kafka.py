@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -17,6 +17,17 @@ Broker = Literal["apache", "embedded"]
 
 _REQUEST_TIMEOUT_MS = 4_000
 _TOPIC_ALREADY_EXISTS = 36
+
+
+def broker_from(environ: Mapping[str, str]) -> Broker:
+    """The broker that `FORNO_KAFKA` names; the embedded one when it names none."""
+    match environ.get("FORNO_KAFKA") or "embedded":
+        case "apache":
+            return "apache"
+        case "embedded":
+            return "embedded"
+        case other:
+            raise StackError(f"FORNO_KAFKA must be apache or embedded, not {other!r}")
 
 
 async def incarnation(bootstrap: str) -> str:
