@@ -81,8 +81,8 @@ class CustomerParams:
     """
 
     orders_per_hour: float = 100.0
-    near_m: float = 1200.0
-    reach_m: float = 4000.0
+    near_m: float = 900.0
+    reach_m: float = 3000.0
     users: int = 400
     decline: float = 0.0
 

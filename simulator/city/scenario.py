@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import exp, log
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -17,16 +18,20 @@ from simulator.city.params import CustomerParams, KitchenParams, RiderParams
 from simulator.city.rider import Profile, Rider, World
 from simulator.city.shifts import DailyShifts, Shifts
 
+#: Restaurants become rarer with distance from the centre, and riders begin near restaurants, as exp(-d / metres).
+_CENTRE_M = 1500.0
+_HOME_M = 800.0
 #: A rider drifts to one of so many restaurants drawn by popularity: the nearest.
 _DRIFT_CHOICES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a city is built on: its slug and time zone, places on its roads, ways between them."""
+    """What a city is built on: its slug, time zone and centre, places on its roads, ways between them."""
 
     city: str
     zone: ZoneInfo
+    center: Place
     places: Sequence[Place]
     ways: Ways
 
@@ -62,9 +67,10 @@ def build(ground: Ground, params: CityParams, seed: int, now_ms: int, *, shifts:
     restaurants = _restaurants(ground, params.restaurants, _stream(seed, ground.city, "restaurants"))
     counter = Pass()
     world = World(ground.ways, counter.ready_ms, _Magnets(restaurants))
+    homes = _homes(ground, restaurants, params.riders, _stream(seed, ground.city, "homes"))
     riders = tuple(
-        _rider(ground, params, world, shifts, RiderId(params.first_rider_id + i), seed, now_ms)
-        for i in range(params.riders)
+        _rider(ground, params, world, shifts, RiderId(params.first_rider_id + i), home, seed, now_ms)
+        for i, home in enumerate(homes)
     )
     curve = DayCurve(params.customer.orders_per_hour, ground.zone)
     rng = _stream(seed, ground.city, "customers")
@@ -79,7 +85,7 @@ def _stream(seed: int, city: str, what: str) -> Random:
 
 def _restaurants(ground: Ground, count: int, rng: Random) -> tuple[Restaurant, ...]:
     """Restaurants on distinct places while there are enough; the k-th is ordered from as 1 / (k + 3) (Zipf's law)."""
-    places = rng.sample(list(ground.places), k=min(count, len(ground.places)))
+    places = _some_near(ground.center, ground.places, _CENTRE_M, count, rng)
     names = restaurant_names(len(places), rng)
     return tuple(
         Restaurant(RestaurantId(f"{ground.city}-r{k + 1}"), name, at, 1 / (k + 3))
@@ -87,18 +93,38 @@ def _restaurants(ground: Ground, count: int, rng: Random) -> tuple[Restaurant, .
     )
 
 
+def _some_near(middle: Place, places: Sequence[Place], scale_m: float, count: int, rng: Random) -> list[Place]:
+    """Distinct places, rarer with distance (weighted sampling without replacement, Efraimidis and Spirakis 2006)."""
+    keys = {place: log(1 - rng.random()) * exp(middle.distance_m(place) / scale_m) for place in places}
+    return sorted(keys, key=keys.__getitem__, reverse=True)[:count]
+
+
 def _rider(
-    ground: Ground, params: CityParams, world: World, shifts: Shifts | None, rider_id: RiderId, seed: int, now_ms: int
+    ground: Ground,
+    params: CityParams,
+    world: World,
+    shifts: Shifts | None,
+    rider_id: RiderId,
+    home: Place,
+    seed: int,
+    now_ms: int,
 ) -> Rider:
     rng = _stream(seed, ground.city, f"rider {rider_id}")
     profile = Profile(
         rider_id,
-        home=rng.choice(ground.places),
+        home=home,
         shifts=shifts or DailyShifts.draw(ground.zone, rng),
         capacity=rng.choice((2, 2, 3)),
         pace=rng.uniform(0.92, 1.12),
     )
     return Rider(profile, world, params.rider, rng, now_ms)
+
+
+def _homes(ground: Ground, restaurants: Sequence[Restaurant], count: int, rng: Random) -> list[Place]:
+    """Where riders begin: a few places near each restaurant, in turn."""
+    each = -(-count // len(restaurants))
+    near = [_some_near(r.at, ground.places, _HOME_M, each, rng) for r in restaurants]
+    return [near[i % len(near)][i // len(near) % len(near[i % len(near)])] for i in range(count)]
 
 
 class _Magnets:

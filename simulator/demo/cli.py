@@ -1,0 +1,35 @@
+"""`forno demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+from rich.console import Console
+
+from deploy.stack.errors import StackError
+from node.errors import FornoError
+from simulator.demo.options import Options, parse
+from simulator.demo.run import Brake, demo
+from simulator.demo.screen import Screen
+
+
+def main(argv: list[str]) -> int:
+    """Runs a demo; 0: all that must hold held, 1: it did not, or it could not run, 130: ended during the set-up."""
+    options = parse(argv)
+    try:
+        return asyncio.run(_run(options))
+    except (StackError, FornoError) as error:
+        print(f"forno demo: {error}", file=sys.stderr)
+        return 1
+    except asyncio.CancelledError:
+        return 130
+
+
+async def _run(options: Options) -> int:
+    brake = Brake()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, brake.pull)
+    return await demo(options, Screen(Console(highlight=False, soft_wrap=True), options.headless), brake)

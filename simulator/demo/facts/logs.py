@@ -1,0 +1,104 @@
+"""Facts from the two input logs, read from end to end."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from numpy.typing import NDArray
+
+from node.kafka import consumer, partitions_of
+from proto.dispatch.v1.city_event_pb2 import CityEvent
+from proto.topics import CITY_EVENTS, RIDER_PINGS
+from proto.tracking.v1.fix_columns_pb2 import FixColumns
+from proto.tracking.v1.rider_link_pb2 import RIDER_STATUS_DELIVERED, RIDER_STATUS_PICKED_UP
+
+#: One fix: the rider, the session it was sent on, its number there.
+FIX_KEY = np.dtype([("rider", "<u8"), ("session", "<u8"), ("seq", "<u8")])
+FixKeys = NDArray[np.void]
+
+_READ_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoggedFixes:
+    """All fixes of the log: how many rows, and their distinct keys, sorted."""
+
+    rows: int
+    keys: FixKeys
+
+    @property
+    def duplicates(self) -> int:
+        """Rows that say again what another row says."""
+        return self.rows - len(self.keys)
+
+
+async def logged_fixes(kafka_url: str) -> LoggedFixes:
+    """Reads rider.pings from beginning to end."""
+    parts = [_keys(record.value) async for record in _records(kafka_url, RIDER_PINGS.name)]
+    rows = np.concatenate(parts) if parts else np.zeros(0, FIX_KEY)
+    return LoggedFixes(len(rows), np.unique(rows))
+
+
+async def carriers(kafka_url: str) -> dict[str, set[int]]:
+    """Reads city.events from beginning to end: which riders said that they picked up or delivered each order."""
+    who: dict[str, set[int]] = defaultdict(set)
+    async for record in _records(kafka_url, CITY_EVENTS.name):
+        event = CityEvent.FromString(record.value)
+        status = event.rider_status.status
+        if status.status in (RIDER_STATUS_PICKED_UP, RIDER_STATUS_DELIVERED):
+            who[status.order_id].add(event.rider_status.rider_id)
+    return who
+
+
+def fix_keys(fixes: Iterable[tuple[int, int, int]]) -> FixKeys:
+    """Distinct keys of (rider, session, seq), sorted."""
+    return np.unique(np.array(list(fixes), FIX_KEY))
+
+
+def missing(wanted: FixKeys, there: FixKeys) -> int:
+    """How many of the wanted keys are not there."""
+    return len(wanted) - int(np.isin(wanted, there, assume_unique=True).sum())
+
+
+def _keys(message: bytes) -> FixKeys:
+    columns = FixColumns.FromString(message)
+    keys = np.zeros(columns.n, FIX_KEY)
+    keys["rider"] = np.frombuffer(columns.rider_id, "<u8")
+    keys["session"] = np.frombuffer(columns.session, "<u8")
+    keys["seq"] = np.frombuffer(columns.seq, "<u8")
+    return keys
+
+
+async def _records(kafka_url: str, topic: str) -> AsyncIterator[ConsumerRecord]:
+    """Every record there is now, partition by partition in order."""
+    reader = consumer(kafka_url)
+    await reader.start()
+    try:
+        partitions = [TopicPartition(topic, number) for number in sorted(await partitions_of(reader, topic))]
+        reader.assign(partitions)
+        ends = await reader.end_offsets(partitions)
+        await reader.seek_to_beginning(*partitions)
+        deadline_s = time.monotonic() + _READ_WITHIN_S
+        while await _unread(reader, ends):
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"{topic} could not be read to its end in {_READ_WITHIN_S:.0f} s")
+            for records in (await reader.getmany(timeout_ms=200)).values():
+                for record in records:
+                    yield record
+    finally:
+        with suppress(KafkaError):
+            await reader.stop()
+
+
+async def _unread(reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
+    for partition, end in ends.items():
+        if await reader.position(partition) < end:
+            return True
+    return False

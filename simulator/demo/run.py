@@ -1,0 +1,256 @@
+"""A demo from its first step to its report."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from deploy.stack.service import Service
+from deploy.stack.services import SERVICES
+from deploy.stack.stack import LocalStack
+from gateway.config import WEB_DIST
+from node.tokens import TokenSigner
+from shard_router.client import Directory
+from simulator.demo import pages
+from simulator.demo.facts import database, logs, shards
+from simulator.demo.monitor import Monitor
+from simulator.demo.options import Options
+from simulator.demo.report import Findings, report
+from simulator.demo.scenes import Scene, evening, stored
+from simulator.demo.screen import CityLine, Screen, Summary
+from simulator.demo.town import Endpoints, Town
+from simulator.drive.tokens import Tokens
+
+_SHOW_EVERY_S = 0.5
+_OPS_TOKEN_TTL_S = 24 * 3600
+#: Positions looked back at for the live summary.
+_RECENT = 2000
+
+
+class Brake:
+    """Ctrl-C: while it sets up, away with everything; while it runs, an orderly end; twice, away."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.running = False
+        self._task = asyncio.current_task()
+
+    def pull(self) -> None:
+        """Somebody wants it to end."""
+        if (self.stop.is_set() or not self.running) and self._task is not None:
+            self._task.cancel()
+        self.stop.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A demo under way."""
+
+    options: Options
+    scene: Scene
+    screen: Screen
+    stack: LocalStack
+    town: Town
+    monitor: Monitor
+    began_s: float
+
+    @property
+    def elapsed_s(self) -> float:
+        """Wall seconds since the city came alive."""
+        return time.monotonic() - self.began_s
+
+
+async def demo(options: Options, screen: Screen, brake: Brake) -> int:
+    """Runs until the time is over or the brake is pulled; returns the exit code."""
+    with screen.step("roads"):
+        scene = await evening(options, screen)
+    await _pages(screen)
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="forno-demo-"))
+    code = 1
+    try:
+        code = await _on_a_stack(options, scene, screen, brake, folder)
+    finally:
+        if options.folder is None and (code == 0 or brake.stop.is_set()):
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            screen.say(f"Logs and data are in {folder}")
+    return code
+
+
+async def _pages(screen: Screen) -> None:
+    if (WEB_DIST / "index.html").is_file():
+        return
+    with screen.step("web pages (once)"):
+        why_not = await pages.build(WEB_DIST)
+    if why_not:
+        screen.complain(f"No web page: {why_not}. Everything else runs.")
+
+
+async def _on_a_stack(options: Options, scene: Scene, screen: Screen, brake: Brake, folder: Path) -> int:
+    stack = LocalStack(folder, kafka=options.kafka, services=_services(scene, folder))
+    async with _shown(stack, screen), AsyncExitStack() as exit_:
+        signer = TokenSigner(Path(stack.env["FORNO_JWT_PRIVATE_KEY_FILE"]))
+        directory = Directory(stack.env["FORNO_ROUTER_ADDRESS"], structlog.get_logger(part="directory"))
+        exit_.push_async_callback(directory.close)
+        await directory.start()
+        with screen.step("riders, restaurants, customers"):
+            cities = await asyncio.to_thread(scene.people, scene.clock.domain_ms())
+            endpoints = Endpoints(stack.env["FORNO_GATEWAY_URL"], stack.env["FORNO_TRACKING_ADDRESS"])
+            town = await exit_.enter_async_context(Town(cities, endpoints, Tokens(signer), scene.clock))
+        monitor = Monitor(directory, scene.cities)
+        for background in (directory.run(), monitor.run()):
+            exit_.push_async_callback(_end, asyncio.create_task(background))
+        token = signer.sign("ops", "demo", ttl_s=_OPS_TOKEN_TTL_S)
+        screen.say(f"Live map: {endpoints.gateway_url}/#token={token}")
+        run = Run(options, scene, screen, stack, town, monitor, time.monotonic())
+        brake.running = True
+        await _live(run, brake.stop)
+        return await _finish(run)
+
+
+def _services(scene: Scene, folder: Path) -> tuple[Service, ...]:
+    clock = scene.clock
+    settings = {
+        **scene.settings,
+        "FORNO_CLOCK_SPEED": str(clock.speed),
+        "FORNO_CLOCK_ANCHOR_WALL_MS": str(clock.anchor_wall_ms),
+        "FORNO_CLOCK_ANCHOR_DOMAIN_MS": str(clock.anchor_domain_ms),
+        "FORNO_CITIES": ",".join(scene.cities),
+        "FORNO_PARAMS_FILE": str(stored(folder, scene.params)),
+    }
+    return tuple(replace(service, env={**service.env, **settings}) for service in SERVICES)
+
+
+@asynccontextmanager
+async def _shown(stack: LocalStack, screen: Screen) -> AsyncIterator[None]:
+    """The stack runs inside; how long it takes to start and to stop is told."""
+    with screen.step("servers and services"):
+        await stack.__aenter__()
+    try:
+        yield
+    finally:
+        with screen.step("stop"):
+            await stack.__aexit__(None, None, None)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def _live(run: Run, stop: asyncio.Event) -> None:
+    """The city lives until its time is over. Raises what ended a part of it."""
+    with run.screen.live():
+        while not stop.is_set() and not _is_over(run):
+            run.town.check()
+            run.screen.show(_summary(run))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _SHOW_EVERY_S)
+
+
+def _is_over(run: Run) -> bool:
+    if run.options.seconds is not None and run.elapsed_s >= run.options.seconds:
+        return True
+    return run.scene.ends_ms is not None and run.scene.clock.domain_ms() >= run.scene.ends_ms
+
+
+def _summary(run: Run) -> Summary:
+    town, clock = run.town, run.scene.clock
+    ages = town.watchers.age_ms[-_RECENT:]
+    p50, p99 = np.percentile(ages, (50, 99)) if ages else (None, None)
+    cities = [_city_line(run, city) for city in run.scene.cities]
+    seconds = run.options.seconds
+    return Summary(
+        city_time=datetime.fromtimestamp(clock.domain_ms() / 1000, run.scene.zone).strftime("%a %H:%M"),
+        elapsed_s=run.elapsed_s,
+        left_s=None if seconds is None else seconds - run.elapsed_s,
+        placed=len(town.placed),
+        refused=sum(town.refused.values()),
+        delivered=sum(city.delivered for city in cities),
+        fixes_sent=town.fleet.fixes_sent,
+        fixes_waiting=town.fleet.waiting,
+        without_signal=town.fleet.without_signal,
+        watching=town.watchers.open,
+        fix_age_p50_ms=p50,
+        fix_age_p99_ms=p99,
+        cities=cities,
+    )
+
+
+def _city_line(run: Run, city: str) -> CityLine:
+    last = run.monitor.last.get(city)
+    if last is None:
+        return CityLine(city, "–", 0, 0, 0, 0, 0.0)
+    now = last.counters
+    return CityLine(
+        city, last.shard_id, last.epoch, now.riders_online, now.orders_open, now.orders_delivered, now.tick_p99_ms
+    )
+
+
+async def _finish(run: Run) -> int:
+    """The end of a run: nobody orders, everybody's word is acknowledged; then the report is made of what is there."""
+    if run.options.seconds is None and run.options.report is None:
+        return 0
+    with run.screen.step("drain and count"):
+        found = await _findings(run)
+    document = report(found)
+    if run.options.report is not None:
+        run.options.report.write_text(json.dumps(document, indent=2) + "\n")
+    _tell(run.screen, document)
+    return 1 if document["broken"] else 0
+
+
+async def _findings(run: Run) -> Findings:
+    town, env, seconds = run.town, run.stack.env, run.elapsed_s
+    await town.stop_ordering()
+    unsettled = await town.settle()
+    logged = await logs.logged_fixes(env["FORNO_KAFKA_URL"])
+    applied = await shards.applied_of(env["FORNO_ROUTER_ADDRESS"], run.scene.cities, logged.rows)
+    carriers = await logs.carriers(env["FORNO_KAFKA_URL"])
+    postgres = env["FORNO_POSTGRES_URL"]
+    return Findings(
+        seed=run.options.seed,
+        speed=run.scene.clock.speed,
+        seconds=seconds,
+        versions={row.name: row.version for row in run.stack.manifest().parts if row.kind != "service"},
+        shards=await shards.shard_rows(env["FORNO_ROUTER_ADDRESS"]),
+        orders_placed=len(town.placed),
+        orders_refused=town.refused,
+        order_statuses=await database.order_statuses([f"{postgres}/orders_{n}" for n in range(2)]),
+        dispatch=await database.dispatch_facts(f"{postgres}/core"),
+        carried_twice=[order_id for order_id, riders in carriers.items() if len(riders) > 1],
+        fixes_sent=town.fleet.fixes_sent,
+        fixes_acked=logs.fix_keys(town.fleet.acked_fixes()),
+        fixes_unsettled=unsettled,
+        logged=logged,
+        applied=applied,
+        fix_age_ms=town.watchers.age_ms,
+        watched=town.watchers.watched,
+        parts_restarted={row.name: row.restarts for row in run.stack.manifest().parts if row.restarts},
+    )
+
+
+def _tell(screen: Screen, document: dict[str, Any]) -> None:
+    orders, pings, screen_ms = document["orders"], document["pings"], document["fix_to_screen_ms"]
+    screen.say(
+        f"orders: {orders['placed']} placed, {orders['delivered']} delivered,"
+        f" {orders['double_assigned']} assigned twice\n"
+        f"pings: {pings['sent']} sent, {pings['acked']} acknowledged = {pings['applied']} applied"
+        f" + {pings['superseded']} superseded\n"
+        f"fix to screen: p50 {screen_ms['p50']} ms, p99 {screen_ms['p99']} ms over {screen_ms['samples']} frames"
+    )
+    for line in document["broken"]:
+        screen.complain(f"BROKEN: {line}")

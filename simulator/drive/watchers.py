@@ -1,0 +1,83 @@
+"""Customers at their screens: real WebSockets, and how old each position was when it came."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections import Counter
+
+import orjson
+import structlog
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+from node.clock import Clock
+from simulator.drive.customers import PlacedOrder
+
+#: A socket that closes before the order is final is opened again so often.
+_TRIES = 4
+_PAUSE_S = 0.5
+_FINAL = frozenset({"delivered", "completed", "cancelled", "declined", "failed"})
+
+
+class Watchers:
+    """Watches every order it is offered while fewer than `at_once` are being watched; the others go unwatched."""
+
+    def __init__(self, clock: Clock, at_once: int) -> None:
+        self._clock = clock
+        self._at_once = at_once
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._log = structlog.get_logger(part="watchers")
+        #: Wall milliseconds from each fix to its frame.
+        self.age_ms = array("d")
+        self.frames: Counter[str] = Counter()
+        self.watched = 0
+        self.failed = 0
+        self.finals: Counter[str] = Counter()
+
+    @property
+    def open(self) -> int:
+        """Sockets open now."""
+        return len(self._tasks)
+
+    def offer(self, order: PlacedOrder) -> bool:
+        """Begins to watch an order; False when there are enough watchers."""
+        if len(self._tasks) >= self._at_once:
+            return False
+        self.watched += 1
+        task = asyncio.create_task(self._watch(order))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def close(self) -> None:
+        """Nobody watches any more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _watch(self, order: PlacedOrder) -> None:
+        url = f"{order.live_url}?token={order.tracking_token}"
+        for attempt in range(_TRIES):
+            if attempt:
+                await asyncio.sleep(_PAUSE_S)
+            try:
+                async with connect(url, proxy=None, max_size=1 << 20, open_timeout=10) as socket:
+                    async for frame in socket:
+                        if (final := self._take(frame)) is not None:
+                            self.finals[final] += 1
+                            return
+            except (OSError, TimeoutError, WebSocketException) as error:
+                self._log.warning("watcher cut off", order=order.order_id, why=repr(error))
+        self.failed += 1
+
+    def _take(self, frame: str | bytes) -> str | None:
+        """Counts a frame; the final status when the order has come to one."""
+        now_ms = self._clock.wall_ms()
+        body = orjson.loads(frame)
+        kind = body["type"]
+        self.frames[kind] += 1
+        if kind == "position" and body.get("ts_ms"):
+            self.age_ms.append(now_ms - self._clock.wall_of_domain_ms(body["ts_ms"]))
+        status = body.get("status") if kind in ("snapshot", "status") else None
+        return status if status in _FINAL else None
