@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
+import grpc
+import grpc.aio
 import pytest
 import pytest_asyncio
 
 from deploy.stack.stack import LocalStack
+from node.rpc import Fault, fault_of
 from proto.orders.v1 import orders_pb2 as pb
 from tests.integration.orders_world import OrdersWorld, basket, orders_world
 
@@ -39,3 +42,188 @@ async def test_an_order_goes_all_the_way(world: OrdersWorld) -> None:
     assert events[0].order_opened.ready_ms == accepted.ready_ms
     assert events[0].order_opened.promised_ms == order.promised_ms
     assert basket().items[0].quantity == events[0].order_opened.items
+
+
+async def test_a_declined_payment_ends_the_order(world: OrdersWorld) -> None:
+    """The provider's word is in the history; no money is posted, dispatch never hears of it."""
+    order = await world.place(token="tok_declined")
+    declined = await world.until_status(order.order_id, "DECLINED")
+    assert declined.history[-1].reason == "insufficient_funds"
+    await world.until_payment(order.order_id, "DECLINED")
+    assert await world.fetch("payments", "select * from postings where order_id = $1", order.order_id) == []
+    assert await world.city_events(order.order_id) == []
+
+
+async def test_a_cancelled_order_is_voided_and_withdrawn(world: OrdersWorld) -> None:
+    """Cancelled while a rider is on the way: the hold is given up and dispatch told, after it was told to open it."""
+    order = await world.place()
+    await world.until_status(order.order_id, "ACCEPTED")
+    await world.tell(world.next_event(order.order_id, "assigned", rider_id=3, eta_ms=1))
+    await world.until_status(order.order_id, "ASSIGNED")
+    request = pb.CancelRequest(order_id=order.order_id, user_id="ana", reason="no longer hungry")
+    assert (await world.orders.Cancel(request)).order.status == pb.ORDER_STATUS_CANCELLED
+    await world.until_payment(order.order_id, "VOIDED")
+    assert (await world.orders.Cancel(request)).order.status == pb.ORDER_STATUS_CANCELLED
+    # What the rider did meanwhile comes too late and changes nothing.
+    await world.tell(
+        world.next_event(order.order_id, "picked_up", rider_id=3), world.next_event(order.order_id, "delivered")
+    )
+    other = await world.place()
+    await world.until_status(other.order_id, "ACCEPTED")
+    assert (await world.order(order.order_id)).status == pb.ORDER_STATUS_CANCELLED
+    events = await world.city_events(order.order_id)
+    assert [event.WhichOneof("kind") for event in events] == ["order_opened", "order_cancelled"]
+
+
+async def test_an_order_nobody_can_carry_costs_nothing(world: OrdersWorld) -> None:
+    """Dispatch's failure fails the order and voids the payment."""
+    order = await world.place()
+    await world.until_status(order.order_id, "ACCEPTED")
+    await world.tell(world.next_event(order.order_id, "failed", reason="no_riders"))
+    failed = await world.until_status(order.order_id, "FAILED")
+    assert failed.history[-1].reason == "no_riders"
+    await world.until_payment(order.order_id, "VOIDED")
+
+
+async def test_a_rider_who_has_the_food_cannot_be_called_back(world: OrdersWorld) -> None:
+    """Cancel is refused with the state, as a failed precondition."""
+    order = await world.place()
+    await world.until_status(order.order_id, "ACCEPTED")
+    await world.tell(
+        world.next_event(order.order_id, "assigned", rider_id=3),
+        world.next_event(order.order_id, "picked_up", rider_id=3),
+    )
+    await world.until_status(order.order_id, "PICKED_UP")
+    fault = await refused(world.orders.Cancel(pb.CancelRequest(order_id=order.order_id, user_id="ana")))
+    assert (fault.code, fault.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TRANSITION_REFUSED")
+    assert "PICKED_UP" in fault.message
+    await world.tell(world.next_event(order.order_id, "delivered"))
+    await world.until_status(order.order_id, "COMPLETED")
+
+
+async def test_events_that_come_twice_late_or_in_disorder_count_once(world: OrdersWorld) -> None:
+    """Dispatch's relay stuttered: the order is completed by each event once, in the order of versions."""
+    order = await world.place()
+    await world.until_status(order.order_id, "ACCEPTED")
+    assigned, eta, picked_up, delivered = (
+        world.next_event(order.order_id, "assigned", rider_id=5),
+        world.next_event(order.order_id, "eta_changed", eta_ms=9_000),
+        world.next_event(order.order_id, "picked_up", rider_id=5),
+        world.next_event(order.order_id, "delivered", rider_id=5),
+    )
+    await world.tell(picked_up, assigned, assigned, delivered, picked_up, eta, eta, delivered, assigned)
+    done = await world.until_status(order.order_id, "COMPLETED")
+    assert len(done.history) == 7
+    assert done.eta_ms == 9_000
+    assert len(await world.fetch("payments", "select * from postings where order_id = $1", order.order_id)) == 2
+
+
+@pytest.mark.parametrize("token", ["tok_slow", "tok_duplicate", "tok_lost"])
+async def test_a_provider_that_misbehaves_moves_money_once(world: OrdersWorld, token: str) -> None:
+    """Slow, repeated and lost answers: authorised once, captured once, for the right amount."""
+    order = await world.place(token=token)
+    await world.until_status(order.order_id, "ACCEPTED")
+    await world.deliver(order.order_id)
+    await world.until_status(order.order_id, "COMPLETED")
+    payment = await world.until_payment(order.order_id, "CAPTURED")
+    charges = await world.fetch(
+        "payments", "select * from local_provider.charges where provider_ref = $1", payment.provider_ref
+    )
+    assert [(row["amount_minor"], row["state"]) for row in charges] == [(order.price.total.minor, "CAPTURED")]
+
+
+async def refused(call: Awaitable[object]) -> Fault:
+    """What a call that fails says."""
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await call
+    return fault_of(error.value)
+
+
+async def test_a_key_with_another_body_is_a_conflict(world: OrdersWorld) -> None:
+    """The same key and body replays the order, another body is ALREADY_EXISTS and places nothing."""
+    request = pb.PlaceRequest(user_id="ben", idempotency_key="the-key-of-ben", basket=basket(), payment_token="tok_ok")
+    first, again = await world.orders.Place(request), await world.orders.Place(request)
+    assert (first.replayed, again.replayed, again.order.order_id) == (False, True, first.order.order_id)
+    request.basket.items[0].quantity = 3
+    fault = await refused(world.orders.Place(request))
+    assert (fault.code, fault.reason) == (grpc.StatusCode.ALREADY_EXISTS, "IDEMPOTENCY_CONFLICT")
+    listed = await world.orders.List(pb.ListRequest(user_id="ben"))
+    assert [order.order_id for order in listed.orders] == [first.order.order_id]
+
+
+def _unknown_city(request: pb.PlaceRequest) -> None:
+    request.basket.city = "atlantis"
+
+
+def _negative(request: pb.PlaceRequest) -> None:
+    request.basket.items[0].quantity = -1
+
+
+def _dollars(request: pb.PlaceRequest) -> None:
+    request.basket.items[0].price.currency = "USD"
+
+
+def _euro_tip(request: pb.PlaceRequest) -> None:
+    request.basket.tip.currency = "EUR"
+
+
+def _nowhere(request: pb.PlaceRequest) -> None:
+    request.basket.dropoff.lat_e7 = 2_000_000_000
+
+
+def _no_key(request: pb.PlaceRequest) -> None:
+    request.idempotency_key = ""
+
+
+def _too_many(request: pb.PlaceRequest) -> None:
+    request.basket.items.extend([request.basket.items[0]] * 100)
+
+
+def _nothing(request: pb.PlaceRequest) -> None:
+    request.ClearField("basket")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "field"),
+    [
+        (_unknown_city, "city"),
+        (_negative, "items[0].quantity"),
+        (_dollars, "items[0].price"),
+        (_euro_tip, "tip"),
+        (_nowhere, "dropoff.lat_e7"),
+        (_no_key, "idempotency_key"),
+        (_too_many, "items"),
+        (_nothing, "city"),
+    ],
+)
+async def test_bad_input_names_its_field_and_leaves_no_trace(
+    world: OrdersWorld, spoil: Callable[[pb.PlaceRequest], None], field: str
+) -> None:
+    """INVALID_ARGUMENT with the field; no order, no key, no event."""
+    user = f"careless-{field}"
+    request = pb.PlaceRequest(user_id=user, idempotency_key="careless-1", basket=basket(), payment_token="tok_ok")
+    spoil(request)
+    fault = await refused(world.orders.Place(request))
+    assert (fault.code, fault.field) == (grpc.StatusCode.INVALID_ARGUMENT, field)
+    for database in ("orders_0", "orders_1"):
+        assert await world.fetch(database, "select from orders where user_id = $1", user) == []
+        assert await world.fetch(database, "select from idempotency_keys where user_id = $1", user) == []
+
+
+async def test_users_orders_are_on_both_databases_and_found_by_id_alone(world: OrdersWorld) -> None:
+    """Twenty users fill both shards; every order is found by its id, and listed for its user only."""
+    placed = [await world.place(user=f"customer-{number}") for number in range(20)]
+    for order in placed:
+        assert (await world.order(order.order_id)).user_id == order.user_id
+        listed = await world.orders.List(pb.ListRequest(user_id=order.user_id))
+        assert [found.order_id for found in listed.orders] == [order.order_id]
+    for database in ("orders_0", "orders_1"):
+        (row,) = await world.fetch(database, "select count(*) from orders where user_id like 'customer-%'")
+        assert 0 < row["count"] < 20
+
+
+async def test_a_quote_without_dispatch_has_a_price_and_no_eta(world: OrdersWorld) -> None:
+    """No shard runs here: the price is the one that will be paid, the ETA unknown."""
+    quote = await world.orders.Quote(pb.QuoteRequest(user_id="ana", basket=basket()))
+    assert quote.price == (await world.place()).price
+    assert (quote.eta_ms, quote.eta_p90_ms) == (0, 0)
