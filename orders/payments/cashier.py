@@ -17,8 +17,8 @@ from orders.payments.transitions import next_action, settled
 #: Calls to the provider at the same time. More wait in the book.
 AT_ONCE = 64
 #: A claim outlives any call; when the process dies, another takes over after this long (wall seconds, as all here).
-CLAIM_S = 20.0
-CALL_TIMEOUT_S = 15.0
+CLAIM_S = 6.0
+CALL_TIMEOUT_S = 5.0
 POLL_S = 0.5
 #: Pause after a failed try: doubles from the first to the last.
 BACKOFF_S = (0.25, 60.0)

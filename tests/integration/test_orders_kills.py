@@ -1,0 +1,192 @@
+"""kill -9 of orders and payments while sagas run: every order ends once, the money adds up."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import grpc.aio
+import pytest
+
+from deploy.stack.stack import LocalStack
+from proto.orders.v1 import orders_pb2 as pb
+from proto.orders.v1.order_event_pb2 import OrderEvent
+from proto.payments.v1 import payments_pb2 as payments_pb
+from proto.payments.v1.payment_event_pb2 import PaymentEvent
+from tests.integration.orders_dispatch import StutteringDispatch
+from tests.integration.orders_world import (
+    ORDER_TOPIC,
+    PAYMENT_TOPIC,
+    OrdersWorld,
+    Process,
+    basket,
+    orders_world,
+    until,
+)
+
+FINAL = ("COMPLETED", "CANCELLED", "DECLINED", "FAILED")
+TOKENS = ("tok_ok", "tok_ok", "tok_ok", "tok_declined", "tok_duplicate", "tok_lost", "tok_slow")
+#: What a call says whose server was killed.
+AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+PAYMENT_OF = {"COMPLETED": "CAPTURED", "CANCELLED": "VOIDED", "FAILED": "VOIDED", "DECLINED": "DECLINED"}
+
+
+async def place_surely(world: OrdersWorld, number: int, token: str) -> pb.Order:
+    """Places one order, however often the service dies under the call: the key makes the retries safe."""
+    request = pb.PlaceRequest(
+        user_id=f"customer-{number}", idempotency_key=uuid.uuid4().hex, basket=basket(), payment_token=token
+    )
+    while True:
+        try:
+            return (await world.orders.Place(request, timeout=10, wait_for_ready=True)).order
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in AWAY:
+                raise
+            await asyncio.sleep(0.05)
+
+
+async def place_many(world: OrdersWorld, dispatch: StutteringDispatch, orders: int, random: Random) -> list[pb.Order]:
+    """Places orders from eight customers at a time; some of them are cancelled at once."""
+    placed: list[pb.Order] = []
+    waiting = [(number, random.choice(TOKENS), random.random() < 0.1) for number in range(orders)]
+
+    async def customer() -> None:
+        while waiting:
+            number, token, regrets = waiting.pop()
+            order = await place_surely(world, number, token)
+            placed.append(order)
+            dispatch.ours.add(order.order_id)
+            if regrets:
+                await cancel(world, order.order_id)
+
+    await asyncio.gather(*(customer() for _ in range(8)))
+    return placed
+
+
+async def cancel(world: OrdersWorld, order_id: str) -> None:
+    """Tries to cancel; it may be too late, or the service may die of it."""
+    try:
+        await world.orders.Cancel(pb.CancelRequest(order_id=order_id), timeout=10, wait_for_ready=True)
+    except grpc.aio.AioRpcError as error:
+        if error.code() not in (*AWAY, grpc.StatusCode.FAILED_PRECONDITION):
+            raise
+
+
+async def kill_again_and_again(processes: Sequence[Process], kills: int, random: Random) -> None:
+    """Kills each process so many times, at random moments, and starts it again."""
+    victims = [process for process in processes for _ in range(kills)]
+    random.shuffle(victims)
+    for victim in victims:
+        await asyncio.sleep(random.uniform(0.05, 0.8))
+        await victim.kill()
+        await victim.start()
+
+
+async def rows_of(world: OrdersWorld, query: str) -> list[tuple[object, ...]]:
+    """Rows of both order databases."""
+    return [tuple(row) for name in ("orders_0", "orders_1") for row in await world.fetch(name, query)]
+
+
+async def all_final(world: OrdersWorld) -> int:
+    """How many orders are still open."""
+    rows = await rows_of(world, "select count(*) from orders where status not in " + str(FINAL))
+    return sum(int(str(row[0])) for row in rows)
+
+
+async def unsettled(world: OrdersWorld) -> int:
+    """How many payments still have something to do."""
+    (row,) = await world.fetch("payments", "select count(*) from payments where due_at is not null")
+    return int(row["count"])
+
+
+async def unsent(world: OrdersWorld) -> int:
+    """How many messages still wait in the outboxes."""
+    query = "select count(*) from outbox where sent_at is null"
+    rows = [*await rows_of(world, query), *[tuple(row) for row in await world.fetch("payments", query)]]
+    return sum(int(str(row[0])) for row in rows)
+
+
+async def check_each_order(world: OrdersWorld, placed: Sequence[pb.Order]) -> Counter[str]:
+    """Each order ended once, and its money is where its end says."""
+    ends: Counter[str] = Counter()
+    for order in placed:
+        last = await world.order(order.order_id)
+        names = [pb.OrderStatus.Name(line.status)[13:] for line in last.history]
+        assert [name for name in names if name in FINAL] == names[-1:], names
+        ends[names[-1]] += 1
+        payment = (await world.payments.Get(payments_pb.GetRequest(order_id=order.order_id))).payment
+        status = payments_pb.PaymentStatus.Name(payment.status)[15:]
+        # A declined payment of an order that was cancelled meanwhile stays declined.
+        assert status == PAYMENT_OF[names[-1]] or (names[-1], status) == ("CANCELLED", "DECLINED"), (names, status)
+        (balance,) = await world.fetch(
+            "payments",
+            "select coalesce(sum(amount_minor), 0) as minor from ledger where order_id = $1 and account = 'customer'",
+            order.order_id,
+        )
+        assert balance["minor"] == (order.price.total.minor if status == "CAPTURED" else 0)
+    return ends
+
+
+async def check_the_books(world: OrdersWorld, placed: Sequence[pb.Order]) -> None:
+    """The ledger sums to zero, the provider's books say the same, nobody was charged twice."""
+    (total,) = await world.fetch("payments", "select coalesce(sum(amount_minor), 0) as minor from ledger")
+    assert total["minor"] == 0
+    charges = await world.fetch("payments", "select state, count(*) as n from local_provider.charges group by state")
+    ours = await world.fetch("payments", "select status, count(*) as n from payments group by status")
+    by_status = {row["status"]: row["n"] for row in ours}
+    by_state = {row["state"]: row["n"] for row in charges}
+    assert by_state.get("CAPTURED", 0) == by_status.get("CAPTURED", 0)
+    assert by_state.get("HELD", 0) == 0
+    assert sum(by_status.values()) >= len(placed)
+    rows = await rows_of(world, "select count(*) from orders")
+    assert sum(int(str(row[0])) for row in rows) == len(placed)
+
+
+async def check_no_event_is_lost(world: OrdersWorld) -> None:
+    """Whatever an outbox holds is in its topic."""
+    in_topics = {OrderEvent.FromString(payload).event_id for payload in await world.messages(ORDER_TOPIC)}
+    in_topics |= {PaymentEvent.FromString(payload).event_id for payload in await world.messages(PAYMENT_TOPIC)}
+    query = "select event_id from outbox where topic <> 'city.events'"
+    rows = [*await rows_of(world, query), *[tuple(row) for row in await world.fetch("payments", query)]]
+    assert {str(row[0]) for row in rows} <= in_topics
+
+
+async def run_and_check(world: OrdersWorld, *, orders: int, kills: int, seed: int) -> None:
+    """Orders are placed while both services are killed; then everything is checked."""
+    random = Random(seed)
+    dispatch = StutteringDispatch(world, seed)
+    playing = asyncio.create_task(dispatch.run())
+    victims = (world.orders_process, world.payments_process)
+    killing = asyncio.create_task(kill_again_and_again(victims, kills, random))
+    placed = await place_many(world, dispatch, orders, random)
+    await killing
+    await until(lambda: all_final(world), lambda open_: open_ == 0, "every order is final")
+    await until(lambda: unsettled(world), lambda due: due == 0, "every payment is where it should be")
+    await until(lambda: unsent(world), lambda waiting: waiting == 0, "every event is told")
+    playing.cancel()
+    ends = await check_each_order(world, placed)
+    assert ends["COMPLETED"] > 0
+    assert ends["DECLINED"] > 0
+    await check_the_books(world, placed)
+    await check_no_event_is_lost(world)
+
+
+async def test_every_saga_ends_once_though_both_services_are_killed(stack: LocalStack, tmp_path: Path) -> None:
+    """60 orders, two kill -9 of each service at random moments, a provider and a dispatch that repeat themselves."""
+    async with orders_world(stack, tmp_path) as world:
+        await run_and_check(world, orders=60, kills=2, seed=11)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_many_sagas_end_once_though_both_services_are_killed_often(
+    stack: LocalStack, tmp_path: Path, seed: int
+) -> None:
+    """2,000 orders and twenty kills of each service."""
+    async with orders_world(stack, tmp_path) as world:
+        await run_and_check(world, orders=2_000, kills=20, seed=seed)
