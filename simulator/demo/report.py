@@ -44,7 +44,7 @@ class Findings:
 
 def report(found: Findings) -> dict[str, Any]:
     """The JSON document of `--report`."""
-    superseded = found.applied.superseded - found.logged.duplicates
+    acked = applied_of_acked(found)
     return {
         "seed": found.seed,
         "speed": found.speed,
@@ -59,9 +59,10 @@ def report(found: Findings) -> dict[str, Any]:
         "pings": {
             "sent": found.fixes_sent,
             "acked": len(found.fixes_acked),
-            "applied": found.applied.applied,
-            "superseded": superseded,
+            "applied": acked.applied,
+            "superseded": acked.superseded,
             "logged": len(found.logged.keys),
+            "resent": len(found.logged.keys) - len(found.fixes_acked),
             "duplicates": found.logged.duplicates,
             "lost": missing(found.fixes_acked, found.logged.keys),
         },
@@ -83,9 +84,19 @@ def report(found: Findings) -> dict[str, Any]:
     }
 
 
+def applied_of_acked(found: Findings) -> Applied:
+    """What the shards did with the acknowledged fixes, each counted once.
+
+    Their counters count rows of the log. Rows said twice are superseded by themselves; rows whose acknowledgement was
+    lost were sent again under another number, and are taken out as the log shows that they were counted.
+    """
+    newest, overtaken = found.logged.unacked(found.fixes_acked)
+    return Applied(found.applied.applied - newest, found.applied.superseded - found.logged.duplicates - overtaken)
+
+
 def broken(found: Findings) -> list[str]:
     """What had to hold and does not, one line each."""
-    superseded = found.applied.superseded - found.logged.duplicates
+    applied = applied_of_acked(found)
     acked, logged = len(found.fixes_acked), len(found.logged.keys)
     rules = (
         (not found.dispatch.held_twice, f"orders held by two riders at once: {found.dispatch.held_twice}"),
@@ -93,8 +104,8 @@ def broken(found: Findings) -> list[str]:
         (missing(found.fixes_acked, found.logged.keys) == 0, "acknowledged fixes are missing from the log"),
         (found.fixes_unsettled == 0, f"{found.fixes_unsettled} fixes were still unacknowledged after the drain"),
         (
-            acked == found.applied.applied + superseded,
-            f"{acked} fixes acknowledged, but {found.applied.applied} applied and {superseded} superseded"
+            acked == applied.total,
+            f"{acked} fixes acknowledged, but {applied.applied} applied and {applied.superseded} superseded"
             f" ({logged} in the log)",
         ),
         (

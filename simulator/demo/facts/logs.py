@@ -28,22 +28,41 @@ _READ_WITHIN_S = 60.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoggedFixes:
-    """All fixes of the log: how many rows, and their distinct keys, sorted."""
+    """All fixes of the log: its rows, each city's in their order, and their distinct keys, sorted."""
 
-    rows: int
+    rows: FixKeys
     keys: FixKeys
+
+    @classmethod
+    def of(cls, rows: FixKeys) -> LoggedFixes:
+        """From the rows alone."""
+        return cls(rows, np.unique(rows))
 
     @property
     def duplicates(self) -> int:
         """Rows that say again what another row says."""
-        return self.rows - len(self.keys)
+        return len(self.rows) - len(self.keys)
+
+    def unacked(self, acked: FixKeys) -> tuple[int, int]:
+        """Fixes that became durable while their acknowledgement was lost with the stream: the app sent them again in
+        its next session. How many of them were the rider's newest when they came, and how many were not."""
+        unknown = self.keys[~np.isin(self.keys, acked, assume_unique=True)]
+        newest = 0
+        for key in unknown:
+            of_rider = self.rows[self.rows["rider"] == key["rider"]]
+            at = int(np.flatnonzero(of_rider == key)[0])
+            before = of_rider[:at]
+            later = (before["session"] > key["session"]) | (
+                (before["session"] == key["session"]) & (before["seq"] > key["seq"])
+            )
+            newest += not later.any()
+        return newest, len(unknown) - newest
 
 
 async def logged_fixes(kafka_url: str) -> LoggedFixes:
     """Reads rider.pings from beginning to end."""
     parts = [_keys(record.value) async for record in _records(kafka_url, RIDER_PINGS.name)]
-    rows = np.concatenate(parts) if parts else np.zeros(0, FIX_KEY)
-    return LoggedFixes(len(rows), np.unique(rows))
+    return LoggedFixes.of(np.concatenate(parts) if parts else np.zeros(0, FIX_KEY))
 
 
 async def carriers(kafka_url: str) -> dict[str, set[int]]:
