@@ -13,6 +13,9 @@ from dispatch.errors import InvalidParams
 from dispatch.model import Vehicle
 
 
+STRATEGY_NAMES = ("assignment", "greedy", "packing")
+
+
 def _check(owner: object, **ranges: tuple[float, float]) -> None:
     """Raise InvalidParams naming class and field for every value out of its closed range."""
     for name, (low, high) in ranges.items():
@@ -145,8 +148,8 @@ class SolverParams:
 
     def __post_init__(self) -> None:
         _check(self, work_limit=(1, 10**12), seed=(0, 2**31 - 1))
-        if not self.strategy:
-            raise InvalidParams("SolverParams.strategy must be named")
+        if self.strategy not in STRATEGY_NAMES:
+            raise InvalidParams(f"SolverParams.strategy must be one of {STRATEGY_NAMES}, got {self.strategy!r}")
 
 
 @dataclass(frozen=True, slots=True)

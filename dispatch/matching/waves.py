@@ -2,7 +2,7 @@
 
 In wave k a rider who is on shift then starts another trip, about k cycles from now. The price of an order there
 is its delay if it were picked up then. Orders that no wave has room for cost `UNSERVED_S` each, so that at the
-end of shifts bundles grow until all is carried.
+end of shifts bundles grow until all is carried. Putting off what a rider has accepted costs the price of churn.
 """
 
 from __future__ import annotations
@@ -42,4 +42,5 @@ def waves(problem: Problem, params: EngineParams) -> Waves:
         delay_s = np.maximum(np.median(starts_s[on_shift]) - orders.ready_s, 0.0)
         late_s = np.maximum(floor_s + delay_s - orders.promised_s, 0.0)
         cost[k] = (1.0 + params.cost.waiting) * delay_s + params.cost.late * late_s
+    cost += np.where(orders.holder >= 0, params.cost.churn_s, 0.0)
     return Waves(cost, room)
