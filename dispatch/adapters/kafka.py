@@ -142,13 +142,13 @@ class KafkaCityLogs:
             reader.seek(events, max(first, cut.events_offset - count))
             while await reader.position(events) < cut.events_offset:
                 records = (await reader.getmany(events, timeout_ms=500)).get(events, ())
-                ids.extend(self._event(record).event_id for record in records)
+                ids += [self._event(r).event_id for r in records if r.offset < cut.events_offset]
         except (KafkaError, OSError, TimeoutError) as error:
             raise Retryable(f"kafka is away: {error!r}", reason="KAFKA_AWAY") from error
         finally:
             with suppress(KafkaError, OSError):
                 await reader.stop()
-        return ids[:count]
+        return ids
 
     async def close(self) -> None:
         reader, self._consumer = self._consumer, None

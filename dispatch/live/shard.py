@@ -13,8 +13,8 @@ from shard_router.errors import NotOwner
 from shard_router.leases import Ownership
 from shard_router.topology import ShardLoad
 
-#: Before a city whose memory was found wrong is loaded again, wall seconds.
-_RELOAD_PAUSE_S = 0.2
+#: Before a city is loaded again whose parts failed, wall seconds: the first time, and at most.
+_RELOAD_PAUSE_S = (0.2, 5.0)
 
 
 class Shard:
@@ -26,6 +26,7 @@ class Shard:
         self._holds = holds
         self._runners: dict[str, CityRunner] = {}
         self._reloads: set[asyncio.Task[None]] = set()
+        self._pause_s: dict[str, float] = {}
 
     @property
     def cities(self) -> Mapping[str, City]:
@@ -84,7 +85,9 @@ class Shard:
             return
         await self.drop(ownership.city, ownership.epoch, "loaded again")
         while self._holds(ownership.city, ownership.epoch):
-            await asyncio.sleep(_RELOAD_PAUSE_S)
+            pause_s = self._pause_s.get(ownership.city, _RELOAD_PAUSE_S[0])
+            self._pause_s[ownership.city] = min(2 * pause_s, _RELOAD_PAUSE_S[1])
+            await asyncio.sleep(pause_s)
             try:
                 await self.take(ownership)
             except Retryable as error:

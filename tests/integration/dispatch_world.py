@@ -1,4 +1,4 @@
-"""Shards on the local stack with a map of their own, and one who writes into their logs what riders and orders would."""
+"""Shards on the local stack with a map of their own, and somebody who writes into their logs as riders and orders do."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncpg
+import pytest
 
 from deploy.stack.stack import LocalStack
 from proto.dispatch.v1 import dispatch_pb2 as pb
@@ -98,7 +99,6 @@ async def test_a_zombie_commits_nothing(stack: LocalStack, fresh_database: str) 
     async with dispatch_world(stack, fresh_database) as world, world.shard("shard-a"):
         (city,) = world.cities
         await world.owner(city)
-        try:
+        with pytest.raises(asyncpg.PostgresError) as refused:
             await world.pool.execute("select router.hold($1, 'shard-a', 0)", city)
-        except asyncpg.PostgresError as error:
-            assert error.sqlstate == "FR001"
+        assert refused.value.sqlstate == "FR001"
