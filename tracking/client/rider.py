@@ -32,7 +32,7 @@ from tracking.client.values import (
 
 APP_VERSION = "forno-sdk/1"
 #: Wall seconds between two tries to connect: doubles from the first to the last, each shortened at random up to a half.
-BACKOFF_S = (0.1, 5.0)
+BACKOFF_S = (0.1, 3.0)
 #: A Welcome is waited for so long, wall seconds.
 WELCOME_S = 10.0
 #: Older fixes are not sent: the edge refuses what is more than two hours old. Domain milliseconds.

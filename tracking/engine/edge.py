@@ -26,6 +26,8 @@ from tracking.ports import EventLog, FixLog, OfferSource, Partitions
 
 #: So many fixes are packed at once without waiting for the linger.
 PACK_AT = 4_096
+#: A stream is acknowledged at once, but not more often than this, wall seconds. (A write costs four times a read.)
+ACK_EVERY_S = 0.1
 #: How often the edge looks whether durability is late, wall seconds.
 PRESSURE_S = 0.5
 #: Reconnects after a drain are spread over so many wall milliseconds.
@@ -58,6 +60,8 @@ class Edge:
         self._table = StreamTable()
         self._inbox = Inbox(self._table, limits)
         self._timer: asyncio.TimerHandle | None = None
+        self._ack_timer: asyncio.TimerHandle | None = None
+        self._late_acks: dict[RiderSession, None] = {}
         self._fix_lanes: dict[str, FixLane] = {}
         self._event_lanes: dict[str, EventLane] = {}
         self._progress = asyncio.Event()
@@ -103,6 +107,7 @@ class Edge:
             metrics.STREAMS.set(len(self.sessions))
         if session.open:
             session.open = False
+            self._late_acks.pop(session, None)
             self.desk.leave(session)
             self._leaving.append(session.row)
             if not self._inbox.fixes:
@@ -159,7 +164,7 @@ class Edge:
         """The rider sends no more: the stream ends when all that was sent is acknowledged."""
         session.reading = False
         if session.ledger.empty:
-            session.outbox.close()
+            self._ack(session, self.clock.monotonic_s())
 
     async def run(self) -> None:
         """Tells riders to send less while durability is late, until cancelled. Raises what broke behind the streams."""
@@ -187,12 +192,14 @@ class Edge:
         except TimeoutError:
             self._log.warning("drained too slowly; the rest was not acknowledged", fixes=self.waiting_fixes)
         for session in self.sessions.values():
+            self._ack(session, self.clock.monotonic_s())
             session.outbox.close()
 
     def stop(self) -> None:
         """Ends all work."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._ack_timer):
+            if timer is not None:
+                timer.cancel()
         self.desk.close()
         for lane in self._lanes():
             lane.close()
@@ -233,13 +240,32 @@ class Edge:
         self._settle(held)
 
     def _settle(self, held: Sequence[Held]) -> None:
+        now_s = self.clock.monotonic_s()
         for session, ticket in held:
             if session.ledger.settle(ticket):
-                session.outbox.ack(session.ledger.acked)
-                if not session.reading and session.ledger.empty and not self._draining:
-                    session.outbox.close()
+                if now_s >= session.next_ack_s or not session.reading:
+                    self._ack(session, now_s)
+                else:
+                    self._late_acks[session] = None
+        if self._late_acks and self._ack_timer is None:
+            self._ack_timer = asyncio.get_running_loop().call_later(ACK_EVERY_S / 4, self._send_late_acks)
         self._progress.set()
         self._progress.clear()
+
+    def _ack(self, session: RiderSession, now_s: float) -> None:
+        session.next_ack_s = now_s + ACK_EVERY_S
+        session.outbox.ack(session.ledger.acked)
+        if not session.reading and session.ledger.empty and not self._draining:
+            session.outbox.close()
+
+    def _send_late_acks(self) -> None:
+        now_s = self.clock.monotonic_s()
+        for session in [late for late in self._late_acks if now_s >= late.next_ack_s]:
+            del self._late_acks[session]
+            self._ack(session, now_s)
+        self._ack_timer = None
+        if self._late_acks:
+            self._ack_timer = asyncio.get_running_loop().call_later(ACK_EVERY_S / 4, self._send_late_acks)
 
     def _open_lanes(self, city: str, partition: int) -> None:
         if city not in self._fix_lanes:
