@@ -6,18 +6,31 @@ stop: lease lets go (each city ends its tick, stores its cut) ─> gRPC ─> the
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
 from aiokafka import AIOKafkaProducer
+from pymongo import AsyncMongoClient
+from redis.asyncio import Redis
 
 from dispatch.adapters.kafka import KafkaCityLogs, KafkaResultTopic, LogIdentity
+from dispatch.adapters.mongo import MongoLastView, MongoTrailStore
+from dispatch.adapters.mongo import connect as connect_mongo
 from dispatch.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare
-from dispatch.adapters.redis import RedisAnnouncements, connect
+from dispatch.adapters.redis import RedisAnnouncements, RedisGeoView, connect
 from dispatch.config import DispatchSettings
 from dispatch.grpc_api import SERVICE, DispatchApi
+from dispatch.live.city import City
 from dispatch.live.params import load_params
 from dispatch.live.parts import Parts
 from dispatch.live.shard import Shard
 from dispatch.live.solver import Solver
+from dispatch.live.trail_keeper import TrailKeeper
 from dispatch.live.travel import TravelSettings
+from dispatch.live.views import ViewFollower
+from node.clock import Clock
 from node.kafka import producer
 from node.lifecycle import Node, run
 from node.postgres import connect as connect_postgres
@@ -27,6 +40,10 @@ from proto.dispatch.v1.dispatch_pb2_grpc import add_DispatchServicer_to_server
 from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.adapters.postgres import prepare as prepare_router
 from shard_router.leases import ShardLease
+
+#: How old the views of last positions may grow, wall seconds, before the time of the write.
+GEO_EVERY_S = 0.5
+LAST_EVERY_S = 2.0
 
 
 async def boot(node: Node, settings: DispatchSettings) -> None:
@@ -51,6 +68,8 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
     redis = connect(settings.redis_url)
     node.on_stop("redis", redis.aclose)
 
+    views = Views(settings, clock, identity, redis, connect_mongo(settings.mongo_url), node.log)
+    node.on_stop("mongo", views.mongo.close)
     decision_log = PostgresDecisionLog(deciding, settings.shard_id)
     parts = Parts(
         clock=clock,
@@ -62,7 +81,7 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
         outbox=PostgresOutbox(deciding),
         topic=KafkaResultTopic(identity, results),
         announcements=RedisAnnouncements(redis),
-        views_of=lambda _: (),
+        views_of=views.of,
         tick_period_ms=settings.tick_period_ms,
         rewind_s=settings.rewind_s,
     )
@@ -78,6 +97,28 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
     node.start("lease", lease.run())
     node.on_stop("cities", shard.close)
     node.on_stop("lease", lease.close)
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """The views that every city feeds. None of them is needed to decide."""
+
+    settings: DispatchSettings
+    clock: Clock
+    identity: LogIdentity
+    redis: Redis
+    mongo: AsyncMongoClient[dict[str, Any]]
+    log: structlog.stdlib.BoundLogger
+
+    def of(self, city: City) -> Sequence[tuple[str, Coroutine[Any, Any, None]]]:
+        """The views of one city, each to be run as a task."""
+        log = self.log.bind(city=city.name, epoch=city.epoch)
+        geo = ViewFollower("geo", RedisGeoView(self.redis), city, self.clock, GEO_EVERY_S, log)
+        last = ViewFollower("last", MongoLastView(self.mongo), city, self.clock, LAST_EVERY_S, log)
+        logs = KafkaCityLogs(self.settings.kafka_url, self.identity, city.name, self.settings.default_capacity)
+        store = MongoTrailStore(self.mongo, self.settings.trail_ttl_h)
+        trail = TrailKeeper(city.ownership, logs, store, self.clock, log)
+        return [("geo", geo.run()), ("last", last.run()), ("trail", trail.run())]
 
 
 async def _producer(node: Node, settings: DispatchSettings) -> AIOKafkaProducer:

@@ -5,7 +5,7 @@ Everything written carries the owner's epoch; readers of views and publishes dro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from dispatch.inputs import Input
 from dispatch.live.cut import Applied, Cut
 from dispatch.live.holdings import Holding, HoldingChanges
 from dispatch.live.tracks import Track, TrackChanges
+from dispatch.live.trail import TrailKey
 from dispatch.model import Cooldown, Offer, Order, OrderId, Rider
 from dispatch.params import EngineParams
 from dispatch.records import DecisionRecord
@@ -206,3 +207,16 @@ class PositionsView(Protocol):
 
     async def remove(self, city: str, epoch: int, rider_ids: Sequence[int]) -> None:
         """Removes riders that went silent. May raise `Retryable`."""
+
+
+class TrailStore(Protocol):
+    """Where trails are kept. Any call may raise `Retryable`."""
+
+    async def position(self, city: str) -> Cut | None:
+        """How far the trails of a city go; None when there are none."""
+
+    async def write(self, city: str, epoch: int, chunks: Mapping[TrailKey, FixColumns]) -> None:
+        """Adds fixes to trails. The same fixes again change nothing, in whatever pieces they come."""
+
+    async def advance(self, city: str, epoch: int, cut: Cut) -> None:
+        """Stores how far the trails go; nothing when a higher epoch has done so."""

@@ -1,4 +1,4 @@
-"""Shards on the local stack with a map of their own, and somebody who writes into their logs as riders and orders do."""
+"""Shards on the local stack with a map of their own, and somebody who writes what riders and orders would."""
 
 from __future__ import annotations
 

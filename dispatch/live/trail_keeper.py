@@ -1,0 +1,86 @@
+"""The reader of trails: its own position in the log, its own pace. It may lag by hours and catches up."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from dispatch.index import FixColumns
+from dispatch.live.cut import Cut
+from dispatch.live.ports import CityLogs, TrailStore
+from dispatch.live.trail import TrailKey, merged, split
+from dispatch.metrics import VIEW_FAILURES
+from node.clock import Clock
+from node.errors import Retryable
+from shard_router.leases import Ownership
+
+#: Documents held back at most; with more they are written at once, and reading waits meanwhile.
+MAX_OPEN = 5_000
+#: Fixes of one minute mostly come together, so they are held back this long, wall seconds.
+FLUSH_EVERY_S = 5.0
+_PAUSE_S = (0.5, 10.0)
+
+
+class TrailKeeper:
+    """Writes the trails of one city's riders."""
+
+    def __init__(
+        self,
+        ownership: Ownership,
+        logs: CityLogs,
+        store: TrailStore,
+        clock: Clock,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._ownership = ownership
+        self._logs = logs
+        self._store = store
+        self._clock = clock
+        self._log = log
+        self._open: dict[TrailKey, FixColumns] = {}
+        self._read = Cut("", 0, 0, 0)
+        self._failures = VIEW_FAILURES.labels("trail")
+
+    async def run(self) -> None:
+        """Reads and writes until cancelled; after a failure it goes back to its stored position."""
+        pause_s = _PAUSE_S[0]
+        try:
+            while True:
+                try:
+                    await self._follow()
+                except Retryable as error:
+                    self._failures.inc()
+                    self._log.warning("trails wait", error=str(error), pause_s=pause_s)
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(2 * pause_s, _PAUSE_S[1])
+        finally:
+            await self._logs.close()
+
+    async def _follow(self) -> None:
+        own = self._ownership
+        self._open.clear()
+        self._read = await self._logs.open(own.partition, await self._store.position(own.city), 0)
+        flush_at_s = self._clock.monotonic_s() + FLUSH_EVERY_S
+        while True:
+            read = await self._logs.read(1.0)
+            for fixes in read.fixes:
+                self.take(fixes)
+            self._read = read.cut
+            if len(self._open) >= MAX_OPEN or self._clock.monotonic_s() >= flush_at_s:
+                await self.flush()
+                flush_at_s = self._clock.monotonic_s() + FLUSH_EVERY_S
+
+    def take(self, fixes: FixColumns) -> None:
+        """Adds fixes to the open minutes."""
+        for key, chunk in split(fixes):
+            known = self._open.get(key)
+            self._open[key] = chunk if known is None else merged(known, chunk)
+
+    async def flush(self) -> None:
+        """Writes the open minutes, then how far they go. Raises `Retryable`."""
+        own = self._ownership
+        if self._open:
+            await self._store.write(own.city, own.epoch, self._open)
+        await self._store.advance(own.city, own.epoch, self._read)
+        self._open.clear()

@@ -1,0 +1,87 @@
+"""Views of last positions: others read them, dispatch never does, and never waits for them.
+
+Each view is a task of its own that follows the index at its own pace: it writes what moved since its last write,
+latest only, and skips the rest. A dead or slow store makes its view old, nothing else; when it is back, one write makes
+it new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import structlog
+
+from dispatch.index.positions import STALE_AFTER_MS
+from dispatch.live.city import City
+from dispatch.live.ports import PositionsView
+from dispatch.metrics import VIEW_FAILURES, VIEW_LAG_MS
+from node.clock import Clock
+from node.errors import Retryable
+
+#: After a failed write, wall seconds.
+_PAUSE_S = (0.5, 5.0)
+
+
+class ViewFollower:
+    """Keeps one view of one city at most `every_s` (wall) plus one write old."""
+
+    def __init__(
+        self,
+        name: str,
+        view: PositionsView,
+        city: City,
+        clock: Clock,
+        every_s: float,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._name = name
+        self._view = view
+        self._city = city
+        self._clock = clock
+        self._every_s = every_s
+        self._log = log
+        self._version = 0
+        self._shown: set[int] = set()
+        self._lag_ms = VIEW_LAG_MS.labels(name)
+        self._failures = VIEW_FAILURES.labels(name)
+
+    async def run(self) -> None:
+        """Follows until cancelled."""
+        pause_s = _PAUSE_S[0]
+        while True:
+            began_s = self._clock.monotonic_s()
+            try:
+                await self.write()
+                pause_s = _PAUSE_S[0]
+            except Retryable as error:
+                self._failures.inc()
+                self._log.warning("view not written", view=self._name, error=str(error), pause_s=pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _PAUSE_S[1])
+                continue
+            took_s = self._clock.monotonic_s() - began_s
+            self._lag_ms.observe((took_s + self._every_s) * 1000)
+            await asyncio.sleep(max(0.0, self._every_s - took_s))
+
+    async def write(self) -> None:
+        """One round: what moved, then what fell silent. Raises `Retryable`; the next round makes it good."""
+        city, version = self._city, self._city.positions.version
+        now_ms = self._clock.domain_ms()
+        moved = city.positions.changed_since(self._version)
+        fresh = moved.take(moved.ts_ms >= now_ms - STALE_AFTER_MS)
+        if len(fresh):
+            await self._view.write(city.name, city.epoch, fresh)
+            self._shown |= set(fresh.rider_id.tolist())
+        silent = self._silent(now_ms)
+        if silent:
+            await self._view.remove(city.name, city.epoch, silent)
+            self._shown -= set(silent)
+        self._version = version
+
+    def _silent(self, now_ms: int) -> list[int]:
+        """Riders in the view without a fix for too long."""
+        shown = np.fromiter(self._shown, np.uint64, len(self._shown))
+        _, age_ms, _ = self._city.positions.positions_of(shown, now_ms)
+        silent: list[int] = shown[age_ms > STALE_AFTER_MS].tolist()
+        return silent
