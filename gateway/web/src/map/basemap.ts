@@ -4,11 +4,11 @@ import { INK } from "./palette";
 
 /** Width at zoom 11 and 16, colour, and the zoom from which it is drawn. */
 const ROADS: readonly { classes: string[]; wide: [number, number]; color: string; from: number }[] = [
-  { classes: ["living_street", "residential", "unclassified"], wide: [0.25, 3.2], color: "#1d2530", from: 11.5 },
-  { classes: ["tertiary"], wide: [0.6, 4.5], color: "#232d3a", from: 10.5 },
-  { classes: ["secondary"], wide: [0.9, 5.5], color: "#2a3645", from: 10 },
-  { classes: ["primary"], wide: [1.2, 6.5], color: "#324152", from: 9 },
-  { classes: ["trunk", "motorway"], wide: [1.5, 7.5], color: "#3b4c60", from: 8 },
+  { classes: ["living_street", "residential", "unclassified"], wide: [0.25, 3.2], color: "#212b38", from: 11.5 },
+  { classes: ["tertiary"], wide: [0.6, 4.5], color: "#283443", from: 10.5 },
+  { classes: ["secondary"], wide: [0.9, 5.5], color: "#304052", from: 10 },
+  { classes: ["primary"], wide: [1.2, 6.5], color: "#394b5f", from: 9 },
+  { classes: ["trunk", "motorway"], wide: [1.5, 7.5], color: "#445970", from: 8 },
 ];
 
 export interface Roads {
@@ -61,7 +61,6 @@ export function createMap(container: HTMLElement, roads: Roads | null, bounds: L
     touchPitch: false,
     maxZoom: 18,
     minZoom: 2,
-    canvasContextAttributes: { antialias: true },
   });
   map.touchZoomRotate.disableRotation();
   map.keyboard.disableRotation();

@@ -1,4 +1,4 @@
-import maplibregl, { type GeoJSONSource, type Map as MapLibre } from "maplibre-gl";
+import maplibregl, { type GeoJSONSource, type Map as MapLibre, type Point } from "maplibre-gl";
 import type { Feature, FeatureCollection, Position } from "geojson";
 import type { City } from "../api";
 import type { ClockLine } from "../live/clock";
@@ -13,6 +13,8 @@ import { type Bounds, Scene } from "./scene";
 const ONE_VIEW_DEG = 1.5;
 /** Half of the first view's height where nothing moves yet, degrees. */
 const FIRST_VIEW_DEG = 0.05;
+/** Room that a city's name takes, pixels. */
+const LABEL = { width: 92, height: 40 };
 /** Share of riders at each edge that the first view may leave out. */
 const OUTLIERS = 0.03;
 
@@ -144,21 +146,32 @@ export class CityMap {
     this.placeLabels();
   }
 
-  /** A city's name stands in the upper left corner of what is to be seen of it. */
+  /** A city's name stands in the upper left of what is to be seen of it: the first spot where all of it fits. */
   private placeLabels(): void {
-    const { left, top } = labelEdge();
-    const { clientWidth, clientHeight } = this.map.getContainer();
     for (const city of this.cities) {
       const label = this.labels.get(city.city);
-      const bounds = boundsOf([city]);
-      if (label === undefined || bounds === null) continue;
-      const a = this.map.project([bounds[0][0], bounds[1][1]]);
-      const b = this.map.project([bounds[1][0], bounds[0][1]]);
-      const x = Math.max(a.x, left);
-      const y = Math.max(a.y, top);
-      label.hidden = x > Math.min(b.x, clientWidth) - 80 || y > Math.min(b.y, clientHeight) - 40;
-      label.style.transform = `translate(${Math.round(x + 12)}px, ${Math.round(y + 10)}px)`;
+      if (label === undefined) continue;
+      const spot = this.labelSpot(city);
+      label.hidden = spot === null;
+      if (spot !== null) label.style.transform = `translate(${spot[0]}px, ${spot[1]}px)`;
     }
+  }
+
+  private labelSpot(city: City): [number, number] | null {
+    const rings = ringsOf(city).map((ring) => ring.map((at) => this.map.project([at[0]!, at[1]!])));
+    const xs = rings.flat().map((at) => at.x);
+    const ys = rings.flat().map((at) => at.y);
+    const edge = labelEdge();
+    const { clientWidth, clientHeight } = this.map.getContainer();
+    const right = Math.min(Math.max(...xs), clientWidth) - LABEL.width;
+    const bottom = Math.min(Math.max(...ys), clientHeight - edge.bottom) - LABEL.height;
+    for (let y = Math.max(Math.min(...ys), edge.top) + 8; y < bottom; y += 12) {
+      for (let x = Math.max(Math.min(...xs), edge.left) + 10; x < right; x += 24) {
+        const corners = [0, LABEL.width].flatMap((dx) => [0, LABEL.height].map((dy) => [x + dx, y + dy] as const));
+        if (corners.every((corner) => inside(rings, corner))) return [Math.round(x), Math.round(y)];
+      }
+    }
+    return null;
   }
 
   private point(lat: number, lng: number): void {
@@ -181,22 +194,23 @@ export class CityMap {
   }
 }
 
-function corners(city: City): Position[] {
+function ringsOf(city: City): Position[][] {
   const shape = city.polygon;
-  if (shape?.type === "Polygon") return shape.coordinates.flat();
-  if (shape?.type === "MultiPolygon") return shape.coordinates.flat(2);
-  return [[city.center.lng, city.center.lat]];
+  if (shape?.type === "Polygon") return shape.coordinates;
+  return shape?.type === "MultiPolygon" ? shape.coordinates.flat() : [];
 }
 
-function boundsOf(cities: readonly City[]): Bounds | null {
-  const all = cities.flatMap(corners);
-  if (all.length === 0) return null;
-  const lngs = all.map((at) => at[0]!);
-  const lats = all.map((at) => at[1]!);
-  return [
-    [Math.min(...lngs), Math.min(...lats)],
-    [Math.max(...lngs), Math.max(...lats)],
-  ];
+/** Whether a point is inside of rings, by counting crossings of a ray to the right. */
+function inside(rings: readonly (readonly Point[])[], [x, y]: readonly [number, number]): boolean {
+  let crossings = 0;
+  for (const ring of rings) {
+    for (let i = 0, j = ring.length - 1; i < ring.length; j = i++) {
+      const a = ring[i]!;
+      const b = ring[j]!;
+      if (a.y > y !== b.y > y && x < ((b.x - a.x) * (y - a.y)) / (b.y - a.y) + a.x) crossings += 1;
+    }
+  }
+  return crossings % 2 === 1;
 }
 
 function isOneView(bounds: Bounds): boolean {
@@ -225,6 +239,8 @@ export function framePadding(): { top: number; bottom: number; left: number; rig
 }
 
 /** Where the panel leaves room for names. */
-function labelEdge(): { left: number; top: number } {
-  return window.innerWidth > 760 ? { left: 360, top: 6 } : { left: 0, top: 6 };
+function labelEdge(): { left: number; top: number; bottom: number } {
+  return window.innerWidth > 760
+    ? { left: 356, top: 0, bottom: 0 }
+    : { left: 0, top: 40, bottom: Math.round(window.innerHeight * 0.4) };
 }

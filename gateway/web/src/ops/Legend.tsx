@@ -1,9 +1,10 @@
 import { ORDER_COLORS, RIDER_STATES } from "../map/palette";
 
-/** What the marks on the map mean. */
+/** What the marks on the map mean; folded away on a phone. */
 export function Legend() {
   return (
-    <aside className="legend glass" aria-label="Legend">
+    <details className="legend glass" open={window.innerWidth > 760}>
+      <summary>Legend</summary>
       <ul>
         {RIDER_STATES.slice(1).map((state) => (
           <li key={state.name}>
@@ -26,6 +27,6 @@ export function Legend() {
           Where it goes
         </li>
       </ul>
-    </aside>
+    </details>
   );
 }

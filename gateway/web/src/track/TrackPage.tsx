@@ -69,7 +69,7 @@ export function TrackPage({ orderId }: { orderId: string }) {
         <header>
           <Logo />
           <span className="from">{view.restaurant.name}</span>
-          <LinkBadge link={link.kind === "ended" ? { kind: "live" } : link} />
+          {link.kind !== "ended" && <LinkBadge link={link} />}
         </header>
         <h1>{headline(view.status)}</h1>
         {!isOver(view.status) && <Eta view={view} />}
@@ -95,7 +95,7 @@ function Eta({ view }: { view: OrderView }) {
       <b>{minutes}</b> min
       <span>
         around {time(etaMs)}
-        {view.etaP90Ms !== null && view.etaP90Ms > etaMs && <>, almost surely by {time(view.etaP90Ms)}</>}
+        {view.etaP90Ms !== null && view.etaP90Ms > etaMs && <>, nine times in ten by {time(view.etaP90Ms)}</>}
       </span>
     </p>
   );
