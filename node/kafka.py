@@ -94,10 +94,11 @@ Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
 class TopicLoop:
     """Reads all partitions of some topics and hands batches to `handle`, again and again until it is cancelled.
 
-    `handle` gets the records of one partition in order and must make their effects and the offset after the last one
-    durable together before it returns; it is called again with the same records when it raised `Retryable`,
-    so it must be idempotent. Any other exception ends the loop (and with it the process).
-    `load_offsets` is asked at each (re)start.
+    `handle` gets the records of one poll, those of each partition in their order, and must make their effects and the
+    offsets after them durable together before it returns; it is called again with the same records when it raised
+    `Retryable`, so it must be idempotent. Any other exception ends the loop (and with it the process).
+    `load_offsets` is asked at each (re)start. `linger_s` is waited between two polls that found something: under load
+    it makes batches of what would be many small transactions.
     """
 
     url: str
@@ -106,6 +107,7 @@ class TopicLoop:
     handle: Handle
     log: structlog.stdlib.BoundLogger
     max_poll_records: int = 500
+    linger_s: float = 0.0
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -126,10 +128,12 @@ class TopicLoop:
             await self._assign(reader)
             while True:
                 batches = await reader.getmany(timeout_ms=500)
-                for records in batches.values():
-                    await self.handle(records)
                 if not batches:
                     self.caught_up.set()
+                    continue
+                await self.handle([record for records in batches.values() for record in records])
+                if self.linger_s:
+                    await asyncio.sleep(self.linger_s)
         finally:
             with suppress(KafkaError):
                 await reader.stop()

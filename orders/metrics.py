@@ -9,7 +9,7 @@ PLACE_MS = histogram("orders_place_ms", "Place, from the request to the commit, 
 EVENTS_HEARD = counter(
     "orders_events_heard_total",
     "Events of other services by what became of them: applied, duplicates, held, refused, unknown.",
-    ["source", "outcome"],
+    ["outcome"],
 )
 EVENTS_UNREADABLE = counter(
     "orders_events_unreadable_total", "Messages that could not be read and were passed over.", ["source"]

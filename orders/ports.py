@@ -46,8 +46,8 @@ class OrderStore(Protocol):
         What `decide` raises is raised, and nothing is stored.
         """
 
-    async def absorb(self, heard: Sequence[Heard], offset: Offset) -> Absorbed:
-        """Applies events of others (`hearing.digest`), keeps those that must wait, and the offset, all at once."""
+    async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
+        """Applies events of others (`hearing.digest`), keeps those that must wait, and the offsets, all at once."""
 
     async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
         """Orders that have been in a status for longer than that, the oldest first."""

@@ -87,7 +87,7 @@ class MemoryOrders:
             self._keep(change, kept.seen)
         return change.order
 
-    async def absorb(self, heard: Sequence[Heard], offset: Offset) -> Absorbed:
+    async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
         absorbed = Absorbed()
         arrived: dict[OrderId, list[Heard]] = defaultdict(list)
         for event in heard:
@@ -102,7 +102,7 @@ class MemoryOrders:
             self._held[order_id] = list(digested.hold)
             if digested.applied:
                 self._keep(digested.change, digested.seen)
-        self.offsets[offset.topic, offset.partition] = offset.next
+        self.offsets |= {(offset.topic, offset.partition): offset.next for offset in offsets}
         return absorbed
 
     async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:

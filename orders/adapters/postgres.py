@@ -110,16 +110,16 @@ class PostgresOrders:
         self._wrote()
         return change.order
 
-    async def absorb(self, heard: Sequence[Heard], offset: Offset) -> Absorbed:
+    async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
         absorbed = Absorbed()
         with retryable():
             async with self._pool.acquire() as connection, connection.transaction():
                 if heard:
                     absorbed = await self._digest(connection, heard)
                 else:
-                    # Nothing but the offset: if it is lost, the batch is read again and found to be of others.
+                    # Nothing but offsets: if they are lost, the batch is read again and found to be of others.
                     await connection.execute("set local synchronous_commit = off")
-                await messaging.save_offset(connection, offset)
+                await messaging.save_offsets(connection, offsets)
         if absorbed.applied:
             self._wrote()
         return absorbed

@@ -34,12 +34,12 @@ class ShardedOrders:
     async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
         return await self._of(order_id).change(order_id, decide)
 
-    async def absorb(self, heard: Sequence[Heard], offset: Offset) -> Absorbed:
-        """Each store keeps its part and the offset; when one fails the batch is read again, and the others drop it."""
+    async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
+        """Each store keeps its part and all offsets; when one fails the batch is read again, and the others drop it."""
         parts: dict[str, list[Heard]] = defaultdict(list)
         for event in heard:
             parts[self.ranges.of_order(event.order_id)].append(event)
-        done = await asyncio.gather(*(store.absorb(parts[name], offset) for name, store in self.stores.items()))
+        done = await asyncio.gather(*(store.absorb(parts[name], offsets) for name, store in self.stores.items()))
         return sum(done, Absorbed())
 
     async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:

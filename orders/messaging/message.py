@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from orders.model import OrderId
 
@@ -18,6 +20,14 @@ class Message:
     city: str = ""
 
 
+class Record(Protocol):
+    """What is needed of a record of Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
 @dataclass(frozen=True, slots=True)
 class Offset:
     """The next offset to read from a partition."""
@@ -25,3 +35,9 @@ class Offset:
     topic: str
     partition: int
     next: int
+
+
+def offsets_after(records: Iterable[Record]) -> list[Offset]:
+    """Where to go on after these records; those of each partition are in their order."""
+    last = {(record.topic, record.partition): record.offset + 1 for record in records}
+    return [Offset(topic, partition, offset) for (topic, partition), offset in last.items()]

@@ -79,9 +79,14 @@ async def release(connection: asyncpg.Connection, seen: Sequence[tuple[str, Orde
         await connection.executemany(SQL.release, seen)
 
 
-async def save_offset(connection: asyncpg.Connection, offset: Offset) -> None:
-    """Writes down how far a partition was read."""
-    await connection.execute(SQL.save_offset, offset.topic, offset.partition, offset.next)
+async def save_offsets(connection: asyncpg.Connection, offsets: Sequence[Offset]) -> None:
+    """Writes down how far each partition was read."""
+    await connection.execute(
+        SQL.save_offsets,
+        [offset.topic for offset in offsets],
+        [offset.partition for offset in offsets],
+        [offset.next for offset in offsets],
+    )
 
 
 async def offsets(pool: asyncpg.Pool) -> Mapping[tuple[str, int], int]:
@@ -106,7 +111,7 @@ class PostgresOutbox:
                     return 0
                 rows = await connection.fetch(SQL.unsent, [row["order_id"] for row in claimed])
                 await send([_message(row) for row in rows])
-                await connection.execute(SQL.mark_sent, [row["id"] for row in rows])
+                await connection.execute(SQL.mark_sent, [row["order_id"] for row in rows], [row["id"] for row in rows])
                 return len(rows)
 
     async def send_again(self, orders: Sequence[OrderId]) -> None:

@@ -16,6 +16,8 @@ from orders.messaging.message import Message
 CLAIM = 256
 #: The outbox is looked at this often even if nobody woke the relay (another process may have written), wall seconds.
 POLL_S = 0.5
+#: Between two looks that found something: under load messages leave in batches.
+LINGER_S = 0.02
 _BACKOFF_S = (0.05, 2.0)
 
 Send = Callable[[Sequence[Message]], Awaitable[None]]
@@ -50,6 +52,7 @@ class Relay:
             try:
                 while await outbox.relay(CLAIM, self._send):
                     pause_s = _BACKOFF_S[0]
+                    await asyncio.sleep(LINGER_S)
             except Retryable as error:
                 self._log.warning("relay paused", error=str(error), pause_s=pause_s)
                 await asyncio.sleep(pause_s)

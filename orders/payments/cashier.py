@@ -8,7 +8,7 @@ from contextlib import suppress
 import structlog
 
 from node.clock import Clock
-from node.errors import Retryable
+from node.errors import Rejected, Retryable
 from orders.payments.metrics import CALLS, OVERDUE
 from orders.payments.model import Action, Answer, Payment, key_of
 from orders.payments.ports import PaymentBook, PaymentProvider
@@ -37,6 +37,7 @@ class Cashier:
         self._log = log
         self._woken = asyncio.Event()
         self._free = AT_ONCE
+        self._more_due = False
 
     def wake(self) -> None:
         """Something may be due."""
@@ -75,14 +76,17 @@ class Cashier:
 
     async def _claimed(self) -> list[Payment]:
         try:
-            return await self._book.claim(self._free, CLAIM_S) if self._free else []
+            claimed = await self._book.claim(self._free, CLAIM_S) if self._free else []
         except Retryable as error:
             self._log.warning("cannot look into the book", error=str(error))
             return []
+        self._more_due = len(claimed) >= self._free
+        return claimed
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._free += 1
-        self._woken.set()
+        if self._more_due:
+            self._woken.set()
 
     async def _serve(self, payment: Payment) -> None:
         action = next_action(payment)
@@ -92,7 +96,7 @@ class Cashier:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 answer = await self._ask(payment, action)
             await self._settle(payment, action, answer)
-        except (Retryable, TimeoutError) as error:
+        except (Retryable, Rejected, TimeoutError) as error:
             await self._try_later(payment, action, repr(error))
 
     async def _ask(self, payment: Payment, action: Action) -> Answer:
@@ -116,7 +120,6 @@ class Cashier:
             return
         moved = await self._book.settle(done, self._clock.domain_ms())
         CALLS.labels(action, ("approved" if answer.approved else "declined") if moved else "repeated").inc()
-        self._woken.set()
 
     async def _try_later(self, payment: Payment, action: Action, why: str) -> None:
         pause_s = min(BACKOFF_S[0] * 2 ** max(0, payment.attempts - 1), BACKOFF_S[1])

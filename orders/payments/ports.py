@@ -60,8 +60,8 @@ class PaymentBook(Protocol):
     async def get(self, order_id: OrderId) -> Payment | None:
         """The payment, as last committed."""
 
-    async def absorb(self, instructions: Sequence[Instruction], offset: Offset) -> Heard:
-        """Applies instructions (`instructions.obey`), keeps those that must wait, and the offset, all at once.
+    async def absorb(self, instructions: Sequence[Instruction], offsets: Sequence[Offset]) -> Heard:
+        """Applies instructions (`instructions.obey`), keeps those that must wait, and the offsets, all at once.
 
         An instruction heard before has the payment's events told once more: whoever asks again missed the answer.
         """

@@ -61,9 +61,9 @@ def told(version: int, kind: str, token: str = "tok_ok") -> Instruction:
     return decode(event.SerializeToString())
 
 
-def offset(number: int) -> Offset:
+def offset(number: int) -> list[Offset]:
     """Somewhere in order.events."""
-    return Offset("order.events", 0, number)
+    return [Offset("order.events", 0, number)]
 
 
 async def relayed(book: Book) -> list[str | None]:

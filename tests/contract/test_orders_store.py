@@ -70,9 +70,9 @@ async def relayed(store: Store) -> list[Message]:
     return sent
 
 
-def offset(number: int) -> Offset:
+def offset(number: int) -> list[Offset]:
     """Somewhere in a topic."""
-    return Offset("dispatch.events", 0, number)
+    return [Offset("dispatch.events", 0, number)]
 
 
 def payment(version: int, kind: str) -> Heard:

@@ -1,1 +1,3 @@
-update outbox set sent_at = clock_timestamp() where id = any($1)
+update outbox set sent_at = clock_timestamp()
+from unnest($1::uuid[], $2::bigint[]) as sent (order_id, id)
+where outbox.order_id = sent.order_id and outbox.id = sent.id

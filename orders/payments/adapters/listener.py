@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 from aiokafka import ConsumerRecord
 
-from orders.messaging.message import Offset
+from orders.messaging.message import offsets_after
 from orders.payments.adapters.codec import decode
 from orders.payments.instructions import Instruction
 from orders.payments.metrics import INSTRUCTIONS
@@ -24,10 +24,9 @@ class Listener:
     log: structlog.stdlib.BoundLogger
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
-        """Absorbs the records of one partition. A message that cannot be read is counted, logged and passed over."""
-        last = records[-1]
+        """Absorbs the records of a poll. A message that cannot be read is counted, logged and passed over."""
         instructions = [one for record in records if (one := self._read(record)) is not None]
-        heard = await self.book.absorb(instructions, Offset(last.topic, last.partition, last.offset + 1))
+        heard = await self.book.absorb(instructions, offsets_after(records))
         self.wake()
         for what in ("applied", "duplicates", "held"):
             INSTRUCTIONS.labels(what).inc(getattr(heard, what))

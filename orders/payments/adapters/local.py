@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 
@@ -33,11 +33,9 @@ TOKENS = ("tok_ok", "tok_declined", "tok_slow", "tok_duplicate", "tok_lost")
 #: Notices that nobody fetched; when full, more are lost, as with any webhook.
 _NOTICES = 1024
 
-Work = Callable[[asyncpg.Connection], Awaitable[Answer]]
-
 
 class LocalProvider:
-    """The provider. One statement or transaction a call, in tables of its own."""
+    """The provider. One statement a call, in tables of its own."""
 
     def __init__(self, pool: asyncpg.Pool, seed: int) -> None:
         self._pool = pool
@@ -47,13 +45,12 @@ class LocalProvider:
     async def authorise(self, key: str, token: str, amount: Money) -> Answer:
         refusal = {"tok_declined": "insufficient_funds"}.get(token, "" if token in TOKENS else "unknown_token")
         ref = "" if refusal else "loc_" + hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
-
-        async def hold(connection: asyncpg.Connection) -> Answer:
-            if not refusal:
-                await connection.execute(SQL.hold, ref, token, amount.minor, amount.currency)
-            return Answer(not refusal, ref, refusal)
-
-        return await self._answer(key, token, amount, hold)
+        await self._delay(key, token)
+        with retryable():
+            row = await self._pool.fetchrow(
+                SQL.authorise, key, not refusal, ref, refusal, amount.minor, amount.currency, token
+            )
+        return self._said(key, token, amount, row)
 
     async def capture(self, key: str, provider_ref: str, amount: Money) -> Answer:
         return await self._move(key, provider_ref, amount, "HELD", "CAPTURED")
@@ -69,24 +66,24 @@ class LocalProvider:
             yield await self._notices.get()
 
     async def _move(self, key: str, provider_ref: str, amount: Money, before: str, after: str) -> Answer:
+        refusal = f"not_{before.lower()}"
         with retryable():
             token = await self._pool.fetchval(SQL.token, provider_ref) or ""
+            await self._delay(key, token)
+            try:
+                row = await self._pool.fetchrow(
+                    SQL.move, key, provider_ref, before, after, refusal, amount.minor, amount.currency
+                )
+            except asyncpg.UniqueViolationError as error:  # asked twice at the same moment: the other one did it
+                raise Retryable(f"{key} is being answered", reason="BUSY") from error
+        return self._said(key, token, amount, row)
 
-        async def move(connection: asyncpg.Connection) -> Answer:
-            moved = await connection.fetchval(SQL.move, provider_ref, before, after)
-            return Answer(moved is not None, provider_ref, "" if moved else f"not_{before.lower()}")
-
-        return await self._answer(key, token, amount, move)
-
-    async def _answer(self, key: str, token: str, amount: Money, do: Work) -> Answer:
-        """The answer to a key: given before, or by doing the work now. Then the token's misbehaviour."""
+    async def _delay(self, key: str, token: str) -> None:
         if token == "tok_slow":
             await asyncio.sleep(1 + 2 * Random(f"{self._seed}:{key}").random())
-        with retryable():
-            try:
-                row = await self._done(key, amount, do)
-            except asyncpg.UniqueViolationError as error:  # the same key at the same time: the other one did it
-                raise Retryable(f"{key} is being answered", reason="BUSY") from error
+
+    def _said(self, key: str, token: str, amount: Money, row: asyncpg.Record) -> Answer:
+        """The answer in the books, or what the token makes of it."""
         if (row["amount_minor"], row["currency"]) != (amount.minor, amount.currency):
             raise Rejected(f"{key} was used for another amount", reason="KEY_REUSED")
         answer = Answer(row["approved"], row["provider_ref"], row["reason"])
@@ -96,13 +93,3 @@ class LocalProvider:
             order_id, _, action = key.partition(":")
             self._notices.put_nowait(Notice(OrderId(order_id), Action(action.upper()), answer))
         return answer
-
-    async def _done(self, key: str, amount: Money, do: Work) -> asyncpg.Record:
-        async with self._pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(SQL.find, key)
-            if row is None:
-                said = await do(connection)
-                row = await connection.fetchrow(
-                    SQL.answer, key, said.approved, said.provider_ref, said.reason, amount.minor, amount.currency
-                )
-            return row

@@ -40,7 +40,7 @@ class MemoryPayments:
     async def get(self, order_id: OrderId) -> Payment | None:
         return self._kept[order_id].payment
 
-    async def absorb(self, instructions: Sequence[Instruction], offset: Offset) -> Heard:
+    async def absorb(self, instructions: Sequence[Instruction], offsets: Sequence[Offset]) -> Heard:
         heard = Heard()
         for order_id in dict.fromkeys(instruction.order_id for instruction in instructions):
             kept = self._kept[order_id]
@@ -56,7 +56,7 @@ class MemoryPayments:
             heard.applied += obeyed.applied
             heard.duplicates += obeyed.duplicates
             heard.held += len(obeyed.hold)
-        self.offsets[offset.topic, offset.partition] = offset.next
+        self.offsets |= {(offset.topic, offset.partition): offset.next for offset in offsets}
         return heard
 
     async def claim(self, limit: int, for_s: float) -> list[Payment]:

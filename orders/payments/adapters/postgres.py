@@ -42,13 +42,13 @@ class PostgresPayments:
             row = await self._pool.fetchrow(SQL.get, order_id)
         return _payment(row) if row else None
 
-    async def absorb(self, instructions: Sequence[Instruction], offset: Offset) -> Heard:
+    async def absorb(self, instructions: Sequence[Instruction], offsets: Sequence[Offset]) -> Heard:
         heard = Heard()
         with retryable():
             async with self._pool.acquire() as connection, connection.transaction():
                 if instructions:
                     heard = await self._obey(connection, instructions)
-                await messaging.save_offset(connection, offset)
+                await messaging.save_offsets(connection, offsets)
         self._wrote()
         return heard
 

@@ -40,18 +40,18 @@ union all
 select key, order_id, credit, -amount_minor, currency, posted_at from postings;
 
 create table outbox (
-    id bigint generated always as identity primary key,
+    id bigint generated always as identity,
     event_id text not null,
     order_id uuid not null,
     topic text not null,
     city text not null,
     payload bytea not null,
     written_at timestamptz not null default clock_timestamp(),
-    sent_at timestamptz
+    sent_at timestamptz,
+    primary key (order_id, id)
 );
 
 create index outbox_unsent on outbox (order_id, id) where sent_at is null;
-create index outbox_by_order on outbox (order_id);
 create index outbox_sent on outbox using brin (sent_at);
 
 -- Events that came before the ones before them.
