@@ -20,13 +20,13 @@ def travel_minutes(a: Xy, b: Xy, metres_per_minute: int) -> int:
     return -(-metres // metres_per_minute)
 
 
-def violations(instance: Instance, history: History, horizon_moves: bool = False) -> list[str]:
-    """Every broken rule. `horizon_moves` allows idle couriers to be sent to a restaurant."""
+def violations(instance: Instance, history: History, idle_moves: bool = False) -> list[str]:
+    """Every broken rule. `idle_moves` allows idle couriers to be sent to a restaurant."""
     checker = _Checker(instance, history)
     checker.once_each()
     checker.commitments()
     for courier in instance.couriers:
-        _Day(checker, courier, horizon_moves).check()
+        _Day(checker, courier, idle_moves).check()
     return checker.found
 
 
@@ -98,8 +98,8 @@ class _Checker:
 class _Day:
     """One courier's day, replayed move by move."""
 
-    def __init__(self, checker: _Checker, courier: Courier, horizon_moves: bool) -> None:
-        self.c, self.courier, self.horizon_moves = checker, courier, horizon_moves
+    def __init__(self, checker: _Checker, courier: Courier, idle_moves: bool) -> None:
+        self.c, self.courier, self.idle_moves = checker, courier, idle_moves
         name = courier.name
         self.moves = [m for m in checker.history.moves if m.courier == name]
         self.pickups = [p for p in checker.history.pickups if p.courier == name]
@@ -131,7 +131,7 @@ class _Day:
                     return
                 self._drop(order, leg)
         for move in moves:
-            if not self.horizon_moves:
+            if not self.idle_moves:
                 self.fail(f"moved to {move.destination} at {move.departed} for nothing")
             self._depart(move)
             self.free = move.departed + self.c.travel(move.origin, move.destination)
@@ -139,7 +139,7 @@ class _Day:
     def _repositions(self, move: Move, pickup: Pickup) -> bool:
         """The move leads to a restaurant without a bundle; the next move is another one."""
         bound = any(c.at == move.departed and c.orders for c in self.commitments)
-        return self.horizon_moves and not bound
+        return self.idle_moves and not bound
 
     def _depart(self, move: Move) -> None:
         if move.origin != self.place:
