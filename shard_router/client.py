@@ -107,14 +107,25 @@ class Directory:
         """
         asked = self.entry(city)
         try:
-            return await call(DispatchStub(self.channel(city)))
+            return await self._call(city, call)
         except NoOwner:
             pass
         except grpc.aio.AioRpcError as error:
             if fault_of(error).reason not in ("NOT_OWNER", "UNAVAILABLE"):
                 raise
         await self._wait_for_another_owner(asked)
-        return await call(DispatchStub(self.channel(city)))
+        return await self._call(city, call)
+
+    async def _call(self, city: str, call: Callable[[DispatchAsyncStub], Awaitable[T]]) -> T:
+        try:
+            return await call(DispatchStub(self.channel(city)))
+        except asyncio.CancelledError:
+            # gRPC cancels the calls of a channel that is closed, which `_heard` does when a shard leaves the map.
+            # Passed on, that would quietly end the task that asked.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise NoOwner(city) from None
 
     async def _wait_for_another_owner(self, asked: CityEntry) -> None:
         def moved() -> bool:
