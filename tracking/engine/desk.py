@@ -115,15 +115,17 @@ class TaskDesk:
                 city.worker.cancel()
 
     def _ask(self, name: str, city: _City) -> None:
-        if city.worker is None and city.sessions:
+        # A worker that is done may not have been told apart yet: its callback runs in the loop's next round.
+        if (city.worker is None or city.worker.done()) and city.sessions:
             city.worker = asyncio.create_task(self._work(name, city), name=f"tasks of {name}")
             city.worker.add_done_callback(lambda done: self._worked(name, city, done))
 
     def _worked(self, name: str, city: _City, worker: asyncio.Task[None]) -> None:
-        city.worker = None
+        if city.worker is worker:
+            city.worker = None
         if not worker.cancelled() and (error := worker.exception()):
             self._fail(error)
-        if not city.sessions and self._cities.get(name) is city:
+        if not city.sessions and city.worker is None and self._cities.get(name) is city:
             del self._cities[name]
 
     async def _work(self, name: str, city: _City) -> None:

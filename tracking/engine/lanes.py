@@ -132,7 +132,7 @@ class EventLane:
     def put(self, event: RiderEvent, session: RiderSession, ticket: Ticket) -> None:
         """Takes an event; its ticket is settled when it is durable."""
         self._queue.append((event, session, ticket))
-        if self._worker is None:
+        if self._worker is None or self._worker.done():  # done: its callback comes in the loop's next round
             self._worker = asyncio.create_task(self._work(), name=f"events of {event.city}")
             self._worker.add_done_callback(self._worked)
 
@@ -167,7 +167,8 @@ class EventLane:
             self.settle([(session, ticket) for _, session, ticket in group], len(group))
 
     def _worked(self, worker: asyncio.Task[None]) -> None:
-        self._worker = None
+        if self._worker is worker:
+            self._worker = None
         if worker.cancelled():
             return
         if error := worker.exception():
