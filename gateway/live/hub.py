@@ -1,7 +1,7 @@
 """All watched orders of this process: who watches what, and how news reaches them.
 
-    a wake, a poll ──> dirty (each order once) ──> workers ask Track ──> status frames ──┐
-    live positions ─────────────────────────────────────────────────> position frames ──┴─> outboxes
+    a wake, a poll ──> a task an order (at most one) asks Track ──> status frames ──┐
+    live positions ────────────────────────────────────────────> position frames ──┴─> outboxes
 
 Status comes from committed state only (`OrderSource`): a wake says *that* something changed, never what. A lost wake
 costs one poll period.
@@ -17,19 +17,22 @@ from dataclasses import dataclass, field
 import structlog
 
 from gateway import metrics
+from gateway.live import frames
 from gateway.live.ages import FixAges
 from gateway.live.model import City, LiveFix, OrderId
 from gateway.live.outbox import Outbox
 from gateway.live.ports import CityFeed, OrderSource
 from gateway.live.watch import OrderWatch
 from node.clock import Clock
-from node.errors import Retryable
+from node.errors import FornoError
 
-#: Questions to services under way at once.
-WORKERS = 16
+#: Questions about orders of one city under way at once; counted a city, so that one without an owner holds up no other.
+QUESTIONS_PER_CITY = 16
 #: A watcher who joins an order is shown state at most this old, wall seconds.
 FRESH_S = 0.25
 _POLL_TICK_S = 0.25
+#: Browsers do not see pings; this tells them that the line lives. Wall seconds.
+HEARTBEAT_S = 10.0
 
 
 @dataclass(slots=True, eq=False)
@@ -40,25 +43,9 @@ class WatchedOrder:
     outboxes: set[Outbox] = field(default_factory=set)
     visitors: int = 0
     asked_s: float = float("-inf")
-
-
-class Dirty:
-    """Orders to ask about; each waits here at most once, so this is bounded by the watched orders."""
-
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[OrderId] = asyncio.Queue()
-        self._waiting: set[OrderId] = set()
-
-    def put(self, order_id: OrderId) -> None:
-        if order_id not in self._waiting:
-            self._waiting.add(order_id)
-            self._queue.put_nowait(order_id)
-
-    async def get(self) -> OrderId:
-        """The one that waited longest. It may be put again from now on."""
-        order_id = await self._queue.get()
-        self._waiting.discard(order_id)
-        return order_id
+    #: There is news that has not been asked for.
+    dirty: bool = False
+    asking: asyncio.Task[None] | None = None
 
 
 class Hub:
@@ -83,7 +70,8 @@ class Hub:
         self._poll_s = poll_s
         self._polls_per_s = polls_per_s
         self._orders: dict[str, WatchedOrder] = {}
-        self._dirty = Dirty()
+        self._gates: dict[City, asyncio.Semaphore] = {}
+        self._group: asyncio.TaskGroup | None = None
         self.ages = FixAges(clock)
 
     @property
@@ -93,10 +81,9 @@ class Hub:
 
     async def run(self) -> None:
         """Asks about what changed until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._poll(), name="live-poll")
-            for number in range(WORKERS):
-                group.create_task(self._work(), name=f"live-refresh-{number}")
+        async with asyncio.TaskGroup() as self._group:
+            self._group.create_task(self._poll(), name="live-poll")
+            self._group.create_task(self._heartbeat(), name="live-heartbeat")
 
     @asynccontextmanager
     async def visit(self, order_id: OrderId) -> AsyncIterator[WatchedOrder]:
@@ -129,11 +116,11 @@ class Hub:
     def woken(self, city: City, epoch: int, order_ids: Sequence[str]) -> None:
         for order_id in order_ids:
             if order_id in self._orders:
-                self._dirty.put(OrderId(order_id))
+                self._ask_soon(self._orders[order_id])
 
     def gap(self) -> None:
         for order in self._orders.values():
-            self._dirty.put(order.watch.facts.order_id)
+            self._ask_soon(order)
 
     def _opened(self, watch: OrderWatch) -> WatchedOrder:
         # Another visitor may have opened it while this one was asking.
@@ -155,13 +142,30 @@ class Hub:
             due_s = self._clock.monotonic_s() - period_s
             for order in self._orders.values():
                 if order.asked_s <= due_s:
-                    self._dirty.put(order.watch.facts.order_id)
+                    self._ask_soon(order)
 
-    async def _work(self) -> None:
+    async def _heartbeat(self) -> None:
+        frame = frames.json_frame({"type": "heartbeat"})
         while True:
-            order = self._orders.get(await self._dirty.get())
-            if order is not None and not order.watch.final:
-                await self._refresh(order)
+            await asyncio.sleep(HEARTBEAT_S)
+            for order in self._orders.values():
+                for outbox in order.outboxes:
+                    outbox.latest("heartbeat", frame)
+
+    def _ask_soon(self, order: WatchedOrder) -> None:
+        order.dirty = True
+        if order.asking is None and self._group is not None and not order.watch.final:
+            order.asking = self._group.create_task(self._ask(order))
+
+    async def _ask(self, order: WatchedOrder) -> None:
+        gate = self._gates.setdefault(order.watch.facts.city, asyncio.Semaphore(QUESTIONS_PER_CITY))
+        try:
+            async with gate:
+                while order.dirty and order.visitors and not order.watch.final:
+                    order.dirty = False
+                    await self._refresh(order)
+        finally:
+            order.asking = None
 
     async def _refresh(self, order: WatchedOrder) -> None:
         """Asks what is new and tells the watchers; a service that is away is asked again by the next poll."""
@@ -173,7 +177,7 @@ class Hub:
                 news = watch.on_track(track)
             else:
                 news = watch.on_facts(await self._source.facts(watch.facts.order_id))
-        except Retryable as error:
+        except FornoError as error:
             metrics.REFRESHES.labels("away").inc()
             self._log.debug("a watched order could not be asked about", order=watch.facts.order_id, error=str(error))
             return

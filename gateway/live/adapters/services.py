@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import grpc
@@ -66,6 +67,12 @@ class ServiceStreams:
                 yield city_frame.encoded(message)
         except grpc.aio.AioRpcError as error:
             raise _away(error) from error
+        except asyncio.CancelledError:
+            # The directory closed the channel, because the shard left the map; or somebody really wants us to end.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise Retryable("the shard left the map", reason="NO_OWNER") from None
         finally:
             call.cancel()
 

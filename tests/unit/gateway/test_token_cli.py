@@ -1,0 +1,48 @@
+"""`forno token`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.token_cli import main
+from node.tokens import TokenVerifier, create_keys
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[Path, TokenVerifier]:
+    """A key file and who believes it."""
+    create_keys(tmp_path / "key.pem", tmp_path / "jwks.json")
+    return tmp_path / "key.pem", TokenVerifier(tmp_path / "jwks.json")
+
+
+@pytest.mark.parametrize(
+    ("words", "subject", "city"),
+    [
+        (["rider", "17", "--city", "la-serena"], ("rider", "17"), "la-serena"),
+        (["user", "ana"], ("user", "ana"), None),
+        (["order", "0198", "--city", "coquimbo"], ("order", "0198"), "coquimbo"),
+        (["ops", "me"], ("ops", "me"), None),
+    ],
+)
+def test_a_token_says_who_holds_it(
+    words: list[str],
+    subject: tuple[str, str],
+    city: str | None,
+    keys: tuple[Path, TokenVerifier],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each kind of token verifies and carries its claims."""
+    key, verifier = keys
+    assert main([*words, "--key", str(key)]) == 0
+    found = verifier.verify(capsys.readouterr().out.strip())
+    assert (found.kind, found.id, found.claims.get("city")) == (*subject, city)
+
+
+@pytest.mark.parametrize("words", [["rider", "17"], ["rider", "ana", "--city", "x"], ["nobody", "1"], ["user"]])
+def test_a_senseless_wish_is_refused(words: list[str], keys: tuple[Path, TokenVerifier]) -> None:
+    """Exit code 2 and a word about what is missing."""
+    with pytest.raises(SystemExit) as stop:
+        main([*words, "--key", str(keys[0])])
+    assert stop.value.code == 2
