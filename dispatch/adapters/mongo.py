@@ -19,7 +19,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from dispatch.index import FixColumns
 from dispatch.live.cut import Cut
-from dispatch.live.trail import TrailKey, merged, middle, packed, unpacked
+from dispatch.live.trail import TrailKey, canonical, merged, middle, packed, unpacked
 from node.errors import Retryable
 
 DATABASE = "forno"
@@ -159,7 +159,7 @@ class MongoTrailStore:
         if not found:
             return None
         fixes = FixColumns.concat([unpacked(rider_id, d["columns"]) for d in found])
-        whole = merged(fixes, fixes.take(fixes.seq != fixes.seq))
+        whole = canonical(fixes)
         return whole.take((whole.ts_ms >= from_ms) & (whole.ts_ms <= to_ms))
 
     async def _index(self) -> None:

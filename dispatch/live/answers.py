@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 
+from dispatch.eta.plan import Z90
 from dispatch.index import FixColumns, NearestRiders
 from dispatch.index.rows import Ids
 from dispatch.live.city import City
-from dispatch.live.etas import with_p90
 from dispatch.live.tracks import Eta
 from dispatch.model import OrderId, OrderStatus, Point, Rider, RiderId, Stop, StopKind
 from dispatch.params import EngineParams
@@ -63,7 +64,10 @@ def estimate(
     at_counter_ms = now_ms + round((approach_s + service.pickup_s / 2) * 1000)
     done_s = service.pickup_s / 2 + travel_s + service.dropoff_s / 2
     eta_ms = max(ready_ms, at_counter_ms) + round(done_s * 1000)
-    return Estimate(with_p90(eta_ms, now_ms), travel_s, travel.version)
+    sure = params.eta
+    kitchen_s = sure.kitchen_s if ready_ms > now_ms else 0.0
+    spread_s = hypot(sure.travel_cv * (approach_s + travel_s), 2**0.5 * sure.door_s, kitchen_s)
+    return Estimate(Eta(eta_ms, eta_ms + round(Z90 * spread_s * 1000)), travel_s, travel.version)
 
 
 def stops_of(rider: Rider, order_id: OrderId) -> Sequence[Stop]:

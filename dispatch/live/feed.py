@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import structlog
 
 from dispatch.index import FixColumns
@@ -38,12 +39,11 @@ class LiveFeed:
             return
         last = self._city.positions.positions_of(watched.rider_ids, 0)[0]
         known, self._last = self._last, last
-        if watched is not self._watched or known is None:
-            self._watched = watched
-            moved = last
-        else:
-            moved = last.take((last.seq != known.seq) | (last.session != known.session))
-        for position in _positions(watched, moved):
+        same = known is not None and np.array_equal(watched.rider_ids, self._watched.rider_ids)
+        self._watched = watched
+        if same and known is not None:
+            last = last.take((last.seq != known.seq) | (last.session != known.session))
+        for position in _positions(watched, last):
             self._waiting[position.order_id] = position
         if self._waiting:
             self._there.set()

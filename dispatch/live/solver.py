@@ -19,9 +19,12 @@ from typing import ParamSpec, TypeVar
 
 import structlog
 
+from dispatch.live.etas import EtaQuestion, answer, planned
+from dispatch.live.tracks import Eta
 from dispatch.live.travel import TravelSettings, light_model, road_model
 from dispatch.matching.problem import Problem, Solution
 from dispatch.matching.solve import solve
+from dispatch.model import OrderId
 from dispatch.params import EngineParams
 from dispatch.ports import Points, Seconds, TravelTimes
 from dispatch.travel.pairs import pair_seconds
@@ -52,6 +55,10 @@ def _road_version() -> str:
 
 def _matrix(origins: Points, destinations: Points, at_ms: int) -> Seconds:
     return _travel[0].matrix(origins, destinations, at_ms)
+
+
+def _etas(asked: EtaQuestion, params: EngineParams) -> dict[OrderId, Eta]:
+    return answer(asked, _travel[0], params)
 
 
 def _pairs(origins: Points, destinations: Points, at_ms: int) -> Seconds:
@@ -90,6 +97,18 @@ class Solver:
         except BrokenProcessPool as error:
             self._log.error("the worker died", error=str(error))
             return await asyncio.to_thread(solve, problem, params, "worker died")
+
+    async def etas(self, city: str, asked: EtaQuestion, params: EngineParams) -> dict[OrderId, Eta]:
+        """ETAs by the city's travel model; by the plans alone when the worker does not answer in time."""
+        light = light_model(self._settings, self._settings.kind_of(city))
+        if light is not None:
+            return await asyncio.to_thread(answer, asked, light, params)
+        try:
+            async with asyncio.timeout(self._limit_s):
+                return await asyncio.wrap_future(self.submit(_etas, asked, params))
+        except (TimeoutError, BrokenProcessPool) as error:
+            self._log.warning("ETAs from the plans alone", city=city, error=repr(error))
+            return planned(asked)
 
     def submit(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Queues a call in the worker; a dead worker is replaced first."""

@@ -18,7 +18,7 @@ from dispatch.inputs import Input, Positions
 from dispatch.live.city import City
 from dispatch.live.cut import Applied
 from dispatch.live.errors import CityLost, DoubleAssignment, OutcomeUnknown, StoreAway
-from dispatch.live.etas import planned_etas
+from dispatch.live.etas import EtaTurns, carried_on, question
 from dispatch.live.ingest import Ingest
 from dispatch.live.intake import inputs_of, old_orders, without
 from dispatch.live.ports import Announcements, DecisionLog, Heard, TickCommit
@@ -52,8 +52,7 @@ class Round:
     decisions: Decisions
     etas: dict[OrderId, Eta]
     told: TrackChanges
-    problem_digest: str
-    solution_digest: str
+    problem: Problem | None
 
 
 class Ticker:
@@ -88,6 +87,7 @@ class Ticker:
         self._metrics = metrics
         self._log = log
         self._cut_saved_s = 0.0
+        self._turns = EtaTurns()
         self._ticking = asyncio.Lock()
 
     async def run(self) -> None:
@@ -158,7 +158,10 @@ class Ticker:
         if any(order.matchable for order in draft.orders()) or self._params.rebundle:
             problem = await asyncio.to_thread(pose, draft, positions, now_ms, self._travel, self._params)
             solution = await self._solver.solve(problem, self._params)
-        return await asyncio.to_thread(self._concluded, events, now_ms, applied, notes, draft, problem, solution)
+        decisions = await asyncio.to_thread(self._decided, draft, problem, solution)
+        etas = await self._etas(draft, decisions, now_ms)
+        told = tell(city.tracks, notes, decisions, etas, now_ms)
+        return Round(events, now_ms, applied, tuple(notes), decisions, etas, told, problem)
 
     async def _inputs(self, events: tuple[Heard, ...], now_ms: int) -> list[Input]:
         state = self._city.state
@@ -166,27 +169,21 @@ class Ticker:
         old = old_orders(inputs, state, now_ms - round(self._params.offers.forget_s * 500))
         return without(inputs, await self._decision_log.known(old)) if old else inputs
 
-    def _concluded(
-        self,
-        events: tuple[Heard, ...],
-        now_ms: int,
-        applied: Applied,
-        notes: list[Note],
-        draft: Draft,
-        problem: Problem | None,
-        solution: Solution,
-    ) -> Round:
-        """The pure end of a tick; runs in a thread."""
-        city = self._city
-        tick_id = f"{city.name}-{city.tick + 1}"
+    def _decided(self, draft: Draft, problem: Problem | None, solution: Solution) -> Decisions:
+        """Pure; runs in a thread."""
         if problem is None:
-            decisions = Decisions((), (), (), (), solution, draft.changes())
-        else:
-            decisions = decide(draft, problem, solution, tick_id, self._params)
-        etas = planned_etas(draft.riders(), now_ms)
-        told = tell(city.tracks, notes, decisions, etas, now_ms)
-        digests = (digest(problem), digest(solution))
-        return Round(events, now_ms, applied, tuple(notes), decisions, etas, told, *digests)
+            return Decisions((), (), (), (), solution, draft.changes())
+        return decide(draft, problem, solution, f"{self._city.name}-{self._city.tick + 1}", self._params)
+
+    async def _etas(self, draft: Draft, decisions: Decisions, now_ms: int) -> dict[OrderId, Eta]:
+        city = self._city
+        busy = {rider.rider_id: rider for rider in draft.riders() if rider.stops}
+        riders = self._turns.next_riders(busy, (rider.rider_id for rider in decisions.changes.riders))
+        if not riders:
+            return {}
+        orders = {order.order_id: order for order in draft.orders()}
+        fresh = await self._solver.etas(city.name, question(riders, city.positions, orders, now_ms), self._params)
+        return carried_on(city.etas, fresh, busy.values())
 
     async def _commit(self, round_: Round, decided_ms: float) -> None:
         city, solution = self._city, round_.decisions.solution
@@ -202,8 +199,8 @@ class Ticker:
             solver_work=solution.work,
             solver_cost=solution.cost,
             fallback=solution.fallback,
-            problem_digest=round_.problem_digest,
-            solution_digest=round_.solution_digest,
+            problem_digest=await asyncio.to_thread(digest, round_.problem),
+            solution_digest=digest(solution),
             duration_ms=decided_ms,
             changes=round_.decisions.changes,
             holdings=city.holdings.plan(round_.decisions.changes.orders),
@@ -254,8 +251,7 @@ class Ticker:
         for order_id in changes.forgotten:
             city.tracks.pop(order_id, None)
         city.etas = round_.etas
-        if changes:
-            city.watch_carried()
+        city.watch_carried()
 
     def _count(self, round_: Round, took_ms: float) -> None:
         counters, metrics, decisions = self._city.counters, self._metrics, round_.decisions

@@ -44,24 +44,29 @@ class TrailKey:
 
 
 def split(fixes: FixColumns) -> Iterator[tuple[TrailKey, FixColumns]]:
-    """The fixes of each rider and minute."""
+    """The fixes of each rider and minute, each once, sorted by (session, seq)."""
     minutes = fixes.ts_ms // MINUTE_MS
     order = np.lexsort((minutes, fixes.rider_id))
     riders, minutes = fixes.rider_id[order], minutes[order]
     new = np.flatnonzero((riders[1:] != riders[:-1]) | (minutes[1:] != minutes[:-1])) + 1
     for rows in np.split(order, new):
         if len(rows):
-            yield TrailKey(int(fixes.rider_id[rows[0]]), int(fixes.ts_ms[rows[0]] // MINUTE_MS)), fixes.take(rows)
+            key = TrailKey(int(fixes.rider_id[rows[0]]), int(fixes.ts_ms[rows[0]] // MINUTE_MS))
+            yield key, canonical(fixes.take(rows))
 
 
 def merged(one: FixColumns, other: FixColumns) -> FixColumns:
-    """The union of two trails of one rider, each fix once, sorted by (session, seq); the first of equals stays."""
-    both = FixColumns.concat([one, other])
-    order = np.lexsort((np.arange(len(both)), both.seq, both.session))
-    session, seq = both.session[order], both.seq[order]
+    """The union of two trails of one rider; where both have a fix, that of `one` stays."""
+    return canonical(FixColumns.concat([one, other]))
+
+
+def canonical(fixes: FixColumns) -> FixColumns:
+    """The trail of one rider, each fix once, sorted by (session, seq); the first of equals stays."""
+    order = np.lexsort((np.arange(len(fixes)), fixes.seq, fixes.session))
+    session, seq = fixes.session[order], fixes.seq[order]
     first = np.ones(len(order), np.bool_)
     first[1:] = (session[1:] != session[:-1]) | (seq[1:] != seq[:-1])
-    return both.take(order[first])
+    return fixes.take(order[first])
 
 
 def packed(fixes: FixColumns) -> dict[str, bytes]:

@@ -1,0 +1,346 @@
+"""Everything a city needs from outside, in memory; for tests and simulations. Same promises as the real ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from dispatch.adapters import wire
+from dispatch.adapters.rows import explained
+from dispatch.codec import to_plain
+from dispatch.index import FixColumns
+from dispatch.live.cut import Applied, Cut
+from dispatch.live.errors import CityLost, DoubleAssignment, LogReplaced
+from dispatch.live.holdings import Holding, HoldingChanges
+from dispatch.live.ports import Heard, Letter, LivePosition, Read, Stored, TickCommit
+from dispatch.live.tracks import Track
+from dispatch.live.trail import TrailKey, canonical, merged
+from dispatch.model import Cooldown, Offer, OfferStatus, Order, OrderId, Rider, RiderId
+from node.errors import Retryable
+from shard_router.leases import Ownership
+
+
+class MemoryLog:
+    """The two topics of a broker, partition by partition."""
+
+    def __init__(self, incarnation: str = "memory-1") -> None:
+        self.incarnation = incarnation
+        self.pings: dict[int, list[bytes]] = {}
+        self.events: dict[int, list[bytes]] = {}
+        self._grown = asyncio.Condition()
+
+    async def append_pings(self, partition: int, value: bytes) -> None:
+        """A message of rider.pings."""
+        self.pings.setdefault(partition, []).append(value)
+        await self._tell()
+
+    async def append_event(self, partition: int, value: bytes) -> None:
+        """A message of city.events."""
+        self.events.setdefault(partition, []).append(value)
+        await self._tell()
+
+    def replace_by(self, incarnation: str) -> None:
+        """Loses everything, as a broker that keeps nothing does at a restart."""
+        self.incarnation = incarnation
+        self.pings.clear()
+        self.events.clear()
+
+    async def wait(self, timeout_s: float, something: Callable[[], bool]) -> None:
+        """Until there is something to read, or the time is over."""
+        async with self._grown:
+            try:
+                await asyncio.wait_for(self._grown.wait_for(something), timeout_s)
+            except TimeoutError:
+                return
+
+    async def _tell(self) -> None:
+        async with self._grown:
+            self._grown.notify_all()
+
+
+class MemoryCityLogs:
+    """`CityLogs` on a `MemoryLog`. It has no times: a rewind goes to the beginning, as on the embedded broker."""
+
+    def __init__(self, log: MemoryLog, city: str, default_capacity: int = 3) -> None:
+        self._log = log
+        self._city = city
+        self._capacity = default_capacity
+        self._cut: Cut | None = None
+
+    async def open(self, partition: int, cut: Cut | None, rewind_ms: int) -> Cut:
+        start = Cut(self._log.incarnation, partition, 0, 0)
+        if cut is not None and cut.incarnation == start.incarnation:
+            pings_offset = 0 if rewind_ms else cut.pings_offset
+            start = replace(start, pings_offset=pings_offset, events_offset=cut.events_offset)
+        self._cut = start
+        return start
+
+    async def read(self, timeout_s: float) -> Read:
+        before = self._opened()
+        await self._log.wait(timeout_s, lambda: self._opened() != self._end())
+        if self._log.incarnation != before.incarnation:
+            raise LogReplaced(f"the log was {before.incarnation}, it is {self._log.incarnation} now")
+        end = self._cut = self._end()
+        decoded = [wire.decode_fixes(v, self._city) for v in self._pings()[before.pings_offset : end.pings_offset]]
+        fixes = [found for found in decoded if found is not None]
+        events = [self._event(n) for n in range(before.events_offset, end.events_offset)]
+        packed_ms = min((packed for _, packed in fixes), default=0)
+        return Read([f for f, _ in fixes], events, end, before.pings_offset, before.events_offset, packed_ms)
+
+    async def ends(self) -> Cut:
+        return self._end()
+
+    async def ids_before(self, cut: Cut, count: int) -> Sequence[str]:
+        return [self._event(n).event_id for n in range(max(0, cut.events_offset - count), cut.events_offset)]
+
+    async def close(self) -> None:
+        self._cut = None
+
+    def _opened(self) -> Cut:
+        if self._cut is None:
+            raise Retryable("the logs are not open", reason="LOG_CLOSED")
+        return self._cut
+
+    def _pings(self) -> list[bytes]:
+        return self._log.pings.get(self._opened().partition, [])
+
+    def _events(self) -> list[bytes]:
+        return self._log.events.get(self._opened().partition, [])
+
+    def _event(self, offset: int) -> Heard:
+        return wire.decode_event(self._events()[offset], self._city, offset, self._capacity)
+
+    def _end(self) -> Cut:
+        return Cut(self._opened().incarnation, self._opened().partition, len(self._pings()), len(self._events()))
+
+
+@dataclass(slots=True)
+class _CityRows:
+    tick: int = 0
+    epoch: int = 0
+    cut: Cut | None = None
+    riders: dict[RiderId, Rider] = field(default_factory=dict)
+    cooldowns: dict[tuple[RiderId, OrderId], Cooldown] = field(default_factory=dict)
+    ticks: dict[int, TickCommit] = field(default_factory=dict)
+
+
+class MemoryDecisionLog:
+    """`DecisionLog` and `Outbox`. `owns` plays the part of router.hold."""
+
+    def __init__(self, owns: Callable[[Ownership], bool] = lambda _: True) -> None:
+        self._owns = owns
+        self._cities: dict[str, _CityRows] = {}
+        self._city_of: dict[OrderId, str] = {}
+        self.orders: dict[OrderId, Order] = {}
+        self._offers: dict[str, tuple[str, Offer]] = {}
+        self._tracks: dict[OrderId, Track] = {}
+        self.holdings: dict[OrderId, tuple[str, Holding]] = {}
+        self.ranges: dict[tuple[str, int, Cut], Cut] = {}
+        self._letters: list[tuple[str, Letter, bool]] = []
+        self._logs: dict[str, str] = {}
+
+    async def load(self, ownership: Ownership, ended_since_ms: int) -> Stored:
+        city, rows = ownership.city, self._rows(ownership.city)
+        orders = [
+            order
+            for order_id, order in self.orders.items()
+            if self._city_of[order_id] == city and (order.ended_ms is None or order.ended_ms >= ended_since_ms)
+        ]
+        offers = [o for name, o in self._offers.values() if name == city and o.status is OfferStatus.LIVE]
+        open_ids = {order.order_id for order in orders if not order.ended}
+        cooldowns = [c for c in rows.cooldowns.values() if c.order_id in open_ids]
+        tracks = (self._tracks.get(order.order_id) for order in orders)
+        return Stored(
+            tick=rows.tick,
+            cut=rows.cut,
+            entities=(*orders, *rows.riders.values(), *offers, *cooldowns),
+            tracks=tuple(track for track in tracks if track is not None),
+            holdings=tuple(holding for name, holding in self.holdings.values() if name == city),
+        )
+
+    async def commit(self, tick: TickCommit) -> None:
+        own, rows = tick.ownership, self._rows(tick.ownership.city)
+        self._check(own)
+        if tick.tick in rows.ticks:
+            raise DoubleAssignment(f"tick {tick.tick} of {own.city} is there already")
+        self._hold(own.city, tick.holdings)
+        self._check_offers(tick.changes.offers)
+        rows.ticks[tick.tick] = tick
+        rows.tick = tick.tick
+        for order in tick.changes.orders:
+            self.orders[order.order_id] = order
+            self._city_of[order.order_id] = own.city
+        rows.riders.update((rider.rider_id, rider) for rider in tick.changes.riders)
+        rows.cooldowns.update(((c.rider_id, c.order_id), c) for c in tick.changes.cooldowns)
+        self._offers.update((offer.offer_id, (own.city, offer)) for offer in tick.changes.offers)
+        self._tracks.update((track.order_id, track) for track in tick.tracks.tracks)
+        for result in tick.tracks.results:
+            payload = wire.encode_result(own.city, own.epoch, result)
+            self._letters.append((own.city, Letter(len(self._letters), result.order_id, payload), False))
+        self._save_cut(own, tick.applied)
+
+    async def committed(self, city: str, tick: int, epoch: int) -> bool:
+        found = self._rows(city).ticks.get(tick)
+        return found is not None and found.ownership.epoch == epoch
+
+    async def save_cut(self, ownership: Ownership, tick: int, applied: Applied) -> None:
+        self._check(ownership)
+        self._save_cut(ownership, applied)
+
+    async def known(self, order_ids: Sequence[OrderId]) -> set[OrderId]:
+        return {order_id for order_id in order_ids if order_id in self.orders}
+
+    async def track(self, city: str, order_id: OrderId) -> tuple[Order, Track] | None:
+        if self._city_of.get(order_id) != city or order_id not in self._tracks:
+            return None
+        return self.orders[order_id], self._tracks[order_id]
+
+    async def explain(self, city: str, order_id: OrderId) -> list[str]:
+        documents = []
+        for number, tick in sorted(self._rows(city).ticks.items()):
+            for record in tick.records:
+                if order_id in record.order_ids:
+                    outcome = self._offers[record.offer_id][1].status
+                    where = {"tick": number, "epoch": tick.ownership.epoch, "outcome": outcome}
+                    documents.append(explained(to_plain(record), where))
+        return documents
+
+    async def waiting(self, city: str, limit: int) -> Sequence[Letter]:
+        return [letter for name, letter, gone in self._letters if name == city and not gone][:limit]
+
+    async def published(self, letters: Sequence[Letter]) -> None:
+        for letter in letters:
+            name, kept, _ = self._letters[letter.letter_id]
+            self._letters[letter.letter_id] = (name, kept, True)
+
+    async def log_is(self, city: str, incarnation: str) -> int:
+        before = self._logs.get(city)
+        self._logs[city] = incarnation
+        if before in (None, incarnation):
+            return 0
+        again = [n for n, (name, _, gone) in enumerate(self._letters) if name == city and gone]
+        for n in again:
+            self._letters[n] = (city, self._letters[n][1], False)
+        return len(again)
+
+    def _rows(self, city: str) -> _CityRows:
+        return self._cities.setdefault(city, _CityRows())
+
+    def _check(self, ownership: Ownership) -> None:
+        if not self._owns(ownership):
+            raise CityLost(f"{ownership.city} is not owned in epoch {ownership.epoch}")
+
+    def _save_cut(self, own: Ownership, applied: Applied) -> None:
+        self._rows(own.city).cut = applied.cut
+        self.ranges[own.city, own.epoch, applied.first] = applied.cut
+
+    def _hold(self, city: str, changes: HoldingChanges) -> None:
+        """All or nothing, as an index in a transaction would have it."""
+        after = {order_id: held for order_id, held in self.holdings.items() if order_id not in changes.ended}
+        for holding in changes.begun:
+            if holding.order_id in after:
+                raise DoubleAssignment(f"order {holding.order_id} is held already")
+            after[holding.order_id] = (city, holding)
+        after.update((holding.order_id, (city, holding)) for holding in changes.accepted)
+        slots = [(held.rider_id, held.slot) for _, held in after.values() if held.slot is not None]
+        if len(slots) != len(set(slots)):
+            raise DoubleAssignment("a place in a rider's load is taken already")
+        self.holdings = after
+
+    def _check_offers(self, changed: Sequence[Offer]) -> None:
+        after = {offer_id: offer for offer_id, (_, offer) in self._offers.items()}
+        after.update((offer.offer_id, offer) for offer in changed)
+        riders = [offer.rider_id for offer in after.values() if offer.status is OfferStatus.LIVE]
+        if len(riders) != len(set(riders)):
+            raise DoubleAssignment("a rider has a live offer already")
+
+
+class MemoryResultTopic:
+    """`ResultTopic` as a list. With `away` it refuses, as a broker that is down."""
+
+    def __init__(self, name: str = "memory-1") -> None:
+        self.name = name
+        self.away = False
+        self.letters: list[Letter] = []
+
+    async def incarnation(self) -> str:
+        self._check()
+        return self.name
+
+    async def publish(self, letters: Sequence[Letter]) -> None:
+        self._check()
+        self.letters += letters
+
+    def _check(self) -> None:
+        if self.away:
+            raise Retryable("the broker is away", reason="KAFKA_AWAY")
+
+
+class MemoryAnnouncements:
+    """`Announcements` as lists."""
+
+    def __init__(self) -> None:
+        self.live: list[tuple[str, int, list[LivePosition]]] = []
+        self.wakes: list[tuple[str, int, list[str], list[int]]] = []
+        self.told = asyncio.Event()
+
+    async def positions(self, city: str, epoch: int, positions: Sequence[LivePosition]) -> None:
+        self.live.append((city, epoch, list(positions)))
+        self.told.set()
+
+    async def wake(self, city: str, epoch: int, order_ids: Sequence[str], rider_ids: Sequence[int]) -> None:
+        self.wakes.append((city, epoch, list(order_ids), list(rider_ids)))
+
+
+class MemoryPositionsView:
+    """`PositionsView` as a dict: rider -> (epoch, lat_e7, lng_e7, ts_ms)."""
+
+    def __init__(self) -> None:
+        self.riders: dict[tuple[str, int], tuple[int, int, int, int]] = {}
+
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+        columns = (fixes.rider_id, fixes.lat_e7, fixes.lng_e7, fixes.ts_ms)
+        for rider, lat, lng, ts in zip(*(column.tolist() for column in columns), strict=True):
+            if self.riders.get((city, rider), (0,))[0] <= epoch:
+                self.riders[city, rider] = (epoch, lat, lng, ts)
+
+    async def remove(self, city: str, epoch: int, rider_ids: Sequence[int]) -> None:
+        for rider in rider_ids:
+            if self.riders.get((city, rider), (epoch + 1,))[0] <= epoch:
+                del self.riders[city, rider]
+
+    async def at(self, city: str, rider_id: int) -> tuple[int, int, int] | None:
+        """Position and time of a rider."""
+        found = self.riders.get((city, rider_id))
+        return found[1:] if found is not None else None
+
+
+class MemoryTrailStore:
+    """`TrailStore` as dicts."""
+
+    def __init__(self) -> None:
+        self._chunks: dict[tuple[str, TrailKey], FixColumns] = {}
+        self._cuts: dict[str, tuple[int, Cut]] = {}
+
+    async def position(self, city: str) -> Cut | None:
+        found = self._cuts.get(city)
+        return found[1] if found is not None else None
+
+    async def write(self, city: str, epoch: int, chunks: Mapping[TrailKey, FixColumns]) -> None:
+        for key, chunk in chunks.items():
+            known = self._chunks.get((city, key))
+            self._chunks[city, key] = merged(known if known is not None else chunk, chunk)
+
+    async def advance(self, city: str, epoch: int, cut: Cut) -> None:
+        if self._cuts.get(city, (0,))[0] <= epoch:
+            self._cuts[city] = (epoch, cut)
+
+    async def trail(self, city: str, rider_id: int, from_ms: int, to_ms: int) -> FixColumns | None:
+        """As `MongoTrailStore.trail`."""
+        found = [c for (name, key), c in self._chunks.items() if name == city and key.rider_id == rider_id]
+        if not found:
+            return None
+        fixes = FixColumns.concat(found)
+        whole = canonical(fixes)
+        return whole.take((whole.ts_ms >= from_ms) & (whole.ts_ms <= to_ms))

@@ -1,0 +1,185 @@
+"""One suite for every decision log and outbox: in memory and Postgres."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+
+from dispatch.adapters.memory import MemoryDecisionLog
+from dispatch.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare
+from dispatch.live.cut import Applied, Cut
+from dispatch.live.errors import CityLost, DoubleAssignment
+from dispatch.live.holdings import Holding, HoldingChanges
+from dispatch.live.ports import DecisionLog, Outbox
+from dispatch.live.tracks import Eta, Result, ResultKind, Track, TrackChanges
+from dispatch.model import OfferStatus, OrderId, OrderStatus, RiderId
+from node import postgres
+from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
+from shard_router.adapters.postgres import PostgresRouterStore
+from shard_router.adapters.postgres import prepare as prepare_router
+from shard_router.leases import Ownership
+from shard_router.topology import CityEntry
+from tests.unit.dispatch.live.worlds import BIG_RIDER, NOON_MS, offer, order, ownership, tick_of
+
+CITY = "roma"
+
+
+class Bench:
+    """A decision log whose city this shard owns in epoch 1."""
+
+    def __init__(self, log: DecisionLog, outbox: Outbox, own: Ownership) -> None:
+        self.log = log
+        self.outbox = outbox
+        self.own = own
+
+
+@pytest_asyncio.fixture(params=["memory", "postgres"], loop_scope="session")
+async def bench(request: pytest.FixtureRequest, fresh_database: str) -> AsyncIterator[Bench]:
+    """A fresh log, owned."""
+    if request.param == "memory":
+        memory = MemoryDecisionLog(lambda own: own.epoch == 1)
+        yield Bench(memory, memory, ownership(CITY))
+        return
+    url = fresh_database
+    await prepare_router(url)
+    await prepare(url)
+    pool = await postgres.connect(url, guarded=True)
+    store = PostgresRouterStore(pool)
+    await store.ensure_cities([CityEntry(CITY, CITY, 0, "UTC", "EUR", 0, 0)])
+    await store.enter("shard-1", "h:1", uuid.uuid4(), 60.0)
+    assert await store.claim(CITY, "shard-1", 0) == 1
+    yield Bench(PostgresDecisionLog(pool, "shard-1"), PostgresOutbox(pool), ownership(CITY))
+    await pool.close()
+
+
+def begun(order_id: str, rider_id: int, slot: int | None = None) -> HoldingChanges:
+    """An order comes to a rider."""
+    return HoldingChanges(begun=(Holding(OrderId(order_id), RiderId(rider_id), slot),))
+
+
+async def test_a_new_city_has_nothing(bench: Bench) -> None:
+    """Tick 0, no cut, no entities."""
+    stored = await bench.log.load(bench.own, 0)
+    assert (stored.tick, stored.cut, stored.entities) == (0, None, ())
+
+
+async def test_what_was_committed_is_loaded(bench: Bench) -> None:
+    """Entities, tracks, holdings and the cut come back equal; ids of 64 bits too."""
+    open_order = order("o-1", OrderStatus.OFFERED, BIG_RIDER)
+    live = offer("f-1", BIG_RIDER, "o-1")
+    track = Track(OrderId("o-1")).moved(OrderStatus.OPEN, NOON_MS).moved(OrderStatus.OFFERED, NOON_MS)
+    await bench.log.commit(
+        tick_of(
+            bench.own,
+            1,
+            orders=(open_order,),
+            offers=(live,),
+            holdings=begun("o-1", BIG_RIDER),
+            told=TrackChanges((track,)),
+            events_offset=4,
+        )
+    )
+    stored = await bench.log.load(bench.own, 0)
+    assert (stored.tick, stored.cut) == (1, Cut("log", 0, 10, 4))
+    assert set(stored.entities) == {open_order, live}
+    assert stored.tracks == (track,)
+    assert stored.holdings == (Holding(OrderId("o-1"), BIG_RIDER, None),)
+    assert await bench.log.track(CITY, OrderId("o-1")) == (open_order, track)
+    assert await bench.log.known([OrderId("o-1"), OrderId("o-2")]) == {OrderId("o-1")}
+
+
+async def test_ended_orders_are_forgotten_in_time(bench: Bench) -> None:
+    """An order that ended is loaded only if it ended lately; its track can be asked for ever."""
+    ended = order("o-1", OrderStatus.CANCELLED, ended_ms=NOON_MS)
+    track = Track(OrderId("o-1")).moved(OrderStatus.CANCELLED, NOON_MS)
+    await bench.log.commit(tick_of(bench.own, 1, orders=(ended,), told=TrackChanges((track,))))
+    assert (await bench.log.load(bench.own, NOON_MS)).entities == (ended,)
+    assert (await bench.log.load(bench.own, NOON_MS + 1)).entities == ()
+    assert await bench.log.track(CITY, OrderId("o-1")) == (ended, track)
+    assert await bench.log.track("milano", OrderId("o-1")) is None
+
+
+async def test_a_tick_is_committed_once(bench: Bench) -> None:
+    """The same tick again is refused, and its outcome can be asked for."""
+    await bench.log.commit(tick_of(bench.own, 1))
+    assert await bench.log.committed(CITY, 1, 1)
+    assert not await bench.log.committed(CITY, 2, 1)
+    assert not await bench.log.committed(CITY, 1, 2)
+    with pytest.raises(DoubleAssignment):
+        await bench.log.commit(tick_of(bench.own, 1))
+
+
+async def test_an_order_has_one_rider(bench: Bench) -> None:
+    """A second rider for an order is refused, and nothing of that tick is there."""
+    await bench.log.commit(tick_of(bench.own, 1, orders=(order("o-1"),), holdings=begun("o-1", 1)))
+    with pytest.raises(DoubleAssignment):
+        await bench.log.commit(tick_of(bench.own, 2, orders=(order("o-2"),), holdings=begun("o-1", 2)))
+    stored = await bench.log.load(bench.own, 0)
+    assert stored.tick == 1
+    assert stored.entities == (order("o-1"),)
+    given_back = HoldingChanges(ended=(OrderId("o-1"),), begun=begun("o-1", 2).begun)
+    await bench.log.commit(tick_of(bench.own, 2, holdings=given_back))
+
+
+async def test_a_place_in_a_riders_load_is_taken_once(bench: Bench) -> None:
+    """Two orders in one slot of a rider are refused; two slots are fine."""
+    await bench.log.commit(tick_of(bench.own, 1, holdings=begun("o-1", 1, 0)))
+    with pytest.raises(DoubleAssignment):
+        await bench.log.commit(tick_of(bench.own, 2, holdings=begun("o-2", 1, 0)))
+    await bench.log.commit(tick_of(bench.own, 2, holdings=begun("o-2", 1, 1)))
+
+
+async def test_a_rider_sees_one_offer(bench: Bench) -> None:
+    """A second live offer on a rider's screen is refused, until the first has ended."""
+    first = offer("f-1", 1, "o-1")
+    await bench.log.commit(tick_of(bench.own, 1, offers=(first,)))
+    with pytest.raises(DoubleAssignment):
+        await bench.log.commit(tick_of(bench.own, 2, offers=(offer("f-2", 1, "o-2"),)))
+    lapsed = replace(first, status=OfferStatus.EXPIRED, ended_ms=NOON_MS)
+    await bench.log.commit(tick_of(bench.own, 2, offers=(lapsed, offer("f-2", 1, "o-2"))))
+    assert {e.offer_id for e in (await bench.log.load(bench.own, 0)).entities} == {"f-2"}  # type: ignore[union-attr]
+
+
+async def test_a_stale_owner_writes_nothing(bench: Bench) -> None:
+    """Another epoch than the present one is refused: ticks and cuts."""
+    stale = ownership(CITY, epoch=7)
+    with pytest.raises(CityLost):
+        await bench.log.commit(tick_of(stale, 1, orders=(order("o-1"),)))
+    with pytest.raises(CityLost):
+        await bench.log.save_cut(stale, 0, Applied(Cut("log", 0, 0, 0), Cut("log", 0, 1, 1)))
+    assert (await bench.log.load(bench.own, 0)).entities == ()
+
+
+async def test_the_cut_moves_between_ticks(bench: Bench) -> None:
+    """A saved cut is where the next owner begins."""
+    await bench.log.save_cut(bench.own, 0, Applied(Cut("log", 0, 0, 0), Cut("log", 0, 30, 40)))
+    assert (await bench.log.load(bench.own, 0)).cut == Cut("log", 0, 30, 40)
+
+
+async def test_letters_wait_in_order_until_published(bench: Bench) -> None:
+    """Results are letters in the order of their versions; a new log wants them all again."""
+    results = tuple(
+        Result(OrderId("o-1"), version, kind, NOON_MS, BIG_RIDER, Eta(NOON_MS + 1, NOON_MS + 2))
+        for version, kind in enumerate((ResultKind.ASSIGNED, ResultKind.PICKED_UP, ResultKind.DELIVERED), 1)
+    )
+    await bench.log.commit(tick_of(bench.own, 1, told=TrackChanges((), results)))
+    assert await bench.outbox.log_is(CITY, "log-1") == 0
+    waiting = list(await bench.outbox.waiting(CITY, 10))
+    events = [DispatchEvent.FromString(letter.payload) for letter in waiting]
+    assert [(e.version, e.WhichOneof("kind")) for e in events] == [
+        (1, "assigned"),
+        (2, "picked_up"),
+        (3, "delivered"),
+    ]
+    assert events[0].assigned.rider_id == BIG_RIDER
+    assert len({e.event_id for e in events}) == 3
+    await bench.outbox.published(waiting[:2])
+    assert [letter.letter_id for letter in await bench.outbox.waiting(CITY, 10)] == [waiting[2].letter_id]
+    await bench.outbox.published(waiting[2:])
+    assert await bench.outbox.log_is(CITY, "log-1") == 0
+    assert await bench.outbox.log_is(CITY, "log-2") == 3
+    assert list(await bench.outbox.waiting(CITY, 10)) == waiting
