@@ -179,6 +179,8 @@ class RiderClient:
                 while not self._outbox.empty:
                     if self.failure is not None:
                         raise self.failure
+                    if self._task is not None and self._task.done():
+                        raise DrainTimeout("the client was closed before everything was acknowledged")
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
@@ -228,9 +230,9 @@ class RiderClient:
             return "no Welcome in time"
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if self._signal.is_set() or (task is not None and task.cancelling()):
+            if task is not None and task.cancelling():
                 raise
-            return "no signal"
+            return "no signal"  # `signal` cancelled the call, not this task
         finally:
             self._connected = False
             self._call = None
