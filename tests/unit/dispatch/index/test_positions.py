@@ -26,9 +26,7 @@ def as_fix(row: tuple[int, int, int]) -> tuple[int, int, int, int, int, int]:
 
 def state_of(positions: RiderPositions, riders: list[int]) -> dict[int, tuple[int, ...]]:
     columns, age, known = positions.positions_of(np.array(riders, np.uint64), NOW_MS)
-    rows = zip(
-        columns.rider_id, columns.session, columns.seq, age, columns.lat_e7, columns.lng_e7, strict=True
-    )
+    rows = zip(columns.rider_id, columns.session, columns.seq, age, columns.lat_e7, columns.lng_e7, strict=True)
     return {int(row[0]): tuple(int(v) for v in row) for row, ok in zip(rows, known, strict=True) if ok}
 
 
@@ -52,9 +50,7 @@ def test_any_interleaving_ends_in_the_greatest_fix_of_each_rider(
 
     riders = sorted({row[0] for row in rows})
     expected = {
-        rider: (r, s, q, NOW_MS - ts, lat, lng)
-        for rider in riders
-        for r, s, q, ts, lat, lng in [as_fix(oracle[rider])]
+        rider: (r, s, q, NOW_MS - ts, lat, lng) for rider in riders for r, s, q, ts, lat, lng in [as_fix(oracle[rider])]
     }
     assert state_of(positions, riders) == expected
     assert applied + superseded == len(sent)

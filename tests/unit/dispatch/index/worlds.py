@@ -34,9 +34,7 @@ def scattered(
     """One fix each of riders 1..n, normally spread around a centre."""
     lat = np.rint(rng.normal(centre[0], spread_e7, riders)).astype(np.int32)
     lng = np.rint(rng.normal(centre[1], spread_e7, riders)).astype(np.int32)
-    return fixes(
-        [(i + 1, 1, 1, ts_ms, int(a), int(b)) for i, (a, b) in enumerate(zip(lat, lng, strict=True))]
-    )
+    return fixes([(i + 1, 1, 1, ts_ms, int(a), int(b)) for i, (a, b) in enumerate(zip(lat, lng, strict=True))])
 
 
 def brute_force_m(snapshot: PositionSnapshot, lat_e7: int, lng_e7: int) -> NDArray[np.float64]:

@@ -49,24 +49,18 @@ def random_network(seed: int) -> RoadNetwork:
     n = 300
     places = [(int(a), int(b)) for a, b in rng.integers(-4_000, 4_000, (n, 2))]
     ring = [(i, (i + 1) % n, 30.0) for i in range(n)]
-    chords = [
-        (int(a), int(b), float(rng.choice([20, 50, 80]))) for a, b in rng.integers(0, n, (900, 2)) if a != b
-    ]
+    chords = [(int(a), int(b), float(rng.choice([20, 50, 80]))) for a, b in rng.integers(0, n, (900, 2)) if a != b]
     return network_of(places, ring + chords + chords[:50])
 
 
 @pytest.fixture(scope="module")
 def one_way_square() -> RoadNetwork:
     """Four corners 1 km apart, driven one way round: 0 -> 1 -> 2 -> 3 -> 0, at 36 km/h."""
-    return network_of(
-        [(0, 0), (1000, 0), (1000, 1000), (0, 1000)], [(0, 1, 36), (1, 2, 36), (2, 3, 36), (3, 0, 36)]
-    )
+    return network_of([(0, 0), (1000, 0), (1000, 1000), (0, 1000)], [(0, 1, 36), (1, 2, 36), (2, 3, 36), (3, 0, 36)])
 
 
 def at(network: RoadNetwork, *nodes: int) -> Points:
-    return np.stack([network.node_lat_e7[list(nodes)], network.node_lng_e7[list(nodes)]], axis=1).astype(
-        np.int64
-    )
+    return np.stack([network.node_lat_e7[list(nodes)], network.node_lng_e7[list(nodes)]], axis=1).astype(np.int64)
 
 
 def north_of(points: Points, metres: int) -> Points:
@@ -150,9 +144,7 @@ def test_pairs_are_the_matrixs_diagonal(pairs: int) -> None:
     model = RoadTravel(random_network(9))
     assert isinstance(model, PairwiseTravelTimes)
     places = rng.integers(-400_000, 400_000, (2, pairs, 2)) + np.array([LAT_E7, LNG_E7])
-    assert np.array_equal(
-        model.pairs(places[0], places[1], 0), np.diagonal(model.matrix(places[0], places[1], 0))
-    )
+    assert np.array_equal(model.pairs(places[0], places[1], 0), np.diagonal(model.matrix(places[0], places[1], 0)))
 
 
 def test_points_off_the_map_get_a_finite_answer_and_no_points_an_empty_one(

@@ -16,9 +16,7 @@ from simulator.roads.grid import grid_links
 LAT, LNG = -299_000_000, -712_500_000
 
 
-def link(
-    a: int, b: int, *, backward: bool = True, speed: float | None = None, road_class: str = "primary"
-) -> Link:
+def link(a: int, b: int, *, backward: bool = True, speed: float | None = None, road_class: str = "primary") -> Link:
     """A road from place `a` to place `b`, on a line with a bend half way."""
     shape = [(LAT + a * 1000, LNG), (LAT + (a + b) * 500, LNG + 300), (LAT + b * 1000, LNG)]
     return Link(a, b, road_class, np.array(shape, np.int32), speed, True, backward)
@@ -69,9 +67,7 @@ def test_the_grid_city_is_seeded_and_large() -> None:
     assert networks[0].node_count > 0.9 * 600
 
 
-LINKS_TABLE = (
-    "CREATE TABLE links (link_id, a_node, b_node, direction, modes, link_type, speed_ab, speed_ba, geometry)"
-)
+LINKS_TABLE = "CREATE TABLE links (link_id, a_node, b_node, direction, modes, link_type, speed_ab, speed_ba, geometry)"
 
 
 def blob(points: list[tuple[float, float]]) -> bytes:

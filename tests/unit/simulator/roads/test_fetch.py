@@ -70,7 +70,7 @@ class _Quiet(SimpleHTTPRequestHandler):
         json_page = Path(super().translate_path(path)) / "index.json"
         return str(json_page) if json_page.exists() else super().translate_path(path)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Nothing on the test's terminal."""
 
 
