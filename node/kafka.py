@@ -7,12 +7,14 @@ Consumers assign partitions by hand and keep their offsets where their effects a
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from node.errors import Retryable
@@ -22,6 +24,10 @@ BACKOFF_S = (0.1, 5.0)
 
 #: How long to look for the true end of a log before the broker's word is taken, wall seconds.
 _TRUE_END_S = 5.0
+
+#: How long the broker may take to say who it is, and how often a reader asks, wall seconds.
+_IDENTITY_S = 4.0
+_LOOK_EVERY_S = 2.0
 
 #: Offsets to go on from, by topic and partition; partitions that are missing are read from the beginning.
 Offsets = Mapping[tuple[str, int], int]
@@ -87,7 +93,38 @@ def consumer(url: str, *, fetch_max_wait_ms: int = 100, max_poll_records: int = 
     )
 
 
+class LogIdentity:
+    """Which log this is: the cluster id that the broker reports. Another id is another log, where offsets of the old
+    one mean nothing; the embedded broker gets a new id at every start. A reader would only find the new log quiet.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._admin: AIOKafkaAdminClient | None = None
+
+    async def ask(self) -> str:
+        """The cluster id now. Raises `Retryable`."""
+        try:
+            async with asyncio.timeout(_IDENTITY_S):
+                if self._admin is None:
+                    admin = AIOKafkaAdminClient(bootstrap_servers=self._url, request_timeout_ms=3000)
+                    await admin.start()
+                    self._admin = admin
+                return str((await self._admin.describe_cluster())["cluster_id"])
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self.close()
+            raise Retryable(f"Kafka is away: {error!r}", reason="KAFKA_AWAY") from error
+
+    async def close(self) -> None:
+        """Lets go of the connection; the next `ask` makes a new one."""
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            with suppress(KafkaError, OSError):
+                await admin.close()
+
+
 Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
+LoadOffsets = Callable[[str], Awaitable[Offsets]]
 
 
 @dataclass(slots=True)
@@ -97,13 +134,14 @@ class TopicLoop:
     `handle` gets the records of one poll, those of each partition in their order, and must make their effects and the
     offsets after them durable together before it returns; it is called again with the same records when it raised
     `Retryable`, so it must be idempotent. Any other exception ends the loop (and with it the process).
-    `load_offsets` is asked at each (re)start. `linger_s` is waited between two polls that found something: under load
+    `load_offsets` is asked at each (re)start with the log's identity: offsets of another log are not to be used.
+    `linger_s` is waited between two polls that found something: under load
     it makes batches of what would be many small transactions.
     """
 
     url: str
     topics: Sequence[str]
-    load_offsets: Callable[[], Awaitable[Offsets]]
+    load_offsets: LoadOffsets
     handle: Handle
     log: structlog.stdlib.BoundLogger
     max_poll_records: int = 500
@@ -112,22 +150,35 @@ class TopicLoop:
 
     async def run(self) -> None:
         """Reads until cancelled; a broker that is away is waited for with backoff."""
+        identity = LogIdentity(self.url)
         pause_s = BACKOFF_S[0]
-        while True:
-            try:
-                await self._read()
-            except (KafkaError, Retryable, OSError) as error:
-                self.log.warning("kafka loop paused", topics=list(self.topics), error=repr(error), pause_s=pause_s)
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, BACKOFF_S[1])
+        try:
+            while True:
+                began_s = time.monotonic()
+                try:
+                    await self._read(identity)
+                except (KafkaError, Retryable, OSError) as error:
+                    if time.monotonic() - began_s > 2 * BACKOFF_S[1]:
+                        pause_s = BACKOFF_S[0]
+                    self.log.warning("kafka loop paused", topics=list(self.topics), error=repr(error), pause_s=pause_s)
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(pause_s * 2, BACKOFF_S[1])
+        finally:
+            await identity.close()
 
-    async def _read(self) -> None:
+    async def _read(self, identity: LogIdentity) -> None:
+        log_id = await identity.ask()
         reader = consumer(self.url, max_poll_records=self.max_poll_records)
         await reader.start()
         try:
-            await self._assign(reader)
+            await self._assign(reader, log_id)
+            looked_s = time.monotonic()
             while True:
                 batches = await reader.getmany(timeout_ms=500)
+                if time.monotonic() - looked_s > _LOOK_EVERY_S:
+                    if await identity.ask() != log_id:
+                        raise Retryable("the log was replaced by another", reason="LOG_REPLACED")
+                    looked_s = time.monotonic()
                 if not batches:
                     self.caught_up.set()
                     continue
@@ -138,8 +189,8 @@ class TopicLoop:
             with suppress(KafkaError):
                 await reader.stop()
 
-    async def _assign(self, reader: AIOKafkaConsumer) -> None:
-        offsets = await self.load_offsets()
+    async def _assign(self, reader: AIOKafkaConsumer, log_id: str) -> None:
+        offsets = await self.load_offsets(log_id)
         partitions: list[TopicPartition] = []
         for topic in self.topics:
             numbers = await partitions_of(reader, topic)

@@ -54,8 +54,8 @@ def listen(
 ) -> Coroutine[Any, Any, None]:
     """The loop. It goes on from the offset that every database has passed: what some have seen already they drop."""
 
-    async def load() -> Offsets:
-        stored = [await offsets(pool) for pool in pools]
+    async def load(log_id: str) -> Offsets:
+        stored = [await offsets(pool, log_id) for pool in pools]
         places = set.intersection(*(set(one) for one in stored))
         return {place: min(one[place] for one in stored) for place in places}
 

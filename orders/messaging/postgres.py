@@ -89,10 +89,21 @@ async def save_offsets(connection: asyncpg.Connection, offsets: Sequence[Offset]
     )
 
 
-async def offsets(pool: asyncpg.Pool) -> Mapping[tuple[str, int], int]:
-    """How far each partition was read."""
+async def offsets(pool: asyncpg.Pool, log_id: str) -> Mapping[tuple[str, int], int]:
+    """How far each partition of this log was read.
+
+    When the log is another one than before (the broker lost it), nothing of it was read yet, and everything that the
+    outbox still has, a day's worth, is told again.
+    """
     with retryable():
-        rows = await pool.fetch(SQL.offsets)
+        async with pool.acquire() as connection, connection.transaction():
+            known = await connection.fetchval(SQL.log)
+            if known != log_id:
+                await connection.execute(SQL.set_log, log_id)
+                await connection.execute(SQL.forget_offsets)
+                if known is not None:
+                    await connection.execute(SQL.send_all_again)
+            rows = await connection.fetch(SQL.offsets)
     return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
 

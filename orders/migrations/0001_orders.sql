@@ -92,6 +92,12 @@ create table inbox_held (
     primary key (order_id, source, version)
 );
 
+-- Which log the offsets are of; another log is read from its beginning, and told the last day again.
+create table kafka_log (
+    only_row boolean primary key default true check (only_row),
+    log_id text not null
+);
+
 create table kafka_offsets (
     topic text not null,
     partition integer not null,

@@ -49,7 +49,12 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
 
     listener = Listener(book, cashier.wake, log)
     loop = kafka.TopicLoop(
-        settings.kafka_url, (ORDER_EVENTS.name,), lambda: offsets(pool), listener.handle, log, linger_s=LINGER_S
+        settings.kafka_url,
+        (ORDER_EVENTS.name,),
+        lambda log_id: offsets(pool, log_id),
+        listener.handle,
+        log,
+        linger_s=LINGER_S,
     )
     node.start("listener", loop.run())
 

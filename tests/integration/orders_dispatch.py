@@ -27,7 +27,7 @@ class StutteringDispatch:
     async def run(self) -> None:
         """Plays until cancelled."""
 
-        async def from_the_beginning() -> Offsets:
+        async def from_the_beginning(log_id: str) -> Offsets:
             return {}
 
         loop = TopicLoop(

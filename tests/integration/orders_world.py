@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -201,7 +201,13 @@ class OrdersWorld:
         return [e for e in events if order_id in (e.order_opened.order_id, e.order_cancelled.order_id)]
 
     async def messages(self, topic: str) -> list[bytes]:
-        """All messages of a topic."""
+        """All messages of a topic. A reader that met the log while it was being made may wait for ever: let it go."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(3):
+                    return await self._messages(topic)
+
+    async def _messages(self, topic: str) -> list[bytes]:
         reader = kafka.consumer(self.kafka_url)
         await reader.start()
         try:

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -179,6 +180,23 @@ async def test_every_saga_ends_once_though_both_services_are_killed(stack: Local
     """60 orders, two kill -9 of each service at random moments, a provider and a dispatch that repeat themselves."""
     async with orders_world(stack, tmp_path) as world:
         await run_and_check(world, orders=60, kills=2, seed=11)
+
+
+async def test_a_broker_that_loses_its_log_is_told_again(own_folder: Path, tmp_path: Path) -> None:
+    """The embedded broker forgets all when it dies: sagas under way go on in its new log, and no step is done twice."""
+    async with LocalStack(own_folder, kafka="embedded") as stack, orders_world(stack, tmp_path) as world:
+        before = await world.place()
+        await world.until_status(before.order_id, "ACCEPTED")
+        await stack.kill("kafka")
+        during = await world.place()
+        await stack.until_healthy("kafka")
+        for order in (before, during):
+            await world.until_status(order.order_id, "ACCEPTED")
+            await until(partial(world.city_events, order.order_id), bool, "dispatch hears of the order")
+            await world.deliver(order.order_id)
+            await world.until_status(order.order_id, "COMPLETED")
+        await check_each_order(world, [before, during])
+        await check_the_books(world, [before, during])
 
 
 @pytest.mark.prove
