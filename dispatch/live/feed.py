@@ -48,6 +48,11 @@ class LiveFeed:
         if self._waiting:
             self._there.set()
 
+    @property
+    def waiting(self) -> list[LivePosition]:
+        """Positions that will be published next."""
+        return list(self._waiting.values())
+
     async def run(self) -> None:
         """Publishes until cancelled."""
         while True:

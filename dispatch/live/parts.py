@@ -10,7 +10,7 @@ import structlog
 
 from dispatch.live.city import City
 from dispatch.live.ports import Announcements, CityLogs, DecisionLog, Outbox, ResultTopic
-from dispatch.live.solver import Solver
+from dispatch.live.solver import Solving
 from dispatch.params import EngineParams
 from node.clock import Clock
 
@@ -24,7 +24,7 @@ class Parts:
 
     clock: Clock
     log: structlog.stdlib.BoundLogger
-    solver: Solver
+    solver: Solving
     params: EngineParams
     logs_of: Callable[[str], CityLogs]
     decision_log: DecisionLog

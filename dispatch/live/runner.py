@@ -28,7 +28,7 @@ class CityRunner:
 
     def __init__(self, city: City, logs: CityLogs, parts: Parts, holds: Callable[[], bool]) -> None:
         self.city = city
-        self._logs = logs
+        self.logs = logs
         self._parts = parts
         self._log = parts.log.bind(city=city.name, epoch=city.epoch)
         self._stopping = False
@@ -87,7 +87,7 @@ class CityRunner:
         city = self.city
         with suppress(Retryable):
             await self._parts.decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
-        await self._logs.close()
+        await self.logs.close()
 
     def _start(self, name: str, run: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(run, name=f"{name}:{self.city.name}")

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 import structlog
 
@@ -65,6 +65,19 @@ def _pairs(origins: Points, destinations: Points, at_ms: int) -> Seconds:
     return pair_seconds(_travel[0], origins, destinations, at_ms)
 
 
+class Solving(Protocol):
+    """Who solves, and knows the ways. Never blocks the event loop, and always answers in time."""
+
+    def travel_of(self, city: str) -> TravelTimes:
+        """Travel times in a city. They may block: ask from a thread, never from the event loop."""
+
+    async def solve(self, problem: Problem, params: EngineParams) -> Solution:
+        """The answer. `fallback` in it names why greedy had to give it."""
+
+    async def etas(self, city: str, asked: EtaQuestion, params: EngineParams) -> dict[OrderId, Eta]:
+        """ETAs by the city's travel model; by the plans alone when it does not answer in time."""
+
+
 class Solver:
     """Runs solves in the worker, with greedy as the answer when the wall-clock guard fires."""
 
@@ -84,11 +97,9 @@ class Solver:
         self._road_version = await asyncio.wrap_future(self.submit(_road_version))
 
     def travel_of(self, city: str) -> TravelTimes:
-        """Travel times in a city. They may block: ask from a thread, never from the event loop."""
         return light_model(self._settings, self._settings.kind_of(city)) or WorkerTravel(self, self._road_version)
 
     async def solve(self, problem: Problem, params: EngineParams) -> Solution:
-        """The answer, in time. `fallback` in it names why greedy had to give it."""
         try:
             async with asyncio.timeout(self._limit_s):
                 return await asyncio.wrap_future(self.submit(solve, problem, params))
@@ -99,7 +110,6 @@ class Solver:
             return await asyncio.to_thread(solve, problem, params, "worker died")
 
     async def etas(self, city: str, asked: EtaQuestion, params: EngineParams) -> dict[OrderId, Eta]:
-        """ETAs by the city's travel model; by the plans alone when the worker does not answer in time."""
         light = light_model(self._settings, self._settings.kind_of(city))
         if light is not None:
             return await asyncio.to_thread(answer, asked, light, params)
@@ -122,6 +132,22 @@ class Solver:
     async def close(self) -> None:
         """Ends the worker."""
         await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
+
+
+class InlineSolver:
+    """`Solving` in this process, with any travel model and no guard; for tests and simulations."""
+
+    def __init__(self, travel: TravelTimes) -> None:
+        self._travel = travel
+
+    def travel_of(self, city: str) -> TravelTimes:
+        return self._travel
+
+    async def solve(self, problem: Problem, params: EngineParams) -> Solution:
+        return solve(problem, params)
+
+    async def etas(self, city: str, asked: EtaQuestion, params: EngineParams) -> dict[OrderId, Eta]:
+        return answer(asked, self._travel, params)
 
 
 class WorkerTravel:

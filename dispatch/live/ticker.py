@@ -22,7 +22,7 @@ from dispatch.live.etas import EtaTurns, carried_on, question
 from dispatch.live.ingest import Ingest
 from dispatch.live.intake import inputs_of, old_orders, without
 from dispatch.live.ports import Announcements, DecisionLog, Heard, TickCommit
-from dispatch.live.solver import Solver
+from dispatch.live.solver import Solving
 from dispatch.live.tracks import Eta, TrackChanges, tell
 from dispatch.matching.problem import Solution
 from dispatch.metrics import CityMetrics
@@ -62,7 +62,7 @@ class Ticker:
         self,
         city: City,
         ingest: Ingest,
-        solver: Solver,
+        solver: Solving,
         decision_log: DecisionLog,
         announcements: Announcements,
         params: EngineParams,
