@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import exp
 from random import Random
+from typing import Protocol
 from uuid import UUID
 
 from simulator.city.demand import DayCurve
@@ -35,6 +36,16 @@ class OrderDraft:
     ready_ms: int
 
 
+class Demand(Protocol):
+    """Orders one after the other, each at its time."""
+
+    def due_ms(self) -> int | None:
+        """When the next order comes; None: never."""
+
+    def order(self) -> OrderDraft:
+        """The order of `due_ms`; from then on `due_ms` is that of the next."""
+
+
 class Customers:
     """The customers of one city. The same seed and times give the same orders."""
 
@@ -60,11 +71,9 @@ class Customers:
         self._next_ms = curve.next_after(now_ms, rng)
 
     def due_ms(self) -> int | None:
-        """When the next order comes; None: never."""
         return self._next_ms
 
     def order(self) -> OrderDraft:
-        """The order of `due_ms`; the next one is drawn."""
         assert self._next_ms is not None
         at_ms, rng = self._next_ms, self._rng
         self._next_ms = self._curve.next_after(at_ms, rng)

@@ -8,7 +8,7 @@ from math import exp, log
 from random import Random
 from zoneinfo import ZoneInfo
 
-from simulator.city.customers import Customers
+from simulator.city.customers import Customers, Demand
 from simulator.city.demand import DayCurve
 from simulator.city.kitchen import Pass
 from simulator.city.menu import restaurant_names
@@ -55,7 +55,7 @@ class City:
     city: str
     restaurants: tuple[Restaurant, ...]
     riders: tuple[Rider, ...]
-    customers: Customers
+    customers: Demand
     counter: Pass
 
 

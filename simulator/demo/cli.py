@@ -13,14 +13,14 @@ from node.errors import FornoError
 from simulator.demo.options import Options, parse
 from simulator.demo.run import Brake, demo
 from simulator.demo.screen import Screen
+from simulator.replay.errors import BadInstance
 
 
 def main(argv: list[str]) -> int:
     """Runs a demo; 0: all that must hold held, 1: it did not, or it could not run, 130: ended during the set-up."""
-    options = parse(argv)
     try:
-        return asyncio.run(_run(options))
-    except (StackError, FornoError) as error:
+        return asyncio.run(_run(parse(argv)))
+    except (StackError, FornoError, BadInstance) as error:
         print(f"forno demo: {error}", file=sys.stderr)
         return 1
     except asyncio.CancelledError:

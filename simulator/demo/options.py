@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from deploy.stack.servers.kafka import Broker
+from deploy.stack.servers.kafka import Broker, broker_from
 
 #: Domain seconds a wall second: a delivery of a quarter of an hour takes half a minute to watch.
 SPEED = 30.0
@@ -35,7 +35,7 @@ class Options:
 
 
 def parse(argv: list[str]) -> Options:
-    """Reads the words after `forno demo`; exits with 2 and a message for bad ones."""
+    """Reads the words after `forno demo`; exits with 2 and a message for bad ones. Raises `StackError` for FORNO_KAFKA."""
     parser = _parser()
     args = parser.parse_args(argv)
     if args.headless and args.seconds is None and args.instance is None:
@@ -51,7 +51,7 @@ def parse(argv: list[str]) -> Options:
         speed=speed,
         riders=args.riders,
         orders_per_hour=args.orders_per_hour,
-        kafka=args.kafka,
+        kafka=args.kafka or broker_from(os.environ),
         instance=args.instance,
         folder=args.dir,
     )
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="at the peak, in all, per domain hour",
     )
-    add("--kafka", choices=get_args(Broker), default=os.environ.get("FORNO_KAFKA", "embedded"), help="which broker")
+    add("--kafka", choices=get_args(Broker), help="which broker (else FORNO_KAFKA, else embedded)")
     add("--instance", type=Path, metavar="DIR", help="play an MDRPLib instance instead of the cities")
     add("--dir", type=Path, metavar="DIR", help="new folder for data and logs, kept; else one that is removed")
     return parser

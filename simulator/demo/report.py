@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.demo.facts.database import DispatchFacts, Spread
 from simulator.demo.facts.logs import FixKeys, LoggedFixes, missing
@@ -35,9 +36,12 @@ class Findings:
     fixes_sent: int
     fixes_acked: FixKeys
     fixes_unsettled: int
+    messages_refused: Mapping[str, int]
     logged: LoggedFixes
     applied: Applied
-    fix_age_ms: Sequence[float]
+    #: At the WebSockets: how old each fix was, and whether a phone without network made it.
+    fix_age_ms: NDArray[np.float64]
+    fix_was_offline: NDArray[np.bool_]
     watched: int
     parts_restarted: Mapping[str, int]
 
@@ -66,7 +70,9 @@ def report(found: Findings) -> dict[str, Any]:
             "duplicates": found.logged.duplicates,
             "lost": missing(found.fixes_acked, found.logged.keys),
         },
-        "fix_to_screen_ms": _percentiles(found.fix_age_ms),
+        "messages_refused": dict(found.messages_refused),
+        "fix_to_screen_ms": _percentiles(found.fix_age_ms[~found.fix_was_offline]),
+        "fix_to_screen_after_no_signal_ms": _percentiles(found.fix_age_ms[found.fix_was_offline]),
         "watched": found.watched,
         "tick_ms": {"p50": _ms(found.dispatch.tick_ms.middle), "p99": _ms(found.dispatch.tick_ms.high)}
         | {"count": found.dispatch.tick_ms.count},
@@ -74,6 +80,7 @@ def report(found: Findings) -> dict[str, Any]:
         | {"within_p90": _ms(found.dispatch.eta_within_p90)},
         "click_to_door_min": _spread(found.dispatch.click_to_door_min, "median", "p90")
         | {"mean": _ms(found.dispatch.click_to_door_mean_min)},
+        "ready_to_pickup_mean_min": _ms(found.dispatch.ready_to_pickup_mean_min),
         "shards": [
             {"shard": row.shard, "cities": list(row.cities), "epochs": list(row.epochs)} for row in found.shards
         ],
@@ -102,6 +109,7 @@ def broken(found: Findings) -> list[str]:
         (not found.dispatch.held_twice, f"orders held by two riders at once: {found.dispatch.held_twice}"),
         (not found.carried_twice, f"orders carried by two riders: {found.carried_twice}"),
         (missing(found.fixes_acked, found.logged.keys) == 0, "acknowledged fixes are missing from the log"),
+        (not found.messages_refused, f"the edge refused messages of riders: {dict(found.messages_refused)}"),
         (found.fixes_unsettled == 0, f"{found.fixes_unsettled} fixes were still unacknowledged after the drain"),
         (
             acked == applied.total,
@@ -116,10 +124,10 @@ def broken(found: Findings) -> list[str]:
     return [text for holds, text in rules if not holds]
 
 
-def _percentiles(samples: Sequence[float]) -> dict[str, float | int | None]:
+def _percentiles(samples: NDArray[np.float64]) -> dict[str, float | int | None]:
     if not len(samples):
         return {"p50": None, "p99": None, "samples": 0}
-    p50, p99 = np.percentile(np.asarray(samples), (50, 99))
+    p50, p99 = np.percentile(samples, (50, 99))
     return {"p50": _ms(float(p50)), "p99": _ms(float(p99)), "samples": len(samples)}
 
 

@@ -28,7 +28,7 @@ from simulator.demo.facts import database, logs, shards
 from simulator.demo.monitor import Monitor
 from simulator.demo.options import Options
 from simulator.demo.report import Findings, report
-from simulator.demo.scenes import Scene, evening, stored
+from simulator.demo.scenes import Play, Scene, scene_of, stored
 from simulator.demo.screen import CityLine, Screen, Summary
 from simulator.demo.town import Endpoints, Town
 from simulator.drive.tokens import Tokens
@@ -60,6 +60,7 @@ class Run:
 
     options: Options
     scene: Scene
+    play: Play
     screen: Screen
     stack: LocalStack
     town: Town
@@ -74,8 +75,8 @@ class Run:
 
 async def demo(options: Options, screen: Screen, brake: Brake) -> int:
     """Runs until the time is over or the brake is pulled; returns the exit code."""
-    with screen.step("roads"):
-        scene = await evening(options, screen)
+    with screen.step("scene"):
+        scene = await scene_of(options, screen)
     await _pages(screen)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="forno-demo-"))
     code = 1
@@ -106,15 +107,15 @@ async def _on_a_stack(options: Options, scene: Scene, screen: Screen, brake: Bra
         exit_.push_async_callback(directory.close)
         await directory.start()
         with screen.step("riders, restaurants, customers"):
-            cities = await asyncio.to_thread(scene.people, scene.clock.domain_ms())
+            play = await asyncio.to_thread(scene.people, scene.clock.domain_ms())
             endpoints = Endpoints(stack.env["FORNO_GATEWAY_URL"], stack.env["FORNO_TRACKING_ADDRESS"])
-            town = await exit_.enter_async_context(Town(cities, endpoints, Tokens(signer), scene.clock))
+            town = await exit_.enter_async_context(Town(play.cities, endpoints, Tokens(signer), scene.clock))
         monitor = Monitor(directory, scene.cities)
         for background in (directory.run(), monitor.run()):
             exit_.push_async_callback(_end, asyncio.create_task(background))
         token = signer.sign("ops", "demo", ttl_s=_OPS_TOKEN_TTL_S)
         screen.say(f"Live map: {endpoints.gateway_url}/#token={token}")
-        run = Run(options, scene, screen, stack, town, monitor, time.monotonic())
+        run = Run(options, scene, play, screen, stack, town, monitor, time.monotonic())
         brake.running = True
         await _live(run, brake.stop)
         return await _finish(run)
@@ -136,13 +137,12 @@ def _services(scene: Scene, folder: Path) -> tuple[Service, ...]:
 @asynccontextmanager
 async def _shown(stack: LocalStack, screen: Screen) -> AsyncIterator[None]:
     """The stack runs inside; how long it takes to start and to stop is told."""
-    with screen.step("servers and services"):
-        await stack.__aenter__()
-    try:
+    async with AsyncExitStack() as exit_:
+        with screen.step("servers and services"):
+            await exit_.enter_async_context(stack)
         yield
-    finally:
         with screen.step("stop"):
-            await stack.__aexit__(None, None, None)
+            await exit_.aclose()
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -164,7 +164,14 @@ async def _live(run: Run, stop: asyncio.Event) -> None:
 def _is_over(run: Run) -> bool:
     if run.options.seconds is not None and run.elapsed_s >= run.options.seconds:
         return True
-    return run.scene.ends_ms is not None and run.scene.clock.domain_ms() >= run.scene.ends_ms
+    if run.play.ends_ms is not None and run.scene.clock.domain_ms() >= run.play.ends_ms:
+        return True
+    answered = len(run.town.placed) + sum(run.town.refused.values())
+    return run.play.orders is not None and answered >= run.play.orders and _delivered(run) >= len(run.town.placed)
+
+
+def _delivered(run: Run) -> int:
+    return sum(last.counters.orders_delivered for last in run.monitor.last.values())
 
 
 def _summary(run: Run) -> Summary:
@@ -179,7 +186,7 @@ def _summary(run: Run) -> Summary:
         left_s=None if seconds is None else seconds - run.elapsed_s,
         placed=len(town.placed),
         refused=sum(town.refused.values()),
-        delivered=sum(city.delivered for city in cities),
+        delivered=_delivered(run),
         fixes_sent=town.fleet.fixes_sent,
         fixes_waiting=town.fleet.waiting,
         without_signal=town.fleet.without_signal,
@@ -202,7 +209,7 @@ def _city_line(run: Run, city: str) -> CityLine:
 
 async def _finish(run: Run) -> int:
     """The end of a run: nobody orders, everybody's word is acknowledged; then the report is made of what is there."""
-    if run.options.seconds is None and run.options.report is None:
+    if run.options.seconds is None and run.options.report is None and run.play.orders is None:
         return 0
     with run.screen.step("drain and count"):
         found = await _findings(run)
@@ -235,9 +242,11 @@ async def _findings(run: Run) -> Findings:
         fixes_sent=town.fleet.fixes_sent,
         fixes_acked=logs.fix_keys(town.fleet.acked_fixes()),
         fixes_unsettled=unsettled,
+        messages_refused=town.fleet.refused,
         logged=logged,
         applied=applied,
-        fix_age_ms=town.watchers.age_ms,
+        fix_age_ms=np.array(town.watchers.age_ms),
+        fix_was_offline=np.isin(np.array(town.watchers.fix_ms), list(town.fleet.made_offline_ms())),
         watched=town.watchers.watched,
         parts_restarted={row.name: row.restarts for row in run.stack.manifest().parts if row.restarts},
     )

@@ -49,6 +49,11 @@ def start_of_evening(now_ms: int, zone: ZoneInfo) -> int:
     return round(day.replace(hour=19, minute=50, second=0, microsecond=0).timestamp() * 1000)
 
 
+def fix_period_s(speed: float) -> float:
+    """Domain seconds between two fixes of a rider."""
+    return max(1.0, _FIX_EVERY_WALL_S * speed)
+
+
 def two_cities(
     network: RoadNetwork, *, riders: int, orders_per_hour: float, seed: int, speed: float, now_ms: int
 ) -> tuple[City, ...]:
@@ -63,7 +68,7 @@ def two_cities(
         params = CityParams(
             riders=round(riders * share),
             first_rider_id=1 + sum(len(city.riders) for city in cities),
-            rider=RiderParams(fix_every_s=max(1.0, _FIX_EVERY_WALL_S * speed)),
+            rider=RiderParams(fix_every_s=fix_period_s(speed)),
             customer=CustomerParams(orders_per_hour=orders_per_hour * share),
         )
         cities.append(build(ground, params, seed, now_ms))

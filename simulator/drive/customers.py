@@ -12,7 +12,7 @@ import httpx
 import structlog
 
 from node.clock import Clock
-from simulator.city.customers import Customers, OrderDraft
+from simulator.city.customers import Demand, OrderDraft
 from simulator.city.kitchen import Pass
 from simulator.city.model import OrderId
 from simulator.drive.tokens import Tokens
@@ -45,7 +45,7 @@ class CustomerDriver:
     def __init__(
         self,
         city: str,
-        customers: Customers,
+        customers: Demand,
         counter: Pass,
         http: httpx.AsyncClient,
         tokens: Tokens,

@@ -10,18 +10,18 @@ import structlog
 
 from node.clock import Clock
 from simulator.city import actions as act
-from simulator.city.model import Offer, OfferId, OrderId, Place, Route, Stop, StopKind
 from simulator.city.rider import Rider
+from simulator.drive.app import fix_row, messages_of, mind_hears
 from simulator.drive.tokens import Tokens
-from tracking.client import values as app
 from tracking.client.errors import DrainTimeout
 from tracking.client.link import EdgeLink
+from tracking.client.outbox import Reply, Status
 from tracking.client.rider import RiderClient
+from tracking.client.values import Event, Refused
 
 #: How often the fleet looks who has something to do, wall seconds: what a rider does is at most so late.
 _LOOK_EVERY_S = 0.025
-_VEHICLES = {"bicycle": app.Vehicle.BICYCLE, "scooter": app.Vehicle.SCOOTER, "car": app.Vehicle.CAR}
-#: A token is wanted for the whole demo: riders do not renew it.
+#: HTTP/2 connections that the riders' streams share.
 _CONNECTIONS = 4
 
 
@@ -33,68 +33,50 @@ class Pilot:
         self._clock = clock
         self.client = RiderClient(link, token, clock, on_event=self._heard, seed=rider.profile.rider_id)
         self.refused: Counter[str] = Counter()
+        #: Times of fixes made while the phone had no network: they reach a screen late by nature.
+        self.made_offline_ms: set[int] = set()
 
     def step(self, now_ms: int) -> None:
         """Lets the rider live up to now."""
         self._do(self.rider.step(now_ms))
 
-    def _heard(self, event: app.Event) -> None:
-        now_ms = self._clock.domain_ms()
-        match event:
-            case app.Offer():
-                offer = Offer(OfferId(event.offer_id), _stops(event.stops), event.expires_ms)
-                self._do(self.rider.hear_offer(offer, now_ms))
-            case app.OfferRetracted():
-                self._do(self.rider.hear_retracted(OfferId(event.offer_id), now_ms))
-            case app.Route():
-                self._do(self.rider.hear_route(Route(event.version, _stops(event.stops)), now_ms))
-            case app.Refused():
-                self.refused[event.reason] += 1
-            case _:
-                pass
+    def _heard(self, event: Event) -> None:
+        if isinstance(event, Refused):
+            self.refused[event.reason] += 1
+        self._do(mind_hears(self.rider, event, self._clock.domain_ms()))
 
     def _do(self, actions: Iterable[act.Action]) -> None:
         for action in actions:
-            self._do_one(action)
+            match action:
+                case act.Fix():
+                    self._fix(action)
+                case act.SignalLost() | act.SignalBack():
+                    self.client.signal(isinstance(action, act.SignalBack))
+                case _:
+                    for message in messages_of(action, self.rider.profile):
+                        self._say(message)
 
-    def _do_one(self, action: act.Action) -> None:
-        client = self.client
-        match action:
-            case act.Fix():
-                client.fix(
-                    action.place.lat_e7,
-                    action.place.lng_e7,
-                    accuracy_dm=round(action.accuracy_m * 10),
-                    heading_cdeg=round(action.heading_deg * 100) % 36_000,
-                    speed_cms=round(action.speed_mps * 100),
-                    ts_ms=action.at_ms,
-                )
-            case act.Online():
-                client.status(
-                    app.RiderStatus.ONLINE,
-                    shift_end_ms=action.shift_end_ms,
-                    capacity=self.rider.profile.capacity,
-                    vehicle=_VEHICLES[self.rider.profile.vehicle],
-                    at=(action.place.lat_e7, action.place.lng_e7),
-                    ts_ms=action.at_ms,
-                )
-            case act.Offline():
-                client.status(app.RiderStatus.OFFLINE, ts_ms=action.at_ms)
-            case act.Answered():
-                client.reply(action.offer_id, action.accepted)
-            case act.Arrived():
-                client.status(app.RiderStatus.ARRIVED, order_id=action.order_ids[0], ts_ms=action.at_ms)
-            case act.PickedUp():
-                for order_id in action.order_ids:
-                    client.status(app.RiderStatus.PICKED_UP, order_id=order_id, ts_ms=action.at_ms)
-            case act.Delivered():
-                client.status(app.RiderStatus.DELIVERED, order_id=action.order_id, ts_ms=action.at_ms)
-            case act.SignalLost():
-                client.signal(False)
-            case act.SignalBack():
-                client.signal(True)
-            case act.Seen():
-                pass  # the SDK tells the edge by itself
+    def _fix(self, fix: act.Fix) -> None:
+        if not self.client.connected:
+            self.made_offline_ms.add(fix.at_ms)
+        ts_ms, lat_e7, lng_e7, accuracy_dm, heading_cdeg, speed_cms = fix_row(fix)
+        self.client.fix(
+            lat_e7, lng_e7, accuracy_dm=accuracy_dm, heading_cdeg=heading_cdeg, speed_cms=speed_cms, ts_ms=ts_ms
+        )
+
+    def _say(self, message: Reply | Status) -> None:
+        if isinstance(message, Reply):
+            self.client.reply(message.offer_id, message.accepted)
+            return
+        self.client.status(
+            message.status,
+            order_id=message.order_id,
+            shift_end_ms=message.shift_end_ms,
+            capacity=message.capacity,
+            vehicle=message.vehicle,
+            at=message.at,
+            ts_ms=message.ts_ms,
+        )
 
 
 class Fleet:
@@ -157,20 +139,12 @@ class Fleet:
         """What the edge refused, by reason."""
         return sum((pilot.refused for pilot in self.pilots), Counter())
 
+    def made_offline_ms(self) -> set[int]:
+        """Domain times at which a phone without network made a fix."""
+        return set().union(*(pilot.made_offline_ms for pilot in self.pilots))
+
     def acked_fixes(self) -> Iterator[tuple[int, int, int]]:
         """(rider, session, seq) of every acknowledged fix."""
         for pilot in self.pilots:
             for session, seq in pilot.client.journal.acked_fixes:
                 yield pilot.rider.profile.rider_id, session, seq
-
-
-def _stops(stops: Iterable[app.Stop]) -> tuple[Stop, ...]:
-    return tuple(
-        Stop(
-            StopKind.PICKUP if stop.kind is app.StopKind.PICKUP else StopKind.DROP,
-            tuple(OrderId(order_id) for order_id in stop.order_ids),
-            Place(stop.lat_e7, stop.lng_e7),
-            stop.ready_ms,
-        )
-        for stop in stops
-    )

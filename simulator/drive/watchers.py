@@ -28,8 +28,9 @@ class Watchers:
         self._at_once = at_once
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger(part="watchers")
-        #: Wall milliseconds from each fix to its frame.
+        #: Wall milliseconds from each fix to its frame, and the domain time of the fix.
         self.age_ms = array("d")
+        self.fix_ms = array("q")
         self.frames: Counter[str] = Counter()
         self.watched = 0
         self.failed = 0
@@ -79,5 +80,6 @@ class Watchers:
         self.frames[kind] += 1
         if kind == "position" and body.get("ts_ms"):
             self.age_ms.append(now_ms - self._clock.wall_of_domain_ms(body["ts_ms"]))
+            self.fix_ms.append(body["ts_ms"])
         status = body.get("status") if kind in ("snapshot", "status") else None
         return status if status in _FINAL else None

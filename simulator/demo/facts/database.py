@@ -35,6 +35,11 @@ select percentile_cont(0.5) within group (order by (delivered_ms - placed_ms) / 
        avg((delivered_ms - placed_ms) / 60000.0) as mean
 from dispatch.eta_outcomes
 """
+_READY_TO_PICKUP = """
+select count(*) as count,
+       avg(((body->>'picked_up_ms')::bigint - (body->>'ready_ms')::bigint) / 60000.0) as mean
+from dispatch.orders where body->>'picked_up_ms' is not null
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class DispatchFacts:
     eta_within_p90: float | None
     click_to_door_mean_min: float | None
     click_to_door_min: Spread
+    ready_to_pickup_mean_min: float | None
 
 
 async def dispatch_facts(core_url: str) -> DispatchFacts:
@@ -68,6 +74,7 @@ async def dispatch_facts(core_url: str) -> DispatchFacts:
         ticks = await connection.fetchrow(_TICKS)
         eta = await connection.fetchrow(_ETA)
         click = await connection.fetchrow(_CLICK_TO_DOOR)
+        waited = await connection.fetchrow(_READY_TO_PICKUP)
     finally:
         await connection.close()
     return DispatchFacts(
@@ -78,6 +85,7 @@ async def dispatch_facts(core_url: str) -> DispatchFacts:
         eta_within_p90=None if eta["within_p90"] is None else float(eta["within_p90"]),
         click_to_door_mean_min=None if click["mean"] is None else float(click["mean"]),
         click_to_door_min=Spread(eta["count"], click["median"], click["p90"]),
+        ready_to_pickup_mean_min=None if waited["mean"] is None else float(waited["mean"]),
     )
 
 

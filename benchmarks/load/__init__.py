@@ -1,0 +1,1 @@
+"""Locust against the whole system: riders' gRPC streams, orders over HTTP, watchers over WebSocket."""
