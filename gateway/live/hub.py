@@ -46,6 +46,8 @@ class WatchedOrder:
     #: There is news that has not been asked for.
     dirty: bool = False
     asking: asyncio.Task[None] | None = None
+    #: Held while a question is under way: who joins meanwhile waits for its answer.
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Hub:
@@ -93,8 +95,9 @@ class Hub:
             order = self._opened(OrderWatch(await self._source.facts(order_id), self._clock_line))
         order.visitors += 1
         try:
-            if self._clock.monotonic_s() - order.asked_s > FRESH_S:
-                await self._refresh(order)
+            async with order.lock:
+                if self._clock.monotonic_s() - order.asked_s > FRESH_S:
+                    await self._refresh(order)
             yield order
         finally:
             order.visitors -= 1
@@ -160,7 +163,7 @@ class Hub:
     async def _ask(self, order: WatchedOrder) -> None:
         gate = self._gates.setdefault(order.watch.facts.city, asyncio.Semaphore(QUESTIONS_PER_CITY))
         try:
-            async with gate:
+            async with gate, order.lock:
                 while order.dirty and order.visitors and not order.watch.final:
                     order.dirty = False
                     await self._refresh(order)

@@ -10,7 +10,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -193,12 +193,25 @@ class GatewayWorld:
     live_url: str
     signer: TokenSigner
     redis: Redis
-    orders: OrdersAtHand = field(default_factory=OrdersAtHand)
-    dispatch: DispatchAtHand = field(default_factory=DispatchAtHand)
+    orders: OrdersAtHand
+    dispatch: DispatchAtHand
+    live_pid: int
 
     def user(self, name: str) -> dict[str, str]:
         """Headers of a user."""
         return {"authorization": f"Bearer {self.signer.sign('user', name, ttl_s=600)}"}
+
+    async def subscribed(self) -> None:
+        """Returns when the live process hears the city."""
+        channel = f"live:{CITY}"
+        async with asyncio.timeout(_READY_S):
+            while dict(await self.redis.pubsub_numsub(channel))[channel.encode()] == 0:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    def live_rss_kb(self) -> int:
+        """Resident memory of the live process."""
+        status = Path(f"/proc/{self.live_pid}/status").read_text()
+        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
 
     async def wake(self, *order_ids: str) -> None:
         """Dispatch says that these orders changed."""
@@ -207,6 +220,11 @@ class GatewayWorld:
 
     async def move(self, order_id: str, seq: int, *, picked_up: bool, lat_e7: int, epoch: int = 0) -> None:
         """Dispatch says where the order's rider is."""
+        message = self.position(order_id, seq, picked_up=picked_up, lat_e7=lat_e7, epoch=epoch)
+        await self.redis.publish(f"live:{CITY}", message)
+
+    def position(self, order_id: str, seq: int, *, picked_up: bool, lat_e7: int, epoch: int = 0) -> bytes:
+        """The message that says so."""
         fix = live_pb2.LivePosition(
             order_id=order_id,
             rider_id=RIDER,
@@ -218,7 +236,7 @@ class GatewayWorld:
             picked_up=picked_up,
         )
         message = live_pb2.LivePositions(city=CITY, epoch=epoch or self.dispatch.epoch, positions=[fix])
-        await self.redis.publish(f"live:{CITY}", message.SerializeToString())
+        return message.SerializeToString()
 
     async def place(self, client: httpx.AsyncClient, user: str = "ana") -> dict[str, Any]:
         """An order that dispatch knows, with no rider yet: the answer of POST /v1/orders."""
@@ -252,37 +270,45 @@ def order_body(**changes: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
+async def services_at_hand() -> AsyncIterator[tuple[OrdersAtHand, DispatchAtHand, RouterAtHand, str, str]]:
+    """The three services on free ports, and the addresses of orders and of the router."""
+    orders, router = OrdersAtHand(), RouterAtHand()
+    dispatch = DispatchAtHand()  # type: ignore[abstract]  # the gateway asks for nothing else
+    async with AsyncExitStack() as stack:
+        orders_address = await _served(stack, lambda server: add_OrdersServicer_to_server(orders, server))
+        router.address = await _served(stack, lambda server: add_DispatchServicer_to_server(dispatch, server))
+        router_address = await _served(stack, lambda server: add_ShardRouterServicer_to_server(router, server))
+        yield orders, dispatch, router, orders_address, router_address
+
+
+@asynccontextmanager
 async def gateway_world(folder: Path, redis_url: str, **env: str) -> AsyncIterator[GatewayWorld]:
     """Starts everything on free ports; the processes are stopped by SIGTERM and must leave with code 0."""
     private_key, jwks = folder / "key.pem", folder / "jwks.json"
     create_keys(private_key, jwks)
     http_port, live_port = free_port(), free_port()
-    world = GatewayWorld(
-        f"http://127.0.0.1:{http_port}",
-        f"ws://127.0.0.1:{live_port}",
-        TokenSigner(private_key),
-        Redis.from_url(redis_url),
-    )
-    router = RouterAtHand()
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(world.redis.aclose)
-        orders = await _served(stack, lambda server: add_OrdersServicer_to_server(world.orders, server))
-        router.address = await _served(stack, lambda server: add_DispatchServicer_to_server(world.dispatch, server))
-        map_address = await _served(stack, lambda server: add_ShardRouterServicer_to_server(router, server))
+    live_url = f"ws://127.0.0.1:{live_port}"
+    async with services_at_hand() as (orders, dispatch, _, orders_address, router_address), AsyncExitStack() as stack:
+        redis = Redis.from_url(redis_url)
+        stack.push_async_callback(redis.aclose)
         settings = {
             "FORNO_REDIS_URL": redis_url,
-            "FORNO_ORDERS_ADDRESS": orders,
-            "FORNO_ROUTER_ADDRESS": map_address,
+            "FORNO_ORDERS_ADDRESS": orders_address,
+            "FORNO_ROUTER_ADDRESS": router_address,
             "FORNO_JWT_PRIVATE_KEY_FILE": str(private_key),
             "FORNO_JWT_JWKS_FILE": str(jwks),
-            "FORNO_LIVE_URL": world.live_url,
+            "FORNO_LIVE_URL": live_url,
             **env,
         }
-        for module, port in (("gateway.main", http_port), ("gateway.live.main", live_port)):
+        pids = [
             await _process(stack, module, {**settings, "FORNO_LISTEN": f"127.0.0.1:{port}"})
+            for module, port in (("gateway.main", http_port), ("gateway.live.main", live_port))
+        ]
         for port in (http_port, live_port):
             await _healthy(f"http://127.0.0.1:{port}/healthz")
-        yield world
+        yield GatewayWorld(
+            f"http://127.0.0.1:{http_port}", live_url, TokenSigner(private_key), redis, orders, dispatch, pids[1]
+        )
 
 
 async def _served(stack: AsyncExitStack, add: Any) -> str:
@@ -292,7 +318,7 @@ async def _served(stack: AsyncExitStack, add: Any) -> str:
     return f"127.0.0.1:{server.port}"
 
 
-async def _process(stack: AsyncExitStack, module: str, env: dict[str, str]) -> None:
+async def _process(stack: AsyncExitStack, module: str, env: dict[str, str]) -> int:
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, env={**os.environ, **env})
 
     async def end() -> None:
@@ -300,6 +326,7 @@ async def _process(stack: AsyncExitStack, module: str, env: dict[str, str]) -> N
         assert await process.wait() == 0, f"{module} left with {process.returncode}"
 
     stack.push_async_callback(end)
+    return process.pid
 
 
 async def _healthy(url: str) -> None:
