@@ -18,7 +18,8 @@ import os
 import time
 from pathlib import Path
 
-from deploy.stack.errors import FolderInUse
+from deploy.stack.errors import FolderInUse, StackError
+from deploy.stack.manifest import is_alive
 
 #: How long a new stack waits for the guard of a killed one to finish its work (`deploy.stack.guard`).
 _LEFTOVERS_S = 10.0
@@ -65,16 +66,19 @@ class Folder:
         """Make this process the owner of the folder; returns the lock's descriptor.
 
         The guard of the stack inherits the descriptor, so after a `kill -9` the lock is free only when the guard has
-        ended what the dead stack left behind. Raises FolderInUse.
+        ended what the dead stack left behind. Raises FolderInUse, or StackError when the folder cannot be written.
         """
-        for folder in (self.root, self.secrets, self.state, self.root / "logs", self.root / "data"):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.secrets.chmod(0o700)
-        fd = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            for folder in (self.root, self.secrets, self.state, self.root / "logs", self.root / "data"):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.secrets.chmod(0o700)
+            fd = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise StackError(f"{self.root} cannot be the folder of a stack: {error}") from error
         deadline_s = time.monotonic() + _LEFTOVERS_S
         while not _try_lock(fd):
             owner = _read_pid(fd)
-            if owner is None or _is_alive(owner) or time.monotonic() > deadline_s:
+            if owner is None or is_alive(owner) or time.monotonic() > deadline_s:
                 os.close(fd)
                 raise FolderInUse(self.root, owner)
             time.sleep(0.02)
@@ -101,13 +105,3 @@ def _try_lock(fd: int) -> bool:
 def _read_pid(fd: int) -> int | None:
     text = os.pread(fd, 32, 0).strip()
     return int(text) if text.isdigit() else None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

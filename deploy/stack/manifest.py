@@ -53,18 +53,26 @@ class Manifest:
 
 def read(folder: Path) -> Manifest:
     """The stack that runs in `folder`; raises StackError when none does."""
-    try:
-        found = json.loads((folder / "stack.json").read_text())
-    except FileNotFoundError:
-        raise StackError(f"no stack runs in {folder}: start one with `forno up --dir {folder}`") from None
-    parts = tuple(Row(**row) for row in found.pop("parts"))
-    manifest = Manifest(**found, parts=parts)
-    if not _is_alive(manifest.pid):
+    manifest = read_any(folder)
+    if manifest is None:
+        raise StackError(f"no stack runs in {folder}: start one with `forno up --dir {folder}`")
+    if not is_alive(manifest.pid):
         raise StackError(f"the stack of {folder} (process {manifest.pid}) is gone: start it again with `forno up`")
     return manifest
 
 
-def _is_alive(pid: int) -> bool:
+def read_any(folder: Path) -> Manifest | None:
+    """The stack that runs in `folder`, or was killed there; None when there is none."""
+    try:
+        found = json.loads((folder / "stack.json").read_text())
+    except FileNotFoundError:
+        return None
+    parts = tuple(Row(**row) for row in found.pop("parts"))
+    return Manifest(**found, parts=parts)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this number exists, whoever owns it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -17,6 +17,7 @@ from deploy.stack.errors import StackError
 from deploy.stack.folder import Folder
 from deploy.stack.keeper import Keeper
 from deploy.stack.keys import ensure_keys
+from deploy.stack.leftovers import end_leftovers
 from deploy.stack.manifest import Manifest, Row
 from deploy.stack.part import Part
 from deploy.stack.ports import Ports
@@ -101,6 +102,7 @@ class LocalStack:
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
         lock_fd = self._folder.claim()
+        end_leftovers(self._folder)
         guard = Guard(lock_fd)
         try:
             with Ports() as ports:

@@ -50,7 +50,7 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._shown: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -67,7 +67,7 @@ class Screen:
     def show(self, manifest: Manifest) -> None:
         """Take a change."""
         if self._live is not None:
-            self._live.update(table(manifest))
+            self._live.update(table(manifest), refresh=True)
             return
         for row in manifest.parts:
             line = f"{row.name}: {_state(row)}" + (f", pid {row.pid}" if row.pid is not None else "")

@@ -67,6 +67,8 @@ class Redis(Part):
             "save": "",
             "appendonly": "no",
             "daemonize": "no",
+            # Redis would write its title over its environment, by which `leftovers` knows it.
+            "set-proc-title": "no",
         }
         flags = (word for key, value in settings.items() for word in (f"--{key}", value))
         return Command((str(executable(self._program.path, self._data / "bin")), *flags))
