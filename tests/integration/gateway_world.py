@@ -86,9 +86,8 @@ class OrdersAtHand(OrdersServicer):
         return orders_pb2.ListResponse(orders=mine[: request.limit])
 
     async def Cancel(self, request: orders_pb2.CancelRequest, context: Context) -> orders_pb2.CancelResponse:
-        order = (
-            await self.Get(orders_pb2.GetRequest(order_id=request.order_id, user_id=request.user_id), context)
-        ).order
+        await self.Get(orders_pb2.GetRequest(order_id=request.order_id, user_id=request.user_id), context)
+        order = self.orders[request.order_id]
         if order.status >= orders_pb2.ORDER_STATUS_PICKED_UP:
             raise Rejected("it is on its way already", reason="TOO_LATE")
         self.advance(order.order_id, orders_pb2.ORDER_STATUS_CANCELLED)
