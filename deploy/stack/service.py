@@ -36,6 +36,8 @@ class ServicePart(Part):
     """Runs a Service on a loopback port."""
 
     kind = "service"
+    #: A shard that takes cities over replays their logs first.
+    ready_within_s = 90.0
 
     def __init__(self, service: Service, port: int) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.stack.errors import PartFailed, ServerMissing
+from deploy.stack.errors import PartFailed, ServerMissing, StackError
 
 KAFKA_VERSION = "4.3.1"
 
@@ -58,7 +58,10 @@ async def ensure_jars(log: Path, progress: Callable[[str], None]) -> Path:
     maven = shutil.which("mvn")
     if maven is None:
         raise ServerMissing(f"Apache Kafka is not in {folder} yet, and Maven (mvn), which fetches it, is not installed")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StackError(f"{folder.parent} cannot be made ({error}); set FORNO_CACHE_DIR") from error
     # Beside its final place, so that the last step is one rename: nobody ever sees half of the jars.
     with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as scratch:
         (Path(scratch) / "pom.xml").write_text(_POM)
