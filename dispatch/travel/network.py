@@ -31,7 +31,7 @@ ROAD_CLASSES: Final = (
 """Names of the values of `arc_class`, most important first (OpenStreetMap's `highway`)."""
 
 
-class BrokenNetwork(Exception):
+class BrokenNetwork(ValueError):
     """The file is not a road network that this version reads."""
 
 
@@ -93,7 +93,7 @@ class RoadNetwork:
         try:
             with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 if str(file["format"]) != FORMAT:
-                    raise BrokenNetwork(f"{path} is of format {file['format']}, not {FORMAT}")
+                    raise ValueError(f"its format is {file['format']}, not {FORMAT}")
                 return RoadNetwork(
                     **{name: file[name] for name in _ARRAYS},
                     source=str(file["source"]),

@@ -1,7 +1,7 @@
 """Set-up of the road network: `python -m simulator.roads.fetch`.
 
 The first run fetches the real roads and writes two files into the cache (`FORNO_CACHE_DIR`, by default
-`~/.cache/forno`), `roads-coquimbo.npz` for the engine and the simulator, and a `.geojson` beside it for maps.
+`~/.cache/forno`), `roads-coquimbo.npz` for the engine and the simulator, `basemap-coquimbo.geojson` for maps.
 Where they cannot be fetched, `roads-grid.npz` is made instead, and the next run tries again.
 """
 
@@ -43,7 +43,7 @@ def default_cache_dir() -> Path:
 
 def basemap_of(artefact: Path) -> Path:
     """The GeoJSON that belongs to a network's file."""
-    return artefact.with_suffix(".geojson")
+    return artefact.with_name(artefact.stem.replace("roads", "basemap") + ".geojson")
 
 
 def ensure_network(cache_dir: Path, say: Say = print) -> RoadNetwork:
@@ -54,7 +54,7 @@ def ensure_network(cache_dir: Path, say: Say = print) -> RoadNetwork:
 def ensure_artefact(cache_dir: Path, say: Say = print) -> Path:
     """The network's file in the cache; real roads if they can be had, else the grid city's."""
     real = _artefact(cache_dir, coquimbo.SOURCE)
-    if _is_whole(real):
+    if _kept(real):
         return real
     say("Fetching the roads of La Serena and Coquimbo (10 MB, once)")
     try:
@@ -67,7 +67,7 @@ def ensure_artefact(cache_dir: Path, say: Say = print) -> Path:
 
 def _ensure_grid(cache_dir: Path) -> Path:
     path = _artefact(cache_dir, grid.SOURCE)
-    if _is_whole(path):
+    if _kept(path):
         return path
     return _write(build_network(grid.grid_links(GRID_SEED), grid.SOURCE, grid.ATTRIBUTION), path, lambda _: None)
 
@@ -76,26 +76,35 @@ def _artefact(cache_dir: Path, source: str) -> Path:
     return cache_dir / f"roads-{source}.npz"
 
 
-def _is_whole(path: Path) -> bool:
+def _kept(path: Path) -> bool:
+    """Whether the cache has this network; its map is drawn again if only that is missing."""
     try:
-        RoadNetwork.load(path)
+        network = RoadNetwork.load(path)
     except (FileNotFoundError, BrokenNetwork):
         return False
-    return basemap_of(path).exists()
+    if not basemap_of(path).exists():
+        _draw(network, path)
+    return True
 
 
 def _write(network: RoadNetwork, path: Path, say: Say) -> Path:
     network.save(path)
-    write_basemap(network, basemap_of(path))
+    _draw(network, path)
     say(f"{network.node_count} junctions, {network.arc_count} arcs: {path} ({network.attribution})")
     return path
+
+
+def _draw(network: RoadNetwork, path: Path) -> None:
+    write_basemap(network, basemap_of(path), by_the_sea=network.source == coquimbo.SOURCE)
 
 
 def _build_coquimbo(archive: bytes) -> RoadNetwork:
     with tempfile.TemporaryDirectory(prefix="forno-roads-") as folder:
         with zipfile.ZipFile(BytesIO(archive)) as project:
-            member = next(name for name in project.namelist() if name.endswith("project_database.sqlite"))
-            database = Path(project.extract(member, folder))
+            members = [name for name in project.namelist() if name.endswith("project_database.sqlite")]
+            if not members:
+                raise NoRoads("the wheel's archive holds no project_database.sqlite")
+            database = Path(project.extract(members[0], folder))
         return build_network(coquimbo.read_links(database), coquimbo.SOURCE, coquimbo.ATTRIBUTION)
 
 

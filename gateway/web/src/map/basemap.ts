@@ -32,6 +32,13 @@ function style(roads: Roads | null): StyleSpecification {
   };
   if (roads === null) return base;
   base.sources["roads"] = { type: "geojson", data: roads.data, attribution: roads.attribution, tolerance: 0.2 };
+  base.layers.push({
+    id: "sea",
+    type: "fill",
+    source: "roads",
+    filter: ["==", ["get", "class"], "sea"],
+    paint: { "fill-color": INK.sea },
+  });
   for (const road of ROADS) {
     base.layers.push({
       id: `road-${road.classes[0]}`,

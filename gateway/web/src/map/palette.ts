@@ -3,6 +3,7 @@ import type { OrderState } from "../live/frames";
 /** The page's colours, in one place. Map colours are kept apart from each other for colour-blind eyes by lightness too. */
 export const INK = {
   land: "#0c1015",
+  sea: "#0a1624",
   text: "#e8edf3",
 };
 

@@ -98,7 +98,8 @@ def test_the_basemap_has_the_roads_and_their_source(index: Path, tmp_path: Path)
     """One feature a class, each road drawn once, the attribution with it."""
     document = json.loads(basemap_of(ensure_artefact(tmp_path / "cache", lambda _: None)).read_text())
     assert document["attribution"] == "© OpenStreetMap contributors"
-    (feature,) = document["features"]
+    sea, feature = document["features"]
+    assert (sea["properties"]["class"], sea["geometry"]["type"]) == ("sea", "Polygon")
     assert feature["properties"] == {"class": "primary"}
     assert feature["geometry"]["coordinates"] == [[[-71.25, -29.9], [-71.26, -29.91]]]
 
@@ -128,6 +129,16 @@ def test_where_they_cannot_be_had_there_is_a_grid_city(
     said.clear()
     ensure_artefact(tmp_path / "cache", said.append)
     assert said[0].startswith("Fetching")
+
+
+def test_a_lost_basemap_is_drawn_again_without_the_index(index: Path, tmp_path: Path) -> None:
+    """The network is in the cache: nothing is fetched for its map."""
+    path = ensure_artefact(tmp_path / "cache", lambda _: None)
+    drawn = basemap_of(path).read_bytes()
+    basemap_of(path).unlink()
+    (index / WHEEL).unlink()
+    assert ensure_artefact(tmp_path / "cache", lambda _: None) == path
+    assert basemap_of(path).read_bytes() == drawn
 
 
 def test_a_torn_file_in_the_cache_is_made_anew(index: Path, tmp_path: Path) -> None:
