@@ -12,7 +12,6 @@ from math import isfinite
 from dispatch.errors import InvalidParams
 from dispatch.model import Vehicle
 
-
 STRATEGY_NAMES = ("assignment", "greedy", "packing")
 
 
@@ -80,8 +79,8 @@ class CostParams:
     """Weights of the cost terms; see `dispatch.matching.cost` for what each term measures."""
 
     late: float = 1.0
-    waiting: float = 0.3
-    approach: float = 0.3
+    waiting: float = 1.0
+    approach: float = 0.2
     busy: float = 0.0
     idle: float = 0.0
     age: float = 0.5
@@ -143,7 +142,7 @@ class SolverParams:
     """
 
     strategy: str = "packing"
-    work_limit: int = 500_000
+    work_limit: int = 100_000
     seed: int = 1
 
     def __post_init__(self) -> None:
