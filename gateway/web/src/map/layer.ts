@@ -26,12 +26,21 @@ export interface LayerEvents {
 /** Wall milliseconds between two frames at least: half of a screen's rate looks as calm, and spares the battery. */
 const FRAME_MS = 33;
 
-/** Moving points and lines, drawn upon the map. Positions are in mercator units relative to `origin`. */
+/**
+ * Moving points and lines on a canvas of their own above the map: the map is drawn again only when somebody moves it,
+ * not thirty times a second. Positions are in mercator units relative to `origin`.
+ *
+ * It is a layer of the map too, one that draws nothing: so it learns the map's matrix with every frame of the map, and
+ * draws with it at once.
+ */
 export class MotionLayer implements CustomLayerInterface {
   readonly id = "motion";
   readonly type = "custom" as const;
   readonly renderingMode = "2d" as const;
+  private readonly canvas = document.createElement("canvas");
+  private gl: WebGL2RenderingContext | null = null;
   private map: MapLibre | null = null;
+  private matrix: Float32Array | null = null;
   private points: Program | null = null;
   private lines: Program | null = null;
   private timer = 0;
@@ -42,45 +51,71 @@ export class MotionLayer implements CustomLayerInterface {
     private readonly events: LayerEvents,
     /** Zero of the time given to the graphics card, whose floats are too short for milliseconds since 1970. */
     private readonly epochMs: number,
-  ) {}
+  ) {
+    this.canvas.className = "motion";
+  }
 
-  onAdd(map: MapLibre, gl: WebGL2RenderingContext): void {
+  onAdd(map: MapLibre): void {
     this.map = map;
-    this.points = new Program(gl, POINT_VERTEX, POINT_FRAGMENT, [
+    map.getCanvasContainer().append(this.canvas);
+    this.canvas.addEventListener("webglcontextrestored", () => this.begin());
+    this.begin();
+  }
+
+  onRemove(): void {
+    window.clearTimeout(this.timer);
+    this.canvas.remove();
+    this.gl?.getExtension("WEBGL_lose_context")?.loseContext();
+    this.gl = null;
+    this.map = null;
+  }
+
+  /** The map draws: keep its matrix, and follow at once. */
+  render(_: WebGLRenderingContext | WebGL2RenderingContext, input: CustomRenderMethodInput): void {
+    this.matrix = translated(input.defaultProjectionData.mainMatrix as unknown as ArrayLike<number>, this.origin);
+    this.draw();
+  }
+
+  private begin(): void {
+    this.gl = this.canvas.getContext("webgl2", { antialias: false, depth: false, stencil: false });
+    if (this.gl === null) return;
+    this.points = new Program(this.gl, POINT_VERTEX, POINT_FRAGMENT, [
       ["a_from", 2],
       ["a_to", 2],
       ["a_time", 2],
       ["a_color", 3],
       ["a_look", 3],
     ]);
-    this.lines = new Program(gl, LINE_VERTEX, LINE_FRAGMENT, [
+    this.lines = new Program(this.gl, LINE_VERTEX, LINE_FRAGMENT, [
       ["a_a", 2],
       ["a_b", 2],
       ["a_color", 3],
       ["a_alpha", 2],
       ["a_width", 1],
     ]);
+    this.buffers.dirty = true;
   }
 
-  onRemove(): void {
+  private readonly draw = (): void => {
+    const { gl, map, matrix } = this;
+    if (map === null) return;
     window.clearTimeout(this.timer);
-  }
-
-  render(context: WebGLRenderingContext | WebGL2RenderingContext, input: CustomRenderMethodInput): void {
-    const gl = context as WebGL2RenderingContext;
+    this.timer = window.setTimeout(() => requestAnimationFrame(this.draw), FRAME_MS);
+    if (gl === null || gl.isContextLost() || matrix === null) return;
     const nowMs = performance.now();
     this.events.beforeFrame(nowMs);
-    const matrix = translated(input.defaultProjectionData.mainMatrix as unknown as ArrayLike<number>, this.origin);
+    const { width, height } = map.getCanvas();
+    if (this.canvas.width !== width) this.canvas.width = width;
+    if (this.canvas.height !== height) this.canvas.height = height;
+    gl.viewport(0, 0, width, height);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT);
     gl.enable(gl.BLEND);
-    gl.disable(gl.DEPTH_TEST);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     this.drawLines(gl, matrix);
     this.drawPoints(gl, matrix, nowMs);
-    gl.bindVertexArray(null);
     this.events.afterFrame(nowMs);
-    window.clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => this.map?.triggerRepaint(), FRAME_MS);
-  }
+  };
 
   private drawLines(gl: WebGL2RenderingContext, matrix: Float32Array): void {
     const { lines, lineCount } = this.buffers;
