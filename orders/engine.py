@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import orjson
 
@@ -51,7 +51,7 @@ class OrderDesk:
         """Places an order, or gives back the one that this key placed with the same body."""
         user = checked_user(user_id)
         price = price_of(checked_basket(basket))
-        body = orjson.dumps([asdict(basket), checked_token(token)])
+        body = orjson.dumps([basket, checked_token(token)])
         idempotency = IdempotencyKey(checked_key(key), hashlib.sha256(body).digest())
         now_ms = self.clock.domain_ms()
         change = saga.place(self.ids.new(user), user, basket, price, now_ms, promised_ms(basket, now_ms), token)

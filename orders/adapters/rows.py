@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -97,17 +96,12 @@ def changed_row(order: Order, seen: Seen) -> tuple[object, ...]:
 
 
 def _basket_json(basket: Basket) -> str:
-    return orjson.dumps(
-        {
-            "restaurant": asdict(basket.restaurant),
-            "dropoff": asdict(basket.dropoff),
-            "items": [asdict(item) for item in basket.items],
-        }
-    ).decode()
+    parts = {"restaurant": basket.restaurant, "dropoff": basket.dropoff, "items": basket.items}
+    return orjson.dumps(parts).decode()
 
 
 def _history_json(order: Order) -> str:
-    return orjson.dumps([asdict(line) for line in order.history]).decode()
+    return orjson.dumps(order.history).decode()
 
 
 def _basket(row: Row) -> Basket:
