@@ -89,6 +89,9 @@ class KafkaCityLogs:
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
             raise Retryable(f"kafka is away: {error!r}", reason="KAFKA_AWAY") from error
+        except BaseException:
+            await self.close()
+            raise
 
     async def _open(self, partition: int, cut: Cut | None, rewind_ms: int) -> Cut:
         name = await self._identity.ask()

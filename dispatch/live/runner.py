@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from dispatch.live.city import City
+from dispatch.live.errors import CityLost
 from dispatch.live.feed import LiveFeed
 from dispatch.live.ingest import Ingest
 from dispatch.live.parts import Parts
@@ -85,7 +86,7 @@ class CityRunner:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         city = self.city
-        with suppress(Retryable):
+        with suppress(Retryable, CityLost):
             await self._parts.decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
         await self.logs.close()
 

@@ -149,7 +149,7 @@ class Ticker:
             if event.seed is not None:
                 city.positions.apply(event.seed)
         applied = city.applied(events[-1].offset + 1 if events else city.taken_offset)
-        snapshot = city.positions.snapshot(now_ms)
+        snapshot = city.positions.snapshot(now_ms, round(self._params.candidates.max_age_s * 1000))
         seen = snapshot.columns
         positions = Positions(seen.rider_id, seen.lat_e7, seen.lng_e7, snapshot.age_ms)
         draft = Draft(city.state)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -79,6 +81,19 @@ class DispatchWorld:
                 process.terminate()
                 assert await process.wait() == 0
 
+    @asynccontextmanager
+    async def router(self) -> AsyncIterator[str]:
+        """A shard router on the same map; its address."""
+        address = f"127.0.0.1:{self.ports.take()}"
+        environment = {**os.environ, **self.env, "FORNO_LISTEN": address}
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "shard_router.main", env=environment)
+        try:
+            await _serving(process, address)
+            yield address
+        finally:
+            process.terminate()
+            assert await process.wait() == 0
+
     async def owner(self, city: str, shard_id: str | None = None) -> str:
         """The address of the city's owner, once it has one (or that one)."""
         async with asyncio.timeout(30):
@@ -86,6 +101,14 @@ class DispatchWorld:
                 entry = (await self.store.read_map()).cities[city]
                 if entry.owner and entry.address and shard_id in (None, entry.owner):
                     return entry.address
+                await asyncio.sleep(0.05)
+
+    async def alive(self, shard_id: str) -> None:
+        """Waits until a shard is on the map."""
+        async with asyncio.timeout(30):
+            while True:
+                if (await self.store.read_map()).alive(shard_id):
+                    return
                 await asyncio.sleep(0.05)
 
     async def ask(self, city: str, call: Callable[[Any], Any]) -> Any:
@@ -232,14 +255,20 @@ async def _serving(process: asyncio.subprocess.Process, address: str) -> None:
 
 
 @asynccontextmanager
-async def dispatch_world(stack: LocalStack, database: str, cities: int = 1) -> AsyncIterator[DispatchWorld]:
+async def dispatch_world(
+    stack: LocalStack, database: str, folder: Path, cities: int = 1
+) -> AsyncIterator[DispatchWorld]:
     """A map with so many cities, on partitions drawn anew, in a database of its own. No shard runs yet."""
     base, _, name = database.rpartition("/")
     await prepare(database)
     draw = random.SystemRandom()
     partitions = draw.sample(range(CITY_PARTITIONS), cities)
     names = {f"city-{draw.randrange(1 << 40):x}": partition for partition in partitions}
+    # A test may run on a slow machine: offers wait, and fixes count, for as long as it takes.
+    params = folder / "params.json"
+    params.write_text(json.dumps({"offers": {"timeout_s": 600}, "candidates": {"max_age_s": 3600}}))
     env = {**stack.env, "FORNO_POSTGRES_URL": base, "FORNO_CORE_DATABASE": name, "FORNO_TICK_PERIOD_MS": "200"}
+    env["FORNO_PARAMS_FILE"] = str(params)
     pool = await asyncpg.create_pool(database, min_size=1, max_size=4)
     producer = kafka.producer(stack.env["FORNO_KAFKA_URL"])
     await producer.start()

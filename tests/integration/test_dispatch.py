@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import asyncpg
-import pytest
+import asyncio
+import itertools
+import json
+import signal
+import sys
+from pathlib import Path
 
 from deploy.stack.stack import LocalStack
 from proto.dispatch.v1 import dispatch_pb2 as pb
+from proto.topics import CITY_EVENTS, RIDER_PINGS
 from proto.tracking.v1 import rider_link_pb2 as link
 from tests.integration.dispatch_world import DispatchWorld, dispatch_world
 
@@ -15,6 +20,11 @@ async def deliver(world: DispatchWorld, city: str, order_id: str) -> int:
     """Carries an order that was opened to its door, as its rider would say it; the rider's number."""
     offer = await world.offer_for(city, order_id)
     await world.reply(city, offer, accepted=True)
+    return await deliver_accepted(world, city, offer, order_id)
+
+
+async def deliver_accepted(world: DispatchWorld, city: str, offer: pb.RiderOffer, order_id: str) -> int:
+    """Carries an order whose offer was accepted to its door; the rider's number."""
     await world.track(city, order_id, pb.ORDER_STATE_ASSIGNED)
     rider = offer.rider_id - world.first_rider
     for status, state in (
@@ -27,9 +37,9 @@ async def deliver(world: DispatchWorld, city: str, order_id: str) -> int:
     return rider
 
 
-async def test_an_order_from_offer_to_door(stack: LocalStack, fresh_database: str) -> None:
+async def test_an_order_from_offer_to_door(stack: LocalStack, fresh_database: str, tmp_path: Path) -> None:
     """The nearer of two riders is asked, accepts and delivers; every step is told in order, and can be explained."""
-    async with dispatch_world(stack, fresh_database) as world, world.shard("shard-a"):
+    async with dispatch_world(stack, fresh_database, tmp_path) as world, world.shard("shard-a"):
         (city,) = world.cities
         for rider in (1, 2):
             await world.status(city, rider, link.RIDER_STATUS_ONLINE, capacity=2)
@@ -50,13 +60,19 @@ async def test_an_order_from_offer_to_door(stack: LocalStack, fresh_database: st
             pb.ORDER_STATE_PICKED_UP,
             pb.ORDER_STATE_DELIVERED,
         ]
-        explained = await world.ask(city, lambda s: s.Explain(pb.ExplainRequest(city=city, order_id=order_id)))
-        assert len(explained.records_json) == 1
+        async with world.router() as router:
+            words = ("-m", "node.cli", "explain", order_id, "--json", "--router", router)
+            process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
+            printed, _ = await process.communicate()
+        (record,) = (json.loads(line) for line in printed.splitlines())
+        assert (record["rider_id"], record["outcome"], record["epoch"]) == (world.rider(1), "accepted", 1)
+        assert record["candidates"] == 2
+        assert [other["rider_id"] for other in dict(record["alternatives"])[order_id]] == [world.rider(2)]
 
 
-async def test_a_killed_shard_goes_on(stack: LocalStack, fresh_database: str) -> None:
+async def test_a_killed_shard_goes_on(stack: LocalStack, fresh_database: str, tmp_path: Path) -> None:
     """Killed between acceptance and pickup, the shard comes back with the same plan; nobody else is asked."""
-    async with dispatch_world(stack, fresh_database) as world:
+    async with dispatch_world(stack, fresh_database, tmp_path) as world:
         (city,) = world.cities
         async with world.shard("shard-a") as shard:
             for rider in (1, 2):
@@ -81,10 +97,10 @@ async def test_a_killed_shard_goes_on(stack: LocalStack, fresh_database: str) ->
         assert await world.pool.fetchval(doubles, order_id) == 1
 
 
-async def test_two_shards_two_cities(stack: LocalStack, fresh_database: str) -> None:
+async def test_two_shards_two_cities(stack: LocalStack, fresh_database: str, tmp_path: Path) -> None:
     """Each city has an owner and is dispatched by it."""
     async with (
-        dispatch_world(stack, fresh_database, cities=2) as world,
+        dispatch_world(stack, fresh_database, tmp_path, cities=2) as world,
         world.shard("shard-a"),
         world.shard("shard-b"),
     ):
@@ -94,11 +110,54 @@ async def test_two_shards_two_cities(stack: LocalStack, fresh_database: str) -> 
             await deliver(world, city, await world.open_order(city, number, restaurant=(0, 0), door=(5, 5)))
 
 
-async def test_a_zombie_commits_nothing(stack: LocalStack, fresh_database: str) -> None:
-    """An owner that does not know of its end is refused by the database."""
-    async with dispatch_world(stack, fresh_database) as world, world.shard("shard-a"):
+async def test_a_frozen_shard_writes_nothing_when_it_wakes(
+    stack: LocalStack, fresh_database: str, tmp_path: Path
+) -> None:
+    """Stopped past its lease and then continued, the former owner commits nothing and lives on without the city."""
+    async with dispatch_world(stack, fresh_database, tmp_path) as world, world.shard("shard-a") as old:
         (city,) = world.cities
-        await world.owner(city)
-        with pytest.raises(asyncpg.PostgresError) as refused:
-            await world.pool.execute("select router.hold($1, 'shard-a', 0)", city)
-        assert refused.value.sqlstate == "FR001"
+        for rider in (1, 2):
+            await world.status(city, rider, link.RIDER_STATUS_ONLINE)
+        await world.fixes(city, {1: (0, 1), 2: (0, 30)})
+        first = await world.open_order(city, 1, restaurant=(0, 0), door=(10, 0))
+        offer = await world.offer_for(city, first)
+        old.process.send_signal(signal.SIGSTOP)
+        async with world.shard("shard-b"):
+            await world.owner(city, "shard-b")
+            # What the frozen one decides on when it wakes, if anything would let it.
+            await world.reply(city, offer, accepted=True)
+            old.process.send_signal(signal.SIGCONT)
+            await deliver_accepted(world, city, offer, first)
+            await world.fixes(city, {1: (10, 0), 2: (0, 30)})
+            second = await world.open_order(city, 2, restaurant=(0, 28), door=(10, 0))
+            await deliver(world, city, second)
+        assert old.process.returncode is None
+        epochs = await world.pool.fetch("select tick, epoch from dispatch.ticks where city = $1 order by tick", city)
+        assert [row["epoch"] for row in epochs] == sorted(row["epoch"] for row in epochs)
+        assert {row["epoch"] for row in epochs} == {1, 2}
+        doubles = "select order_id from dispatch.holdings where slot is not null group by order_id having count(*) > 1"
+        assert await world.pool.fetch(doubles) == []
+        ranges = "select topic, first_offset, next_offset from dispatch.applied_ranges where city = $1 order by epoch"
+        for topic in (RIDER_PINGS.name, CITY_EVENTS.name):
+            of_topic = [row for row in await world.pool.fetch(ranges, city) if row["topic"] == topic]
+            for before, after in itertools.pairwise(of_topic):
+                assert before["next_offset"] == after["first_offset"]
+
+
+async def test_a_city_moves_to_another_shard(stack: LocalStack, fresh_database: str, tmp_path: Path) -> None:
+    """Moved with an order on its way: the new owner has it, and delivers it."""
+    async with dispatch_world(stack, fresh_database, tmp_path) as world, world.shard("shard-a"):
+        (city,) = world.cities
+        await world.status(city, 1, link.RIDER_STATUS_ONLINE)
+        await world.fixes(city, {1: (0, 1)})
+        order_id = await world.open_order(city, 1, restaurant=(0, 0), door=(10, 0))
+        offer = await world.offer_for(city, order_id)
+        await world.reply(city, offer, accepted=True)
+        await world.track(city, order_id, pb.ORDER_STATE_ASSIGNED)
+        async with world.shard("shard-b"):
+            await world.alive("shard-b")
+            await world.store.request_move(city, "shard-b", "test")
+            await world.owner(city, "shard-b")
+            await deliver_accepted(world, city, offer, order_id)
+            results = await world.results(order_id, 3)
+        assert [(r.version, r.epoch) for r in results][-2:] == [(2, 2), (3, 2)]
