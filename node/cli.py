@@ -37,7 +37,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f"forno: no verb {words[0]!r}\n\n{usage()}", file=sys.stderr)
         return 2
     module, _, function = VERBS[words[0]][0].partition(":")
-    code: int = getattr(import_module(module), function)(words[1:])
+    try:
+        code: int = getattr(import_module(module), function)(words[1:])
+    except KeyboardInterrupt:
+        return 130
     return code
 
 
