@@ -6,16 +6,15 @@ import asyncio
 import os
 import random
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import grpc.aio
 import numpy as np
 from aiokafka import TopicPartition
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deploy.stack.ports import Ports
 from deploy.stack.stack import LocalStack
@@ -32,18 +31,31 @@ LAT_E7, LNG_E7 = -299_027_000, -712_520_000
 
 @asynccontextmanager
 async def process(module: str, address: str, env: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A service that is serving; stopped in good order at the end, unless it is dead already."""
+    """A service that is serving; stopped in good order at the end, unless it is dead already.
+
+    It is serving when it logs so: a health check may be answered by another process on the same port.
+    """
     environment = {**os.environ, **env, "FORNO_LISTEN": address}
-    running = await asyncio.create_subprocess_exec(sys.executable, "-m", module, env=environment)
+    running = await asyncio.create_subprocess_exec(sys.executable, "-m", module, env=environment, stderr=PIPE)
+    assert running.stderr is not None
+    ready = asyncio.Event()
+    log = asyncio.create_task(_follow(running.stderr, ready), name=f"log of {module}")
     try:
-        async with grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
-            health = health_pb2_grpc.HealthStub(channel)
-            await health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=30)
+        await asyncio.wait_for(ready.wait(), 60)
         yield running
     finally:
         if running.returncode is None:
             running.terminate()
             assert await running.wait() == 0
+        await log
+
+
+async def _follow(log: asyncio.StreamReader, ready: asyncio.Event) -> None:
+    """Shows a log until it ends."""
+    async for line in log:
+        sys.stderr.write(line.decode())
+        if b'"event":"ready"' in line:
+            ready.set()
 
 
 @dataclass(slots=True)
