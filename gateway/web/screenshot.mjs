@@ -1,9 +1,11 @@
 // A picture of a page in a real Chromium: node gateway/web/screenshot.mjs URL OUT.png [--size 1280x800] [--settle S]
 //
 // Waits until the map is drawn and riders are on it, lets it run for some seconds, takes the picture. Fails (exit 1) if
-// the page asked anything of any other host, or wrote an error to the console. CHROMIUM names another browser.
-import { existsSync } from "node:fs";
+// the page asked anything of any other host, or wrote an error to the console. With --axe it also fails if axe-core finds
+// anything that keeps people out. CHROMIUM names another browser.
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
@@ -34,11 +36,12 @@ const { values, positionals } = parseArgs({
     size: { type: "string", default: "1280x800" },
     settle: { type: "string", default: "8" },
     scale: { type: "string", default: "1" },
+    axe: { type: "boolean", default: false },
   },
 });
 const [url, out] = positionals;
 if (url === undefined || out === undefined) {
-  console.error("usage: node gateway/web/screenshot.mjs URL OUT.png [--size 1280x800] [--settle SECONDS] [--scale N]");
+  console.error("usage: node gateway/web/screenshot.mjs URL OUT.png [--size 1280x800] [--settle S] [--scale N] [--axe]");
   process.exit(2);
 }
 const executablePath = BROWSERS.find((path) => path !== undefined && existsSync(path));
@@ -68,12 +71,17 @@ try {
   await page.waitForTimeout(Number(values.settle) * 1000);
   await mkdir(dirname(out), { recursive: true });
   await page.screenshot({ path: out });
+  if (values.axe) {
+    await page.evaluate(readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8"));
+    const { violations } = await page.evaluate(() => globalThis.axe.run());
+    for (const { id, help, nodes } of violations) errors.push(`axe ${id}: ${help}: ${nodes[0].html}`);
+  }
 } finally {
   await browser.close();
 }
 
 for (const address of foreign) console.error(`asked another host: ${address}`);
-for (const error of errors) console.error(`console error: ${error}`);
+for (const error of errors) console.error(`error: ${error}`);
 if (foreign.length + errors.length > 0) process.exit(1);
 console.log(`${out}: ${width}x${height}, no request to another host, no console error`);
 

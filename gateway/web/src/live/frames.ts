@@ -85,7 +85,12 @@ export interface Position extends RiderView {
   epoch: number;
 }
 
-export type OrderFrame = Snapshot | Resumed | Status | Eta | Position;
+/** Says only that the line lives. */
+export interface Heartbeat {
+  type: "heartbeat";
+}
+
+export type OrderFrame = Snapshot | Resumed | Status | Eta | Position | Heartbeat;
 
 export interface CityOwner {
   city: string;

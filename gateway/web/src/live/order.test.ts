@@ -60,6 +60,12 @@ describe("reduce", () => {
     expect(view.seq).toBe(4);
   });
 
+  it("is not moved by a heartbeat, nor by a kind of frame it does not know", () => {
+    const before = after(position(10));
+    expect(reduce(before, { type: "heartbeat" })).toBe(before);
+    expect(reduce(before, { type: "news", epoch: 9 } as unknown as OrderFrame)).toBe(before);
+  });
+
   it("forgets the rider at the end, and positions that come after it", () => {
     const view = after(position(10), status(5, "delivered"), position(20));
     expect(view.status).toBe("delivered");

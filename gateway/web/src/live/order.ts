@@ -23,7 +23,7 @@ export function isOver(status: OrderStatus): boolean {
   return OVER.has(status);
 }
 
-/** The view after a frame. Frames of an older epoch and events seen before change nothing. */
+/** The view after a frame. Heartbeats, frames of an older epoch and events seen before change nothing. */
 export function reduce(view: OrderView | null, frame: OrderFrame): OrderView | null {
   if (frame.type === "snapshot") {
     return {
@@ -41,7 +41,7 @@ export function reduce(view: OrderView | null, frame: OrderFrame): OrderView | n
       clock: frame.clock,
     };
   }
-  if (view === null || frame.epoch < view.epoch) return view;
+  if (view === null || frame.type === "heartbeat" || frame.epoch < view.epoch) return view;
   switch (frame.type) {
     case "position":
       if (isOver(view.status) || (view.rider !== null && frame.ts_ms < view.rider.ts_ms)) return view;
@@ -63,6 +63,9 @@ export function reduce(view: OrderView | null, frame: OrderFrame): OrderView | n
         seq: Math.max(view.seq, frame.seq),
       };
     }
+    default:
+      // A kind that a newer server sends and this page does not know.
+      return view;
   }
 }
 
