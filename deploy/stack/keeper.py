@@ -19,7 +19,8 @@ State = Literal["waiting", "starting", "running", "restarting", "stopped"]
 #: Signals after which `kill` waits for the death.
 _DEADLY = frozenset({Signals.SIGKILL, Signals.SIGTERM, Signals.SIGINT, Signals.SIGQUIT, Signals.SIGABRT})
 
-_CHECK_EVERY_S = 0.03
+#: Between two checks of a part that starts: at first, at most, and the factor between. Asking costs CPU that it needs.
+_CHECK_EVERY_S = (0.02, 0.3, 1.25)
 _CHECK_TIMEOUT_S = 5.0
 #: How often an outside server is asked whether it is still there.
 _OUTSIDE_CHECK_EVERY_S = 5.0
@@ -165,6 +166,7 @@ class Keeper:
 
     async def _until_healthy(self) -> str | None:
         last: Exception | None = None
+        pause_s, longest_s, factor = _CHECK_EVERY_S
         try:
             async with asyncio.timeout(self.part.ready_within_s):
                 while self._child is None or self._child.is_running():
@@ -175,7 +177,8 @@ class Keeper:
                         return None
                     except (NotReady, TimeoutError) as error:
                         last = error
-                    await asyncio.sleep(_CHECK_EVERY_S)
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(longest_s, pause_s * factor)
         except TimeoutError:
             return f"was not ready within {self.part.ready_within_s:g} s: {last}"
         if self._child is None:
