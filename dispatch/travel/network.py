@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT: Final = "forno-roads-1"
+FORMAT: Final = "forno-roads-2"
 
 ROAD_CLASSES: Final = (
     "motorway",

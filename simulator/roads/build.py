@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, pairwise
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -24,6 +26,9 @@ USUAL_SPEED_KMH: Final = {
     "residential": 30.0,
     "living_street": 15.0,
 }
+
+
+LONGEST_ARC_M: Final = 150.0
 
 
 class NoRoads(Exception):
@@ -49,9 +54,10 @@ class Link:
 def build_network(links: Iterable[Link], source: str, attribution: str) -> RoadNetwork:
     """The largest part of the roads in which everywhere can be reached from everywhere.
 
-    Links from a place to itself are dropped. Raises `NoRoads` if nothing is left.
+    Long links are cut, so that no place on a road is far from a node; short links from a place to itself are
+    dropped. Raises `NoRoads` if nothing is left.
     """
-    arcs = [arc for link in links if link.a != link.b for arc in _arcs_of(link)]
+    arcs = [arc for link in _cut(links) if link.a != link.b for arc in _arcs_of(link)]
     if not arcs:
         raise NoRoads(f"{source} holds no road that can be driven")
     names, ends = np.unique([(arc.a, arc.b) for arc in arcs], return_inverse=True)
@@ -64,12 +70,30 @@ def build_network(links: Iterable[Link], source: str, attribution: str) -> RoadN
     return _assemble(arcs, renumbered, int(keep_node.sum()), source, attribution)
 
 
+def _cut(links: Iterable[Link]) -> Iterator[Link]:
+    """Links of at most `LONGEST_ARC_M`; the places made between have negative numbers."""
+    between = count(-1, -1)
+    for link in links:
+        passed_m = np.append(0.0, np.cumsum(step_lengths_m(link.shape_e7)))
+        pieces = ceil(passed_m[-1] / LONGEST_ARC_M)
+        if pieces <= 1:
+            yield link
+            continue
+        ends = [link.a, *(next(between) for _ in range(pieces - 1)), link.b]
+        cuts_m = passed_m[-1] * np.arange(pieces + 1) / pieces
+        for (a, b), (start_m, end_m) in zip(pairwise(ends), pairwise(cuts_m), strict=True):
+            inner = passed_m[(passed_m > start_m) & (passed_m < end_m)]
+            at_m = np.array([start_m, *inner, end_m])
+            shape = np.stack([np.interp(at_m, passed_m, axis) for axis in link.shape_e7.T], axis=1)
+            yield replace(link, a=a, b=b, shape_e7=np.rint(shape).astype(np.int32))
+
+
 def _arcs_of(link: Link) -> list[Link]:
     """The link once for each way it may be driven."""
     arcs = [link] if link.forward else []
     if link.backward:
         back = link.shape_e7[::-1]
-        arcs.append(Link(link.b, link.a, link.road_class, back, link.speed_kmh, True, False))
+        arcs.append(replace(link, a=link.b, b=link.a, shape_e7=back))
     return arcs
 
 

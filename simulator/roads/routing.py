@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.travel.network import RoadNetwork
+from dispatch.travel.network import ROAD_CLASSES, RoadNetwork
 from dispatch.travel.paths import shortest_paths
 from dispatch.travel.road import SAME_BLOCK_M, RoadParams
 from dispatch.travel.snap import Snapper
 from shard_router.cities import City, CityLookup
 from simulator.city.model import Place
 from simulator.city.motion import Trip, straight
+
+_STREETS: Final = [ROAD_CLASSES.index(name) for name in ("secondary", "tertiary", "residential", "living_street")]
 
 
 class RoadWays:
@@ -56,7 +60,10 @@ class RoadWays:
 
 
 def places_in(network: RoadNetwork, city: City) -> list[Place]:
-    """The junctions in a city's territory, where its people may live and eat."""
+    """Places on the streets in a city's territory where its people may live and eat: on no trunk road or motorway."""
     inside = CityLookup([city]).find(network.node_lat_e7, network.node_lng_e7) == 0
+    street = np.zeros(network.node_count, np.bool_)
+    street[network.arc_from[np.isin(network.arc_class, _STREETS)]] = True
+    inside &= street
     places = zip(network.node_lat_e7[inside].tolist(), network.node_lng_e7[inside].tolist(), strict=True)
     return [Place(lat, lng) for lat, lng in places]

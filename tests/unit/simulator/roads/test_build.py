@@ -40,6 +40,18 @@ def test_lengths_follow_the_bends() -> None:
     assert network.arc_length_m[0] == pytest.approx(2 * np.hypot(north, east), rel=1e-4)
 
 
+def test_a_long_road_is_cut_so_that_a_node_is_never_far() -> None:
+    """310 m with a bend become three arcs each way, all of the road's length and on its line."""
+    long = Link(
+        1, 2, "primary", np.array([(LAT, LNG), (LAT + 20_000, LNG), (LAT + 20_000, LNG + 9_000)]), None, True, True
+    )
+    network = build_network([long], "test", "nobody")
+    assert (network.node_count, network.arc_count) == (4, 6)
+    whole_m = (20_000 + 9_000 * np.cos(np.radians(29.9))) * 0.0111195
+    assert network.arc_length_m == pytest.approx(np.full(6, whole_m / 3), rel=1e-3)
+    assert ((network.shape_lng_e7 == LNG) | (network.shape_lat_e7 == LAT + 20_000)).all()
+
+
 def test_only_what_is_strongly_connected_is_kept() -> None:
     """A dead-end one-way street, a loop and an island are dropped; the rest still reaches all of itself."""
     links = [link(1, 2), link(2, 3), link(3, 1), link(3, 4, backward=False), link(2, 2), link(8, 9)]

@@ -40,7 +40,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     database = tmp_path / "project_database.sqlite"
     with sqlite3.connect(database) as connection:
         connection.execute(LINKS_TABLE)
-        line = blob([(-71.25, -29.9), (-71.26, -29.91)])
+        line = blob([(-71.25, -29.9), (-71.2505, -29.9005)])
         for number, direction in ((1, 1), (2, -1)):
             connection.execute(
                 "INSERT INTO links VALUES (?, 10, 20, ?, 'c', 'primary', NULL, NULL, ?)",
@@ -101,7 +101,7 @@ def test_the_basemap_has_the_roads_and_their_source(index: Path, tmp_path: Path)
     sea, feature = document["features"]
     assert (sea["properties"]["class"], sea["geometry"]["type"]) == ("sea", "Polygon")
     assert feature["properties"] == {"class": "primary"}
-    assert feature["geometry"]["coordinates"] == [[[-71.25, -29.9], [-71.26, -29.91]]]
+    assert feature["geometry"]["coordinates"] == [[[-71.25, -29.9], [-71.2505, -29.9005]]]
 
 
 @pytest.mark.parametrize("trouble", ["another file", "not listed", "no wheel", "no zip", "index gone"])
