@@ -7,7 +7,7 @@ import os
 import random
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,10 +129,3 @@ async def read_all(kafka_url: str, topic: str) -> list[bytes]:
         return values
     finally:
         await reader.stop()
-
-
-async def until(true: Callable[[], bool], every: Callable[[], Awaitable[object]], timeout_s: float = 30) -> None:
-    """Does something again and again until a condition holds."""
-    async with asyncio.timeout(timeout_s):
-        while not true():
-            await every()
