@@ -116,6 +116,25 @@ def test_moving_riders_are_found_where_they_went() -> None:
         assert np.allclose(found, np.sort(brute_force_m(snapshot, *LA_SERENA))[:12], atol=1e-3)
 
 
+def test_a_crowd_gathers_and_disperses() -> None:
+    """3,000 riders draw together within 300 m and go apart again (seed 12): finer cells and back, right throughout."""
+    rng = np.random.default_rng(12)
+    positions = RiderPositions()
+    lat, lng = LA_SERENA[0] + rng.integers(-9_000, 9_000, 30), LA_SERENA[1] + rng.integers(-9_000, 9_000, 30)
+    fineness = []
+    for seq, spread_e7 in enumerate((300_000, 60_000, 3_000, 60_000, 300_000), start=1):
+        batch = scattered(rng, 3000, LA_SERENA, spread_e7, NOW_MS)
+        batch.seq[:] = seq
+        positions.apply(batch)
+        snapshot = positions.snapshot(NOW_MS)
+        fineness.append(snapshot.order.lattice.fineness)
+        found = snapshot.nearest(lat, lng, 9).distance_m
+        for i in range(30):
+            distances = np.sort(brute_force_m(snapshot, int(lat[i]), int(lng[i])))[:9]
+            assert np.allclose(found[i], distances, rtol=1e-9, atol=1e-3)
+    assert fineness[2] > fineness[1] >= fineness[0] == fineness[4] == 1
+
+
 def test_asking_for_no_rider_is_refused() -> None:
     """k is at least one."""
     with pytest.raises(ValueError, match="k must be"):
