@@ -6,6 +6,7 @@ stop: lease lets go (each city ends its tick, stores its cut) ─> gRPC ─> the
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,6 +136,8 @@ def _travel(settings: DispatchSettings) -> TravelSettings:
 def main() -> int:
     """Runs the process and returns its exit code."""
     settings = load(DispatchSettings)
+    # Ticks compute in threads: the event loop, which carries the fixes, must get its turn sooner than every 5 ms.
+    sys.setswitchinterval(0.001)
     return run(f"dispatch {settings.shard_id}", settings, lambda node: boot(node, settings))
 
 

@@ -29,6 +29,7 @@ class Relay:
         self._topic = topic
         self._metrics = metrics
         self._log = log
+        self._incarnation = ""
         #: Set by the ticker after a commit.
         self.letters = asyncio.Event()
 
@@ -50,9 +51,12 @@ class Relay:
 
     async def publish_all(self) -> None:
         """Publishes what waits. Raises `Retryable`; nothing is skipped then."""
-        again = await self._outbox.log_is(self._city, await self._topic.incarnation())
-        if again:
-            self._log.warning("the log was replaced: publishing results of the last day again", count=again)
+        incarnation = await self._topic.incarnation()
+        if incarnation != self._incarnation:
+            again = await self._outbox.log_is(self._city, incarnation)
+            self._incarnation = incarnation
+            if again:
+                self._log.warning("the log was replaced: publishing results of the last day again", count=again)
         while letters := await self._outbox.waiting(self._city, BATCH):
             await self._topic.publish(letters)
             await self._outbox.published(letters)

@@ -30,7 +30,7 @@ class CityRunner:
     def __init__(self, city: City, logs: CityLogs, parts: Parts, holds: Callable[[], bool]) -> None:
         self.city = city
         self.logs = logs
-        self._parts = parts
+        self.parts = parts
         self._log = parts.log.bind(city=city.name, epoch=city.epoch)
         self._stopping = False
         self._failed: Callable[[BaseException], None] = lambda _: None
@@ -74,7 +74,7 @@ class CityRunner:
         self._start("ingest", self.ingest.run())
         self._start("feed", self.feed.run())
         self._start("relay", self.relay.run())
-        for name, view in self._parts.views_of(self.city):
+        for name, view in self.parts.views_of(self.city):
             self._start(name, view)
 
     async def end(self) -> None:
@@ -87,7 +87,7 @@ class CityRunner:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         city = self.city
         with suppress(Retryable, CityLost):
-            await self._parts.decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
+            await self.parts.decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
         await self.logs.close()
 
     def _start(self, name: str, run: Coroutine[Any, Any, None]) -> None:

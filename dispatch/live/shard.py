@@ -24,25 +24,26 @@ class Shard:
         self.shard_id = shard_id
         self._parts = parts
         self._holds = holds
-        self._runners: dict[str, CityRunner] = {}
+        #: By city; changed by `take` and `drop`.
+        self.runners: dict[str, CityRunner] = {}
         self._reloads: set[asyncio.Task[None]] = set()
         self._pause_s: dict[str, float] = {}
 
     @property
     def cities(self) -> Mapping[str, City]:
         """The cities that run here."""
-        return {name: runner.city for name, runner in self._runners.items()}
+        return {name: runner.city for name, runner in self.runners.items()}
 
     def city(self, name: str) -> City:
         """A city that this shard may speak for. Raises `NotOwner`."""
-        runner = self._runners.get(name)
+        runner = self.runners.get(name)
         if runner is None or not self._holds(name, runner.city.epoch):
             raise NotOwner(name)
         return runner.city
 
     def load(self) -> ShardLoad:
         """What the heartbeat reports."""
-        cities = [runner.city for runner in self._runners.values()]
+        cities = [runner.city for runner in self.runners.values()]
         return ShardLoad(
             riders=sum(rider.online for city in cities for rider in city.state.riders.values()),
             open_orders=sum(len(city.state.orders) for city in cities),
@@ -56,21 +57,21 @@ class Shard:
         if not self._holds(city, epoch):
             await runner.end()
             raise Retryable(f"{city} was lost while it was loaded", reason="NOT_OWNER")
-        self._runners[city] = runner
+        self.runners[city] = runner
         runner.begin(lambda error: self._reload_soon(runner, error))
 
     async def drop(self, city: str, epoch: int, reason: str) -> None:
         """Ends a city after the tick under way. Idempotent."""
-        runner = self._runners.get(city)
+        runner = self.runners.get(city)
         if runner is not None and runner.city.epoch == epoch:
-            del self._runners[city]
+            del self.runners[city]
             await runner.end()
 
     async def close(self) -> None:
         """Ends every city."""
         for task in self._reloads:
             task.cancel()
-        for name, runner in list(self._runners.items()):
+        for name, runner in list(self.runners.items()):
             await self.drop(name, runner.city.epoch, "the shard stops")
 
     def _reload_soon(self, runner: CityRunner, error: BaseException) -> None:
@@ -81,7 +82,7 @@ class Shard:
 
     async def _reload(self, runner: CityRunner) -> None:
         ownership = runner.city.ownership
-        if self._runners.get(ownership.city) is not runner:
+        if self.runners.get(ownership.city) is not runner:
             return
         await self.drop(ownership.city, ownership.epoch, "loaded again")
         while self._holds(ownership.city, ownership.epoch):

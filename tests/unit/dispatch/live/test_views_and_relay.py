@@ -1,0 +1,89 @@
+"""Views and the relay: paced, and good again after their stores were away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import structlog
+
+from dispatch.adapters.memory import MemoryPositionsView, MemoryTrailStore
+from dispatch.index import FixColumns
+from dispatch.live.trail_keeper import TrailKeeper
+from dispatch.live.views import ViewFollower
+from node.errors import Retryable
+from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
+from tests.unit.dispatch.live.memory_city import CITY, MemoryCity
+from tests.unit.dispatch.live.worlds import DOWNTOWN, NOON_MS, fixes, ownership
+
+
+class AwayView(MemoryPositionsView):
+    """A view whose store can be away."""
+
+    away = False
+
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+        if self.away:
+            raise Retryable("away")
+        await super().write(city, epoch, fixes)
+
+    async def remove(self, city: str, epoch: int, rider_ids: Sequence[int]) -> None:
+        if self.away:
+            raise Retryable("away")
+        await super().remove(city, epoch, rider_ids)
+
+
+async def test_a_view_follows_the_index() -> None:
+    """Moves are written, silent riders removed; what happened while the store was away is made good by one write."""
+    world, view = MemoryCity(), AwayView()
+    runner = await world.owner()
+    follower = ViewFollower("test", view, runner.city, world.clock, 0.5, structlog.get_logger())
+    await world.fix({1: (0, 0), 2: (0, 0)})
+    await world.read(runner)
+    await follower.write()
+    assert set(view.riders) == {(CITY, 1), (CITY, 2)}
+    view.away = True
+    world.clock.advance(50_000)
+    await world.fix({1: (1, 0)})
+    await world.read(runner)
+    with pytest.raises(Retryable):
+        await follower.write()
+    world.clock.advance(20_000)
+    view.away = False
+    await follower.write()
+    assert set(view.riders) == {(CITY, 1)}
+    assert view.riders[CITY, 1][1] == DOWNTOWN.lat_e7 + 10_000
+
+
+async def test_results_survive_a_broker_that_is_away() -> None:
+    """They wait in the outbox, and are published in order when it is back; a new log gets them again."""
+    world = MemoryCity()
+    await world.online({1: (0, 1)})
+    await world.open_order("o-1")
+    runner = await world.owner()
+    await world.step(runner)
+    await world.reply(runner, accepted=True)
+    world.topic.away = True
+    await world.step(runner)
+    with pytest.raises(Retryable):
+        await runner.relay.publish_all()
+    world.topic.away = False
+    await runner.relay.publish_all()
+    await runner.relay.publish_all()
+    assert [DispatchEvent.FromString(letter.payload).version for letter in world.topic.letters] == [1]
+    world.topic.name = "memory-2"
+    await runner.relay.publish_all()
+    assert [DispatchEvent.FromString(letter.payload).version for letter in world.topic.letters] == [1, 1]
+
+
+async def test_trails_are_kept_in_pieces() -> None:
+    """Two flushes into one minute make one trail."""
+    world, store = MemoryCity(), MemoryTrailStore()
+    runner = await world.owner()
+    keeper = TrailKeeper(ownership(CITY), runner.logs, store, world.clock, structlog.get_logger())
+    for seq in (2, 1):
+        keeper.take(fixes({1: (seq, 0)}, seq=seq, ts_ms=NOON_MS + seq))
+        await keeper.flush()
+    trail = await store.trail(CITY, 1, NOON_MS, NOON_MS + 10)
+    assert trail is not None
+    assert trail.seq.tolist() == [1, 2]
