@@ -54,9 +54,8 @@ async def riding(world: TrackingWorld, on_event: Callable[[Event], None]) -> Asy
 
 
 @asynccontextmanager
-async def own_stack(folder: Path) -> AsyncIterator[tuple[LocalStack, TrackingWorld]]:
+async def own_stack(folder: Path, broker: Broker) -> AsyncIterator[tuple[LocalStack, TrackingWorld]]:
     """Servers, a router and an edge that this test may hurt."""
-    broker: Broker = "apache" if os.environ.get("FORNO_KAFKA") == "apache" else "embedded"
     services = [service for service in SERVICES if service.name in ("router", "tracking")]
     async with LocalStack(folder, kafka=broker, services=services) as stack:
         signer = TokenSigner(Path(stack.env["FORNO_JWT_PRIVATE_KEY_FILE"]))
@@ -83,7 +82,8 @@ async def test_a_frozen_broker_delays_acks_and_loses_nothing(own_folder: Path) -
         if isinstance(event, Throttled):
             throttled.append(event.max_fixes_per_s)
 
-    async with own_stack(own_folder) as (stack, world), riding(world, on_event) as riders:
+    broker: Broker = "apache" if os.environ.get("FORNO_KAFKA") == "apache" else "embedded"
+    async with own_stack(own_folder, broker) as (stack, world), riding(world, on_event) as riders:
         pid = stack.pid("kafka")
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
@@ -97,6 +97,16 @@ async def test_a_frozen_broker_delays_acks_and_loses_nothing(own_folder: Path) -
             os.kill(pid, signal.SIGCONT)
         await until(lambda: throttled[RIDERS:] == [0.0] * RIDERS, 30)
         await until(lambda: acked(riders) > before, 10)
+
+
+async def test_a_killed_broker_loses_nothing_that_was_acked(own_folder: Path) -> None:
+    """Apache Kafka is killed with -9 three times under streaming riders; each time acks go on when it is back."""
+    async with own_stack(own_folder, "apache") as (stack, world), riding(world, lambda _: None) as riders:
+        for _ in range(3):
+            await stack.kill("kafka")
+            before = acked(riders)
+            await stack.until_healthy("kafka")
+            await until(lambda: acked(riders) >= before + 10 * RIDERS, 60)  # noqa: B023
 
 
 async def test_twenty_kills_of_edges(stack: LocalStack, fresh_database: str) -> None:
