@@ -105,6 +105,7 @@ class Hub:
                 self._forget(order)
 
     def fixes(self, city: City, epoch: int, fixes: Sequence[LiveFix]) -> None:
+        shown: list[int] = []
         for fix in fixes:
             order = self._orders.get(fix.order_id)
             if order is None:
@@ -114,7 +115,8 @@ class Hub:
                 continue
             for outbox in order.outboxes:
                 outbox.latest("position", frame)
-            self.ages.pushed(fix.ts_ms)
+            shown.append(fix.ts_ms)
+        self.ages.pushed(shown)
 
     def woken(self, city: City, epoch: int, order_ids: Sequence[str]) -> None:
         for order_id in order_ids:

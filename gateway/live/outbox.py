@@ -43,7 +43,7 @@ class Outbox:
 
     def latest(self, key: str, frame: bytes) -> None:
         """Sends a frame that makes the one before of the same key worthless."""
-        if self._wire.ready and not self._latest and not self._events and not self._behind:
+        if not self._latest and not self._events and not self._behind and self._wire.ready:
             self._wire.write(frame)
             _pushes()
             return

@@ -35,10 +35,8 @@ class OrderWatch:
         self._clock_line = clock_line
         self._events: list[StatusEvent] = list(facts.history)
         self._stops: list[dict[str, Any]] = []
-        self._fix: RiderFix | None = None
-        self._rider_id = 0
-        self._order_of_fix = (0, 0)
-        self._heading: float | None = None
+        self._live: LiveFix | None = None
+        self._told: RiderFix | None = None
         self._cell = 0
         self._cell_ts_ms = 0
 
@@ -94,8 +92,7 @@ class OrderWatch:
         planned = (self.eta_ms, self.eta_p90_ms, self._stops)
         self.eta_ms, self.eta_p90_ms = track.eta_ms or self.eta_ms, track.eta_p90_ms
         self._stops = self._own_stops(track)
-        if track.rider is not None and (self._fix is None or track.rider.ts_ms > self._fix.ts_ms):
-            self._fix = track.rider
+        self._told = track.rider
         shown = self._take(track)
         self.status = track.status
         if shown:
@@ -122,28 +119,25 @@ class OrderWatch:
 
     def on_fix(self, epoch: int, fix: LiveFix) -> bytes | None:
         """A position: the frame for the watchers, or None when they must not see it or know it already."""
-        if self.final:
+        if self.status in FINAL:
             return None
         if epoch < self.epoch:
             _old_epoch()
             return None
-        if fix.rider_id != self._rider_id:
-            # Sessions of two riders cannot be compared; the owner of the city says who has the order now.
-            self._rider_id, self._order_of_fix = fix.rider_id, (0, 0)
-        if (fix.session, fix.seq) <= self._order_of_fix:
+        last = self._live
+        # Sessions of two riders cannot be compared; the owner of the city says who has the order now.
+        if last is not None and last.rider_id == fix.rider_id and not _newer(fix, last):
             _old_fix()
             return None
         self.epoch = epoch
-        self._order_of_fix = (fix.session, fix.seq)
-        self._fix = RiderFix(Place(fix.lat_e7, fix.lng_e7), fix.ts_ms)
-        self._heading = fix.heading_cdeg / 100
+        self._live = fix
         self.eta_ms = fix.eta_ms or self.eta_ms
         if fix.picked_up or self.status == EXACT:
             return frames.exact_frame(fix, epoch)
-        return self._cell_frame(self._fix)
+        return self._cell_frame(fix)
 
-    def _cell_frame(self, fix: RiderFix) -> bytes | None:
-        cell = frames.cell_of(fix.at)
+    def _cell_frame(self, fix: LiveFix) -> bytes | None:
+        cell = frames.cell_of(Place(fix.lat_e7, fix.lng_e7))
         if cell == self._cell and fix.ts_ms - self._cell_ts_ms < CELL_EVERY_MS:
             return None
         self._cell, self._cell_ts_ms = cell, fix.ts_ms
@@ -151,11 +145,19 @@ class OrderWatch:
         return frames.json_frame({"type": "position", **view, "eta_ms": self.eta_ms or None, "epoch": self.epoch})
 
     def _rider(self) -> dict[str, Any] | None:
-        if self._fix is None or self.final:
+        """The rider's newest position, from the live channel or from dispatch, as far as a customer may see it."""
+        if self.final:
+            return None
+        live, told = self._live, self._told
+        if live is not None and (told is None or live.ts_ms >= told.ts_ms):
+            fix, heading = RiderFix(Place(live.lat_e7, live.lng_e7), live.ts_ms), live.heading_cdeg / 100
+        elif told is not None:
+            fix, heading = told, None
+        else:
             return None
         if self.status == EXACT:
-            return frames.exact_view(self._fix, self._heading)
-        return frames.cell_view(frames.cell_of(self._fix.at), self._fix.ts_ms)
+            return frames.exact_view(fix, heading)
+        return frames.cell_view(frames.cell_of(fix.at), fix.ts_ms)
 
     def _plan(self) -> dict[str, Any]:
         return {"eta_ms": self.eta_ms or None, "eta_p90_ms": self.eta_p90_ms or None, "stops": self._stops}
@@ -171,6 +173,10 @@ class OrderWatch:
 
     def _status_frame(self, event: StatusEvent) -> bytes:
         return frames.json_frame({"type": "status", **_event(event), **self._plan(), "epoch": self.epoch})
+
+
+def _newer(fix: LiveFix, last: LiveFix) -> bool:
+    return fix.session > last.session or (fix.session == last.session and fix.seq > last.seq)
 
 
 def _event(event: StatusEvent) -> dict[str, Any]:
