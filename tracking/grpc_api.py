@@ -59,6 +59,7 @@ class RiderLinkApi:
             tasks = await self._edge.desk.welcome(session)
             await context.write(_welcome(session, tasks, self._edge.clock.domain_ms()))
             reader = asyncio.create_task(self._read(session, context), name="rider's reader")
+            reader.add_done_callback(lambda done: self._reader_ended(session, done))
             try:
                 reason = await self._write(session, context)
             finally:
@@ -102,6 +103,12 @@ class RiderLinkApi:
         except grpc.RpcError:  # the rider is gone: the writer is cancelled by gRPC
             self._log.debug("a rider left", rider_id=session.rider_id)
         edge.finish(session)
+
+    def _reader_ended(self, session: RiderSession, reader: asyncio.Task[None]) -> None:
+        """A reader that broke ends its stream, not the edge: the app connects again."""
+        if not reader.cancelled() and (error := reader.exception()):
+            self._log.error("a rider's reader broke", rider_id=session.rider_id, exc_info=error)
+            session.outbox.close(FornoError("something went wrong here: connect again"))
 
     async def _write(self, session: RiderSession, context: Context) -> FornoError | None:
         """Sends what is in the outbox until it is closed; returns the error that closed it."""

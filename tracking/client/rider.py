@@ -285,7 +285,8 @@ class RiderClient:
             self._on_event(event)
 
     def _offered(self, offer: Offer) -> None:
-        self._seen.append(offer.offer_id)
+        if offer.offer_id not in self._seen:
+            self._seen.append(offer.offer_id)
         self._wake.set()
         if offer.offer_id not in self._known:
             self._known[offer.offer_id] = None

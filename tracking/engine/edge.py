@@ -1,7 +1,7 @@
 """The edge: sessions, what they send, and what becomes of it. `grpc_api` is its only caller from outside.
 
-add -> Inbox --(linger or PACK_AT fixes)--> pack -> FixLane of each city -> settled -> Ack
-event ----------------------------------------> EventLane of the city  -> settled -> Ack
+fixes -> Inbox --(linger or PACK_AT fixes)--> pack -> FixLane of each city -> settled -> Ack
+event ---------------------------------------------> EventLane of the city -> settled -> Ack
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Edge:
             del self.sessions[session.rider_id]
             metrics.STREAMS.set(len(self.sessions))
         if session.open:
-            session.open = False
+            session.open = session.reading = False  # its row is given away: nothing more may come in under it
             self._late_acks.pop(session, None)
             self.desk.leave(session)
             self._leaving.append(session.row)

@@ -106,6 +106,7 @@ async def test_the_newer_session_supersedes_the_older() -> None:
     assert second.session > first.session
     assert first.outbox.end is not None
     assert isinstance(first.outbox.end[0], Superseded)
+    assert not first.reading, "its row is the second one's now"
     world.send(second, 1)
     await until(lambda: second.ledger.empty and first.ledger.empty)
     assert sorted(world.logged()) == [(1, first.session, 1), (1, second.session, 1)]
