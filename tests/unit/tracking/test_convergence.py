@@ -85,7 +85,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_streams_that_break_converge(steps: list[tuple[object, ...]]) -> None:
-    """Random lives of a rider, then a drain: all fixes are in the log, all that is acked is, the position is the last."""
+    """Random lives, then a drain: all fixes are in the log, all that is acked is, the position is the last."""
     model = Model()
     model.connect()
     model.make()
