@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from pathlib import Path
 
 from node.tokens import TokenSigner
 
+_SETTING = "FORNO_JWT_PRIVATE_KEY_FILE"
 _KINDS = "rider: the rider's number (needs --city) | user: any name | order: the order's id | ops: any name"
 
 
@@ -18,17 +20,27 @@ def main(argv: list[str]) -> int:
     parser.add_argument("id", help="who or what the token is for")
     parser.add_argument("--city", default="", help="home city of a rider, city of an order")
     parser.add_argument("--ttl", type=int, default=24 * 3600, metavar="S", help="life in seconds (default: a day)")
+    parser.add_argument("--key", type=Path, help="PEM file of the signing key (default: that of the stack in --dir)")
     parser.add_argument(
-        "--key",
-        type=Path,
-        default=os.environ.get("FORNO_JWT_PRIVATE_KEY_FILE"),
-        help="PEM file of the signing key (default: $FORNO_JWT_PRIVATE_KEY_FILE)",
+        "--dir", type=Path, default=Path(".forno"), help="folder of the running stack (default: .forno)"
     )
     words = parser.parse_args(argv)
-    if words.key is None:
-        parser.error("no key: give --key FILE or set FORNO_JWT_PRIVATE_KEY_FILE")
+    key = words.key or _key_of_stack(words.dir)
+    if key is None:
+        parser.error(f"no key: no stack runs in {words.dir}; give --dir, --key, or set {_SETTING}")
     if words.kind == "rider" and (not words.city or not words.id.isdecimal()):
         parser.error("a rider's token needs a number and --city")
     claims = {"city": words.city} if words.city else {}
-    print(TokenSigner(Path(words.key)).sign(words.kind, words.id, ttl_s=words.ttl, **claims))
+    print(TokenSigner(key).sign(words.kind, words.id, ttl_s=words.ttl, **claims))
     return 0
+
+
+def _key_of_stack(folder: Path) -> Path | None:
+    """The key of the environment, or of the stack that runs in the folder."""
+    if found := os.environ.get(_SETTING):
+        return Path(found)
+    try:
+        manifest = json.loads((folder / "stack.json").read_text())
+        return Path(manifest["env"][_SETTING])
+    except (OSError, ValueError, KeyError):
+        return None

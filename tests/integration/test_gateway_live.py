@@ -7,6 +7,7 @@ import json
 import socket as sockets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -285,3 +286,21 @@ async def test_a_path_that_is_none_is_not_found(world: GatewayWorld) -> None:
     with pytest.raises(InvalidStatus) as refused:
         await connect(f"{world.live_url}/v1/live/elsewhere")
     assert refused.value.response.status_code == 404
+
+
+async def test_the_readme_s_snippet_works(world: GatewayWorld, client: httpx.AsyncClient) -> None:
+    """It is run as it is printed."""
+    readme = (Path(__file__).parents[2] / "gateway" / "README.md").read_text()
+    snippet: dict[str, Any] = {}
+    exec(readme.split("```python\n")[1].split("```")[0], snippet)
+    placed = await world.place(client)
+    order_id = placed["order"]["order_id"]
+    watching = asyncio.create_task(snippet["statuses"](placed["live_url"], placed["tracking_token"]))
+    for state in (dispatch_pb2.ORDER_STATE_ASSIGNED, dispatch_pb2.ORDER_STATE_DELIVERED):
+        asked = world.dispatch.asked
+        async with asyncio.timeout(_DEADLINE_S):
+            while world.dispatch.asked < asked + 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        world.dispatch.advance(order_id, state, rider_id=RIDER)
+    async with asyncio.timeout(_DEADLINE_S):
+        assert (await watching)[-2:] == ["assigned", "delivered"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,26 @@ def test_a_senseless_wish_is_refused(words: list[str], keys: tuple[Path, TokenVe
     with pytest.raises(SystemExit) as stop:
         main([*words, "--key", str(keys[0])])
     assert stop.value.code == 2
+
+
+def test_the_key_of_the_running_stack_is_found(
+    keys: tuple[Path, TokenVerifier],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With `forno up` in this folder, `forno token user ana` needs no more words."""
+    monkeypatch.delenv("FORNO_JWT_PRIVATE_KEY_FILE", raising=False)
+    (tmp_path / "stack.json").write_text(json.dumps({"env": {"FORNO_JWT_PRIVATE_KEY_FILE": str(keys[0])}}))
+    assert main(["user", "ana", "--dir", str(tmp_path)]) == 0
+    assert keys[1].verify(capsys.readouterr().out.strip()).id == "ana"
+
+
+def test_without_a_stack_and_a_key_it_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 2, and the three ways out."""
+    monkeypatch.delenv("FORNO_JWT_PRIVATE_KEY_FILE", raising=False)
+    with pytest.raises(SystemExit):
+        main(["user", "ana", "--dir", str(tmp_path)])
+    assert "--key" in capsys.readouterr().err
