@@ -100,8 +100,8 @@ class Keeper:
         """Send a signal for a drill. When the part dies of it, this returns after its death, and it is restarted."""
         if self._child is None:
             raise ProcessLookupError(f"{self.part.name} is not running here")
-        self._death_is_asked_for = True
         child = self._child
+        self._death_is_asked_for |= number in _DEADLY
         child.send(number)
         if number in _DEADLY:
             await child.wait()
