@@ -35,7 +35,7 @@ class Options:
 
 
 def parse(argv: list[str]) -> Options:
-    """Reads the words after `forno demo`; exits with 2 and a message for bad ones. Raises `StackError` for FORNO_KAFKA."""
+    """Reads the words after `forno demo`; exits with 2 for bad ones. Raises `StackError` for a bad FORNO_KAFKA."""
     parser = _parser()
     args = parser.parse_args(argv)
     if args.headless and args.seconds is None and args.instance is None:

@@ -101,6 +101,7 @@ async def _pages(screen: Screen) -> None:
 
 async def _on_a_stack(options: Options, scene: Scene, screen: Screen, brake: Brake, folder: Path) -> int:
     stack = LocalStack(folder, kafka=options.kafka, services=_services(scene, folder))
+    _log_to(folder / "logs" / "city.log")
     async with _shown(stack, screen), AsyncExitStack() as exit_:
         signer = TokenSigner(Path(stack.env["FORNO_JWT_PRIVATE_KEY_FILE"]))
         directory = Directory(stack.env["FORNO_ROUTER_ADDRESS"], structlog.get_logger(part="directory"))
@@ -114,11 +115,24 @@ async def _on_a_stack(options: Options, scene: Scene, screen: Screen, brake: Bra
         for background in (directory.run(), monitor.run()):
             exit_.push_async_callback(_end, asyncio.create_task(background))
         token = signer.sign("ops", "demo", ttl_s=_OPS_TOKEN_TTL_S)
-        screen.say(f"Live map: {endpoints.gateway_url}/#token={token}")
         run = Run(options, scene, play, screen, stack, town, monitor, time.monotonic())
         brake.running = True
+        screen.say(f"Live map: {endpoints.gateway_url}/#token={token}")
         await _live(run, brake.stop)
         return await _finish(run)
+
+
+def _log_to(path: Path) -> None:
+    """The city's own log: the terminal is for the summary."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=path.open("a", encoding="utf-8", buffering=1)),
+    )
 
 
 def _services(scene: Scene, folder: Path) -> tuple[Service, ...]:
