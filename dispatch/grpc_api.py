@@ -152,7 +152,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
 
     def _frame(self, city: City) -> pb.WatchCityResponse:
         now_ms = self._clock.domain_ms()
-        last = city.positions.snapshot(now_ms).columns
+        last = city.positions.snapshot(now_ms, city.stale_after_ms).columns
         riders = city.state.riders
         states = [answers.rider_state(riders.get(RiderId(rider_id))) for rider_id in last.rider_id.tolist()]
         return pb.WatchCityResponse(

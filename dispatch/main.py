@@ -24,8 +24,10 @@ from dispatch.adapters.redis import RedisAnnouncements, RedisGeoView, connect
 from dispatch.config import DispatchSettings
 from dispatch.grpc_api import SERVICE, DispatchApi
 from dispatch.live.city import City
+from dispatch.live.housekeeping import keep_house
 from dispatch.live.params import load_params
 from dispatch.live.parts import Parts
+from dispatch.live.ports import Archive
 from dispatch.live.shard import Shard
 from dispatch.live.solver import Solver
 from dispatch.live.trail_keeper import TrailKeeper
@@ -69,9 +71,9 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
     redis = connect(settings.redis_url)
     node.on_stop("redis", redis.aclose)
 
-    views = Views(settings, clock, identity, redis, connect_mongo(settings.mongo_url), node.log)
-    node.on_stop("mongo", views.mongo.close)
     decision_log = PostgresDecisionLog(deciding, settings.shard_id)
+    views = Views(settings, clock, identity, redis, connect_mongo(settings.mongo_url), decision_log, node.log)
+    node.on_stop("mongo", views.mongo.close)
     parts = Parts(
         clock=clock,
         log=node.log,
@@ -102,13 +104,14 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """The views that every city feeds. None of them is needed to decide."""
+    """What every city does on the side: the views it feeds, and housekeeping. None of it is needed to decide."""
 
     settings: DispatchSettings
     clock: Clock
     identity: LogIdentity
     redis: Redis
     mongo: AsyncMongoClient[dict[str, Any]]
+    archive: Archive
     log: structlog.stdlib.BoundLogger
 
     def of(self, city: City) -> Sequence[tuple[str, Coroutine[Any, Any, None]]]:
@@ -119,7 +122,8 @@ class Views:
         logs = KafkaCityLogs(self.settings.kafka_url, self.identity, city.name, self.settings.default_capacity)
         store = MongoTrailStore(self.mongo, self.settings.trail_ttl_h)
         trail = TrailKeeper(city.ownership, logs, store, self.clock, log)
-        return [("geo", geo.run()), ("last", last.run()), ("trail", trail.run())]
+        house = keep_house(city.name, self.archive, log)
+        return [("geo", geo.run()), ("last", last.run()), ("trail", trail.run()), ("housekeeping", house)]
 
 
 async def _producer(node: Node, settings: DispatchSettings) -> AIOKafkaProducer:

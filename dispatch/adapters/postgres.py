@@ -31,6 +31,16 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 #: A tick's transaction may take this long, wall seconds; then its outcome is asked for.
 COMMIT_TIMEOUT_S = 2.0
 _QUERY_TIMEOUT_S = 5.0
+#: In this order: what names an order goes before the order.
+_PRUNED = (
+    "prune_decisions",
+    "prune_offers",
+    "prune_holdings",
+    "prune_cooldowns",
+    "prune_tracks",
+    "prune_orders",
+    "prune_ticks",
+)
 #: SQLSTATEs of router.hold: not the owner, lease run out.
 _LOST = ("FR001", "FR002")
 
@@ -137,6 +147,16 @@ class PostgresDecisionLog:
         async with _session(self._pool) as session:
             rows = await session.fetch(SQL["explain"], city, order_id)
         return [_explained(dict(row)) for row in rows]
+
+    async def prune(self, city: str, keep_h: int) -> int:
+        """`Archive`. The last tick before the horizon stays: its number must not be given twice."""
+        removed = 0
+        async with _session(self._pool) as session:
+            horizon = await session.fetchval(SQL["prune_horizon"], city, keep_h)
+            for name, value in (*((name, horizon) for name in _PRUNED), ("prune_outbox", keep_h)):
+                done: str = await session.execute(SQL[name], city, value)
+                removed += int(done.split()[-1])
+        return removed
 
     async def _write(self, session: Any, tick: TickCommit, digest: str) -> None:
         own, cut = tick.ownership, tick.applied.cut

@@ -158,3 +158,34 @@ on conflict (city) do update set incarnation = excluded.incarnation
 -- name: publish_again
 update dispatch.outbox set published_at = null
 where city = $1 and published_at is not null and created_at > clock_timestamp() - interval '24 hours'
+
+-- name: prune_horizon
+select coalesce(max(tick), 0) from dispatch.ticks
+where city = $1 and committed_at < clock_timestamp() - make_interval(hours => $2)
+
+-- name: prune_decisions
+delete from dispatch.decisions where city = $1 and tick <= $2
+
+-- name: prune_offers
+delete from dispatch.offers where city = $1 and tick <= $2 and status <> 'live'
+
+-- name: prune_holdings
+delete from dispatch.holdings where city = $1 and until_tick <= $2
+
+-- name: prune_cooldowns
+delete from dispatch.cooldowns c using dispatch.orders o
+where c.city = $1 and o.order_id = c.order_id and o.ended_ms is not null and o.tick <= $2
+
+-- name: prune_tracks
+delete from dispatch.tracks t using dispatch.orders o
+where t.city = $1 and o.order_id = t.order_id and o.ended_ms is not null and o.tick <= $2
+
+-- name: prune_orders
+delete from dispatch.orders where city = $1 and tick <= $2 and ended_ms is not null
+
+-- name: prune_outbox
+delete from dispatch.outbox
+where city = $1 and published_at is not null and created_at < clock_timestamp() - make_interval(hours => $2)
+
+-- name: prune_ticks
+delete from dispatch.ticks where city = $1 and tick < $2

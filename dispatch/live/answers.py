@@ -34,7 +34,7 @@ class Estimate:
 
 def near(city: City, at: Point, k: int, now_ms: int) -> tuple[FixColumns, NearestRiders]:
     """The k nearest riders on shift, with a fresh fix; the columns that the answer points into."""
-    snapshot = city.positions.snapshot(now_ms)
+    snapshot = city.positions.snapshot(now_ms, city.stale_after_ms)
     online = snapshot.only(np.isin(snapshot.rider_ids, online_ids(city)))
     return online.columns, online.nearest(np.array([at.lat_e7]), np.array([at.lng_e7]), k)
 

@@ -78,6 +78,8 @@ class City:
     first: Cut
     taken_offset: int
     seen: SeenIds
+    #: A rider whose last fix is older (domain time) counts as out of sight.
+    stale_after_ms: int
     positions: RiderPositions = field(default_factory=RiderPositions)
     heard: deque[Heard] = field(default_factory=deque)
     etas: Mapping[OrderId, Eta] = field(default_factory=dict)

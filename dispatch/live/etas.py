@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dispatch.eta.plan import plan_etas
-from dispatch.index import RiderPositions
-from dispatch.index.positions import STALE_AFTER_MS
+from dispatch.live.city import City
 from dispatch.live.tracks import Eta
 from dispatch.model import Order, OrderId, Point, Rider, RiderId, StopKind
 from dispatch.params import EngineParams
@@ -60,13 +59,11 @@ class EtaTurns:
         return tuple(chosen.values())
 
 
-def question(
-    riders: tuple[Rider, ...], positions: RiderPositions, orders: Mapping[OrderId, Order], now_ms: int
-) -> EtaQuestion:
+def question(riders: tuple[Rider, ...], city: City, orders: Mapping[OrderId, Order], now_ms: int) -> EtaQuestion:
     """What to ask about these riders."""
     ids = np.array([rider.rider_id for rider in riders], np.uint64)
-    last, age_ms, seen = positions.positions_of(ids, now_ms)
-    fresh = (seen & (age_ms <= STALE_AFTER_MS)).tolist()
+    last, age_ms, seen = city.positions.positions_of(ids, now_ms)
+    fresh = (seen & (age_ms <= city.stale_after_ms)).tolist()
     rows = zip(fresh, last.lat_e7.tolist(), last.lng_e7.tolist(), strict=True)
     places = tuple(Point(lat, lng) if known else None for known, lat, lng in rows)
     wanted = {o: orders[o] for rider in riders for stop in rider.stops for o in stop.order_ids if o in orders}

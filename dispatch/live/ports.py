@@ -163,6 +163,13 @@ class Outbox(Protocol):
         """Tells which log letters go to. When it is a new one, those of the last 24 h wait again; how many."""
 
 
+class Archive(Protocol):
+    """What was decided long ago."""
+
+    async def prune(self, city: str, keep_h: int) -> int:
+        """Removes what ended over `keep_h` wall hours ago and was published; how many rows. May raise `StoreAway`."""
+
+
 class ResultTopic(Protocol):
     """The topic dispatch.events."""
 

@@ -37,10 +37,13 @@ async def load_city(
     cut = stored.cut
     same = cut is not None and cut.incarnation == start.incarnation
     ids = await logs.ids_before(cut, REMEMBERED_IDS) if same and cut is not None else ()
-    return _city(ownership, stored, start, SeenIds(ids), cut if same else None)
+    stale_after_ms = round(params.candidates.max_age_s * 1000)
+    return _city(ownership, stored, start, SeenIds(ids), cut if same else None, stale_after_ms)
 
 
-def _city(ownership: Ownership, stored: Stored, start: Cut, seen: SeenIds, cut: Cut | None) -> City:
+def _city(
+    ownership: Ownership, stored: Stored, start: Cut, seen: SeenIds, cut: Cut | None, stale_after_ms: int
+) -> City:
     city = City(
         ownership=ownership,
         state=CityState.load(stored.entities),
@@ -53,6 +56,7 @@ def _city(ownership: Ownership, stored: Stored, start: Cut, seen: SeenIds, cut: 
         first=_later(cut, start) if cut is not None else start,
         taken_offset=start.events_offset,
         seen=seen,
+        stale_after_ms=stale_after_ms,
     )
     city.watch_carried()
     return city

@@ -149,7 +149,7 @@ class Ticker:
             if event.seed is not None:
                 city.positions.apply(event.seed)
         applied = city.applied(events[-1].offset + 1 if events else city.taken_offset)
-        snapshot = city.positions.snapshot(now_ms, round(self._params.candidates.max_age_s * 1000))
+        snapshot = city.positions.snapshot(now_ms, city.stale_after_ms)
         seen = snapshot.columns
         positions = Positions(seen.rider_id, seen.lat_e7, seen.lng_e7, snapshot.age_ms)
         draft = Draft(city.state)
@@ -182,7 +182,7 @@ class Ticker:
         if not riders:
             return {}
         orders = {order.order_id: order for order in draft.orders()}
-        fresh = await self._solver.etas(city.name, question(riders, city.positions, orders, now_ms), self._params)
+        fresh = await self._solver.etas(city.name, question(riders, city, orders, now_ms), self._params)
         return carried_on(city.etas, fresh, busy.values())
 
     async def _commit(self, round_: Round, decided_ms: float) -> None:

@@ -12,7 +12,6 @@ import asyncio
 import numpy as np
 import structlog
 
-from dispatch.index.positions import STALE_AFTER_MS
 from dispatch.live.city import City
 from dispatch.live.ports import PositionsView
 from dispatch.metrics import VIEW_FAILURES, VIEW_LAG_MS
@@ -69,7 +68,7 @@ class ViewFollower:
         city, version = self._city, self._city.positions.version
         now_ms = self._clock.domain_ms()
         moved = city.positions.changed_since(self._version)
-        fresh = moved.take(moved.ts_ms >= now_ms - STALE_AFTER_MS)
+        fresh = moved.take(moved.ts_ms >= now_ms - city.stale_after_ms)
         if len(fresh):
             await self._view.write(city.name, city.epoch, fresh)
             self._shown |= set(fresh.rider_id.tolist())
@@ -83,5 +82,5 @@ class ViewFollower:
         """Riders in the view without a fix for too long."""
         shown = np.fromiter(self._shown, np.uint64, len(self._shown))
         _, age_ms, _ = self._city.positions.positions_of(shown, now_ms)
-        silent: list[int] = shown[age_ms > STALE_AFTER_MS].tolist()
+        silent: list[int] = shown[age_ms > self._city.stale_after_ms].tolist()
         return silent

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -44,15 +46,21 @@ async def bench(request: pytest.FixtureRequest, fresh_database: str) -> AsyncIte
         memory = MemoryDecisionLog(lambda own: own.epoch == 1)
         yield Bench(memory, memory, ownership(CITY))
         return
-    url = fresh_database
-    await prepare_router(url)
-    await prepare(url)
-    pool = await postgres.connect(url, guarded=True)
+    async with owned(fresh_database) as (pool, log):
+        yield Bench(log, PostgresOutbox(pool), ownership(CITY))
+
+
+@asynccontextmanager
+async def owned(database: str) -> AsyncIterator[tuple[asyncpg.Pool, PostgresDecisionLog]]:
+    """A database in which shard-1 owns the city in epoch 1."""
+    await prepare_router(database)
+    await prepare(database)
+    pool = await postgres.connect(database, guarded=True)
     store = PostgresRouterStore(pool)
     await store.ensure_cities([CityEntry(CITY, CITY, 0, "UTC", "EUR", 0, 0)])
     await store.enter("shard-1", "h:1", uuid.uuid4(), 60.0)
     assert await store.claim(CITY, "shard-1", 0) == 1
-    yield Bench(PostgresDecisionLog(pool, "shard-1"), PostgresOutbox(pool), ownership(CITY))
+    yield pool, PostgresDecisionLog(pool, "shard-1")
     await pool.close()
 
 
@@ -183,3 +191,21 @@ async def test_letters_wait_in_order_until_published(bench: Bench) -> None:
     assert await bench.outbox.log_is(CITY, "log-1") == 0
     assert await bench.outbox.log_is(CITY, "log-2") == 3
     assert list(await bench.outbox.waiting(CITY, 10)) == waiting
+
+
+async def test_old_rows_are_pruned_but_never_what_lives(fresh_database: str) -> None:
+    """With nothing to keep: ended offers, holdings and orders go; an open order, its track and the last tick stay."""
+    async with owned(fresh_database) as (pool, log):
+        own = ownership(CITY)
+        ended = order("o-1", OrderStatus.DELIVERED, 1, ended_ms=NOON_MS)
+        lapsed = offer("f-1", 1, "o-1", status=OfferStatus.ACCEPTED)
+        tracks = tuple(Track(OrderId(order_id)) for order_id in ("o-1", "o-2"))
+        await log.commit(tick_of(own, 1, orders=(order("o-2"),), offers=(lapsed,), holdings=begun("o-1", 1)))
+        gone = HoldingChanges(ended=(OrderId("o-1"),))
+        await log.commit(tick_of(own, 2, orders=(ended,), holdings=gone, told=TrackChanges(tracks)))
+        await log.commit(tick_of(own, 3))
+        assert await log.prune(CITY, 1) == 0
+        assert await log.prune(CITY, 0) == 6
+        stored = await log.load(own, 0)
+        assert (stored.tick, stored.entities, stored.tracks) == (3, (order("o-2"),), (tracks[1],))
+        assert await pool.fetchval("select count(*) from dispatch.ticks") == 1
