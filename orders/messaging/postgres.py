@@ -22,6 +22,8 @@ SQL = statements(Path(__file__).parent / "sql")
 _RETRYABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # The driver's word for a connection that is lost in the middle of an answer.
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

@@ -199,10 +199,14 @@ async def run_and_check(world: OrdersWorld, kills: Sequence[Kill], *, orders: in
     dispatch = StutteringDispatch(world, seed)
     playing = asyncio.create_task(dispatch.run())
     killing = asyncio.create_task(kill_again_and_again(kills, times, random))
-    placed = await place_many(world, dispatch, orders, random)
-    await killing
-    ends = await check_everything(world, placed)
-    playing.cancel()
+    try:
+        placed = await place_many(world, dispatch, orders, random)
+        await killing
+        ends = await check_everything(world, placed)
+    finally:
+        killing.cancel()
+        playing.cancel()
+        await asyncio.gather(killing, playing, return_exceptions=True)
     assert ends["COMPLETED"] > 0
     assert ends["DECLINED"] > 0
 
