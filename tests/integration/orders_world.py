@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -235,15 +235,23 @@ class OrdersWorld:
             await connection.close()
 
 
+async def administer(base: str, statements: Sequence[str]) -> None:
+    """Runs statements on the server's own database."""
+    admin = await asyncpg.connect(f"{base}/postgres")
+    try:
+        for statement in statements:
+            await admin.execute(statement)
+    finally:
+        await admin.close()
+
+
 @asynccontextmanager
 async def orders_world(stack: LocalStack, folder: Path) -> AsyncIterator[OrdersWorld]:
     """Both services with databases of their own, on the shared servers."""
     base = stack.env["FORNO_POSTGRES_URL"]
     suffix = uuid.uuid4().hex[:8]
     names = {name: f"{name}_{suffix}" for name in ("orders_0", "orders_1", "payments")}
-    admin = await asyncpg.connect(f"{base}/postgres")
-    for name in names.values():
-        await admin.execute(f"create database {name}")
+    await administer(base, [f"create database {name}" for name in names.values()])
     env = {
         **stack.env,
         "FORNO_ORDERS_RANGES": f"0-32767={names['orders_0']},32768-65535={names['orders_1']}",
@@ -275,9 +283,7 @@ async def orders_world(stack: LocalStack, folder: Path) -> AsyncIterator[OrdersW
         for process in (payments, orders, router):
             if process.running is not None:
                 await process.stop()
-        for name in names.values():
-            await admin.execute(f"drop database {name} with (force)")
-        await admin.close()
+        await administer(base, [f"drop database {name} with (force)" for name in names.values()])
 
 
 PAYMENT_TOPIC, ORDER_TOPIC = PAYMENT_EVENTS.name, ORDER_EVENTS.name
