@@ -63,6 +63,6 @@ def _id(field: str, seq: int, value: str) -> Refusal | None:
 def _time(kind: str, seq: int, ts_ms: int, now_ms: int, limits: Limits) -> Refusal | None:
     if ts_ms > now_ms + limits.domain_ahead_ms:
         return Refusal(seq, f"{kind}.ts_ms", "from_the_future", f"must be at most {now_ms + limits.domain_ahead_ms}")
-    if ts_ms < now_ms - limits.max_age_ms:
-        return Refusal(seq, f"{kind}.ts_ms", "too_old", f"must be at least {now_ms - limits.max_age_ms}")
+    if ts_ms < now_ms - limits.max_event_age_ms:
+        return Refusal(seq, f"{kind}.ts_ms", "too_old", f"must be at least {now_ms - limits.max_event_age_ms}")
     return None

@@ -143,12 +143,13 @@ class TaskDesk:
                     self._offered(city, await self._source.open_offers(name))
         except OwnerAway as error:
             metrics.OWNER_AWAY.inc()
+            if not city.away:
+                self._log.warning("the city's owner is away; riders keep what they have", city=name, error=str(error))
             city.away = True
             city.tasks_wanted.update(rider for rider in asked if rider in city.sessions)
             for waiter in city.waiters.values():
                 if not waiter.done():
                     waiter.set_result(Tasks())
-            self._log.warning("the city's owner is away; riders keep what they have", city=name, error=str(error))
 
     def _told(self, city: _City, asked: Iterable[RiderId], answer: CityTasks) -> None:
         city.away = False

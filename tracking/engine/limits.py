@@ -22,6 +22,8 @@ class Limits:
     ahead_ms: int = 5_000
     #: A fix may be this old, domain milliseconds.
     max_age_ms: int = 120 * MINUTE_MS
+    #: A reply or a status may be this old, domain milliseconds: a delivery made far from any network still counts.
+    max_event_age_ms: int = 24 * 60 * MINUTE_MS
     #: A rider cannot move faster than this between two fixes, metres a second of domain time...
     max_speed_m_s: float = 70.0
     #: ...but for the error of two fixes, metres.

@@ -21,6 +21,7 @@ def test_good_ones_pass() -> None:
     assert check_reply(1, REPLY, NOW_MS, Limits()) is None
     assert check_status(1, ONLINE, NOW_MS, Limits()) is None
     assert check_status(1, DELIVERED, NOW_MS, Limits()) is None
+    assert check_status(1, replace(DELIVERED, ts_ms=NOW_MS - 5 * 3_600_000), NOW_MS, Limits()) is None
 
 
 @pytest.mark.parametrize(
