@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dispatch.matching.cost import Trips, trips
+from dispatch.matching.cost import TERMS, weights
 from dispatch.matching.pairs import Pairs, feasible_pairs
-from dispatch.matching.problem import Assigned, Floats, Problem, Solution
+from dispatch.matching.problem import Assigned, Problem, Solution
+from dispatch.matching.timing import TimedTrip, timed_trips
 from dispatch.model import Offer, OfferId, Order, OrderId, OrderStatus, Rider, RiderId, Stop, StopKind
 from dispatch.params import EngineParams
 from dispatch.plan import hand_back
-from dispatch.records import DecisionRecord, alternatives, weighted_terms
+from dispatch.records import DecisionRecord, alternatives
 from dispatch.state import Changes, Draft
 
 
@@ -58,10 +59,7 @@ class _Maker:
     def __init__(self, draft: Draft, problem: Problem, solution: Solution, tick_id: str, params: EngineParams) -> None:
         self.draft, self.problem, self.params, self.tick_id = draft, problem, params, tick_id
         self.given = {a.rider: a.orders for a in solution.assigned}
-        self.approach_s = {
-            (int(r), int(k)): float(s)
-            for r, k, s in zip(problem.edges.rider, problem.edges.restaurant, problem.edges.approach_s, strict=True)
-        }
+        self.timed = timed_trips(problem, params.service, solution.assigned)
         self.offers: list[Offer] = []
         self.released: list[tuple[OrderId, RiderId]] = []
         self.rerouted: list[RiderId] = []
@@ -75,23 +73,25 @@ class _Maker:
         A holder the solver gave nothing to keeps its plan as it is.
         """
         meant = {o: a.rider for a in solution.assigned for o in a.orders}
-        for row, holder in enumerate(self.problem.orders.holder.tolist()):
-            if holder >= 0 and holder in self.given and meant.get(row, -1) != holder:
+        for row in np.flatnonzero(self.problem.orders.holder >= 0).tolist():
+            holder = int(self.problem.orders.holder[row])
+            if holder in self.given and meant.get(row, -1) != holder:
                 order = self._order(row)
-                rider_id = self.problem.riders.ids[holder]
                 hand_back(self.draft, order, self.problem.now_ms, on_the_way=True)
-                self.released.append((order.order_id, rider_id))
+                self.released.append((order.order_id, self.problem.riders.ids[holder]))
 
     def consider(self, assigned: Assigned) -> None:
+        trip = self.timed[assigned.rider]
+        bound = self.problem.riders.heading[assigned.rider] >= 0
+        if not bound and trip.start_s > self.params.offers.lead_s:
+            return
         rider = self.draft.rider(self.problem.riders.ids[assigned.rider])
         assert rider is not None
         orders = [self._order(o) for o in assigned.orders]
         new = [o for o in orders if o.rider_id != rider.rider_id]
         if any(o.rider_id is not None for o in new):
             return  # Held by a rider the solver left without an answer: not to be taken from it.
-        if rider.heading is None and not self._due(assigned):
-            return
-        stops = self._stops(assigned, orders)
+        stops = self._stops(trip, orders)
         if new:
             self._offer(assigned, rider, new, stops)
         elif stops != rider.stops or any(rider.rider_id == loser for _, loser in self.released):
@@ -103,52 +103,17 @@ class _Maker:
         assert order is not None
         return order
 
-    def _ways_s(self, orders: tuple[int, ...]) -> Floats:
-        """Restaurant to first drop, then from drop to drop."""
-        k = int(self.problem.orders.restaurant[orders[0]])
-        at = np.searchsorted(self.problem.members[k], orders)
-        legs = self.problem.legs_s[k][at[:-1], at[1:]]
-        return np.concatenate([self.problem.orders.direct_s[[orders[0]]], legs])
-
-    def _approach_s(self, assigned: Assigned) -> float:
-        return self.approach_s[assigned.rider, int(self.problem.orders.restaurant[assigned.orders[0]])]
-
-    def _trip(self, assigned: Assigned) -> Trips:
-        ready_s = self.problem.orders.ready_s[list(assigned.orders)].max()
-        return trips(
-            self.problem,
-            self.params.service,
-            np.array([assigned.rider]),
-            np.array([self._approach_s(assigned)]),
-            np.array([ready_s]),
-            self._ways_s(assigned.orders)[None, :],
-        )
-
-    def _due(self, assigned: Assigned) -> bool:
-        return float(self._trip(assigned).start_s[0]) <= self.params.offers.lead_s
-
-    def _stops(self, assigned: Assigned, orders: list[Order]) -> tuple[Stop, ...]:
-        trip = self._trip(assigned)
+    def _stops(self, trip: TimedTrip, orders: list[Order]) -> tuple[Stop, ...]:
         service = self.params.service
-        riders = self.problem.riders
-        way_s = self._approach_s(assigned) * float(riders.pace[assigned.rider])
         restaurant_id = orders[0].restaurant_id
-        pickup_s = float(trip.pickup_s[0])
-        stops = [
-            Stop(
-                StopKind.PICKUP,
-                tuple(o.order_id for o in orders),
-                restaurant_id,
-                orders[0].pickup,
-                self._ms(float(riders.free_s[assigned.rider]) + way_s),
-                self._ms(pickup_s),
-                self._ms(pickup_s + service.pickup_s / 2),
-            )
-        ]
+        ids = tuple(o.order_id for o in orders)
+        leave_s = trip.pickup_s + service.pickup_s / 2
+        at_counter = (self._ms(trip.arrive_s), self._ms(trip.pickup_s), self._ms(leave_s))
+        stops = [Stop(StopKind.PICKUP, ids, restaurant_id, orders[0].pickup, *at_counter)]
         half_s = service.dropoff_s / 2
-        for order, drop_s in zip(orders, trip.drop_s[0].tolist(), strict=True):
-            times = (self._ms(drop_s - half_s), self._ms(drop_s), self._ms(drop_s + half_s))
-            stops.append(Stop(StopKind.DROP, (order.order_id,), restaurant_id, order.drop, *times))
+        for order, drop_s in zip(orders, trip.drop_s, strict=True):
+            at_door = (self._ms(drop_s - half_s), self._ms(drop_s), self._ms(drop_s + half_s))
+            stops.append(Stop(StopKind.DROP, (order.order_id,), restaurant_id, order.drop, *at_door))
         return tuple(stops)
 
     def _ms(self, seconds: float) -> int:
@@ -176,22 +141,15 @@ class _Maker:
     def _record(self, offer: Offer, assigned: Assigned) -> DecisionRecord:
         if self._pairs is None:
             self._pairs = feasible_pairs(self.problem, self.params)
-        named = weighted_terms(
-            self.problem,
-            self.params,
-            assigned.rider,
-            assigned.orders,
-            self._approach_s(assigned),
-            self._ways_s(assigned.orders),
-        )
+        weighted = (self.timed[assigned.rider].terms * weights(self.params.cost)).tolist()
         others = [alternatives(self.problem, self._pairs, o, assigned.rider, self.given) for o in assigned.orders]
         ids = tuple(self.problem.orders.ids[o] for o in assigned.orders)
         return DecisionRecord(
             offer_id=offer.offer_id,
             rider_id=offer.rider_id,
             order_ids=ids,
-            cost=round(sum(value for _, value in named), 3),
-            terms=tuple((name, round(value, 3)) for name, value in named),
+            cost=round(sum(weighted), 3),
+            terms=tuple((name, round(value, 3)) for name, value in zip(TERMS, weighted, strict=True)),
             candidates=others[0][0],
             alternatives=tuple((order_id, found) for order_id, (_, found) in zip(ids, others, strict=True)),
         )

@@ -55,11 +55,13 @@ class OfferParams:
 class CandidateParams:
     """Which riders are considered for an order.
 
-    `per_restaurant` nearest riders; riders whose last fix is older than `max_age_s` are not; busy ones
-    only if they are free within `horizon_s`; none further than `max_approach_s` away.
+    The `per_restaurant` nearest riders, and of those the `per_bundle` soonest there for bundles; riders whose last
+    fix is older than `max_age_s` are not; busy ones only if they are free within `horizon_s`; none further than
+    `max_approach_s` away.
     """
 
-    per_restaurant: int = 60
+    per_restaurant: int = 30
+    per_bundle: int = 16
     max_age_s: float = 60.0
     horizon_s: float = 3600.0
     max_approach_s: float = 3600.0
@@ -68,6 +70,7 @@ class CandidateParams:
         _check(
             self,
             per_restaurant=(1, 10_000),
+            per_bundle=(1, 10_000),
             max_age_s=(1, 3600),
             horizon_s=(0, 86400),
             max_approach_s=(1, 86400),
@@ -84,10 +87,11 @@ class CostParams:
     busy: float = 0.0
     idle: float = 0.0
     age: float = 0.5
-    acceptance: float = 1.0
     churn_s: float = 120.0
     pressure: float = 1.0
+    relaxed: float = 1.0
     cycle_s: float = 1500.0
+    put_off_s: float = 0.0
 
     def __post_init__(self) -> None:
         _check(self, **{f.name: (0.0, 10_000.0) for f in fields(self)})

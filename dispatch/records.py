@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.matching.cost import TERMS, terms, weights
 from dispatch.matching.pairs import Pairs
-from dispatch.matching.problem import Floats, Ints, Problem
+from dispatch.matching.problem import Problem
 from dispatch.model import OfferId, OrderId, RiderId
-from dispatch.params import EngineParams
 
 ALTERNATIVES = 5
 
@@ -41,40 +39,20 @@ class DecisionRecord:
     alternatives: tuple[tuple[OrderId, tuple[Alternative, ...]], ...]
 
 
-def weighted_terms(
-    problem: Problem,
-    params: EngineParams,
-    rider: int,
-    orders: tuple[int, ...],
-    approach_s: float,
-    ways_s: Floats,
-) -> tuple[tuple[str, float], ...]:
-    """Named, weighted terms of one trip."""
-    columns, _ = terms(
-        problem,
-        params.service,
-        np.array([rider]),
-        np.array([approach_s]),
-        np.array([orders]),
-        ways_s[None, :],
-    )
-    return tuple(zip(TERMS, (columns[0] * weights(params.cost)).tolist(), strict=True))
-
-
 def alternatives(
     problem: Problem, pairs: Pairs, order: int, rider: int, given: dict[int, tuple[int, ...]]
 ) -> tuple[int, tuple[Alternative, ...]]:
     """How many riders could have taken the order, and the cheapest others."""
-    low, high = np.searchsorted(pairs.order, [order, order + 1])
-    riders: Ints = pairs.rider[low:high]
-    cost = pairs.cost[low:high]
-    rank = [i for i in np.lexsort((riders, cost)).tolist() if riders[i] != rider]
+    low, high = np.searchsorted(pairs.order, [order, order + 1]).tolist()
+    riders, cost = pairs.rider[low:high], pairs.cost[low:high]
+    # The chosen rider may be among the nearest, so one more is looked at.
+    rank = np.lexsort((riders, cost))[: ALTERNATIVES + 1].tolist()
     ids = problem.orders.ids
-    return int(high - low), tuple(
+    return high - low, tuple(
         Alternative(
             problem.riders.ids[riders[i]],
             round(float(cost[i]), 3),
             tuple(ids[o] for o in given.get(int(riders[i]), ())),
         )
-        for i in rank[:ALTERNATIVES]
+        for i in [i for i in rank if riders[i] != rider][:ALTERNATIVES]
     )

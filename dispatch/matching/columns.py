@@ -9,7 +9,7 @@ import numpy as np
 from dispatch.matching.bundles import Bundles, bundles_of
 from dispatch.matching.cost import terms, weights
 from dispatch.matching.pairs import barred_mask, expand_restaurants
-from dispatch.matching.problem import Floats, Ints, Problem
+from dispatch.matching.problem import Edges, Floats, Ints, Problem
 from dispatch.params import EngineParams
 
 
@@ -32,8 +32,11 @@ def columns_of(problem: Problem, params: EngineParams, busy_price: float) -> Col
     """All feasible trips; `busy_price` is added to the cost of a rider's second."""
     width = params.bundles.max_orders
     singles = Bundles(np.arange(len(problem.orders.ids))[:, None], problem.orders.direct_s[:, None])
-    all_sizes = [singles, *bundles_of(problem, params.bundles, params.service.dropoff_s)]
-    parts = [_priced(problem, params, bundles, busy_price, width) for bundles in all_sizes]
+    parts = [_priced(problem, problem.edges, params, singles, busy_price, width)]
+    if width > 1:
+        edges = soonest(problem, params.candidates.per_bundle)
+        for bundles in bundles_of(problem, params.bundles, params.service.dropoff_s):
+            parts.append(_priced(problem, edges, params, bundles, busy_price, width))  # noqa: PERF401
     return Columns(
         np.concatenate([p.rider for p in parts]),
         np.concatenate([p.orders for p in parts]),
@@ -41,10 +44,25 @@ def columns_of(problem: Problem, params: EngineParams, busy_price: float) -> Col
     )
 
 
-def _priced(problem: Problem, params: EngineParams, bundles: Bundles, busy_price: float, width: int) -> Columns:
+def soonest(problem: Problem, count: int) -> Edges:
+    """The edges of the `count` riders who can be at each restaurant first, and of those bound for it."""
+    edges, riders = problem.edges, problem.riders
+    there_s = riders.free_s[edges.rider] + edges.approach_s * riders.pace[edges.rider]
+    there_s = np.where(riders.heading[edges.rider] >= 0, -np.inf, there_s)
+    order = np.lexsort((edges.rider, there_s, edges.restaurant))
+    first = np.searchsorted(edges.restaurant, edges.restaurant)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order)) - first[order]
+    keep = (rank < count) | np.isneginf(there_s)
+    return Edges(edges.rider[keep], edges.restaurant[keep], edges.approach_s[keep])
+
+
+def _priced(
+    problem: Problem, edges: Edges, params: EngineParams, bundles: Bundles, busy_price: float, width: int
+) -> Columns:
     riders, orders = problem.riders, problem.orders
-    edge, index = expand_restaurants(problem, orders.restaurant[bundles.orders[:, 0]])
-    rider, approach_s = problem.edges.rider[edge], problem.edges.approach_s[edge]
+    edge, index = expand_restaurants(edges, len(problem.restaurant_ids), orders.restaurant[bundles.orders[:, 0]])
+    rider, approach_s = edges.rider[edge], edges.approach_s[edge]
     rows = bundles.orders[index]
     size = rows.shape[1]
     held = (orders.holder[rows] == rider[:, None]).all(axis=1)

@@ -38,7 +38,7 @@ def pack(problem: Problem, params: EngineParams) -> Solution:
     if n == 0 or m == 0:
         return Solution((), "empty", 0, 0.0, NAME)
     later = waves(problem, params)
-    columns = columns_of(problem, params, params.cost.pressure * max(0.0, (n - m) / m))
+    columns = columns_of(problem, params, params.cost.pressure * max(0.0, n / m - params.cost.relaxed))
     first = _Singles(problem, columns, later.cost[0] if later.room[0] else later.cost[-1])
     crowded = len(first.put_off) > later.room[0]
     if not crowded and not first.improving.any():

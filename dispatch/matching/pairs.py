@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.matching.cost import terms, weights
-from dispatch.matching.problem import Floats, Ints, Problem
+from dispatch.matching.problem import Edges, Floats, Ints, Problem
 from dispatch.params import EngineParams
 
 
@@ -22,11 +22,13 @@ class Pairs:
     cost: Floats
 
 
-def expand_restaurants(problem: Problem, restaurant: Ints) -> tuple[Ints, Ints]:
-    """For each restaurant row given, its edges: (edge, index into `restaurant`), in that order."""
-    k = len(problem.restaurant_ids)
-    first = np.searchsorted(problem.edges.restaurant, np.arange(k))
-    per_row = np.bincount(problem.edges.restaurant, minlength=k)[restaurant]
+def expand_restaurants(edges: Edges, restaurants: int, restaurant: Ints) -> tuple[Ints, Ints]:
+    """For each restaurant row given, its edges: (edge, index into `restaurant`), in that order.
+
+    `restaurants` is how many rows there are in all.
+    """
+    first = np.searchsorted(edges.restaurant, np.arange(restaurants))
+    per_row = np.bincount(edges.restaurant, minlength=restaurants)[restaurant]
     index = np.repeat(np.arange(len(restaurant)), per_row)
     within = np.arange(per_row.sum()) - np.repeat(np.cumsum(per_row) - per_row, per_row)
     return first[restaurant][index] + within, index
@@ -37,7 +39,7 @@ def feasible_pairs(problem: Problem, params: EngineParams) -> Pairs:
 
     An order accepted stays possible for its rider, whatever has come up since.
     """
-    edge, order = expand_restaurants(problem, problem.orders.restaurant)
+    edge, order = expand_restaurants(problem.edges, len(problem.restaurant_ids), problem.orders.restaurant)
     rider, approach_s = problem.edges.rider[edge], problem.edges.approach_s[edge]
     keep = problem.orders.size[order] <= problem.riders.room[rider]
     keep &= ~barred_mask(problem, rider, order)

@@ -41,6 +41,6 @@ def waves(problem: Problem, params: EngineParams) -> Waves:
             continue
         delay_s = np.maximum(np.median(starts_s[on_shift]) - orders.ready_s, 0.0)
         late_s = np.maximum(floor_s + delay_s - orders.promised_s, 0.0)
-        cost[k] = (1.0 + params.cost.waiting) * delay_s + params.cost.late * late_s
+        cost[k] = (1.0 + params.cost.waiting) * delay_s + params.cost.late * late_s + params.cost.put_off_s
     cost += np.where(orders.holder >= 0, params.cost.churn_s, 0.0)
     return Waves(cost, room)
