@@ -12,6 +12,8 @@ export interface City {
   name: string;
   shard_id: string | null;
   epoch: number;
+  /** IANA name. */
+  time_zone: string;
   center: { lat: number; lng: number };
   polygon: Geometry | null;
 }

@@ -3,6 +3,7 @@ import type { OrderFrame, OrderStatus, Place, RiderView, StatusEvent, Stop } fro
 
 /** All that the customer's page knows of the order. */
 export interface OrderView {
+  city: string;
   status: OrderStatus;
   events: StatusEvent[];
   rider: RiderView | null;
@@ -27,6 +28,7 @@ export function isOver(status: OrderStatus): boolean {
 export function reduce(view: OrderView | null, frame: OrderFrame): OrderView | null {
   if (frame.type === "snapshot") {
     return {
+      city: frame.city,
       status: frame.status,
       events: frame.events,
       rider: frame.rider,

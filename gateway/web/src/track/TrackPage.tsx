@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from "react";
-import { type EdgeConfig, fetchConfig, tokenOf } from "../api";
+import { type City, type EdgeConfig, fetchCities, fetchConfig, tokenOf } from "../api";
 import { domainOfWall, type ClockLine } from "../live/clock";
 import type { OrderFrame } from "../live/frames";
 import { isOver, type OrderView, reduce } from "../live/order";
@@ -11,10 +11,14 @@ import { Notice } from "../ui/Notice";
 import { headline, stepsOf } from "./steps";
 import { TrackMap } from "./TrackMap";
 
+/** A domain time as the clocks of the order's city show it. */
+type Time = (domainMs: number) => string;
+
 /** The customer's page: where the food is, and when it comes. */
 export function TrackPage({ orderId }: { orderId: string }) {
   const token = useMemo(() => tokenOf(window.location.hash), []);
   const [config, setConfig] = useState<EdgeConfig | null>(null);
+  const [cities, setCities] = useState<City[]>([]);
   const [roads, setRoads] = useState<Roads | null | undefined>(undefined);
   const [link, setLink] = useState<Link>({ kind: "connecting" });
   const [view, setView] = useState<OrderView | null>(null);
@@ -24,9 +28,10 @@ export function TrackPage({ orderId }: { orderId: string }) {
     let over = false;
     const load = async (): Promise<void> => {
       try {
-        const found = await fetchConfig();
+        const [found, known] = await Promise.all([fetchConfig(), fetchCities()]);
         if (over) return;
         setConfig(found);
+        setCities(known);
         setRoads(found.basemap ? await fetchRoads().catch(() => null) : null);
       } catch {
         if (!over) window.setTimeout(() => void load(), 1500);
@@ -62,6 +67,9 @@ export function TrackPage({ orderId }: { orderId: string }) {
   if (view === null || roads === undefined) {
     return <Notice title="Looking for your order" busy />;
   }
+  const timeZone = cities.find((city) => city.city === view.city)?.time_zone;
+  const time = (domainMs: number): string =>
+    new Date(domainMs).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", ...(timeZone && { timeZone }) });
   return (
     <main className="track">
       <TrackMap view={view} roads={roads} />
@@ -72,8 +80,8 @@ export function TrackPage({ orderId }: { orderId: string }) {
           {link.kind !== "ended" && <LinkBadge link={link} />}
         </header>
         <h1>{headline(view.status)}</h1>
-        {!isOver(view.status) && <Eta view={view} />}
-        <Steps view={view} />
+        {!isOver(view.status) && <Eta view={view} time={time} />}
+        <Steps view={view} time={time} />
         <Whereabouts view={view} />
       </section>
     </main>
@@ -85,7 +93,7 @@ function Refused({ code }: { code: number }) {
   return <Notice title="This link does not work any more">Links to an order end some hours after its delivery.</Notice>;
 }
 
-function Eta({ view }: { view: OrderView }) {
+function Eta({ view, time }: { view: OrderView; time: Time }) {
   const nowMs = useDomainNow(view.clock);
   const etaMs = view.etaMs ?? view.promisedMs;
   if (etaMs === null) return <p className="eta">We are working out when it comes.</p>;
@@ -101,7 +109,7 @@ function Eta({ view }: { view: OrderView }) {
   );
 }
 
-function Steps({ view }: { view: OrderView }) {
+function Steps({ view, time }: { view: OrderView; time: Time }) {
   return (
     <ol className="steps">
       {stepsOf(view.status, view.events).map((step) => (
@@ -133,8 +141,4 @@ function useDomainNow(clock: ClockLine): number {
     return () => window.clearInterval(timer);
   }, [clock]);
   return nowMs;
-}
-
-function time(domainMs: number): string {
-  return new Date(domainMs).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }
