@@ -1,144 +1,19 @@
-"""A shard: `python -m dispatch.main`. Boot and shutdown, in order.
-
-Postgres (router's and own migrations) ─> worker ─> Kafka ─> Redis ─> Mongo ─> gRPC ─> lease (takes cities)
-stop: lease lets go (each city ends its tick, stores its cut) ─> gRPC ─> the rest
-"""
+"""A shard: `python -m dispatch.main`. `dispatch.boot` puts it together."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-import structlog
-from aiokafka import AIOKafkaProducer
-from pymongo import AsyncMongoClient
-from redis.asyncio import Redis
-
-from dispatch.adapters.kafka import KafkaCityLogs, KafkaResultTopic, LogIdentity
-from dispatch.adapters.mongo import MongoLastView, MongoTrailStore
-from dispatch.adapters.mongo import connect as connect_mongo
-from dispatch.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare
-from dispatch.adapters.redis import RedisAnnouncements, RedisGeoView, connect
 from dispatch.config import DispatchSettings
-from dispatch.grpc_api import SERVICE, DispatchApi
-from dispatch.live.city import City
-from dispatch.live.housekeeping import keep_house
-from dispatch.live.params import load_params
-from dispatch.live.parts import Parts
-from dispatch.live.ports import Archive
-from dispatch.live.shard import Shard
-from dispatch.live.solver import Solver
-from dispatch.live.trail_keeper import TrailKeeper
-from dispatch.live.travel import TravelSettings
-from dispatch.live.views import ViewFollower
-from node.clock import Clock
-from node.kafka import producer
-from node.lifecycle import Node, run
-from node.postgres import connect as connect_postgres
-from node.rpc import Server
 from node.settings import load
-from proto.dispatch.v1.dispatch_pb2_grpc import add_DispatchServicer_to_server
-from shard_router.adapters.postgres import PostgresRouterStore
-from shard_router.adapters.postgres import prepare as prepare_router
-from shard_router.leases import ShardLease
-
-#: How old the views of last positions may grow, wall seconds, before the time of the write.
-GEO_EVERY_S = 0.5
-LAST_EVERY_S = 2.0
-
-
-async def boot(node: Node, settings: DispatchSettings) -> None:
-    """Starts one shard."""
-    clock, params = settings.clock(), load_params(settings.params_file)
-    core = settings.core_url
-    await prepare_router(core)
-    await prepare(core)
-    deciding = await connect_postgres(core, max_size=8, guarded=True)
-    node.on_stop("postgres", deciding.close)
-    leasing = await connect_postgres(core, max_size=4)
-    node.on_stop("postgres of the lease", leasing.close)
-
-    solver = Solver(_travel(settings), settings.solve_limit_ms, node.log)
-    node.on_stop("worker", solver.close)
-    await solver.warm()
-
-    identity = LogIdentity(settings.kafka_url)
-    node.on_stop("log identity", identity.close)
-    node.start("log identity", identity.run())
-    results = await _producer(node, settings)
-    redis = connect(settings.redis_url)
-    node.on_stop("redis", redis.aclose)
-
-    decision_log = PostgresDecisionLog(deciding, settings.shard_id)
-    views = Views(settings, clock, identity, redis, connect_mongo(settings.mongo_url), decision_log, node.log)
-    node.on_stop("mongo", views.mongo.close)
-    parts = Parts(
-        clock=clock,
-        log=node.log,
-        solver=solver,
-        params=params,
-        logs_of=lambda city: KafkaCityLogs(settings.kafka_url, identity, city, settings.default_capacity),
-        decision_log=decision_log,
-        outbox=PostgresOutbox(deciding),
-        topic=KafkaResultTopic(identity, results),
-        announcements=RedisAnnouncements(redis),
-        views_of=views.of,
-        tick_period_ms=settings.tick_period_ms,
-        rewind_s=settings.rewind_s,
-    )
-    shard = Shard(settings.shard_id, parts, lambda city, epoch: lease.holds(city, epoch))
-    store = PostgresRouterStore(leasing)
-    lease = ShardLease(store, settings.shard_id, settings.listen, shard, clock, node.log)
-    lease.measure(shard.load)
-
-    api = DispatchApi(shard, decision_log, solver.travel_of, params, clock)
-    server = Server(settings.listen, [SERVICE], [lambda s: add_DispatchServicer_to_server(api, s)])
-    await server.start()
-    node.on_stop("grpc", server.stop)
-    node.start("lease", lease.run())
-    node.on_stop("cities", shard.close)
-    node.on_stop("lease", lease.close)
-
-
-@dataclass(frozen=True, slots=True)
-class Views:
-    """What every city does on the side: the views it feeds, and housekeeping. None of it is needed to decide."""
-
-    settings: DispatchSettings
-    clock: Clock
-    identity: LogIdentity
-    redis: Redis
-    mongo: AsyncMongoClient[dict[str, Any]]
-    archive: Archive
-    log: structlog.stdlib.BoundLogger
-
-    def of(self, city: City) -> Sequence[tuple[str, Coroutine[Any, Any, None]]]:
-        """The views of one city, each to be run as a task."""
-        log = self.log.bind(city=city.name, epoch=city.epoch)
-        geo = ViewFollower("geo", RedisGeoView(self.redis), city, self.clock, GEO_EVERY_S, log)
-        last = ViewFollower("last", MongoLastView(self.mongo), city, self.clock, LAST_EVERY_S, log)
-        logs = KafkaCityLogs(self.settings.kafka_url, self.identity, city.name, self.settings.default_capacity)
-        store = MongoTrailStore(self.mongo, self.settings.trail_ttl_h)
-        trail = TrailKeeper(city.ownership, logs, store, self.clock, log)
-        house = keep_house(city.name, self.archive, log)
-        return [("geo", geo.run()), ("last", last.run()), ("trail", trail.run()), ("housekeeping", house)]
-
-
-async def _producer(node: Node, settings: DispatchSettings) -> AIOKafkaProducer:
-    results = producer(settings.kafka_url)
-    await results.start()
-    node.on_stop("producer", results.stop)
-    return results
-
-
-def _travel(settings: DispatchSettings) -> TravelSettings:
-    return TravelSettings(settings.travel, settings.roads_file, settings.planar_metres_per_minute)
 
 
 def main() -> int:
     """Runs the process and returns its exit code."""
+    # Imported here because the worker process imports this module too, and needs neither Kafka nor gRPC.
+    from dispatch.boot import boot
+    from node.lifecycle import run
+
     settings = load(DispatchSettings)
     # Ticks compute in threads: the event loop, which carries the fixes, must get its turn sooner than every 5 ms.
     sys.setswitchinterval(0.001)
