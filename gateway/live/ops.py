@@ -14,7 +14,7 @@ from gateway.live.ages import FixAges
 from gateway.live.model import City, CityFrame, LiveFix
 from gateway.live.outbox import Outbox
 from gateway.live.ports import CityFeed, CityStreams
-from node.errors import NotFound, Retryable
+from node.errors import FornoError
 
 #: Wall seconds before a lost stream is opened again.
 _AGAIN_S = 0.5
@@ -67,14 +67,11 @@ class OpsHub:
 
     async def run(self) -> None:
         """Streams what viewers want until cancelled."""
-        try:
+        async with asyncio.TaskGroup() as group:
             while True:
-                self._follow_cities()
+                self._follow_cities(group)
                 self._tell_stats()
                 await asyncio.sleep(STATS_S)
-        finally:
-            for task in self._cities.values():
-                task.cancel()
 
     def fixes(self, city: City, epoch: int, fixes: Sequence[LiveFix]) -> None:
         last = self._last.get(city)
@@ -89,11 +86,11 @@ class OpsHub:
     def gap(self) -> None:
         """Whole frames heal any gap."""
 
-    def _follow_cities(self) -> None:
+    def _follow_cities(self, group: asyncio.TaskGroup) -> None:
         wanted = {City(city["city"]) for city in self._map_now()["cities"]} if self._viewers else set()
         for city in wanted - self._cities.keys():
             self._feed.follow(city)
-            self._cities[city] = asyncio.create_task(self._stream(city), name=f"ops-{city}")
+            self._cities[city] = group.create_task(self._stream(city), name=f"ops-{city}")
         for city in self._cities.keys() - wanted:
             self._feed.unfollow(city)
             self._cities.pop(city).cancel()
@@ -104,7 +101,7 @@ class OpsHub:
             try:
                 async for frame in self._streams.watch(city):
                     self._whole(frame)
-            except (Retryable, NotFound) as error:
+            except FornoError as error:
                 self._log.debug("lost the stream of a city", city=city, error=str(error))
             await asyncio.sleep(_AGAIN_S)
 
