@@ -262,7 +262,8 @@ async def dispatch_world(
     base, _, name = database.rpartition("/")
     await prepare(database)
     draw = random.SystemRandom()
-    partitions = draw.sample(range(CITY_PARTITIONS), cities)
+    # The first half belongs to the cities that a router puts on the map by itself.
+    partitions = draw.sample(range(CITY_PARTITIONS // 2, CITY_PARTITIONS), cities)
     names = {f"city-{draw.randrange(1 << 40):x}": partition for partition in partitions}
     # A test may run on a slow machine: offers wait, and fixes count, for as long as it takes.
     params = folder / "params.json"
