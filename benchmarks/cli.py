@@ -1,0 +1,22 @@
+"""`forno bench WHAT`: one literal table of benchmarks."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+#: name -> (module:function, one line of help). Loaded only when called.
+BENCHES: dict[str, tuple[str, str]] = {
+    "dispatch": ("benchmarks.dispatch.cli:main", "quality on MDRPLib instances and tick speed, against the published"),
+}
+
+
+def main(argv: list[str]) -> int:
+    """Run a benchmark; 0 if every figure meets its target, 1 if one falls short, 2 for bad words."""
+    if not argv or argv[0] not in BENCHES:
+        lines = [f"  {name}  {about}" for name, (_, about) in BENCHES.items()]
+        print("\n".join(["usage: forno bench WHAT [ARGUMENTS]", "", *lines]), file=sys.stderr)
+        return 0 if argv and argv[0] in ("-h", "--help") else 2
+    module, _, function = BENCHES[argv[0]][0].partition(":")
+    code: int = getattr(import_module(module), function)(argv[1:])
+    return code
