@@ -18,6 +18,7 @@ import grpc.aio
 import numpy as np
 from aiokafka import AIOKafkaProducer, TopicPartition
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from redis.asyncio import Redis
 
 from deploy.stack.ports import Ports
 from deploy.stack.stack import LocalStack
@@ -217,6 +218,16 @@ class DispatchWorld:
                 if state in (None, answer.state):
                     return answer
                 await asyncio.sleep(0.05)
+
+    async def in_geo(self, city: str, rider: int) -> None:
+        """Waits until the GEO view shows a rider."""
+        redis = Redis.from_url(self.env["FORNO_REDIS_URL"])
+        async with asyncio.timeout(30):
+            while True:
+                if await redis.zscore(f"geo:{city}", str(self.rider(rider))) is not None:
+                    break
+                await asyncio.sleep(0.05)
+        await redis.aclose()
 
     async def results(self, order_id: str, count: int) -> list[DispatchEvent]:
         """The first `count` results of an order in dispatch.events, repetitions included, once there are so many."""

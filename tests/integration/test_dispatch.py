@@ -9,6 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from deploy.stack.stack import LocalStack
 from proto.dispatch.v1 import dispatch_pb2 as pb
 from proto.topics import CITY_EVENTS, RIDER_PINGS
@@ -161,3 +163,25 @@ async def test_a_city_moves_to_another_shard(stack: LocalStack, fresh_database: 
             await deliver_accepted(world, city, offer, order_id)
             results = await world.results(order_id, 3)
         assert [(r.version, r.epoch) for r in results][-2:] == [(2, 2), (3, 2)]
+
+
+@pytest.mark.timeout(240)
+async def test_every_server_restarts(own_folder: Path, tmp_path: Path) -> None:
+    """Redis, MongoDB, Postgres and a broker that keeps nothing, one after another, while an order is on its way."""
+    async with LocalStack(own_folder, kafka="embedded") as stack:
+        database = f"{stack.env['FORNO_POSTGRES_URL']}/core"
+        async with dispatch_world(stack, database, tmp_path) as world, world.shard("shard-a") as shard:
+            (city,) = world.cities
+            await world.status(city, 1, link.RIDER_STATUS_ONLINE)
+            await world.fixes(city, {1: (0, 1)})
+            order_id = await world.open_order(city, 1, restaurant=(0, 0), door=(10, 0))
+            offer = await world.offer_for(city, order_id)
+            for server in ("redis", "mongo", "postgres", "kafka"):
+                await stack.restart(server)
+            await world.reply(city, offer, accepted=True)
+            await deliver_accepted(world, city, offer, order_id)
+            assert {r.version for r in await world.results(order_id, 3)} == {1, 2, 3}
+            await world.fixes(city, {1: (10, 0)})
+            await deliver(world, city, await world.open_order(city, 2, restaurant=(10, 1), door=(0, 0)))
+            await world.in_geo(city, 1)
+            assert shard.process.returncode is None
