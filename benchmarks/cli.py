@@ -8,6 +8,7 @@ from importlib import import_module
 #: name -> (module:function, one line of help). Loaded only when called.
 BENCHES: dict[str, tuple[str, str]] = {
     "dispatch": ("benchmarks.dispatch.cli:main", "quality on MDRPLib instances and tick speed, against the published"),
+    "orders": ("benchmarks.orders.cli:main", "orders placed a second, latencies and the lag of the outbox"),
 }
 
 

@@ -62,7 +62,7 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
 
     orders = ShardedOrders(ranges, stores)
     node.start("listener", listen(settings.kafka_url, Listener(orders, log), pools, log))
-    node.start("sweeper", Sweeper(orders, log).run())
+    node.start("sweeper", Sweeper(orders, clock, log).run())
     node.start("upkeep", Upkeep(list(stores.values()), log).run())
 
     desk = OrderDesk(orders, ShardEstimates(directory, log), OrderIds(clock.wall_ms), clock)

@@ -1,4 +1,4 @@
-"""What the databases of orders need now and then: partitions made ahead, sent messages forgotten."""
+"""What the databases of orders need now and then: partitions made ahead, sent messages and old keys forgotten."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from node.errors import Retryable
 from orders.adapters.postgres import PostgresOrders
 
 EVERY_S = 3600.0
+KEEP_KEYS_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,4 @@ class Upkeep:
         for store in self.stores:
             await store.make_partitions()
             await store.outbox.forget_sent()
+            await store.forget_keys(KEEP_KEYS_DAYS)

@@ -53,6 +53,11 @@ class PostgresOrders:
         with retryable():
             await self._pool.execute(SQL.make_partitions, datetime.fromtimestamp(self._clock.wall_ms() / 1000, UTC))
 
+    async def forget_keys(self, older_than_days: int) -> None:
+        """Forgets idempotency keys; a client that repeats one after so long places a new order."""
+        with retryable():
+            await self._pool.execute(SQL.forget_keys, older_than_days)
+
     async def place(self, change: Change, key: IdempotencyKey) -> Placement:
         order = change.order
         (message,) = self._messages(change.events)

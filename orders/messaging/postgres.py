@@ -124,8 +124,11 @@ class PostgresOutbox:
                     return 0
                 rows = await connection.fetch(SQL.unsent, [row["order_id"] for row in claimed])
                 await send([_message(row) for row in rows])
-                await connection.execute(SQL.mark_sent, [row["order_id"] for row in rows], [row["id"] for row in rows])
-                return len(rows)
+                ids = [row["order_id"] for row in rows], [row["id"] for row in rows]
+                sent = await connection.fetch(SQL.mark_sent, *ids)
+        for row in sent:
+            OUTBOX_LAG_MS.observe(row["lag_ms"])
+        return len(rows)
 
     async def send_again(self, orders: Sequence[OrderId]) -> None:
         """Has all messages of these orders that are still kept sent once more."""

@@ -248,3 +248,40 @@ async def test_a_connection_that_is_cut_is_retryable(postgres_store: PostgresOrd
             pass
         with pytest.raises(Retryable):
             await waiting
+
+
+async def test_the_last_and_the_first_moment_of_a_month_are_in_their_own_partitions(
+    postgres_store: PostgresOrders, pool: asyncpg.Pool
+) -> None:
+    """Months are cut in UTC: late on 30 November in La Serena is December. Found by id, and listed over the cut."""
+    december_ms = 1_796_083_200_000  # 2026-12-01T00:00Z, 21:00 of the day before in La Serena
+    moments = (december_ms - 1, december_ms, december_ms + 3_600_000)
+    for number, at_ms in enumerate(moments, 1):
+        await postgres_store.place(placed(number, at_ms=at_ms), replace(KEY, key=f"key-{number}"))
+    rows = await pool.fetch("select tableoid::regclass::text as part, count(*) as n from orders group by 1 order by 1")
+    assert [tuple(row) for row in rows] == [("orders_2026_11", 1), ("orders_2026_12", 2)]
+    for number, at_ms in enumerate(moments, 1):
+        assert await postgres_store.get(order_id(number, at_ms=at_ms)) is not None
+    listed = await postgres_store.page(ANA, order_id(3, at_ms=moments[2]), 10)
+    assert [order.order_id for order in listed] == [order_id(2, at_ms=moments[1]), order_id(1, at_ms=moments[0])]
+
+
+async def test_a_clock_that_is_set_back_an_hour_at_the_start_of_a_month_loses_no_order(pool: asyncpg.Pool) -> None:
+    """A process that starts with the clock of last month finds its partition: it is made with the month before."""
+    december_ms = 1_796_083_200_000
+    clock = ManualClock(december_ms + 60_000)
+    store = PostgresOrders(pool, clock, lambda: None)
+    await store.make_partitions()
+    set_back_ms = clock.wall_ms() - 3_600_000
+    change = placed(8, at_ms=set_back_ms)
+    await store.place(change, replace(KEY, key="key-of-the-hour-before"))
+    assert await store.get(change.order.order_id) == change.order
+
+
+async def test_old_keys_are_forgotten_and_young_ones_kept(postgres_store: PostgresOrders, pool: asyncpg.Pool) -> None:
+    """After thirty days a key is free again."""
+    await postgres_store.place(placed(1), KEY)
+    await postgres_store.place(placed(2), replace(KEY, key="key-00000002"))
+    await pool.execute("update idempotency_keys set created_at = now() - interval '31 days' where key = $1", KEY.key)
+    await postgres_store.forget_keys(30)
+    assert [row["key"] for row in await pool.fetch("select key from idempotency_keys")] == ["key-00000002"]

@@ -41,14 +41,15 @@ DEADLINE_S = 40.0
 
 
 async def until(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool], what: str) -> T:
-    """Asks again and again until the answer is good; fails with the last answer after the deadline."""
-    deadline_s = time.monotonic() + DEADLINE_S
-    while True:
+    """Asks again and again until the answer is good; fails when it has not changed for a long time."""
+    last, since_s = await ask(), time.monotonic()
+    while not good(last):
         answer = await ask()
-        if good(answer):
-            return answer
-        assert time.monotonic() < deadline_s, f"never came true: {what}; last answer: {answer}"
+        if answer != last:
+            last, since_s = answer, time.monotonic()
+        assert time.monotonic() < since_s + DEADLINE_S, f"never came true: {what}; last answer: {answer}"
         await asyncio.sleep(0.03)
+    return last
 
 
 def free_address() -> str:
@@ -182,10 +183,11 @@ class OrdersWorld:
 
     async def tell(self, *events: dispatch_pb.DispatchEvent) -> None:
         """Publishes events of dispatch."""
-        for event in events:
-            await self.producer.send_and_wait(
-                DISPATCH_EVENTS.name, event.SerializeToString(), key=event.order_id.encode()
-            )
+        sent = [
+            await self.producer.send(DISPATCH_EVENTS.name, event.SerializeToString(), key=event.order_id.encode())
+            for event in events
+        ]
+        await asyncio.gather(*sent)
 
     async def deliver(self, order_id: str) -> None:
         """Everything dispatch says about an order that goes well."""
