@@ -12,6 +12,7 @@ import asyncpg
 
 from node.errors import Retryable
 from orders.messaging.message import Message, Offset
+from orders.messaging.metrics import OUTBOX_LAG_MS
 from orders.messaging.relay import Send
 from orders.messaging.statements import statements
 from orders.model import OrderId
