@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -37,6 +38,7 @@ _travel: list[TravelTimes] = []
 
 
 def _begin(parent: int, travel: TravelSettings) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the shard, which ends its worker
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     model = road_model(travel)
     if model is not None:
