@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -42,6 +43,7 @@ class OpsHub:
         self._clock_line = clock_line
         self._log = log
         self._viewers: set[Outbox] = set()
+        self._first = asyncio.Event()
         self._cities: dict[City, asyncio.Task[None]] = {}
         self._last: dict[City, CityFrame] = {}
 
@@ -56,6 +58,8 @@ class OpsHub:
 
     def join(self, outbox: Outbox) -> None:
         """Adds a viewer: it gets the last frame of each city at once."""
+        if not self._viewers:
+            self._first.set()
         self._viewers.add(outbox)
         outbox.event(self.hello())
         for city, last in self._last.items():
@@ -71,7 +75,14 @@ class OpsHub:
             while True:
                 self._follow_cities(group)
                 self._tell_stats()
-                await asyncio.sleep(STATS_S)
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """Until the next round, or until the first viewer comes."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STATS_S):
+                await self._first.wait()
+        self._first.clear()
 
     def fixes(self, city: City, epoch: int, fixes: Sequence[LiveFix]) -> None:
         last = self._last.get(city)

@@ -22,6 +22,8 @@ from shard_router.client import Directory
 DEADLINE_S = 3.0
 #: Wall milliseconds between two whole frames of a city.
 FRAME_EVERY_MS = 1000
+#: A stream that says nothing for so long is opened anew: its shard may be frozen, and the city elsewhere. Wall seconds.
+SILENCE_S = 4.0
 
 _NO_SUCH = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
 
@@ -63,8 +65,14 @@ class ServiceStreams:
         request = dispatch_pb2.WatchCityRequest(city=city, every_ms=FRAME_EVERY_MS)
         call = DispatchStub(self._directory.channel(city)).WatchCity(request)
         try:
-            async for message in call:
+            while True:
+                async with asyncio.timeout(SILENCE_S):
+                    message = await call.read()
+                if not isinstance(message, dispatch_pb2.WatchCityResponse):
+                    return
                 yield city_frame.encoded(message)
+        except TimeoutError:
+            raise Retryable("the owner fell silent", reason="SILENT") from None
         except grpc.aio.AioRpcError as error:
             raise _away(error) from error
         except asyncio.CancelledError:
