@@ -17,3 +17,4 @@ EVENTS_UNREADABLE = counter(
 STUCK = gauge("orders_stuck", "Orders that have waited in a status for longer than they should.", ["status"])
 RESUMED = counter("orders_resumed_total", "Stuck orders whose events were sent once more.", ["status"])
 GIVEN_UP = counter("orders_given_up_total", "Orders cancelled because payments never answered.")
+TURNED_AWAY = counter("orders_turned_away_total", "Calls refused because too many were under way.")

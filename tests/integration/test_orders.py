@@ -12,7 +12,7 @@ import pytest_asyncio
 from deploy.stack.stack import LocalStack
 from node.rpc import Fault, fault_of
 from proto.orders.v1 import orders_pb2 as pb
-from tests.integration.orders_world import OrdersWorld, basket, orders_world
+from tests.integration.orders_world import ORDER_TOPIC, PAYMENT_TOPIC, OrdersWorld, basket, orders_world
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -227,3 +227,26 @@ async def test_a_quote_without_dispatch_has_a_price_and_no_eta(world: OrdersWorl
     quote = await world.orders.Quote(pb.QuoteRequest(user_id="ana", basket=basket()))
     assert quote.price == (await world.place()).price
     assert (quote.eta_ms, quote.eta_p90_ms) == (0, 0)
+
+
+CARD = "4242424242424242"
+
+
+async def test_no_card_number_gets_anywhere(world: OrdersWorld) -> None:
+    """A card number sent as a token is refused; no table, no topic and no log holds it afterwards."""
+    request = pb.PlaceRequest(user_id="ana", idempotency_key="a-card-number", basket=basket(), payment_token=CARD)
+    fault = await refused(world.orders.Place(request))
+    assert (fault.field, fault.reason) == ("payment_token", "CARD_NUMBER")
+    assert CARD not in fault.message
+    seen = [payload for topic in (ORDER_TOPIC, PAYMENT_TOPIC) for payload in await world.messages(topic)]
+    seen += [process.log.read_bytes() for process in (world.orders_process, world.payments_process)]
+    for database in world.databases:
+        tables = await world.fetch(
+            database, "select format('%I.%I', schemaname, tablename) as name from pg_tables"
+            " where schemaname in ('public', 'local_provider')",
+        )  # fmt: skip
+        for table in tables:
+            rows = await world.fetch(database, f"select row_to_json(t)::text as row from {table['name']} t")
+            seen += [row["row"].encode() for row in rows]
+    assert len(seen) > 10
+    assert not any(CARD.encode() in text or CARD.encode().hex().encode() in text for text in seen)

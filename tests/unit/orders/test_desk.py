@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -9,15 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.clock import ManualClock
-from node.errors import FornoError, Invalid, Rejected
+from node.errors import FornoError, Invalid, Rejected, Retryable
 from orders.adapters.memory import MemoryOrders
 from orders.basket import MAX_LINES
 from orders.engine import OrderDesk
 from orders.errors import KeyReused, TransitionRefused, UnknownOrder
 from orders.events import Change
+from orders.grpc_api import OrdersApi
 from orders.ids import OrderIds
 from orders.model import Basket, Item, Order, Position, Status
-from orders.ports import Eta
+from orders.ports import City, Eta
+from proto.orders.v1 import orders_pb2 as pb
 from tests.unit.orders.worlds import NOW_MS, TWO_PIZZAS, with_items
 
 KEY = "key-00000001"
@@ -223,3 +226,23 @@ async def test_any_input_places_one_sound_order_or_is_refused_without_a_trace(
         return
     assert 0 < order.price.total_minor < 2**63
     assert len(store.outbox.unsent) == 1
+
+
+async def test_a_call_too_many_is_turned_away_at_once() -> None:
+    """When as many calls wait as may, the next one is told to retry; when one is done there is room again."""
+    front, _ = desk()
+    api = OrdersApi(front, OneCity(), front.clock, room=asyncio.Semaphore(1))
+    request = pb.ListRequest(user_id="ana")
+    async with api.room:
+        with pytest.raises(Retryable) as error:
+            await api.List(request, None)
+    assert error.value.reason == "OVERLOADED"
+    assert not (await api.List(request, None)).orders
+
+
+class OneCity:
+    """Every name is La Serena."""
+
+    def city(self, name: str) -> City:
+        """It is there, whatever it is called."""
+        return City(name, "CLP", TWO_PIZZAS.dropoff)
