@@ -8,7 +8,7 @@ from collections import Counter
 
 import orjson
 import structlog
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from node.clock import Clock
@@ -28,7 +28,8 @@ class Watchers:
         self._at_once = at_once
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger(part="watchers")
-        #: Wall milliseconds from each fix to its frame, and the domain time of the fix.
+        #: Wall milliseconds from each fix to its frame, and the domain time of the fix. The first position on a
+        #: socket is not among them: it is where the rider was last seen before somebody watched, however long ago.
         self.age_ms = array("d")
         self.fix_ms = array("q")
         self.frames: Counter[str] = Counter()
@@ -64,22 +65,26 @@ class Watchers:
                 await asyncio.sleep(_PAUSE_S)
             try:
                 async with connect(url, proxy=None, max_size=1 << 20, open_timeout=10) as socket:
-                    async for frame in socket:
-                        if (final := self._take(frame)) is not None:
-                            self.finals[final] += 1
-                            return
+                    if (final := await self._follow(socket)) is not None:
+                        self.finals[final] += 1
+                        return
             except (OSError, TimeoutError, WebSocketException) as error:
                 self._log.warning("watcher cut off", order=order.order_id, why=repr(error))
         self.failed += 1
 
-    def _take(self, frame: str | bytes) -> str | None:
-        """Counts a frame; the final status when the order has come to one."""
-        now_ms = self._clock.wall_ms()
-        body = orjson.loads(frame)
-        kind = body["type"]
-        self.frames[kind] += 1
-        if kind == "position" and body.get("ts_ms"):
-            self.age_ms.append(now_ms - self._clock.wall_of_domain_ms(body["ts_ms"]))
-            self.fix_ms.append(body["ts_ms"])
-        status = body.get("status") if kind in ("snapshot", "status") else None
-        return status if status in _FINAL else None
+    async def _follow(self, socket: ClientConnection) -> str | None:
+        """Counts frames until the order has come to a final status, which is returned, or the server hangs up."""
+        positions = 0
+        async for frame in socket:
+            now_ms = self._clock.wall_ms()
+            body = orjson.loads(frame)
+            kind = body["type"]
+            self.frames[kind] += 1
+            if kind == "position":
+                positions += 1
+                if positions > 1:
+                    self.age_ms.append(now_ms - self._clock.wall_of_domain_ms(body["ts_ms"]))
+                    self.fix_ms.append(body["ts_ms"])
+            elif kind in ("snapshot", "status") and body["status"] in _FINAL:
+                return str(body["status"])
+        return None

@@ -26,13 +26,14 @@ async def settled(watchers: Watchers) -> None:
 
 
 async def test_the_age_of_a_fix_is_measured_on_the_wall_clock() -> None:
-    """A fix 30 domain seconds old at 30x is one wall second old; the order's end closes the socket."""
+    """A fix 30 domain seconds old at 30x is one wall second old. The first position is not counted, the end closes."""
     clock = SystemClock(30, SystemClock().wall_ms(), 1_000_000)
     asked: list[str] = []
 
     async def tell(socket: ServerConnection) -> None:
         asked.append(socket.request.path if socket.request else "")
         await socket.send(json.dumps({"type": "snapshot", "status": "picked_up"}))
+        await socket.send(json.dumps({"type": "position", "ts_ms": clock.domain_ms() - 900_000}))
         await socket.send(json.dumps({"type": "position", "ts_ms": clock.domain_ms() - 30_000}))
         await socket.send(json.dumps({"type": "status", "status": "delivered"}))
         await socket.wait_closed()
