@@ -21,7 +21,7 @@ class LiveConnection(ServerConnection):
 
     @property
     def ready(self) -> bool:
-        return self.protocol.state is OPEN and not self.paused
+        return not self.paused and self.protocol.state is OPEN
 
     def write(self, frame: bytes) -> None:
         # Straight to the transport: `send` would frame it anew for each socket, at a third more CPU a push.

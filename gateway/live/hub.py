@@ -106,6 +106,7 @@ class Hub:
 
     def fixes(self, city: City, epoch: int, fixes: Sequence[LiveFix]) -> None:
         shown: list[int] = []
+        pushes = 0
         for fix in fixes:
             order = self._orders.get(fix.order_id)
             if order is None:
@@ -115,7 +116,9 @@ class Hub:
                 continue
             for outbox in order.outboxes:
                 outbox.latest("position", frame)
+            pushes += len(order.outboxes)
             shown.append(fix.ts_ms)
+        metrics.PUSHES.inc(pushes)
         self.ages.pushed(shown)
 
     def woken(self, city: City, epoch: int, order_ids: Sequence[str]) -> None:

@@ -18,7 +18,6 @@ from gateway.live.ports import Wire
 #: Pending events of a slow socket; past this it gets a snapshot in their place.
 MAX_EVENTS = 32
 
-_pushes = metrics.PUSHES.inc
 _conflated = metrics.CONFLATED.inc
 
 
@@ -45,7 +44,6 @@ class Outbox:
         """Sends a frame that makes the one before of the same key worthless."""
         if not self._latest and not self._events and not self._behind and self._wire.ready:
             self._wire.write(frame)
-            _pushes()
             return
         if self._latest.pop(key, None) is not None:
             _conflated()
@@ -74,7 +72,6 @@ class Outbox:
         """Hands over what the wire takes. Called by the wire as well, whenever it becomes ready again."""
         while self._wire.ready and self.pending:
             self._wire.write(self._next())
-            _pushes()
         if self._end is not None and not self.pending and not self.ended.done():
             self.ended.set_result(self._end)
 
