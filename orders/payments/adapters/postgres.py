@@ -49,7 +49,8 @@ class PostgresPayments:
                 if instructions:
                     heard = await self._obey(connection, instructions)
                 await messaging.save_offsets(connection, offsets)
-        self._wrote()
+        if heard.applied or heard.duplicates:
+            self._wrote()
         return heard
 
     async def _obey(self, connection: asyncpg.Connection, instructions: Sequence[Instruction]) -> Heard:
