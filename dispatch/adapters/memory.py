@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dispatch.adapters import wire
@@ -15,7 +15,7 @@ from dispatch.live.errors import CityLost, DoubleAssignment, LogReplaced
 from dispatch.live.holdings import Holding, HoldingChanges
 from dispatch.live.ports import Heard, Letter, LivePosition, Read, Stored, TickCommit
 from dispatch.live.tracks import Track
-from dispatch.live.trail import TrailKey, canonical, merged
+from dispatch.live.trail import TrailKey, chunks
 from dispatch.model import Cooldown, Offer, OfferStatus, Order, OrderId, Rider, RiderId
 from node.errors import Retryable
 from shard_router.leases import Ownership
@@ -327,10 +327,9 @@ class MemoryTrailStore:
         found = self._cuts.get(city)
         return found[1] if found is not None else None
 
-    async def write(self, city: str, epoch: int, chunks: Mapping[TrailKey, FixColumns]) -> None:
-        for key, chunk in chunks.items():
-            known = self._chunks.get((city, key))
-            self._chunks[city, key] = merged(known if known is not None else chunk, chunk)
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+        known = [chunk for (name, _), chunk in self._chunks.items() if name == city]
+        self._chunks.update(((city, key), chunk) for key, chunk in chunks(FixColumns.concat([*known, fixes])))
 
     async def advance(self, city: str, epoch: int, cut: Cut) -> None:
         if self._cuts.get(city, (0,))[0] <= epoch:
@@ -341,6 +340,5 @@ class MemoryTrailStore:
         found = [c for (name, key), c in self._chunks.items() if name == city and key.rider_id == rider_id]
         if not found:
             return None
-        fixes = FixColumns.concat(found)
-        whole = canonical(fixes)
+        whole = FixColumns.concat([chunk for _, chunk in chunks(FixColumns.concat(found))])
         return whole.take((whole.ts_ms >= from_ms) & (whole.ts_ms <= to_ms))

@@ -9,6 +9,7 @@ Only what a server of MongoDB's protocol surely has is used: unordered bulk upse
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -19,11 +20,12 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from dispatch.index import FixColumns
 from dispatch.live.cut import Cut
-from dispatch.live.trail import TrailKey, canonical, merged, middle, packed, unpacked
+from dispatch.live.trail import TrailKey, chunks, middle, packed, unpacked
 from node.errors import Retryable
 
 DATABASE = "forno"
-_BATCH = 500
+#: Documents a round trip: encoding them is the event loop's time.
+_BATCH = 200
 _DUPLICATE = 11000
 #: A last position that nobody updated disappears after this long, wall seconds.
 _LAST_TTL_S = 24 * 3600
@@ -116,25 +118,17 @@ class MongoTrailStore:
             return None
         return Cut(found["incarnation"], found["partition"], found["pings_offset"], found["events_offset"])
 
-    async def write(self, city: str, epoch: int, chunks: Mapping[TrailKey, FixColumns]) -> None:
-        keys = list(chunks)
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+        found = await asyncio.to_thread(lambda: list(chunks(fixes)))
         async with _errors():
             await self._index()
-            for at in range(0, len(keys), _BATCH):
-                await self._write(city, {key: chunks[key] for key in keys[at : at + _BATCH]})
+            for at in range(0, len(found), _BATCH):
+                await self._write(city, dict(found[at : at + _BATCH]))
 
-    async def _write(self, city: str, chunks: Mapping[TrailKey, FixColumns]) -> None:
-        ids = {_trail_id(city, key): key for key in chunks}
-        now = datetime.now(UTC)
-        whole = dict(chunks)
-        async for stored in self._trail.find({"_id": {"$in": list(ids)}}):
-            key = ids[stored["_id"]]
-            whole[key] = merged(unpacked(key.rider_id, stored["columns"]), chunks[key])
-        writes = [
-            ReplaceOne({"_id": _trail_id(city, key)}, _trail_document(city, key, fixes, now), upsert=True)
-            for key, fixes in whole.items()
-        ]
-        await _bulk(self._trail, writes)
+    async def _write(self, city: str, fresh: Mapping[TrailKey, FixColumns]) -> None:
+        ids = [_trail_id(city, key) for key in fresh]
+        stored = [(int(d["rider_id"]), d["columns"]) async for d in self._trail.find({"_id": {"$in": ids}})]
+        await _bulk(self._trail, await asyncio.to_thread(_trail_writes, city, fresh, stored))
 
     async def advance(self, city: str, epoch: int, cut: Cut) -> None:
         document = {
@@ -158,8 +152,8 @@ class MongoTrailStore:
             found = [d async for d in self._trail.find({"_id": {"$in": ids}})]
         if not found:
             return None
-        fixes = FixColumns.concat([unpacked(rider_id, d["columns"]) for d in found])
-        whole = canonical(fixes)
+        fixes = unpacked([(rider_id, d["columns"]) for d in found])
+        whole = FixColumns.concat([chunk for _, chunk in chunks(fixes)])
         return whole.take((whole.ts_ms >= from_ms) & (whole.ts_ms <= to_ms))
 
     async def _index(self) -> None:
@@ -184,6 +178,18 @@ async def _ensure(collection: Any, *indexes: IndexModel) -> None:
 
 def _trail_id(city: str, key: TrailKey) -> str:
     return f"{city}/{key.rider_id}/{key.minute}"
+
+
+def _trail_writes(
+    city: str, fresh: Mapping[TrailKey, FixColumns], stored: Sequence[tuple[int, Mapping[str, bytes]]]
+) -> list[ReplaceOne[Document]]:
+    """The documents of these minutes, with what was stored before; what was stored stays where both have a fix."""
+    whole = FixColumns.concat([*([unpacked(stored)] if stored else []), *fresh.values()])
+    now = datetime.now(UTC)
+    return [
+        ReplaceOne({"_id": _trail_id(city, key)}, _trail_document(city, key, fixes, now), upsert=True)
+        for key, fixes in chunks(whole)
+    ]
 
 
 def _trail_document(city: str, key: TrailKey, fixes: FixColumns, now: datetime) -> Document:

@@ -5,7 +5,7 @@ Everything written carries the owner's epoch; readers of views and publishes dro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +14,6 @@ from dispatch.inputs import Input
 from dispatch.live.cut import Applied, Cut
 from dispatch.live.holdings import Holding, HoldingChanges
 from dispatch.live.tracks import Track, TrackChanges
-from dispatch.live.trail import TrailKey
 from dispatch.model import Cooldown, Offer, Order, OrderId, Rider
 from dispatch.params import EngineParams
 from dispatch.records import DecisionRecord
@@ -222,7 +221,7 @@ class TrailStore(Protocol):
     async def position(self, city: str) -> Cut | None:
         """How far the trails of a city go; None when there are none."""
 
-    async def write(self, city: str, epoch: int, chunks: Mapping[TrailKey, FixColumns]) -> None:
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
         """Adds fixes to trails. The same fixes again change nothing, in whatever pieces they come."""
 
     async def advance(self, city: str, epoch: int, cut: Cut) -> None:

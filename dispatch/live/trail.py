@@ -1,6 +1,6 @@
 """Trails: every fix, packed into one document a rider and minute. Pure.
 
-    fixes ──split by (rider, minute of ts_ms)──> chunks ──merged with what is stored──> documents
+    fixes + what is stored ──sorted, each once──> chunks by (rider, minute of ts_ms) ──packed──> documents
 
 A trail is a set keyed by (rider, session, seq); a document holds its minute's fixes sorted by (session, seq). So a
 chunk that comes twice, late, or in pieces ends in the same bytes: after a crash the reader goes back to its stored
@@ -9,9 +9,8 @@ offset and writes the same documents again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -43,30 +42,25 @@ class TrailKey:
     minute: int
 
 
-def split(fixes: FixColumns) -> Iterator[tuple[TrailKey, FixColumns]]:
-    """The fixes of each rider and minute, each once, sorted by (session, seq)."""
-    minutes = fixes.ts_ms // MINUTE_MS
-    order = np.lexsort((minutes, fixes.rider_id))
-    riders, minutes = fixes.rider_id[order], minutes[order]
-    new = np.flatnonzero((riders[1:] != riders[:-1]) | (minutes[1:] != minutes[:-1])) + 1
-    for rows in np.split(order, new):
-        if len(rows):
-            key = TrailKey(int(fixes.rider_id[rows[0]]), int(fixes.ts_ms[rows[0]] // MINUTE_MS))
-            yield key, canonical(fixes.take(rows))
+def chunks(fixes: FixColumns) -> Iterator[tuple[TrailKey, FixColumns]]:
+    """The fixes of each rider and minute, each fix once (the first of equals), sorted by (session, seq).
 
-
-def merged(one: FixColumns, other: FixColumns) -> FixColumns:
-    """The union of two trails of one rider; where both have a fix, that of `one` stays."""
-    return canonical(FixColumns.concat([one, other]))
-
-
-def canonical(fixes: FixColumns) -> FixColumns:
-    """The trail of one rider, each fix once, sorted by (session, seq); the first of equals stays."""
-    order = np.lexsort((np.arange(len(fixes)), fixes.seq, fixes.session))
+    Sorted and cut as columns, whole batches at once; the chunks are views, and to be treated as such.
+    """
+    minute = fixes.ts_ms // MINUTE_MS
+    order = np.lexsort((np.arange(len(fixes)), fixes.seq, fixes.session, minute, fixes.rider_id))
+    rider, minute = fixes.rider_id[order], minute[order]
+    border = np.ones(len(order), np.bool_)
+    border[1:] = (rider[1:] != rider[:-1]) | (minute[1:] != minute[:-1])
     session, seq = fixes.session[order], fixes.seq[order]
-    first = np.ones(len(order), np.bool_)
-    first[1:] = (session[1:] != session[:-1]) | (seq[1:] != seq[:-1])
-    return fixes.take(order[first])
+    first = border.copy()
+    first[1:] |= (session[1:] != session[:-1]) | (seq[1:] != seq[:-1])
+    whole = fixes.take(order[first])
+    starts = np.flatnonzero(border[first])
+    columns = [getattr(whole, name) for name in COLUMN_NAMES]
+    keys = zip(rider[border].tolist(), minute[border].tolist(), strict=True)
+    for key, start, end in zip(keys, starts.tolist(), [*starts[1:].tolist(), len(whole)], strict=True):
+        yield TrailKey(*key), FixColumns(*(column[start:end] for column in columns))
 
 
 def packed(fixes: FixColumns) -> dict[str, bytes]:
@@ -74,11 +68,13 @@ def packed(fixes: FixColumns) -> dict[str, bytes]:
     return {name: getattr(fixes, name).astype(dtype).tobytes() for name, dtype in _STORED.items()}
 
 
-def unpacked(rider_id: int, columns: Mapping[str, Any]) -> FixColumns:
-    """Stored columns again. Raises `KeyError` or `ValueError` when they are none."""
-    found = {name: np.frombuffer(columns[name], dtype) for name, dtype in _STORED.items()}
-    count = len(found["seq"])
-    found["rider_id"] = np.full(count, rider_id, np.uint64)
+def unpacked(stored: Sequence[tuple[int, Mapping[str, bytes]]]) -> FixColumns:
+    """Stored columns of riders again, as one batch. Raises `KeyError` or `ValueError` when they are none."""
+    found = {
+        name: np.frombuffer(b"".join(columns[name] for _, columns in stored), dtype) for name, dtype in _STORED.items()
+    }
+    counts = [len(columns["flags"]) for _, columns in stored]
+    found["rider_id"] = np.repeat(np.array([rider for rider, _ in stored], np.uint64), counts)
     return FixColumns(*(found[name] for name in COLUMN_NAMES))
 
 

@@ -9,16 +9,15 @@ import structlog
 from dispatch.index import FixColumns
 from dispatch.live.cut import Cut
 from dispatch.live.ports import CityLogs, TrailStore
-from dispatch.live.trail import TrailKey, merged, split
 from dispatch.metrics import VIEW_FAILURES
 from node.clock import Clock
 from node.errors import Retryable
 from shard_router.leases import Ownership
 
-#: Documents held back at most; with more they are written at once, and reading waits meanwhile.
-MAX_OPEN = 5_000
-#: Fixes of one minute mostly come together, so they are held back this long, wall seconds.
-FLUSH_EVERY_S = 5.0
+#: Fixes held back at most; with more they are written at once, and reading waits meanwhile.
+MAX_WAITING = 200_000
+#: Fixes are held back this long, wall seconds, because every write touches the document of a rider's whole minute.
+FLUSH_EVERY_S = 15.0
 _PAUSE_S = (0.5, 10.0)
 
 
@@ -38,7 +37,8 @@ class TrailKeeper:
         self._store = store
         self._clock = clock
         self._log = log
-        self._open: dict[TrailKey, FixColumns] = {}
+        self._waiting: list[FixColumns] = []
+        self._count = 0
         self._read = Cut("", 0, 0, 0)
         self._failures = VIEW_FAILURES.labels("trail")
 
@@ -59,7 +59,7 @@ class TrailKeeper:
 
     async def _follow(self) -> None:
         own = self._ownership
-        self._open.clear()
+        self._waiting, self._count = [], 0
         self._read = await self._logs.open(own.partition, await self._store.position(own.city), 0)
         flush_at_s = self._clock.monotonic_s() + FLUSH_EVERY_S
         while True:
@@ -67,20 +67,19 @@ class TrailKeeper:
             for fixes in read.fixes:
                 self.take(fixes)
             self._read = read.cut
-            if len(self._open) >= MAX_OPEN or self._clock.monotonic_s() >= flush_at_s:
+            if self._count >= MAX_WAITING or self._clock.monotonic_s() >= flush_at_s:
                 await self.flush()
                 flush_at_s = self._clock.monotonic_s() + FLUSH_EVERY_S
 
     def take(self, fixes: FixColumns) -> None:
-        """Adds fixes to the open minutes."""
-        for key, chunk in split(fixes):
-            known = self._open.get(key)
-            self._open[key] = chunk if known is None else merged(known, chunk)
+        """Adds fixes to those that wait."""
+        self._waiting.append(fixes)
+        self._count += len(fixes)
 
     async def flush(self) -> None:
-        """Writes the open minutes, then how far they go. Raises `Retryable`."""
+        """Writes what waits, then how far it goes. Raises `Retryable`."""
         own = self._ownership
-        if self._open:
-            await self._store.write(own.city, own.epoch, self._open)
+        if self._waiting:
+            await self._store.write(own.city, own.epoch, FixColumns.concat(self._waiting))
         await self._store.advance(own.city, own.epoch, self._read)
-        self._open.clear()
+        self._waiting, self._count = [], 0

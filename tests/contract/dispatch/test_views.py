@@ -16,7 +16,6 @@ from dispatch.adapters import redis as redis_adapter
 from dispatch.adapters.memory import MemoryPositionsView, MemoryTrailStore
 from dispatch.live.cut import Cut
 from dispatch.live.ports import PositionsView
-from dispatch.live.trail import split
 from tests.unit.dispatch.live.worlds import BIG_RIDER, DOWNTOWN, NOON_MS, fixes
 
 #: Of a GEO set: 52 bits for both coordinates; 1e-7 degrees.
@@ -121,7 +120,7 @@ async def test_a_trail_is_a_set(trails: MemoryTrailStore | mongo.MongoTrailStore
     """Pieces in any order, some twice, over a minute's border: one trail, each fix once, in order."""
     pieces = [fixes({BIG_RIDER: (n, n)}, seq=n, ts_ms=NOON_MS + 20_000 * n) for n in range(6)]
     for n in (3, 0, 1, 0, 5, 4, 2, 5):
-        await trails.write("roma", 1, dict(split(pieces[n])))
+        await trails.write("roma", 1, pieces[n])
     trail = await trails.trail("roma", BIG_RIDER, NOON_MS, NOON_MS + 200_000)
     assert trail is not None
     assert trail.seq.tolist() == [0, 1, 2, 3, 4, 5]

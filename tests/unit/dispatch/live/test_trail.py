@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatch.index import FixColumns
-from dispatch.live.trail import MINUTE_MS, TrailKey, canonical, merged, middle, packed, split, unpacked
+from dispatch.live.trail import MINUTE_MS, TrailKey, chunks, middle, packed, unpacked
 from tests.unit.dispatch.live.worlds import DOWNTOWN, NOON_MS, fixes
 
 Fix = tuple[int, int, int]
@@ -29,11 +29,11 @@ def columns(rows: list[Fix]) -> FixColumns:
 
 def documents(pieces: list[FixColumns]) -> dict[TrailKey, dict[str, bytes]]:
     """What is stored after these pieces came one after another."""
-    stored: dict[TrailKey, FixColumns] = {}
+    stored: dict[TrailKey, dict[str, bytes]] = {}
     for piece in pieces:
-        for key, chunk in split(piece):
-            stored[key] = merged(stored[key], chunk) if key in stored else chunk
-    return {key: packed(chunk) for key, chunk in stored.items()}
+        before = [unpacked([(key.rider_id, columns)]) for key, columns in stored.items()]
+        stored |= {key: packed(chunk) for key, chunk in chunks(FixColumns.concat([*before, piece]))}
+    return stored
 
 
 @settings(max_examples=100, deadline=None)
@@ -50,17 +50,17 @@ def test_documents_do_not_hang_on_how_the_fixes_came(rows: list[Fix], data: st.D
 def test_a_document_holds_one_rider_and_minute() -> None:
     """Every fix is in the document of its rider and minute, once."""
     batch = columns([(1, 1, 1), (1, 1, 9), (2, 1, 1), (1, 1, 1)])
-    chunks = dict(split(batch))
-    assert sum(len(chunk) for chunk in chunks.values()) == 3
-    for key, chunk in chunks.items():
+    found = dict(chunks(batch))
+    assert sum(len(chunk) for chunk in found.values()) == 3
+    for key, chunk in found.items():
         assert set(chunk.rider_id.tolist()) == {key.rider_id}
         assert set((chunk.ts_ms // MINUTE_MS).tolist()) == {key.minute}
 
 
 def test_what_is_stored_is_read_back() -> None:
-    """All columns, the rider of the key."""
-    batch = canonical(columns([(1, 1, 2), (1, 1, 1)]))
-    again = unpacked(1, packed(batch))
+    """All columns, the riders of the keys."""
+    batch = columns([(1, 1, 1), (1, 1, 2), (2, 1, 1)])
+    again = unpacked([(1, packed(batch.take(np.array([0, 1])))), (2, packed(batch.take(np.array([2]))))])
     for name in ("rider_id", "session", "seq", "ts_ms", "lat_e7", "lng_e7", "heading_cdeg"):
         assert np.array_equal(getattr(again, name), getattr(batch, name))
 
