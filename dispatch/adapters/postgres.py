@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,15 +12,14 @@ from typing import Any
 
 import asyncpg
 
-from dispatch.adapters import wire
-from dispatch.adapters.rows import explained, offer_of, order_of, plain_json, rider_of, track_of
+from dispatch.adapters.rows import explained, offer_of, order_of, rider_of, track_of
+from dispatch.adapters.tick_rows import Write, writes_of
 from dispatch.live.cut import Applied, Cut
 from dispatch.live.errors import CityLost, DoubleAssignment, OutcomeUnknown, StoreAway
 from dispatch.live.holdings import Holding
 from dispatch.live.ports import Letter, Stored, TickCommit
 from dispatch.live.tracks import Track
-from dispatch.model import Cooldown, Offer, OfferStatus, Order, OrderId, Rider, RiderId
-from dispatch.params import EngineParams
+from dispatch.model import Cooldown, Offer, Order, OrderId, Rider, RiderId
 from node.postgres import migrate
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from shard_router.leases import Ownership
@@ -59,11 +57,6 @@ async def prepare(url: str) -> None:
     await migrate(url, "dispatch", MIGRATIONS)
 
 
-def params_digest(params: EngineParams) -> str:
-    """Names a set of parameters by its content."""
-    return hashlib.sha256(plain_json(params).encode()).hexdigest()[:16]
-
-
 @asynccontextmanager
 async def _session(pool: asyncpg.Pool) -> AsyncIterator[Any]:
     """A connection for reading, or for writing what is safe to repeat."""
@@ -82,7 +75,6 @@ class PostgresDecisionLog:
     def __init__(self, pool: asyncpg.Pool, shard_id: str) -> None:
         self._pool = pool
         self._shard_id = shard_id
-        self._stored_params: set[str] = set()
 
     async def load(self, ownership: Ownership, ended_since_ms: int) -> Stored:
         city = ownership.city
@@ -110,10 +102,11 @@ class PostgresDecisionLog:
         )
 
     async def commit(self, tick: TickCommit) -> None:
-        digest = params_digest(tick.params)
+        # Worked out in a thread before the transaction begins: it is short then, and nobody waits for JSON.
+        writes = await asyncio.to_thread(writes_of, tick, self._shard_id)
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_S), self._pool.acquire() as session, session.transaction():
-                await self._write(session, tick, digest)
+                await self._write(session, tick, writes)
         except asyncpg.UniqueViolationError as error:
             raise DoubleAssignment(f"{error.constraint_name}: {error.detail}") from error
         except asyncpg.PostgresError as error:
@@ -122,7 +115,6 @@ class PostgresDecisionLog:
             raise OutcomeUnknown(f"postgres: {error!r}") from error
         except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
             raise OutcomeUnknown(f"postgres went away: {error!r}") from error
-        self._stored_params.add(digest)
 
     async def committed(self, city: str, tick: int, epoch: int) -> bool:
         async with _session(self._pool) as session:
@@ -158,37 +150,15 @@ class PostgresDecisionLog:
                 removed += int(done.split()[-1])
         return removed
 
-    async def _write(self, session: Any, tick: TickCommit, digest: str) -> None:
-        own, cut = tick.ownership, tick.applied.cut
+    async def _write(self, session: Any, tick: TickCommit, writes: Sequence[Write]) -> None:
+        own = tick.ownership
         await session.execute(SQL["hold"], own.city, self._shard_id, own.epoch)
-        if digest not in self._stored_params:
-            await session.execute(SQL["insert_params"], digest, plain_json(tick.params))
-        await session.execute(
-            SQL["insert_tick"],
-            own.city,
-            tick.tick,
-            own.epoch,
-            self._shard_id,
-            tick.now_ms,
-            cut.incarnation,
-            cut.partition,
-            cut.pings_offset,
-            cut.events_offset,
-            digest,
-            tick.travel_version,
-            tick.strategy,
-            tick.solver_status,
-            tick.solver_work,
-            tick.solver_cost,
-            tick.fallback,
-            tick.problem_digest,
-            tick.solution_digest,
-            tick.duration_ms,
-        )
         await _save_cut(session, own, tick.tick, tick.applied)
-        await _write_entities(session, tick)
-        await _write_holdings(session, tick)
-        await _write_told(session, tick)
+        for write in writes:
+            if write.many:
+                await session.executemany(SQL[write.statement], write.values)
+            else:
+                await session.execute(SQL[write.statement], *write.values)
 
 
 async def _save_cut(session: Any, own: Ownership, tick: int, applied: Applied) -> None:
@@ -205,73 +175,6 @@ async def _save_cut(session: Any, own: Ownership, tick: int, applied: Applied) -
         [first.pings_offset, first.events_offset],
         list(offsets),
     )
-
-
-async def _write_entities(session: Any, tick: TickCommit) -> None:
-    city, changes = tick.ownership.city, tick.changes
-    if changes.orders:
-        columns = zip(
-            *((o.order_id, o.status, o.rider_id, o.ended_ms, plain_json(o)) for o in changes.orders), strict=True
-        )
-        await session.execute(SQL["upsert_orders"], city, tick.tick, *map(list, columns))
-    if changes.riders:
-        columns = zip(*((r.rider_id, r.online, r.load, plain_json(r)) for r in changes.riders), strict=True)
-        await session.execute(SQL["upsert_riders"], city, tick.tick, *map(list, columns))
-    # Ends first: a rider's next offer may be made in the tick in which the last one lapsed.
-    ended = [(o.offer_id, o.status, plain_json(o)) for o in changes.offers if o.status is not OfferStatus.LIVE]
-    if ended:
-        await session.execute(SQL["end_offers"], tick.tick, *map(list, zip(*ended, strict=True)))
-    made = [(o.offer_id, o.rider_id, o.status, o.made_ms, plain_json(o)) for o in changes.offers]
-    if made:
-        await session.execute(SQL["insert_offers"], city, tick.tick, *map(list, zip(*made, strict=True)))
-    if changes.cooldowns:
-        columns = zip(*((c.rider_id, c.order_id, c.until_ms) for c in changes.cooldowns), strict=True)
-        await session.execute(SQL["upsert_cooldowns"], city, *map(list, columns))
-
-
-async def _write_holdings(session: Any, tick: TickCommit) -> None:
-    own, holdings = tick.ownership, tick.holdings
-    if holdings.ended:
-        await session.execute(SQL["end_holdings"], tick.tick, list(holdings.ended))
-    if holdings.begun:
-        columns = zip(*((h.order_id, h.rider_id, h.slot) for h in holdings.begun), strict=True)
-        await session.execute(SQL["begin_holdings"], own.city, own.epoch, tick.tick, *map(list, columns))
-    if holdings.accepted:
-        columns = zip(*((h.order_id, h.slot) for h in holdings.accepted), strict=True)
-        await session.execute(SQL["accept_holdings"], *map(list, columns))
-
-
-async def _write_told(session: Any, tick: TickCommit) -> None:
-    own, told = tick.ownership, tick.tracks
-    if tick.records:
-        rows = [
-            (own.city, tick.tick, r.offer_id, list(r.order_ids), r.rider_id, own.epoch, plain_json(r))
-            for r in tick.records
-        ]
-        await session.executemany(SQL["insert_decisions"], rows)
-    if told.tracks:
-        columns = zip(*((t.order_id, t.version, plain_json(t)) for t in told.tracks), strict=True)
-        await session.execute(SQL["upsert_tracks"], own.city, tick.tick, *map(list, columns))
-    if told.results:
-        columns = zip(
-            *((r.order_id, r.version, wire.encode_result(own.city, own.epoch, r)) for r in told.results), strict=True
-        )
-        await session.execute(SQL["insert_outbox"], own.city, *map(list, columns))
-    if told.outcomes:
-        outcomes = [
-            (
-                o.order_id,
-                own.city,
-                o.rider_id,
-                o.placed_ms,
-                o.accepted_ms,
-                o.predicted_ms,
-                o.predicted_p90_ms,
-                o.delivered_ms,
-            )
-            for o in told.outcomes
-        ]
-        await session.executemany(SQL["insert_outcomes"], outcomes)
 
 
 def _explained(row: dict[str, Any]) -> str:
