@@ -43,6 +43,8 @@ class Findings:
     fix_age_ms: NDArray[np.float64]
     fix_was_offline: NDArray[np.bool_]
     watched: int
+    #: What came over the WebSockets, by type; `cell` is a position before pickup.
+    frames: Mapping[str, int]
     parts_restarted: Mapping[str, int]
 
 
@@ -74,6 +76,7 @@ def report(found: Findings) -> dict[str, Any]:
         "fix_to_screen_ms": _percentiles(found.fix_age_ms[~found.fix_was_offline]),
         "fix_to_screen_after_no_signal_ms": _percentiles(found.fix_age_ms[found.fix_was_offline]),
         "watched": found.watched,
+        "frames": dict(found.frames),
         "tick_ms": {"p50": _ms(found.dispatch.tick_ms.middle), "p99": _ms(found.dispatch.tick_ms.high)}
         | {"count": found.dispatch.tick_ms.count},
         "eta_error_s": _spread(found.dispatch.eta_error_s, "median", "p90")

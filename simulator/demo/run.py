@@ -262,6 +262,7 @@ async def _findings(run: Run) -> Findings:
         fix_age_ms=np.array(town.watchers.age_ms),
         fix_was_offline=np.isin(np.array(town.watchers.fix_ms), list(town.fleet.made_offline_ms())),
         watched=town.watchers.watched,
+        frames=town.watchers.frames,
         parts_restarted={row.name: row.restarts for row in run.stack.manifest().parts if row.restarts},
     )
 

@@ -79,7 +79,7 @@ class Watchers:
             now_ms = self._clock.wall_ms()
             body = orjson.loads(frame)
             kind = body["type"]
-            self.frames[kind] += 1
+            self.frames["cell" if "cell" in body else kind] += 1
             if kind == "position":
                 positions += 1
                 if positions > 1:

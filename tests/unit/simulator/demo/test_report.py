@@ -46,6 +46,7 @@ GOOD = Findings(
     fix_age_ms=np.array([10.0, 20.0, 500.0]),
     fix_was_offline=np.array([False, False, True]),
     watched=2,
+    frames={"snapshot": 2, "position": 3},
     parts_restarted={},
 )
 
