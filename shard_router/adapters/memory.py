@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from node.clock import Clock
-from shard_router.errors import ShardTaken
+from node.errors import Retryable
+from shard_router.errors import NotHeld, ShardTaken
 from shard_router.moves import check_move
 from shard_router.topology import CityEntry, CityMap, ShardEntry, ShardLoad
 
@@ -35,6 +37,7 @@ class MemoryRouterStore:
         self._shards: dict[str, _Row] = {}
         self._version = 0
         self._listeners: set[asyncio.Queue[str]] = set()
+        self._shared: Counter[str] = Counter()
 
     async def ensure_cities(self, cities: Sequence[CityEntry]) -> None:
         for city in cities:
@@ -79,6 +82,8 @@ class MemoryRouterStore:
         entry = self._cities.get(city)
         if entry is None or entry.epoch != seen_epoch:
             return None
+        if self._shared[city]:
+            raise Retryable(f"a decision for {city} is under way", reason="POSTGRES_ERROR")
         if any(other not in (None, shard_id) and self._living(other) for other in (entry.owner, entry.moving_to)):
             return None
         self._change(replace(entry, owner=shard_id, epoch=entry.epoch + 1, moving_to=None))
@@ -93,6 +98,22 @@ class MemoryRouterStore:
         entry = check_move(await self.read_map(), city, to_shard)
         self._change(replace(entry, moving_to=to_shard))
         return self._cities[city]
+
+    @contextmanager
+    def hold(self, city: str, shard_id: str, epoch: int) -> Iterator[None]:
+        """The fence of a transaction that decides, as `router.hold`: raises `NotHeld` unless the shard owns the city
+        in that epoch with a living lease; until the end of the context nobody can claim the city.
+        """
+        entry = self._cities[city]
+        if entry.owner != shard_id or entry.epoch != epoch:
+            raise NotHeld(f"shard {shard_id} does not own city {city} in epoch {epoch}")
+        if not self._living(shard_id):
+            raise NotHeld(f"the lease of shard {shard_id} has run out")
+        self._shared[city] += 1
+        try:
+            yield
+        finally:
+            self._shared[city] -= 1
 
     @asynccontextmanager
     async def changes(self) -> AsyncIterator[AsyncIterator[str]]:
