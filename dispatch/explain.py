@@ -84,10 +84,10 @@ def _show(order_id: str, city: str, records: list[dict[str, Any]], *, as_json: b
     count = f"{len(records)} offer{'s' if len(records) != 1 else ''}"
     console.print(f"[bold]{order_id}[/bold] in {city}: {count}", highlight=False)
     for number, record in enumerate(records, 1):
-        console.print(_offer(number, order_id, record))
+        console.print(offer_table(number, order_id, record))
 
 
-def _offer(number: int, order_id: str, record: dict[str, Any]) -> Table:
+def offer_table(number: int, order_id: str, record: dict[str, Any]) -> Table:
     """One offer: what it cost term by term, and who else could have come."""
     at = datetime.fromtimestamp(record["now_ms"] / 1000, UTC).strftime("%H:%M:%S")
     together = f", together with {len(record['order_ids']) - 1} more" if len(record["order_ids"]) > 1 else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from dispatch.adapters import wire
 from dispatch.adapters.rows import explained
@@ -197,14 +198,12 @@ class MemoryDecisionLog:
         return self.orders[order_id], self._tracks[order_id]
 
     async def explain(self, city: str, order_id: OrderId) -> list[str]:
-        documents = []
-        for number, tick in sorted(self._rows(city).ticks.items()):
-            for record in tick.records:
-                if order_id in record.order_ids:
-                    outcome = self._offers[record.offer_id][1].status
-                    where = {"tick": number, "epoch": tick.ownership.epoch, "outcome": outcome}
-                    documents.append(explained(to_plain(record), where))
-        return documents
+        return [
+            explained(to_plain(record), self._where(number, tick, record.offer_id))
+            for number, tick in sorted(self._rows(city).ticks.items())
+            for record in tick.records
+            if order_id in record.order_ids
+        ]
 
     async def waiting(self, city: str, limit: int) -> Sequence[Letter]:
         return [letter for name, letter, gone in self._letters if name == city and not gone][:limit]
@@ -223,6 +222,22 @@ class MemoryDecisionLog:
         for n in again:
             self._letters[n] = (city, self._letters[n][1], False)
         return len(again)
+
+    def _where(self, number: int, tick: TickCommit, offer_id: str) -> dict[str, Any]:
+        offer = self._offers[offer_id][1]
+        return {
+            "tick": number,
+            "epoch": tick.ownership.epoch,
+            "now_ms": tick.now_ms,
+            "shard_id": "memory",
+            "travel_version": tick.travel_version,
+            "strategy": tick.strategy,
+            "solver_status": tick.solver_status,
+            "solver_work": tick.solver_work,
+            "fallback": tick.fallback,
+            "outcome": offer.status,
+            "answered_ms": offer.ended_ms,
+        }
 
     def _rows(self, city: str) -> _CityRows:
         return self._cities.setdefault(city, _CityRows())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +26,7 @@ from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.adapters.postgres import prepare as prepare_router
 from shard_router.leases import Ownership
 from shard_router.topology import CityEntry
-from tests.unit.dispatch.live.worlds import BIG_RIDER, NOON_MS, offer, order, ownership, tick_of
+from tests.unit.dispatch.live.worlds import BIG_RIDER, NOON_MS, offer, order, ownership, record, tick_of
 
 CITY = "roma"
 
@@ -150,6 +151,21 @@ async def test_a_rider_sees_one_offer(bench: Bench) -> None:
     lapsed = replace(first, status=OfferStatus.EXPIRED, ended_ms=NOON_MS)
     await bench.log.commit(tick_of(bench.own, 2, offers=(lapsed, offer("f-2", 1, "o-2"))))
     assert {e.offer_id for e in (await bench.log.load(bench.own, 0)).entities} == {"f-2"}  # type: ignore[union-attr]
+
+
+async def test_an_offer_is_explained(bench: Bench) -> None:
+    """Its record, with what became of it and where it was decided; other orders have none."""
+    live = offer("f-1", BIG_RIDER, "o-1")
+    reason = record("f-1", BIG_RIDER, "o-1")
+    await bench.log.commit(tick_of(bench.own, 1, orders=(order("o-1"),), offers=(live,), records=(reason,)))
+    lapsed = replace(live, status=OfferStatus.DECLINED, ended_ms=NOON_MS + 5)
+    await bench.log.commit(tick_of(bench.own, 2, offers=(lapsed,)))
+    (document,) = await bench.log.explain(CITY, OrderId("o-1"))
+    found = json.loads(document)
+    assert (found["rider_id"], found["outcome"], found["answered_ms"]) == (BIG_RIDER, "declined", NOON_MS + 5)
+    assert (found["tick"], found["epoch"], found["now_ms"], found["strategy"]) == (1, 1, NOON_MS, "assignment")
+    assert dict(found["terms"]) == {"delay": 100.0, "approach": 20.0}
+    assert await bench.log.explain(CITY, OrderId("o-2")) == []
 
 
 async def test_a_stale_owner_writes_nothing(bench: Bench) -> None:

@@ -13,6 +13,7 @@ from dispatch.live.ports import TickCommit
 from dispatch.live.tracks import TrackChanges
 from dispatch.model import Offer, OfferId, OfferStatus, Order, OrderId, OrderStatus, Point, RestaurantId, RiderId
 from dispatch.params import EngineParams
+from dispatch.records import Alternative, DecisionRecord
 from dispatch.state import Changes
 from shard_router.leases import Ownership
 
@@ -79,6 +80,19 @@ def offer(offer_id: str, rider_id: int, *order_ids: str, status: OfferStatus = O
     )
 
 
+def record(offer_id: str, rider_id: int, order_id: str) -> DecisionRecord:
+    """Why a rider was asked: 100 for the delay, 20 for the way; rider 99 would have cost 150."""
+    return DecisionRecord(
+        OfferId(offer_id),
+        RiderId(rider_id),
+        (OrderId(order_id),),
+        120.0,
+        (("delay", 100.0), ("approach", 20.0)),
+        2,
+        ((OrderId(order_id), (Alternative(RiderId(99), 150.0, ()),)),),
+    )
+
+
 def ownership(city: str, epoch: int = 1, partition: int = 0) -> Ownership:
     """A city of a shard."""
     return Ownership(city, partition, epoch)
@@ -92,6 +106,7 @@ def tick_of(
     offers: tuple[Offer, ...] = (),
     holdings: HoldingChanges | None = None,
     told: TrackChanges | None = None,
+    records: tuple[DecisionRecord, ...] = (),
     events_offset: int = 0,
 ) -> TickCommit:
     """A tick that changes these things and nothing else."""
@@ -112,6 +127,6 @@ def tick_of(
         duration_ms=1.0,
         changes=Changes(orders, (), offers, ()),
         holdings=holdings or HoldingChanges(),
-        records=(),
+        records=records,
         tracks=told or TrackChanges(),
     )
