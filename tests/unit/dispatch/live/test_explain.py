@@ -27,7 +27,7 @@ async def test_an_offer_as_people_read_it() -> None:
     (document,) = await log.explain("roma", OrderId("o-1"))
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(offer_table(1, "o-1", json.loads(document)))
-    text = console.export_text()
+    text = " ".join(console.export_text().split())
     for words in (
         "rider 7: live",
         "delay 100, approach 20",
