@@ -28,6 +28,7 @@ class Ear:
     def __init__(self) -> None:
         self.heard: list[tuple[Any, ...]] = []
         self.gaps = 0
+        self.at_gap: Callable[[], None] = lambda: None
 
     def fixes(self, city: City, epoch: int, fixes: Sequence[LiveFix]) -> None:
         self.heard.append(("fixes", city, epoch, list(fixes)))
@@ -37,6 +38,7 @@ class Ear:
 
     def gap(self) -> None:
         self.gaps += 1
+        self.at_gap()
 
 
 class Bench:
@@ -118,6 +120,23 @@ async def test_a_city_is_heard_as_long_as_somebody_follows_it(bench: Bench) -> N
     bench.feed.unfollow(bench.city)
     await bench.say_wake(bench.city, 1, "heard")
     await bench.until(lambda: len(bench.ear.heard) == 1)
+
+
+async def test_a_city_wanted_just_as_the_first_one_begins_is_heard(bench: Bench) -> None:
+    """The wish falls between the subscription of the first city and the first read; it is not taken for fulfilled."""
+    other = City(bench.city + "-other")
+
+    def once() -> None:
+        bench.ear.at_gap = lambda: None
+        bench.feed.follow(other)
+
+    bench.ear.at_gap = once
+    await bench.listening()
+    async with asyncio.timeout(_DEADLINE_S):
+        while not bench.ear.heard:
+            await bench.say_wake(other, 1, "heard")
+            await asyncio.sleep(0.02)
+    assert bench.ear.heard[0][1] == other
 
 
 @pytest.mark.parametrize("bench", ["redis"], indirect=True)

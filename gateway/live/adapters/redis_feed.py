@@ -63,9 +63,9 @@ class RedisFeed:
             await self._wishes.wait()
             pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
             try:
-                await self._subscribe(pubsub, frozenset(), sink)
+                have = await self._subscribe(pubsub, frozenset(), sink)
                 pause_s = BACKOFF_S[0]
-                await self._read(pubsub, sink)
+                await self._read(pubsub, have, sink)
             except (RedisError, OSError) as error:
                 metrics.FEED_LOST.inc()
                 self._log.warning("lost Redis; positions pause", error=repr(error), pause_s=pause_s)
@@ -78,9 +78,8 @@ class RedisFeed:
         """Closes the connection."""
         await self._redis.aclose()
 
-    async def _read(self, pubsub: PubSub, sink: FeedSink) -> None:
-        """Reads until nothing is wanted any more."""
-        have = frozenset(self._wanted)
+    async def _read(self, pubsub: PubSub, have: frozenset[City], sink: FeedSink) -> None:
+        """Reads until nothing is wanted any more. `have` is what is subscribed: a city may be wanted since."""
         while have:
             message = await pubsub.get_message(timeout=_GLANCE_S)
             if message is not None:
