@@ -24,6 +24,7 @@ def main(argv: list[str]) -> int:
         print(f"forno demo: {error}", file=sys.stderr)
         return 1
     except asyncio.CancelledError:
+        print("forno demo: stopped before the city was up", file=sys.stderr)
         return 130
 
 

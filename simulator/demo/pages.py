@@ -17,7 +17,7 @@ async def build(dist: Path) -> str | None:
     for words in (("ci", "--no-audit", "--no-fund"), ("run", "build")):
         code, output = await _run(npm, *words, cwd=dist.parent)
         if code:
-            return f"npm {' '.join(words)} failed: {_last_line(output)}"
+            return f"npm {' '.join(words)} failed: {_reason(output)}"
     return None if (dist / "index.html").is_file() else "npm run build left no page"
 
 
@@ -37,6 +37,8 @@ async def _run(*argv: str, cwd: Path) -> tuple[int, bytes]:
     return process.returncode or 0, output
 
 
-def _last_line(output: bytes) -> str:
-    lines = [line for line in output.decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1][:200] if lines else "no output"
+def _reason(output: bytes) -> str:
+    """The first line that speaks of an error, else the last one that says anything."""
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines[-1:] or ["no output"])[0][:200]

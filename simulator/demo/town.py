@@ -62,8 +62,8 @@ def two_cities(
     known = {city.slug: city for city in load_cities()}
     cities: list[City] = []
     for slug, share in SHARES.items():
-        middle = known[slug].polygon.centroid
-        center = Place(round(middle.y * 1e7), round(middle.x * 1e7))
+        lat_e7, lng_e7 = known[slug].center_e7
+        center = Place(lat_e7, lng_e7)
         ground = Ground(slug, ZoneInfo(known[slug].time_zone), center, places_in(network, known[slug]), ways)
         params = CityParams(
             riders=round(riders * share),
