@@ -79,10 +79,16 @@ class CandidateParams:
 
 @dataclass(frozen=True, slots=True)
 class CostParams:
-    """Weights of the cost terms; see `dispatch.matching.cost` for what each term measures."""
+    """Weights of the cost terms; see `dispatch.matching.cost` for what each term measures.
 
-    late: float = 1.0
-    waiting: float = 1.0
+    `churn_s` is the price of taking an order from the rider who has accepted it. Orders put off (see
+    `dispatch.matching.waves`): a rider starts its next trip `cycle_s` later and takes `orders_per_wave` orders then;
+    putting off costs `put_off_s` beside the delay. With more than `relaxed` orders to match per rider, each further
+    one adds `pressure` to the price of a rider's second.
+    """
+
+    late: float = 0.5
+    waiting: float = 0.5
     approach: float = 0.2
     busy: float = 0.0
     idle: float = 0.0
@@ -90,8 +96,9 @@ class CostParams:
     churn_s: float = 120.0
     pressure: float = 1.0
     relaxed: float = 1.0
-    cycle_s: float = 1500.0
-    put_off_s: float = 0.0
+    cycle_s: float = 1900.0
+    orders_per_wave: float = 5.0
+    put_off_s: float = 600.0
 
     def __post_init__(self) -> None:
         _check(self, **{f.name: (0.0, 10_000.0) for f in fields(self)})

@@ -3,7 +3,7 @@
     min   sum of the costs of chosen trips + sum of the costs of orders put off
     s.t.  every order is in exactly one chosen trip, or put off to a later wave
           every rider makes at most one trip; a rider on its way exactly one
-          a wave takes no more orders than there are riders on shift by then
+          a wave takes no more orders than the riders on shift by then have room for
 
 First the best matching of single orders, with its prices. If no bundle is cheaper than the prices say, that
 matching is the optimum over bundles too, and most ticks end here. Else CP-SAT solves the packing over the

@@ -1,8 +1,9 @@
 """Orders put off: what it costs to leave an order to a rider's second, third or fourth trip.
 
-In wave k a rider who is on shift then starts another trip, about k cycles from now. The price of an order there
-is its delay if it were picked up then. Orders that no wave has room for cost `UNSERVED_S` each, so that at the
-end of shifts bundles grow until all is carried. Putting off what a rider has accepted costs the price of churn.
+In wave k every rider who is on shift then starts another trip, k cycles from now, and takes a few orders. The price
+of an order there is its delay if it were picked up then, and a constant for what can still go wrong. Orders that no
+wave has room for cost `UNSERVED_S` each, so that at the end of shifts bundles grow until all is carried. Putting off
+what a rider has accepted costs the price of churn.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def waves(problem: Problem, params: EngineParams) -> Waves:
     for k in range(WAVES):
         starts_s = np.maximum(riders.free_s, 0.0) + params.cost.cycle_s * (k + 1)
         on_shift = starts_s <= riders.shift_end_s
-        room[k] = on_shift.sum()
+        room[k] = int(params.cost.orders_per_wave * on_shift.sum())
         if not room[k]:
             continue
         delay_s = np.maximum(np.median(starts_s[on_shift]) - orders.ready_s, 0.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dispatch.params import (
-    BundleParams,
     CandidateParams,
     CostParams,
     EngineParams,
@@ -22,7 +21,8 @@ def mdrp_params(rules: Rules, strategy: str = "packing") -> EngineParams:
         service=ServiceParams(rules.pickup_service * 60.0, rules.dropoff_service * 60.0),
         offers=OfferParams(timeout_s=60.0, lead_s=0.0, cooldown_s=0.0),
         candidates=CandidateParams(per_restaurant=1000, horizon_s=5400.0, max_approach_s=86400.0),
-        cost=CostParams(late=1.0, waiting=1.0, approach=0.2, churn_s=0.0),
-        bundles=BundleParams(),
+        cost=CostParams(
+            late=0.5, waiting=0.5, approach=0.2, churn_s=0.0, cycle_s=1900.0, orders_per_wave=5.0, put_off_s=600.0
+        ),
         solver=SolverParams(strategy=strategy),
     )
