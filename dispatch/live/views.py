@@ -18,6 +18,8 @@ from dispatch.metrics import VIEW_FAILURES, VIEW_LAG_MS
 from node.clock import Clock
 from node.errors import Retryable
 
+#: After a write the view rests so many times as long as it took, so that a slow store is not kept busy by it.
+REST = 2.0
 #: After a failed write, wall seconds.
 _PAUSE_S = (0.5, 5.0)
 
@@ -61,7 +63,7 @@ class ViewFollower:
                 continue
             took_s = self._clock.monotonic_s() - began_s
             self._lag_ms.observe((took_s + self._every_s) * 1000)
-            await asyncio.sleep(max(0.0, self._every_s - took_s))
+            await asyncio.sleep(max(self._every_s - took_s, REST * took_s))
 
     async def write(self) -> None:
         """One round: what moved, then what fell silent. Raises `Retryable`; the next round makes it good."""
