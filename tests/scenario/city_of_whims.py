@@ -28,7 +28,7 @@ from dispatch.model import Offer, OrderId, Point, RestaurantId, RiderId, StopKin
 from dispatch.params import EngineParams, OfferParams
 from dispatch.travel.free_flow import FreeFlowTravel
 
-TICK_MS = 10_000
+TICK_MS = 20_000
 CENTRE = Point(-299_000_000, -712_500_000)
 PARAMS = EngineParams(rebundle=True, offers=OfferParams(timeout_s=40.0, lead_s=60.0, cooldown_s=120.0))
 
@@ -39,7 +39,7 @@ class CityOfWhims:
 
     seed: int
     riders: int = 12
-    orders: int = 60
+    orders: int = 40
     rush_ms: int = 3_600_000
     state: CityState = field(default_factory=CityState)
     digest: list[str] = field(default_factory=list)
@@ -131,14 +131,14 @@ class CityOfWhims:
                         if picked
                         else Delivered(now_ms, rider.rider_id, stop.order_ids[0])
                     )
-            if self.rng.random() < 0.002:
+            if self.rng.random() < 0.004:
                 self.inbox.append(RiderOffline(now_ms, rider.rider_id))
                 self.later.append((now_ms + 300_000, replace(self._online(rider.rider_id), at_ms=now_ms + 300_000)))
         for order in list(self.state.orders.values()):
             whim = self.rng.random()
-            if whim < 0.0005:
+            if whim < 0.001:
                 self.inbox.append(OrderCancelled(now_ms, order.order_id))
-            elif whim < 0.003:
+            elif whim < 0.006:
                 self.inbox.append(OrderReadyChanged(now_ms, order.order_id, order.ready_ms + 120_000))
 
     def _answer(self, offer: Offer, now_ms: int) -> None:

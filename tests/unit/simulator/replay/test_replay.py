@@ -47,14 +47,14 @@ def until(history: History, minute: int) -> tuple[list[object], ...]:
 
 @pytest.mark.parametrize("minute", [50, 120])
 def test_a_poisoned_future_changes_nothing_before_it(minute: int) -> None:
-    """Fifty more orders from a minute on leave every decision before that minute as it was."""
+    """Fifteen more orders from a minute on leave every decision before that minute as it was."""
     instance = random_instance(4)
-    poison = tuple(InstanceOrder(f"x{i}", (10 * i, 0), minute, "r0", minute + 1) for i in range(50))
+    poison = tuple(InstanceOrder(f"x{i}", (10 * i, 0), minute, "r0", minute + 1) for i in range(15))
     params = mdrp_params(instance.rules)
     plain = replay(instance, params)
     poisoned = replay(replace(instance, orders=(*instance.orders, *poison)), params)
     assert until(poisoned, minute) == until(plain, minute)
-    assert len(poisoned.drops) > len(plain.drops)
+    assert poisoned.commitments != plain.commitments
 
 
 def test_bundles_carry_more_than_single_trips() -> None:
