@@ -51,7 +51,8 @@ class CityState:
 
     def commit(self, changes: Changes) -> None:
         """Make a draft's changes true; call it once their transaction has committed."""
-        for entity in (*changes.orders, *changes.riders, *changes.offers, *changes.cooldowns):
+        entities: list[Entity] = [*changes.orders, *changes.riders, *changes.offers, *changes.cooldowns]
+        for entity in entities:
             self._put(entity)
         for order_id in changes.forgotten:
             self.ended.pop(order_id, None)
