@@ -60,9 +60,10 @@ class Node:
             self.stopping.set()
 
     def _ended(self, name: str, task: asyncio.Task[object]) -> None:
-        if self.stopping.is_set() or task.cancelled():
+        if self.stopping.is_set():
             return
-        error = task.exception()
+        # Nobody cancels a part before the stop: a cancellation that escaped from a library is a failure like any other.
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
         self.failure = f"part {name!r} " + (f"failed: {error!r}" if error else "ended")
         self.log.error("part ended", part=name, exc_info=error)
         self.stop(self.failure)

@@ -197,16 +197,25 @@ async def run_and_check(world: OrdersWorld, kills: Sequence[Kill], *, orders: in
     """Orders are placed while things are killed; then everything is checked."""
     random = Random(seed)
     dispatch = StutteringDispatch(world, seed)
-    playing = asyncio.create_task(dispatch.run())
-    killing = asyncio.create_task(kill_again_and_again(kills, times, random))
+
+    async def drive() -> Counter[str]:
+        killing = asyncio.create_task(kill_again_and_again(kills, times, random))
+        try:
+            placed = await place_many(world, dispatch, orders, random)
+            await killing
+        finally:
+            killing.cancel()
+        return await check_everything(world, placed)
+
+    playing, driving = asyncio.create_task(dispatch.run()), asyncio.create_task(drive())
     try:
-        placed = await place_many(world, dispatch, orders, random)
-        await killing
-        ends = await check_everything(world, placed)
+        await asyncio.wait((playing, driving), return_when=asyncio.FIRST_COMPLETED)
+        assert not playing.done(), playing.exception()
+        ends = driving.result()
     finally:
-        killing.cancel()
         playing.cancel()
-        await asyncio.gather(killing, playing, return_exceptions=True)
+        driving.cancel()
+        await asyncio.gather(playing, driving, return_exceptions=True)
     assert ends["COMPLETED"] > 0
     assert ends["DECLINED"] > 0
 
