@@ -1,7 +1,7 @@
 """How long one tick takes on a snapshot of a big city, beside other ways to match the same pairs.
 
-The snapshot: orders of the last half hour, most not ready for a while, riders strewn over 22 by 22 km; travel times
-by the free-flow model. The peers get the costs of all pairs of orders and riders (dense) or of the same candidates
+The snapshot: orders of the last quarter of an hour, ready in five to forty minutes, idle riders strewn over 22 by 22
+km; travel times by the free-flow model. The peers get the costs of all pairs of orders and riders (dense) or of the same candidates
 (sparse) and match single orders; both are exact.
 """
 
@@ -58,8 +58,8 @@ def snapshot(orders: int, seed: int = 1) -> Snapshot:
         rng.integers(-1_000_000, 1_000_000, (n, 2)).tolist() for n in (restaurants, orders, riders)
     )
     at = rng.integers(0, restaurants, orders).tolist()
-    placed = (NOW_MS - rng.integers(0, 1_800_000, orders)).tolist()
-    cooking = rng.integers(300_000, 2_400_000, orders).tolist()
+    placed = (NOW_MS - rng.integers(0, 900_000, orders)).tolist()
+    ready = (NOW_MS + rng.integers(300_000, 2_400_000, orders)).tolist()
     draft = Draft(CityState())
     online = [RiderOnline(0, RiderId(i), 10 * NOW_MS, 4) for i in range(riders)]
     opened = [
@@ -70,7 +70,7 @@ def snapshot(orders: int, seed: int = 1) -> Snapshot:
             pickup=Point(*counters[at[i]]),
             drop=Point(*doors[i]),
             placed_ms=placed[i],
-            ready_ms=placed[i] + cooking[i],
+            ready_ms=ready[i],
             promised_ms=placed[i] + 2_700_000,
         )
         for i in range(orders)
