@@ -88,7 +88,7 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
     )
     shard = Shard(settings.shard_id, parts, lambda city, epoch: lease.holds(city, epoch))
     store = PostgresRouterStore(leasing)
-    lease = ShardLease(store, settings.shard_id, settings.listen, shard, clock, node.log)
+    lease = ShardLease(store, settings.shard_id, settings.advertise or settings.listen, shard, clock, node.log)
     lease.measure(shard.load)
 
     api = DispatchApi(shard, decision_log, solver.travel_of, params, clock)

@@ -13,7 +13,8 @@ from node.settings import NodeSettings
 class DispatchSettings(NodeSettings):
     """One dispatch process, which is one shard."""
 
-    listen: str = Field("127.0.0.1:7100", description="host:port of the gRPC server")
+    listen: str = Field("127.0.0.1:7020", description="host:port of the gRPC server")
+    advertise: str = Field("", description="host:port at which others reach it; empty: as it listens")
     shard_id: str = Field("shard-1", pattern="^[a-z0-9-]{1,63}$", description="name of the shard; no two may share one")
 
     tick_period_ms: int = Field(1000, ge=50, le=10_000, description="wall time between two ticks of a city")
