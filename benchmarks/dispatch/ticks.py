@@ -1,8 +1,8 @@
 """How long one tick takes on a snapshot of a big city, beside other ways to match the same pairs.
 
 The snapshot: orders of the last quarter of an hour, ready in five to forty minutes, idle riders strewn over 22 by 22
-km; travel times by the free-flow model. The peers get the costs of all pairs of orders and riders (dense) or of the same candidates
-(sparse) and match single orders; both are exact.
+km; travel times by the free-flow model. The peers get the costs of all pairs of orders and riders (dense) or of the
+same candidates (sparse) and match single orders; both are exact.
 """
 
 from __future__ import annotations

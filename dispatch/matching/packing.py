@@ -103,5 +103,6 @@ def _touched(problem: Problem, columns: Columns, first: _Singles) -> Ints:
 
 
 def _solution(columns: Columns, chosen: Ints, status: str, work: int, cost: float) -> Solution:
-    trips = sorted((int(columns.rider[c]), tuple(int(o) for o in columns.orders[c] if o >= 0)) for c in chosen)
+    rows = zip(columns.rider[chosen].tolist(), columns.orders[chosen].tolist(), strict=True)
+    trips = sorted((rider, tuple(o for o in orders if o >= 0)) for rider, orders in rows)
     return Solution(tuple(Assigned(r, o) for r, o in trips), status, work, cost, NAME)
