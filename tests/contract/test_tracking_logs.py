@@ -74,12 +74,12 @@ class KafkaLogs:
     before: tuple[int, int] = (0, 0)
 
     async def all_fixes(self) -> list[Row]:
-        messages = [FixColumns.FromString(value) for value in await read_all(self.url, RIDER_PINGS.name)]
+        messages = [FixColumns.FromString(value) for value in await read_all(self.url, RIDER_PINGS.name, [PARTITION])]
         assert all(m.n == len(rows(fixes_of(m))) for m in messages)
         return [row for m in messages if m.city == CITY for row in rows(fixes_of(m))]
 
     async def all_events(self) -> list[RiderEvent]:
-        messages = [CityEvent.FromString(value) for value in await read_all(self.url, CITY_EVENTS.name)]
+        messages = [CityEvent.FromString(value) for value in await read_all(self.url, CITY_EVENTS.name, [PARTITION])]
         return [event_of(message) for message in messages if message.city == CITY]
 
     async def logged_fixes(self) -> list[Row]:

@@ -7,7 +7,7 @@ import os
 import random
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,12 +110,13 @@ async def tracking_world(stack: LocalStack, database: str) -> AsyncIterator[Trac
             yield TrackingWorld(stack.env, env, edge, TokenSigner(Path(stack.env["FORNO_JWT_PRIVATE_KEY_FILE"])))
 
 
-async def read_all(kafka_url: str, topic: str) -> list[bytes]:
-    """Every message a topic holds now, partition by partition."""
+async def read_all(kafka_url: str, topic: str, numbers: Iterable[int] = ()) -> list[bytes]:
+    """Every message a topic holds now, partition by partition: all of them, or those with the given numbers."""
     reader = kafka.consumer(kafka_url)
     await reader.start()
     try:
-        partitions = [TopicPartition(topic, number) for number in sorted(await kafka.partitions_of(reader, topic))]
+        chosen = sorted(numbers) or sorted(await kafka.partitions_of(reader, topic))
+        partitions = [TopicPartition(topic, number) for number in chosen]
         reader.assign(partitions)
         end = await reader.end_offsets(partitions)
         await reader.seek_to_beginning(*partitions)
