@@ -9,6 +9,9 @@ import asyncpg
 #: A frozen owner must block nobody: its transaction is ended and its locks are given up (wall milliseconds).
 GUARDS = {"idle_in_transaction_session_timeout": "1000", "lock_timeout": "1000"}
 
+#: What the driver raises when the server is away, or a connection is lost in the middle of an answer.
+AWAY = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 _MIGRATIONS_TABLE = """
 create table if not exists schema_migrations (
     package text not null,

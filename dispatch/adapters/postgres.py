@@ -20,7 +20,7 @@ from dispatch.live.holdings import Holding
 from dispatch.live.ports import Letter, Stored, TickCommit
 from dispatch.live.tracks import Track
 from dispatch.model import Cooldown, Offer, Order, OrderId, Rider, RiderId
-from node.postgres import migrate
+from node.postgres import AWAY, migrate
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from shard_router.leases import Ownership
 
@@ -63,7 +63,7 @@ async def _session(pool: asyncpg.Pool) -> AsyncIterator[Any]:
     try:
         async with asyncio.timeout(_QUERY_TIMEOUT_S), pool.acquire() as session:
             yield session
-    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+    except (*AWAY, asyncpg.PostgresError) as error:
         if isinstance(error, asyncpg.PostgresError) and error.sqlstate in _LOST:
             raise CityLost(str(error)) from error
         raise StoreAway(f"postgres is away: {error!r}") from error
@@ -113,7 +113,7 @@ class PostgresDecisionLog:
             if error.sqlstate in _LOST:
                 raise CityLost(str(error)) from error
             raise OutcomeUnknown(f"postgres: {error!r}") from error
-        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        except AWAY as error:
             raise OutcomeUnknown(f"postgres went away: {error!r}") from error
 
     async def committed(self, city: str, tick: int, epoch: int) -> bool:

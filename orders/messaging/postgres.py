@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 import asyncpg
 
 from node.errors import Retryable
+from node.postgres import AWAY
 from orders.messaging.message import Message, Offset
 from orders.messaging.metrics import OUTBOX_LAG_MS
 from orders.messaging.relay import Send
@@ -21,10 +21,8 @@ SQL = statements(Path(__file__).parent / "sql")
 
 #: What Postgres says when the work may succeed if done again: it is away, starts, ends, or two transactions met.
 _RETRYABLE = (
+    *AWAY,
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    # The driver's word for a connection that is lost in the middle of an answer.
-    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -32,8 +30,6 @@ _RETRYABLE = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.QueryCanceledError,
-    OSError,
-    asyncio.TimeoutError,
 )
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from node.errors import Retryable
-from node.postgres import migrate
+from node.postgres import AWAY, migrate
 from shard_router.errors import ShardTaken
 from shard_router.moves import check_move
 from shard_router.topology import CityEntry, CityMap, ShardEntry, ShardLoad
@@ -138,7 +138,7 @@ class PostgresRouterStore:
             if error.sqlstate == _TAKEN:
                 raise ShardTaken(str(error)) from error
             raise Retryable(f"postgres: {error}", reason="POSTGRES_ERROR") from error
-        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        except AWAY as error:
             raise Retryable(f"postgres is away: {error!r}", reason="POSTGRES_AWAY") from error
 
 
