@@ -13,6 +13,7 @@ from proto.dispatch.v1.city_event_pb2 import CityEvent
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
 from proto.topics import CITY_EVENTS
 from tests.integration.orders_world import OrdersWorld
+from tests.shared_log import readable
 
 
 class StutteringDispatch:
@@ -41,8 +42,8 @@ class StutteringDispatch:
         return {}
 
     async def _handle(self, records: Sequence[ConsumerRecord]) -> None:
-        for record in records:
-            order_id = CityEvent.FromString(record.value).order_opened.order_id
+        for event in readable(CityEvent, (record.value for record in records)):
+            order_id = event.order_opened.order_id
             if order_id in self.ours and order_id not in self._told:
                 if order_id not in self._events:
                     self._events[order_id] = self._life(order_id)

@@ -29,6 +29,7 @@ from proto.orders.v1.orders_pb2_grpc import OrdersStub
 from proto.payments.v1 import payments_pb2 as payments_pb
 from proto.payments.v1.payments_pb2_grpc import PaymentsStub
 from proto.topics import CITY_EVENTS, DISPATCH_EVENTS, ORDER_EVENTS, PAYMENT_EVENTS
+from tests.shared_log import readable
 
 if TYPE_CHECKING:
     from proto.orders.v1.orders_pb2_grpc import OrdersAsyncStub
@@ -199,7 +200,7 @@ class OrdersWorld:
 
     async def city_events(self, order_id: str) -> list[CityEvent]:
         """What dispatch was told about an order, in the log's order."""
-        events = [CityEvent.FromString(payload) for payload in await self.messages(CITY_EVENTS.name)]
+        events = readable(CityEvent, await self.messages(CITY_EVENTS.name))
         return [e for e in events if order_id in (e.order_opened.order_id, e.order_cancelled.order_id)]
 
     async def messages(self, topic: str) -> list[bytes]:

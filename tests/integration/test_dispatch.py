@@ -166,6 +166,7 @@ async def test_a_city_moves_to_another_shard(stack: LocalStack, fresh_database: 
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.prove
 async def test_every_server_restarts(own_folder: Path, tmp_path: Path) -> None:
     """Redis, MongoDB, Postgres and a broker that keeps nothing, one after another, while an order is on its way."""
     async with LocalStack(own_folder, kafka="embedded") as stack:

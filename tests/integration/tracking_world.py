@@ -24,6 +24,7 @@ from node.tokens import TokenSigner
 from proto.dispatch.v1.city_event_pb2 import CityEvent
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from proto.tracking.v1.fix_columns_pb2 import FixColumns
+from tests.shared_log import readable
 
 CITY = "la-serena"
 LAT_E7, LNG_E7 = -299_027_000, -712_520_000
@@ -81,8 +82,7 @@ class TrackingWorld:
     async def fixes(self) -> dict[int, set[tuple[int, int]]]:
         """(session, seq) of all fixes in `rider.pings`, by the number of the rider in this world."""
         found: dict[int, set[tuple[int, int]]] = {}
-        for value in await read_all(self.stack_env["FORNO_KAFKA_URL"], RIDER_PINGS.name):
-            message = FixColumns.FromString(value)
+        for message in readable(FixColumns, await read_all(self.stack_env["FORNO_KAFKA_URL"], RIDER_PINGS.name)):
             columns = (np.frombuffer(of, "<u8") for of in (message.rider_id, message.session, message.seq))
             for rider, session, seq in zip(*(column.tolist() for column in columns), strict=True):
                 found.setdefault(rider - self.first_rider, set()).add((session, seq))
@@ -91,8 +91,7 @@ class TrackingWorld:
     async def events(self) -> dict[str, CityEvent]:
         """The riders' events in `city.events`, by id with the number of the rider in this world in its first place."""
         found = {}
-        for value in await read_all(self.stack_env["FORNO_KAFKA_URL"], CITY_EVENTS.name):
-            event = CityEvent.FromString(value)
+        for event in readable(CityEvent, await read_all(self.stack_env["FORNO_KAFKA_URL"], CITY_EVENTS.name)):
             rider, _, rest = event.event_id.partition("-")
             if rider.isdecimal():
                 found[f"{int(rider) - self.first_rider}-{rest}"] = event
