@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import asyncpg
@@ -75,3 +76,9 @@ async def migrate(url: str, package: str, folder: Path) -> list[str]:
         return applied
     finally:
         await connection.close()
+
+
+def statements(file: Path) -> dict[str, str]:
+    """Named SQL: the statements of a file in which each begins with a line `-- name: …`, by name."""
+    parts = re.split(r"^-- name: (.+)$", file.read_text(), flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], (text.strip() for text in parts[1::2]), strict=True))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
+from google.protobuf.json_format import MessageToJson
 from rich.console import Console
 from rich.table import Table
 
@@ -41,6 +42,7 @@ def main(argv: list[str]) -> int:
     move = verbs.add_parser("move", help="move a city to another shard")
     move.add_argument("city")
     move.add_argument("shard")
+    verbs.add_parser("audit", help="does the record hold what we promise? exit code 1 if not")
     words = parser.parse_args(argv)
     try:
         return asyncio.run(_run(words))
@@ -53,6 +55,7 @@ async def _run(words: argparse.Namespace) -> int:
         "list": _list,
         "watch": _watch,
         "move": _move,
+        "audit": _audit,
     }
     async with grpc.aio.insecure_channel(setting("router_address", words.router)) as channel:
         try:
@@ -88,6 +91,24 @@ async def _move(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
     text = f"{done['city']}: {done['from']} -> {done['to']}, epoch {done['epoch']}"
     print(json.dumps(done) if words.json else text)
     return 0
+
+
+async def _audit(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
+    done = await router.Audit(pb.AuditRequest(), timeout=60)
+    if words.json:
+        print(MessageToJson(done, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
+        return 1 if done.findings else 0
+    console = Console()
+    console.print("Looked at " + ", ".join(f"{count} {what}" for what, count in sorted(done.examined.items())))
+    broken = {finding.check for finding in done.findings}
+    for check in done.checks:
+        console.print(f"[red]✗[/red] {check}" if check in broken else f"[green]✓[/green] {check}")
+        for finding in done.findings:
+            if finding.check == check:
+                console.print(f"    {finding.city}: {finding.what}", soft_wrap=True)
+    if done.more:
+        console.print(f"    and {done.more} more")
+    return 1 if broken else 0
 
 
 def _show(map_: CityMap, *, as_json: bool) -> None:

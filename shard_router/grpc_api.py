@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +13,7 @@ from node.errors import Retryable
 from proto.common.v1.types_pb2 import LatLng
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterServicer
+from shard_router.audit import CHECKS, Audit
 from shard_router.ports import RouterStore
 from shard_router.topology import CityEntry, CityMap, ShardEntry
 
@@ -80,8 +81,9 @@ def _gist(map_: CityMap) -> tuple[object, ...]:
 class ShardRouterApi(ShardRouterServicer):
     """Translates, calls the store, maps errors."""
 
-    def __init__(self, store: RouterStore, feed: MapFeed) -> None:
+    def __init__(self, store: RouterStore, feed: MapFeed, auditor: Callable[[], Awaitable[Audit]]) -> None:
         self._store = store
+        self._auditor = auditor
         self._feed = feed
 
     async def GetMap(self, request: pb.GetMapRequest, context: Any) -> pb.GetMapResponse:  # noqa: N802
@@ -94,6 +96,11 @@ class ShardRouterApi(ShardRouterServicer):
     async def MoveCity(self, request: pb.MoveCityRequest, context: Any) -> pb.MoveCityResponse:  # noqa: N802
         entry = await self._store.request_move(request.city, request.to_shard, request.actor)
         return pb.MoveCityResponse(city=_city(entry))
+
+    async def Audit(self, request: pb.AuditRequest, context: Any) -> pb.AuditResponse:  # noqa: N802
+        done = await self._auditor()
+        findings = [pb.AuditFinding(check=f.check, city=f.city, what=f.what) for f in done.findings]
+        return pb.AuditResponse(checks=list(CHECKS), examined=done.examined, findings=findings, more=done.more)
 
 
 def map_message(map_: CityMap) -> pb.GetMapResponse:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from node import postgres
 from node.lifecycle import Node, run
 from node.rpc import Server
 from node.settings import load
 from proto.shard_router.v1.shard_router_pb2_grpc import add_ShardRouterServicer_to_server
 from shard_router.adapters.postgres import PostgresRouterStore, prepare
+from shard_router.audit import audit
 from shard_router.cities import City, load_cities
 from shard_router.config import RouterSettings
 from shard_router.grpc_api import MapFeed, ShardRouterApi
@@ -40,7 +43,7 @@ def main() -> int:
         await store.ensure_cities(entries(settings.cities))
         feed = MapFeed(store, node.log)
         node.start("map", feed.run())
-        api = ShardRouterApi(store, feed)
+        api = ShardRouterApi(store, feed, partial(audit, settings.core_url))
         server = Server(
             settings.listen,
             ["shard_router.v1.ShardRouter"],

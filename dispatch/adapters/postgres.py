@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from dispatch.live.holdings import Holding
 from dispatch.live.ports import Letter, Stored, TickCommit
 from dispatch.live.tracks import Track
 from dispatch.model import Cooldown, Offer, Order, OrderId, Rider, RiderId
-from node.postgres import AWAY, migrate
+from node.postgres import AWAY, migrate, statements
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from shard_router.leases import Ownership
 
@@ -43,13 +42,7 @@ _PRUNED = (
 _LOST = ("FR001", "FR002")
 
 
-def _statements() -> Mapping[str, str]:
-    text = (Path(__file__).parent / "statements.sql").read_text()
-    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)[1:]
-    return {name: body.strip() for name, body in zip(parts[::2], parts[1::2], strict=True)}
-
-
-SQL = _statements()
+SQL = statements(Path(__file__).with_name("statements.sql"))
 
 
 async def prepare(url: str) -> None:

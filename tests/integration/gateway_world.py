@@ -183,6 +183,9 @@ class RouterAtHand(ShardRouterServicer):
     ) -> shard_router_pb2.MoveCityResponse:
         raise Rejected("this city stays")
 
+    async def Audit(self, request: shard_router_pb2.AuditRequest, context: Context) -> shard_router_pb2.AuditResponse:
+        raise Rejected("no record is kept here")
+
 
 @dataclass
 class GatewayWorld:

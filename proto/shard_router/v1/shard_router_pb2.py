@@ -25,13 +25,15 @@ _sym_db = _symbol_database.Default()
 from proto.common.v1 import types_pb2 as proto_dot_common_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(proto/shard_router/v1/shard_router.proto\x12\x0fshard_router.v1\x1a\x1bproto/common/v1/types.proto\"\xc2\x01\n\x04\x43ity\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tpartition\x18\x03 \x01(\x05\x12\x10\n\x08shard_id\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\x12\r\n\x05\x65poch\x18\x06 \x01(\x04\x12\x11\n\tmoving_to\x18\x07 \x01(\t\x12\x11\n\ttime_zone\x18\x08 \x01(\t\x12\x10\n\x08\x63urrency\x18\t \x01(\t\x12!\n\x06\x63\x65nter\x18\n \x01(\x0b\x32\x11.common.v1.LatLng\"\x9d\x01\n\x05Shard\x12\x10\n\x08shard_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\r\n\x05\x61live\x18\x03 \x01(\x08\x12\x0e\n\x06\x63ities\x18\x04 \x03(\t\x12\x18\n\x10heartbeat_age_ms\x18\x05 \x01(\x03\x12\x0e\n\x06riders\x18\x06 \x01(\r\x12\x13\n\x0bopen_orders\x18\x07 \x01(\r\x12\x13\n\x0btick_p99_ms\x18\x08 \x01(\x01\"\x0f\n\rGetMapRequest\"p\n\x0eGetMapResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12%\n\x06\x63ities\x18\x02 \x03(\x0b\x32\x15.shard_router.v1.City\x12&\n\x06shards\x18\x03 \x03(\x0b\x32\x16.shard_router.v1.Shard\"\x11\n\x0fWatchMapRequest\"@\n\x10WatchMapResponse\x12,\n\x03map\x18\x01 \x01(\x0b\x32\x1f.shard_router.v1.GetMapResponse\"@\n\x0fMoveCityRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x10\n\x08to_shard\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\"7\n\x10MoveCityResponse\x12#\n\x04\x63ity\x18\x01 \x01(\x0b\x32\x15.shard_router.v1.City2\xfc\x01\n\x0bShardRouter\x12I\n\x06GetMap\x12\x1e.shard_router.v1.GetMapRequest\x1a\x1f.shard_router.v1.GetMapResponse\x12Q\n\x08WatchMap\x12 .shard_router.v1.WatchMapRequest\x1a!.shard_router.v1.WatchMapResponse0\x01\x12O\n\x08MoveCity\x12 .shard_router.v1.MoveCityRequest\x1a!.shard_router.v1.MoveCityResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(proto/shard_router/v1/shard_router.proto\x12\x0fshard_router.v1\x1a\x1bproto/common/v1/types.proto\"\xc2\x01\n\x04\x43ity\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tpartition\x18\x03 \x01(\x05\x12\x10\n\x08shard_id\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\x12\r\n\x05\x65poch\x18\x06 \x01(\x04\x12\x11\n\tmoving_to\x18\x07 \x01(\t\x12\x11\n\ttime_zone\x18\x08 \x01(\t\x12\x10\n\x08\x63urrency\x18\t \x01(\t\x12!\n\x06\x63\x65nter\x18\n \x01(\x0b\x32\x11.common.v1.LatLng\"\x9d\x01\n\x05Shard\x12\x10\n\x08shard_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\r\n\x05\x61live\x18\x03 \x01(\x08\x12\x0e\n\x06\x63ities\x18\x04 \x03(\t\x12\x18\n\x10heartbeat_age_ms\x18\x05 \x01(\x03\x12\x0e\n\x06riders\x18\x06 \x01(\r\x12\x13\n\x0bopen_orders\x18\x07 \x01(\r\x12\x13\n\x0btick_p99_ms\x18\x08 \x01(\x01\"\x0f\n\rGetMapRequest\"p\n\x0eGetMapResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12%\n\x06\x63ities\x18\x02 \x03(\x0b\x32\x15.shard_router.v1.City\x12&\n\x06shards\x18\x03 \x03(\x0b\x32\x16.shard_router.v1.Shard\"\x11\n\x0fWatchMapRequest\"@\n\x10WatchMapResponse\x12,\n\x03map\x18\x01 \x01(\x0b\x32\x1f.shard_router.v1.GetMapResponse\"@\n\x0fMoveCityRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x10\n\x08to_shard\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\"7\n\x10MoveCityResponse\x12#\n\x04\x63ity\x18\x01 \x01(\x0b\x32\x15.shard_router.v1.City\"\x0e\n\x0c\x41uditRequest\"9\n\x0c\x41uditFinding\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x0c\n\x04\x63ity\x18\x02 \x01(\t\x12\x0c\n\x04what\x18\x03 \x01(\t\"\xcf\x01\n\rAuditResponse\x12\x0e\n\x06\x63hecks\x18\x01 \x03(\t\x12>\n\x08\x65xamined\x18\x02 \x03(\x0b\x32,.shard_router.v1.AuditResponse.ExaminedEntry\x12/\n\x08\x66indings\x18\x03 \x03(\x0b\x32\x1d.shard_router.v1.AuditFinding\x12\x0c\n\x04more\x18\x04 \x01(\x05\x1a/\n\rExaminedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\xc4\x02\n\x0bShardRouter\x12I\n\x06GetMap\x12\x1e.shard_router.v1.GetMapRequest\x1a\x1f.shard_router.v1.GetMapResponse\x12Q\n\x08WatchMap\x12 .shard_router.v1.WatchMapRequest\x1a!.shard_router.v1.WatchMapResponse0\x01\x12O\n\x08MoveCity\x12 .shard_router.v1.MoveCityRequest\x1a!.shard_router.v1.MoveCityResponse\x12\x46\n\x05\x41udit\x12\x1d.shard_router.v1.AuditRequest\x1a\x1e.shard_router.v1.AuditResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proto.shard_router.v1.shard_router_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_AUDITRESPONSE_EXAMINEDENTRY']._loaded_options = None
+  _globals['_AUDITRESPONSE_EXAMINEDENTRY']._serialized_options = b'8\001'
   _globals['_CITY']._serialized_start=91
   _globals['_CITY']._serialized_end=285
   _globals['_SHARD']._serialized_start=288
@@ -48,6 +50,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MOVECITYREQUEST']._serialized_end=727
   _globals['_MOVECITYRESPONSE']._serialized_start=729
   _globals['_MOVECITYRESPONSE']._serialized_end=784
-  _globals['_SHARDROUTER']._serialized_start=787
-  _globals['_SHARDROUTER']._serialized_end=1039
+  _globals['_AUDITREQUEST']._serialized_start=786
+  _globals['_AUDITREQUEST']._serialized_end=800
+  _globals['_AUDITFINDING']._serialized_start=802
+  _globals['_AUDITFINDING']._serialized_end=859
+  _globals['_AUDITRESPONSE']._serialized_start=862
+  _globals['_AUDITRESPONSE']._serialized_end=1069
+  _globals['_AUDITRESPONSE_EXAMINEDENTRY']._serialized_start=1022
+  _globals['_AUDITRESPONSE_EXAMINEDENTRY']._serialized_end=1069
+  _globals['_SHARDROUTER']._serialized_start=1072
+  _globals['_SHARDROUTER']._serialized_end=1396
 # @@protoc_insertion_point(module_scope)

@@ -50,6 +50,11 @@ class ShardRouterStub:
                 request_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MoveCityRequest.SerializeToString,
                 response_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MoveCityResponse.FromString,
                 _registered_method=True)
+        self.Audit = channel.unary_unary(
+                '/shard_router.v1.ShardRouter/Audit',
+                request_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.AuditRequest.SerializeToString,
+                response_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.AuditResponse.FromString,
+                _registered_method=True)
 
 
 class ShardRouterServicer:
@@ -76,6 +81,13 @@ class ShardRouterServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Audit(self, request, context):
+        """Does the record hold what we promise? Reads what every shard wrote, in one snapshot, and changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ShardRouterServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -93,6 +105,11 @@ def add_ShardRouterServicer_to_server(servicer, server):
                     servicer.MoveCity,
                     request_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MoveCityRequest.FromString,
                     response_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MoveCityResponse.SerializeToString,
+            ),
+            'Audit': grpc.unary_unary_rpc_method_handler(
+                    servicer.Audit,
+                    request_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.AuditRequest.FromString,
+                    response_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.AuditResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -177,6 +194,33 @@ class ShardRouter:
             '/shard_router.v1.ShardRouter/MoveCity',
             proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MoveCityRequest.SerializeToString,
             proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MoveCityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Audit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shard_router.v1.ShardRouter/Audit',
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.AuditRequest.SerializeToString,
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.AuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

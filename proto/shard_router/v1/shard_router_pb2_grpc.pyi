@@ -38,6 +38,8 @@ class ShardRouterStub:
     """The map now, and again with each change (and every few seconds, as a sign of life)."""
     MoveCity: _grpc.UnaryUnaryMultiCallable[_shard_router_pb2.MoveCityRequest, _shard_router_pb2.MoveCityResponse]
     """Asks that a city move to a shard. Returns when the move is recorded; progress is in the map."""
+    Audit: _grpc.UnaryUnaryMultiCallable[_shard_router_pb2.AuditRequest, _shard_router_pb2.AuditResponse]
+    """Does the record hold what we promise? Reads what every shard wrote, in one snapshot, and changes nothing."""
 
 @_typing.type_check_only
 class ShardRouterAsyncStub(ShardRouterStub):
@@ -49,6 +51,8 @@ class ShardRouterAsyncStub(ShardRouterStub):
     """The map now, and again with each change (and every few seconds, as a sign of life)."""
     MoveCity: _aio.UnaryUnaryMultiCallable[_shard_router_pb2.MoveCityRequest, _shard_router_pb2.MoveCityResponse]  # type: ignore[assignment]
     """Asks that a city move to a shard. Returns when the move is recorded; progress is in the map."""
+    Audit: _aio.UnaryUnaryMultiCallable[_shard_router_pb2.AuditRequest, _shard_router_pb2.AuditResponse]  # type: ignore[assignment]
+    """Does the record hold what we promise? Reads what every shard wrote, in one snapshot, and changes nothing."""
 
 class ShardRouterServicer(metaclass=_abc_1.ABCMeta):
     """Which shard owns which city. The truth is in Postgres; this service reads it for all who only need to know."""
@@ -75,5 +79,13 @@ class ShardRouterServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_shard_router_pb2.MoveCityResponse, _abc.Awaitable[_shard_router_pb2.MoveCityResponse]]:
         """Asks that a city move to a shard. Returns when the move is recorded; progress is in the map."""
+
+    @_abc_1.abstractmethod
+    def Audit(
+        self,
+        request: _shard_router_pb2.AuditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shard_router_pb2.AuditResponse, _abc.Awaitable[_shard_router_pb2.AuditResponse]]:
+        """Does the record hold what we promise? Reads what every shard wrote, in one snapshot, and changes nothing."""
 
 def add_ShardRouterServicer_to_server(servicer: ShardRouterServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

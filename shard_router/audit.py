@@ -1,0 +1,75 @@
+"""`forno shards audit`: does the record hold what we promise? Run it any time, on a living system.
+
+It reads what shards wrote (schema `dispatch`) beside who owned what (schema `router`), in one snapshot of the database,
+and changes nothing. Each check is a query in `audit.sql` that finds what must not be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from node.errors import Rejected, Retryable
+from node.postgres import AWAY, statements
+
+CHECKS: Mapping[str, str] = statements(Path(__file__).with_name("audit.sql"))
+
+#: Rows behind the verdict: silence over nothing means nothing.
+_COUNTS = {
+    "ticks": "select count(*) from dispatch.ticks",
+    "decisions": "select count(*) from dispatch.decisions",
+    "holdings": "select count(*) from dispatch.holdings",
+    "ranges": "select count(*) from dispatch.applied_ranges",
+}
+#: Findings shown of one check; the rest is counted.
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A promise that was broken: which, where, how."""
+
+    check: str
+    city: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What was looked at, and what was found; `more` counts findings beyond `SHOWN` of a check."""
+
+    examined: Mapping[str, int]
+    findings: tuple[Finding, ...]
+    more: int
+
+    @property
+    def clean(self) -> bool:
+        """Whether every promise held."""
+        return not self.findings
+
+
+async def audit(url: str) -> Audit:
+    """Audits the core database. Raises `Retryable` while it is away, `Rejected` while no shard has ever run."""
+    try:
+        connection = await asyncpg.connect(url)
+    except (*AWAY, asyncpg.PostgresError) as error:
+        raise Retryable(f"postgres is away: {error!r}", reason="POSTGRES_AWAY") from error
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            examined = {what: await connection.fetchval(query) for what, query in _COUNTS.items()}
+            findings: list[Finding] = []
+            more = 0
+            for check, query in CHECKS.items():
+                rows = await connection.fetch(query)
+                findings += [Finding(check, row[0], row[1]) for row in rows[:SHOWN]]
+                more += max(0, len(rows) - SHOWN)
+    except asyncpg.UndefinedTableError as error:
+        raise Rejected(
+            "no shard has run on this database yet: there is nothing to audit", reason="NO_RECORD"
+        ) from error
+    finally:
+        await connection.close()
+    return Audit(examined, tuple(findings), more)
