@@ -33,16 +33,17 @@ MOVE_WAIT_S = 30.0
 
 def main(argv: list[str]) -> int:
     """Runs `forno shards …` and returns its exit code."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--router", help="host:port of the shard router (default: the stack running in ./.forno)")
+    common.add_argument("--json", action="store_true", help="for machines")
     parser = argparse.ArgumentParser(prog="forno shards", description=__doc__)
-    parser.add_argument("--router", help="host:port of the shard router (default: the stack running in ./.forno)")
-    parser.add_argument("--json", action="store_true", help="for machines")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("list", help="the map as it stands")
-    verbs.add_parser("watch", help="the map, again with each change, until Ctrl-C")
-    move = verbs.add_parser("move", help="move a city to another shard")
+    verbs.add_parser("list", parents=[common], help="the map as it stands")
+    verbs.add_parser("watch", parents=[common], help="the map, again with each change, until Ctrl-C")
+    move = verbs.add_parser("move", parents=[common], help="move a city to another shard")
     move.add_argument("city")
     move.add_argument("shard")
-    verbs.add_parser("audit", help="does the record hold what we promise? exit code 1 if not")
+    verbs.add_parser("audit", parents=[common], help="does the record hold what we promise? exit code 1 if not")
     words = parser.parse_args(argv)
     try:
         return asyncio.run(_run(words))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shard_router.audit import Audit
 from simulator.demo.facts.database import DispatchFacts, Spread
 from simulator.demo.facts.logs import FixKeys, LoggedFixes, missing
 from simulator.demo.facts.shards import Applied, ShardRow
@@ -46,6 +47,8 @@ class Findings:
     #: What came over the WebSockets, by type; `cell` is a position before pickup.
     frames: Mapping[str, int]
     parts_restarted: Mapping[str, int]
+    #: What `forno shards audit` says of the record.
+    audit: Audit
 
 
 def report(found: Findings) -> dict[str, Any]:
@@ -89,6 +92,7 @@ def report(found: Findings) -> dict[str, Any]:
         ],
         "versions": dict(found.versions),
         "restarts": dict(found.parts_restarted),
+        "audit": {"examined": dict(found.audit.examined), "findings": [asdict(f) for f in found.audit.findings]},
         "machine": _machine(),
         "broken": broken(found),
     }
@@ -113,6 +117,7 @@ def broken(found: Findings) -> list[str]:
         (not found.carried_twice, f"orders carried by two riders: {found.carried_twice}"),
         (missing(found.fixes_acked, found.logged.keys) == 0, "acknowledged fixes are missing from the log"),
         (not found.messages_refused, f"the edge refused messages of riders: {dict(found.messages_refused)}"),
+        (found.audit.clean, f"the audit found: {[finding.what for finding in found.audit.findings]}"),
         (found.fixes_unsettled == 0, f"{found.fixes_unsettled} fixes were still unacknowledged after the drain"),
         (
             acked == applied.total,

@@ -22,6 +22,7 @@ from deploy.stack.services import SERVICES
 from deploy.stack.stack import LocalStack
 from gateway.config import WEB_DIST
 from node.tokens import TokenSigner
+from shard_router.audit import audit
 from shard_router.client import Directory
 from simulator.demo import pages
 from simulator.demo.facts import database, logs, shards
@@ -264,6 +265,7 @@ async def _findings(run: Run) -> Findings:
         watched=town.watchers.watched,
         frames=town.watchers.frames,
         parts_restarted={row.name: row.restarts for row in run.stack.manifest().parts if row.restarts},
+        audit=await audit(f"{postgres}/core"),
     )
 
 

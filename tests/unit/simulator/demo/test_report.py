@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from shard_router.audit import Audit, Finding
 from simulator.demo.facts.database import DispatchFacts, Spread
 from simulator.demo.facts.logs import LoggedFixes, fix_keys, missing
 from simulator.demo.facts.shards import Applied, ShardRow
@@ -48,6 +49,7 @@ GOOD = Findings(
     watched=2,
     frames={"snapshot": 2, "position": 3},
     parts_restarted={},
+    audit=Audit({"ticks": 20}, (), 0),
 )
 
 
@@ -94,6 +96,10 @@ def test_missing_keys_are_counted() -> None:
         ({"applied": Applied(2, 0)}, "3 fixes acknowledged, but 1 applied"),
         ({"messages_refused": {"out_of_range": 1}}, "refused messages"),
         ({"order_statuses": {"completed": 2}}, "3 orders were confirmed"),
+        (
+            {"audit": Audit({"ticks": 20}, (Finding("epochs only grow", "roma", "tick 9"),), 0)},
+            "audit found: ['tick 9']",
+        ),
     ],
 )
 def test_what_must_hold_and_does_not_is_said(change: dict[str, object], says: str) -> None:
