@@ -72,22 +72,32 @@ class RiderLinkApi:
 
     async def _hello(self, context: Context) -> RiderSession:
         """Opens the session. Raises a `FornoError` for whoever is not to have one."""
+        # The first message is read before anything is judged: a client whose first write meets a stream that was
+        # refused already may see INTERNAL in the place of the reason.
+        first = await self._first(context)
         metadata = dict(context.invocation_metadata() or ())
         header = metadata.get("authorization")
         subject = self._tokens.verify_bearer(header if isinstance(header, str) else None)
         if subject.kind != "rider" or not subject.id.isdecimal() or not 0 < int(subject.id) < 1 << 64:
             raise NotARider("this is not a rider's token")
         try:
-            async with asyncio.timeout(HELLO_S):
-                raw: Any = await context.read()
-            request = pb.ConnectRequest.FromString(raw if isinstance(raw, bytes) else b"")
-        except (DecodeError, TimeoutError):
+            request = pb.ConnectRequest.FromString(first)
+        except DecodeError:
             raise BadHello("hello", "the first message must be a Hello") from None
         if request.WhichOneof("kind") != "hello":
             raise BadHello("hello", "the first message must be a Hello")
         hello = request.hello
         city = str(subject.claims.get("city", ""))
         return self._edge.open(RiderId(int(subject.id)), city, hello.device_ms, hello.last_session)
+
+    async def _first(self, context: Context) -> bytes:
+        """The first message; empty when the client says nothing in time, or hangs up."""
+        try:
+            async with asyncio.timeout(HELLO_S):
+                raw: Any = await context.read()
+        except TimeoutError:
+            return b""
+        return raw if isinstance(raw, bytes) else b""
 
     async def _read(self, session: RiderSession, context: Context) -> None:
         edge = self._edge
