@@ -83,11 +83,19 @@ async def _move(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
     before = (await router.MoveCity(request, timeout=5)).city
     console = Console(stderr=True)
     with console.status(f"{words.city}: waiting for {before.shard_id or 'nobody'} to finish its tick"):
-        async with asyncio.timeout(MOVE_WAIT_S):
-            async for answer in router.WatchMap(pb.WatchMapRequest()):
-                entry = map_value(answer.map).cities[words.city]
-                if entry.owner == words.shard and entry.epoch > before.epoch:
-                    break
+        try:
+            async with asyncio.timeout(MOVE_WAIT_S):
+                async for answer in router.WatchMap(pb.WatchMapRequest()):
+                    entry = map_value(answer.map).cities[words.city]
+                    if entry.owner == words.shard and entry.epoch > before.epoch:
+                        break
+        except TimeoutError:
+            print(
+                f"forno shards: {words.city} has not moved within {MOVE_WAIT_S:.0f} s; the move still stands"
+                " (`forno shards watch` shows it)",
+                file=sys.stderr,
+            )
+            return 1
     done = {"city": words.city, "from": before.shard_id, "to": entry.owner, "epoch": entry.epoch}
     text = f"{done['city']}: {done['from']} -> {done['to']}, epoch {done['epoch']}"
     print(json.dumps(done) if words.json else text)
@@ -118,7 +126,7 @@ def _show(map_: CityMap, *, as_json: bool) -> None:
         return
     table = Table(title=f"Shards (map {map_.version})", title_justify="left")
     for column in ("shard", "address", "heartbeat", "riders", "open orders", "tick p99", "cities (epoch)"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column in ("shard", "address"))
     for shard in map_.shards.values():
         cities = ", ".join(f"{c.city} ({c.epoch})" for c in map_.owned_by(shard.shard_id))
         beat = f"{shard.heartbeat_age_ms} ms ago" if shard.alive else "[red]dead[/red]"

@@ -34,6 +34,8 @@ PATIENCE_S = 0.8
 #: After its start a shard waits this long before it claims what was never its own, so that shards that start together
 #: share the cities evenly.
 SETTLE_S = 1.5
+#: A city whose take failed for good is not claimed again by the same shard for this long.
+SHUN_S = 10.0
 #: A renewal that takes longer than this is given up and tried again.
 BEAT_TIMEOUT_S = 1.0
 
@@ -51,7 +53,9 @@ class CityHost(Protocol):
     """The part of a shard that runs cities."""
 
     async def take(self, ownership: Ownership) -> None:
-        """Begins to run a city. Raises `Retryable` when it cannot yet: the city is then released and claimed anew."""
+        """Begins to run a city. Raises `Retryable` when it cannot yet: the city is then released and claimed anew;
+        after any other error others may claim it for `SHUN_S` before this shard tries again.
+        """
 
     async def drop(self, city: str, epoch: int, reason: str) -> None:
         """Ends to run a city after the tick under way; returns when nothing of it runs any more. Idempotent."""
@@ -82,6 +86,7 @@ class ShardLease:
         self._held: dict[str, Ownership] = {}
         self._orphan_since_s: dict[tuple[str, int], float] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._shunned_until_s: dict[str, float] = {}
         self._poke = asyncio.Event()
 
     def holds(self, city: str, epoch: int) -> bool:
@@ -175,9 +180,14 @@ class ShardLease:
         return self._idle([*mine, *moving, *turn])
 
     def _idle(self, entries: list[CityEntry]) -> list[CityEntry]:
-        """Without repetitions, and without cities that are being taken or dropped."""
+        """Without repetitions, and without cities that are being taken or dropped, or that failed here just now."""
+        now_s = self._clock.monotonic_s()
         unique = {entry.city: entry for entry in entries}
-        return [entry for name, entry in unique.items() if name not in self._busy and name not in self._held]
+        return [
+            entry
+            for name, entry in unique.items()
+            if name not in self._busy and name not in self._held and self._shunned_until_s.get(name, now_s) <= now_s
+        ]
 
     async def _claim(self, entry: CityEntry) -> None:
         try:
@@ -195,10 +205,20 @@ class ShardLease:
     async def _take(self, ownership: Ownership) -> None:
         try:
             await self._host.take(ownership)
-        except Retryable as error:
-            self._log.warning("take failed", city=ownership.city, epoch=ownership.epoch, error=str(error))
+        except Exception as error:  # noqa: BLE001  whatever it is: a city owned and not run is nobody's
+            retryable = isinstance(error, Retryable)
+            self._log.warning(
+                "take failed",
+                city=ownership.city,
+                epoch=ownership.epoch,
+                error=repr(error),
+                exc_info=None if retryable else error,
+            )
             self._held.pop(ownership.city, None)
             await self._release(ownership)
+            if not retryable:
+                # It will fail again here: leave it to others for a while, but not for ever, there may be none.
+                self._shunned_until_s[ownership.city] = self._clock.monotonic_s() + SHUN_S
 
     def _drop(self, held: Ownership, reason: str, *, release: bool) -> None:
         """Stops deciding at once; ending the tick, and letting go, go on beside the heartbeat."""

@@ -22,8 +22,11 @@ class RecordingHost:
         self.running: dict[str, int] = {}
         self.dropped: list[tuple[str, int, str]] = []
         self.refuse = 0
+        self.broken = False
 
     async def take(self, ownership: Ownership) -> None:
+        if self.broken:
+            raise ValueError("a row nobody understands")
         if self.refuse:
             self.refuse -= 1
             raise Retryable("not now")
@@ -160,6 +163,20 @@ async def test_a_host_that_cannot_take_yet_gets_another_chance(small_world: Worl
     world.hosts["a"].refuse = 2
     world.clock.advance(2000)
     await world.until(lambda: world.hosts["a"].running == {"city-0": 3})
+
+
+async def test_a_shard_that_cannot_run_a_city_leaves_it_to_others(small_world: World) -> None:
+    """A take that fails for good on one shard gives the city to another; alone, the shard tries again after a while."""
+    world = small_world
+    await world.start("a")
+    world.hosts["a"].broken = True
+    world.clock.advance(2000)
+    await world.until(lambda: world.store._cities["city-0"].epoch == 1 and world.store._cities["city-0"].owner is None)
+    await world.start("b")
+    world.clock.advance(2500)
+    world.leases["a"]._poke.set()
+    await world.until(lambda: world.hosts["b"].running == {"city-0": 2})
+    assert world.hosts["a"].running == {}
 
 
 async def test_a_clean_stop_releases_at_once(small_world: World) -> None:
