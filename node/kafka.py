@@ -74,8 +74,8 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         if not written:
             return ends
         probe = consumer(self._client._bootstrap_servers, fetch_max_wait_ms=20)
-        await probe.start()
         try:
+            await probe.start()
             probe.assign(written)
             for partition in written:
                 probe.seek(partition, ends[partition] - 1)
@@ -180,8 +180,8 @@ class TopicLoop:
     async def _read(self, identity: LogIdentity) -> None:
         log_id = await identity.ask()
         reader = consumer(self.url, max_poll_records=self.max_poll_records)
-        await reader.start()
         try:
+            await reader.start()
             await self._assign(reader, log_id)
             looked_s = time.monotonic()
             while True:

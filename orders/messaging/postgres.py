@@ -116,6 +116,9 @@ class PostgresOutbox:
         """See `relay.Outbox`. The claim lives as long as the transaction: when this process dies, it is given up."""
         with retryable():
             async with self.pool.acquire() as connection, connection.transaction():
+                # Until the end nobody can say that the log is another one (`offsets`): or what the old log
+                # took would be marked as sent after all was to be sent again, and be lost.
+                await connection.execute(SQL.hold_log)
                 claimed = await connection.fetch(SQL.claim_orders, limit)
                 if not claimed:
                     return 0

@@ -212,8 +212,8 @@ class OrdersWorld:
 
     async def _messages(self, topic: str) -> list[bytes]:
         reader = kafka.consumer(self.kafka_url)
-        await reader.start()
         try:
+            await reader.start()
             partitions = [TopicPartition(topic, number) for number in await kafka.partitions_of(reader, topic)]
             reader.assign(partitions)
             await reader.seek_to_beginning(*partitions)

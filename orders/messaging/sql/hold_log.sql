@@ -1,0 +1,1 @@
+select log_id from kafka_log for share
