@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from node.errors import Invalid
 from orders.distance import distance_m
 from orders.model import Basket, Item, Position, Restaurant, UserId
+from shard_router.cities import NO_CITY, CityLookup
 
 MAX_LINES = 100
 MAX_QUANTITY = 99
@@ -22,13 +25,14 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,255}")
 _CARD_NUMBER = re.compile(r"(?:\d[ -]?){12,18}\d")
 
 
-def checked_basket(basket: Basket) -> Basket:
+def checked_basket(basket: Basket, cities: CityLookup) -> Basket:
     """The basket, or `Invalid` naming the first field at fault."""
     _check_restaurant(basket.restaurant)
     _check_position("dropoff", basket.dropoff)
     away_m = distance_m(basket.restaurant.at, basket.dropoff)
     if away_m > MAX_DISTANCE_M:
         raise Invalid("dropoff", f"{away_m / 1000:.0f} km from the restaurant, at most 50", reason="TOO_FAR")
+    _check_city(basket, cities)
     _check_items(basket.items)
     _check_amount("tip", basket.tip_minor)
     return basket
@@ -79,6 +83,18 @@ def _check_position(field: str, at: Position) -> None:
         raise Invalid(f"{field}.lat_e7", "-900000000..900000000", reason="BAD_COORDINATES")
     if not -1_800_000_000 <= at.lng_e7 <= 1_800_000_000:
         raise Invalid(f"{field}.lng_e7", "-1800000000..1800000000", reason="BAD_COORDINATES")
+
+
+def _check_city(basket: Basket, cities: CityLookup) -> None:
+    """The restaurant and the door lie in the city whose riders are to come."""
+    places = {"restaurant.at": basket.restaurant.at, "dropoff": basket.dropoff}
+    lats = np.array([at.lat_e7 for at in places.values()])
+    lngs = np.array([at.lng_e7 for at in places.values()])
+    for field, found in zip(places, cities.find(lats, lngs).tolist(), strict=True):
+        slug = None if found == NO_CITY else cities.cities[found].slug
+        if slug != basket.city:
+            where = f"in {slug}" if slug else "in no city"
+            raise Invalid(field, f"{where}, the order is for {basket.city}", reason="OUTSIDE_CITY")
 
 
 def _check_items(items: Sequence[Item]) -> None:

@@ -19,6 +19,7 @@ from orders.ports import Estimates, Eta, IdempotencyKey, OrderStore, Placement
 from orders.pricing import price_of, promised_ms
 from orders.saga import Signal
 from orders.transitions import Trigger
+from shard_router.cities import CityLookup
 
 DEFAULT_PAGE = 20
 MAX_PAGE = 100
@@ -40,17 +41,18 @@ class OrderDesk:
     estimates: Estimates
     ids: OrderIds
     clock: Clock
+    cities: CityLookup
 
     async def quote(self, basket: Basket) -> tuple[Price, Eta]:
         """What the basket would cost and when it would arrive."""
-        price = price_of(checked_basket(basket))
+        price = price_of(checked_basket(basket, self.cities))
         ready_ms = self.clock.domain_ms() + 1000 * basket.restaurant.preparation_s
         return price, await self.estimates.estimate(basket, ready_ms)
 
     async def place(self, user_id: str, key: str, basket: Basket, token: str) -> Placement:
         """Places an order, or gives back the one that this key placed with the same body."""
         user = checked_user(user_id)
-        price = price_of(checked_basket(basket))
+        price = price_of(checked_basket(basket, self.cities))
         body = orjson.dumps([basket, checked_token(token)])
         idempotency = IdempotencyKey(checked_key(key), hashlib.sha256(body).digest())
         now_ms = self.clock.domain_ms()

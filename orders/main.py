@@ -26,6 +26,7 @@ from orders.ranges import RangeMap
 from orders.sweeper import Sweeper
 from orders.upkeep import Upkeep
 from proto.orders.v1.orders_pb2_grpc import add_OrdersServicer_to_server
+from shard_router.cities import CityLookup, load_cities
 from shard_router.client import Directory
 
 
@@ -65,7 +66,7 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
     node.start("sweeper", Sweeper(orders, clock, log).run())
     node.start("upkeep", Upkeep(list(stores.values()), log).run())
 
-    desk = OrderDesk(orders, ShardEstimates(directory, log), OrderIds(clock.wall_ms), clock)
+    desk = OrderDesk(orders, ShardEstimates(directory, log), OrderIds(clock.wall_ms), clock, CityLookup(load_cities()))
     api = OrdersApi(desk, cities, clock)
     server = Server(settings.listen, [SERVICE], [lambda grpc_server: add_OrdersServicer_to_server(api, grpc_server)])
     node.on_stop("grpc", server.stop)

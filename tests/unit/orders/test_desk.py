@@ -21,9 +21,11 @@ from orders.ids import OrderIds
 from orders.model import Basket, Item, Order, Position, Status
 from orders.ports import City, Eta
 from proto.orders.v1 import orders_pb2 as pb
-from tests.unit.orders.worlds import NOW_MS, TWO_PIZZAS, with_items
+from shard_router.cities import CityLookup, load_cities
+from tests.unit.orders.worlds import FORNO, NOW_MS, TWO_PIZZAS, with_items
 
 KEY = "key-00000001"
+CITIES = CityLookup(load_cities())
 
 
 class FarAway:
@@ -38,7 +40,7 @@ def desk(clock: ManualClock | None = None) -> tuple[OrderDesk, MemoryOrders]:
     """A desk over a store in memory."""
     clock = clock or ManualClock(NOW_MS)
     store = MemoryOrders(clock)
-    return OrderDesk(store, FarAway(), OrderIds(clock.wall_ms), clock), store
+    return OrderDesk(store, FarAway(), OrderIds(clock.wall_ms), clock, CITIES), store
 
 
 async def test_a_quote_is_what_the_order_then_costs() -> None:
@@ -128,6 +130,12 @@ BAD_BASKETS: dict[str, tuple[str, Basket]] = {
     "latitude": ("dropoff.lat_e7", replace(TWO_PIZZAS, dropoff=Position(900_000_001, 0))),
     "longitude": ("dropoff.lng_e7", replace(TWO_PIZZAS, dropoff=Position(0, -1_800_000_001))),
     "another continent": ("dropoff", replace(TWO_PIZZAS, dropoff=Position(0, 0))),
+    "door at sea": ("dropoff", replace(TWO_PIZZAS, dropoff=Position(-299_100_000, -715_000_000))),
+    "door in the next city": ("dropoff", replace(TWO_PIZZAS, dropoff=Position(-300_000_000, -712_510_000))),
+    "restaurant in the next city": (
+        "restaurant.at",
+        replace(TWO_PIZZAS, restaurant=replace(FORNO, at=Position(-300_000_000, -712_510_000))),
+    ),
     "restaurant nowhere": (
         "restaurant.at.lat_e7",
         replace(TWO_PIZZAS, restaurant=replace(TWO_PIZZAS.restaurant, at=Position(-(2**31), 0))),
@@ -153,6 +161,24 @@ async def test_a_bad_basket_is_refused_by_the_name_of_its_field(field: str, bask
         await front.place("ana", KEY, basket, "tok_ok")
     assert quoted.value.field == placed.value.field == field
     assert not store.outbox.unsent
+
+
+async def test_an_order_far_outside_its_city_is_refused_with_where_it_is() -> None:
+    """A thousand kilometres away, restaurant and door side by side; another city's places name that city."""
+    front, _ = desk()
+    far = Position(-209_000_000, -712_520_000)
+    with pytest.raises(Invalid, match="in no city, the order is for la-serena") as nowhere:
+        await front.quote(replace(TWO_PIZZAS, restaurant=replace(FORNO, at=far), dropoff=far))
+    assert (nowhere.value.reason, nowhere.value.field) == ("OUTSIDE_CITY", "restaurant.at")
+    with pytest.raises(Invalid, match="in la-serena, the order is for coquimbo"):
+        await front.quote(replace(TWO_PIZZAS, city="coquimbo"))
+
+
+async def test_the_plane_of_the_instances_is_a_city_like_any_other() -> None:
+    """Orders of an instance lie near the null island."""
+    front, _ = desk()
+    at, door = Position(100_000, 200_000), Position(1_500_000, 300_000)
+    await front.quote(replace(TWO_PIZZAS, city="instance", restaurant=replace(FORNO, at=at), dropoff=door))
 
 
 @pytest.mark.parametrize(
