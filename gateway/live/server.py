@@ -24,11 +24,12 @@ from gateway.live.hub import Hub, WatchedOrder
 from gateway.live.model import OrderId
 from gateway.live.ops import OpsHub
 from gateway.live.outbox import Outbox
-from node.errors import FornoError, NotFound, Retryable, Unauthenticated
+from node.errors import FornoError, Invalid, NotFound, Retryable, Unauthenticated
 from node.tokens import Subject, TokenVerifier
 
 #: A browser cannot see the HTTP status of a refused handshake, so refusals are close codes: 4000 + the HTTP status.
 _CLOSE: tuple[tuple[type[FornoError], int], ...] = (
+    (Invalid, 4400),
     (Unauthenticated, 4401),
     (Forbidden, 4403),
     (NotFound, 4404),
@@ -46,6 +47,8 @@ LAST_WORDS_S = 20.0
 
 _ORDER_PATH = re.compile(r"^/v1/live/orders/(?P<order>[0-9a-zA-Z-]{1,64})$")
 _OPS_PATH = "/v1/live/ops"
+#: Epochs and sequence numbers have 64 bits: more digits are no number of ours.
+_NUMBER = re.compile(r"[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +190,16 @@ class LiveServer:
 
 
 def _wish(connection: LiveConnection) -> Wish:
+    """What the address asks for. Raises `Invalid`."""
     assert connection.request is not None
     parts = urlsplit(connection.request.path)
     query = parse_qs(parts.query)
 
     def number(name: str) -> int:
         text = query.get(name, ["0"])[0]
-        return int(text) if text.isdecimal() else 0
+        if not _NUMBER.fullmatch(text):
+            raise Invalid(name, "must be a whole number of at most 19 digits", reason="BAD_NUMBER")
+        return int(text)
 
     return Wish(parts.path, query.get("token", [""])[0], number("epoch"), number("seq"))
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -223,6 +224,22 @@ async def test_who_may_not_watch_is_told_why(
     signed = world.signer.sign(kind, name, ttl_s=60) if colon else token
     async with connect(f"{world.live_url}/v1/live/{path.format(order=order_id)}?token={signed}") as socket:
         assert (await closed(socket))[0] == code
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["seq=" + "9" * 5000, "epoch=-1", "seq=1.5", "seq=\u0663"],
+    ids=["endless", "negative", "broken", "arabic"],
+)
+async def test_a_point_to_resume_from_that_is_no_number_is_refused(
+    world: GatewayWorld, client: httpx.AsyncClient, query: str
+) -> None:
+    """4400 with the name of the field; before any look at the order."""
+    placed = await world.place(client)
+    async with connect(url(placed, "&" + quote(query, safe="=&"))) as socket:
+        code, reason = await closed(socket)
+    assert code == 4400
+    assert reason is not None and "at most 19 digits" in reason
 
 
 async def test_a_user_watches_their_own_order(world: GatewayWorld, client: httpx.AsyncClient) -> None:

@@ -44,7 +44,7 @@ describe("reconnecting", () => {
   });
 
   it("does not come back after a refusal, but does after a restart", () => {
-    expect([1000, 4401, 4403, 4404].map(isFinal)).toEqual([true, true, true, true]);
+    expect([1000, 4400, 4401, 4403, 4404].map(isFinal)).toEqual([true, true, true, true, true]);
     expect([1001, 1006, 1012, 4429, 4503].map(isFinal)).toEqual([false, false, false, false, false]);
   });
 });

@@ -25,7 +25,7 @@ export function waitMs(attempt: number, random: () => number = Math.random): num
 
 /** A close after which trying again is of no use. */
 export function isFinal(code: number): boolean {
-  return code === 1000 || code === 1008 || code === 4401 || code === 4403 || code === 4404;
+  return code === 1000 || code === 1008 || code === 4400 || code === 4401 || code === 4403 || code === 4404;
 }
 
 /** A WebSocket that comes back by itself until it is told not to. */
