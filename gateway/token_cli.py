@@ -8,9 +8,12 @@ import os
 from pathlib import Path
 
 from node.tokens import TokenSigner
+from shard_router.cities import load_cities
 
 _SETTING = "FORNO_JWT_PRIVATE_KEY_FILE"
 _KINDS = "rider: the rider's number (needs --city) | user: any name | order: the order's id | ops: any name"
+
+_MAX_TTL_S = 365 * 24 * 3600
 
 
 def main(argv: list[str]) -> int:
@@ -19,7 +22,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("kind", choices=("rider", "user", "order", "ops"), help=_KINDS)
     parser.add_argument("id", help="who or what the token is for")
     parser.add_argument("--city", default="", help="home city of a rider, city of an order")
-    parser.add_argument("--ttl", type=int, default=24 * 3600, metavar="S", help="life in seconds (default: a day)")
+    parser.add_argument("--ttl", type=_seconds, default=24 * 3600, metavar="S", help="life in seconds (default: a day)")
     parser.add_argument("--key", type=Path, help="PEM file of the signing key (default: that of the stack in --dir)")
     parser.add_argument(
         "--dir", type=Path, default=Path(".forno"), help="folder of the running stack (default: .forno)"
@@ -30,9 +33,18 @@ def main(argv: list[str]) -> int:
         parser.error(f"no key: no stack runs in {words.dir}; give --dir, --key, or set {_SETTING}")
     if words.kind == "rider" and (not words.city or not words.id.isdecimal()):
         parser.error("a rider's token needs a number and --city")
+    if words.city and words.city not in (cities := [city.slug for city in load_cities()]):
+        parser.error(f"there is no city {words.city!r}; there are {', '.join(cities)}")
     claims = {"city": words.city} if words.city else {}
     print(TokenSigner(key).sign(words.kind, words.id, ttl_s=words.ttl, **claims))
     return 0
+
+
+def _seconds(text: str) -> int:
+    """A token's life. More than a year is no development token."""
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= _MAX_TTL_S or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"must be within 1..{_MAX_TTL_S} seconds, got {text!r}")
+    return int(text)
 
 
 def _key_of_stack(folder: Path) -> Path | None:

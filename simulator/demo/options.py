@@ -42,6 +42,8 @@ def parse(argv: list[str]) -> Options:
         parser.error("--headless needs --seconds: nobody would see it, and it would never end")
     if args.instance is not None and not (args.instance / "orders.txt").is_file():
         parser.error(f"--instance {args.instance}: no orders.txt there, so not an MDRPLib instance")
+    if why_not := _no_report(args.report) or _no_folder(args.dir):
+        parser.error(why_not)
     speed = args.speed or (INSTANCE_SPEED if args.instance else SPEED)
     return Options(
         seconds=args.seconds,
@@ -81,6 +83,30 @@ def _parser() -> argparse.ArgumentParser:
     add("--instance", type=Path, metavar="DIR", help="play an MDRPLib instance instead of the cities")
     add("--dir", type=Path, metavar="DIR", help="new folder for data and logs, kept; else one that is removed")
     return parser
+
+
+def _no_report(path: Path | None) -> str:
+    """Why the report could not be written there, said before the run rather than after it; empty: it can."""
+    if path is None:
+        return ""
+    if path.is_dir():
+        return f"--report {path}: is a folder, give a file"
+    if not path.absolute().parent.is_dir():
+        return f"--report {path}: there is no folder {path.absolute().parent}"
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        return f"--report {path}: cannot be written"
+    return ""
+
+
+def _no_folder(path: Path | None) -> str:
+    """Why the run cannot live there; empty: it can. An earlier run's city has another clock and other riders."""
+    if path is None or not path.exists():
+        return ""
+    if not path.is_dir():
+        return f"--dir {path}: is no folder"
+    if any(path.iterdir()):
+        return f"--dir {path}: is not empty (an earlier run?), give a new folder"
+    return ""
 
 
 def _within(low: float, high: float) -> Callable[[str], float]:

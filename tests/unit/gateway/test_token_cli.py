@@ -41,12 +41,30 @@ def test_a_token_says_who_holds_it(
     assert (found.kind, found.id, found.claims.get("city")) == (*subject, city)
 
 
-@pytest.mark.parametrize("words", [["rider", "17"], ["rider", "ana", "--city", "x"], ["nobody", "1"], ["user"]])
-def test_a_senseless_wish_is_refused(words: list[str], keys: tuple[Path, TokenVerifier]) -> None:
-    """Exit code 2 and a word about what is missing."""
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["rider", "17"], "needs a number and --city"),
+        (["rider", "ana", "--city", "la-serena"], "needs a number and --city"),
+        (["rider", "17", "--city", "nowhere"], "there is no city 'nowhere'"),
+        (["order", "0198", "--city", "nowhere"], "there is no city 'nowhere'"),
+        (["user", "ana", "--ttl", "-5"], "must be within 1..31536000 seconds, got '-5'"),
+        (["user", "ana", "--ttl", "0"], "must be within"),
+        (["user", "ana", "--ttl", "9" * 5000], "must be within"),
+        (["user", "ana", "--ttl", "soon"], "must be within"),
+        (["nobody", "1"], "invalid choice"),
+        (["user"], "required"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_a_senseless_wish_is_refused(
+    words: list[str], says: str, keys: tuple[Path, TokenVerifier], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and a word about what is wrong."""
     with pytest.raises(SystemExit) as stop:
         main([*words, "--key", str(keys[0])])
     assert stop.value.code == 2
+    assert says in capsys.readouterr().err
 
 
 def test_the_key_of_the_running_stack_is_found(

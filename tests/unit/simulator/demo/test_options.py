@@ -52,3 +52,26 @@ def test_bad_words_are_refused(words: list[str], says: str, capsys: pytest.Captu
         parse(words)
     assert left.value.code == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A missing folder and a folder in the file's place; a file that is there already is written anew."""
+    for report, says in ((tmp_path / "missing" / "r.json", "there is no folder"), (tmp_path, "is a folder")):
+        with pytest.raises(SystemExit):
+            parse(["--report", str(report)])
+        assert says in capsys.readouterr().err
+    (tmp_path / "r.json").write_text("of yesterday")
+    assert parse(["--report", str(tmp_path / "r.json")]).report == tmp_path / "r.json"
+
+
+def test_the_folder_of_a_run_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder with an earlier run in it and a file are refused; a missing and an empty folder will do."""
+    assert parse(["--dir", str(tmp_path)]).folder == tmp_path
+    assert parse(["--dir", str(tmp_path / "missing")]).folder == tmp_path / "missing"
+    (tmp_path / "stack.json").touch()
+    for folder, says in ((tmp_path, "give a new folder"), (tmp_path / "stack.json", "is no folder")):
+        with pytest.raises(SystemExit):
+            parse(["--dir", str(folder)])
+        assert says in capsys.readouterr().err
