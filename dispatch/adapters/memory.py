@@ -51,7 +51,8 @@ class MemoryLog:
         """Until there is something to read, or the time is over."""
         async with self._grown:
             try:
-                await asyncio.wait_for(self._grown.wait_for(something), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._grown.wait_for(something)
             except TimeoutError:
                 return
 

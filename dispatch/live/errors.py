@@ -17,6 +17,12 @@ class DoubleAssignment(FornoError):
     reason = "DOUBLE_ASSIGNMENT"
 
 
+class PartEnded(FornoError):
+    """A part of a running city ended although nobody ended the city."""
+
+    reason = "PART_ENDED"
+
+
 class OutcomeUnknown(Retryable):
     """The connection was lost while a tick was committed: ask by (city, tick) whether it was."""
 

@@ -46,7 +46,8 @@ class Relay:
                 pause_s = min(2 * pause_s, _PAUSE_S[1])
                 continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.letters.wait(), LOOK_EVERY_S)
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self.letters.wait()
             self.letters.clear()
 
     async def publish_all(self) -> None:

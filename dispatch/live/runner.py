@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from dispatch.live.city import City
-from dispatch.live.errors import CityLost
+from dispatch.live.errors import CityLost, PartEnded
 from dispatch.live.feed import LiveFeed
 from dispatch.live.ingest import Ingest
 from dispatch.live.parts import Parts
@@ -22,6 +22,10 @@ from shard_router.leases import Ownership
 
 #: The tick under way may take this long to end when the city is dropped, wall seconds.
 LAST_TICK_S = 3.0
+#: Parts that do not end this long after they were cancelled are cancelled once more, then left behind; wall seconds.
+LAST_WORDS_S = 1.0
+#: The final cut and the close of the logs may take this long, each, wall seconds.
+LAST_CUT_S = 1.0
 
 
 class CityRunner:
@@ -78,17 +82,31 @@ class CityRunner:
             self._start(name, view)
 
     async def end(self) -> None:
-        """Ends the tick under way, then every part, and stores the final cut. Idempotent."""
+        """Ends the tick under way, then every part, and stores the final cut. Idempotent, and over within seconds.
+
+        What does not end in time is left behind: it may decide nothing any more, here and by the database's word.
+        """
         self._stopping = True
         if self._tasks:
             await self.ticker.finish(LAST_TICK_S)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_parts()
         city = self.city
-        with suppress(Retryable, CityLost):
-            await self.parts.decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
-        await self.logs.close()
+        with suppress(Retryable, CityLost, TimeoutError):
+            async with asyncio.timeout(LAST_CUT_S):
+                await self.parts.decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_CUT_S):
+                await self.logs.close()
+
+    async def _end_parts(self) -> None:
+        left = [task for task in self._tasks if not task.done()]
+        for _ in range(2):
+            for task in left:
+                task.cancel()
+            if left:
+                left = list((await asyncio.wait(left, timeout=LAST_WORDS_S))[1])
+        if left:
+            self._log.error("parts left behind", parts=[task.get_name() for task in left])
 
     def _start(self, name: str, run: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(run, name=f"{name}:{self.city.name}")
@@ -96,6 +114,11 @@ class CityRunner:
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if not self._stopping and not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error("part failed", part=task.get_name(), exc_info=error)
-            self._failed(error)
+        cancelled = task.cancelled()
+        error = None if cancelled else task.exception()
+        if self._stopping:
+            return
+        # Nobody cancels a part before the end, and none returns: either leaves the city deaf or without ticks.
+        failure = error or PartEnded(f"part {task.get_name()!r} " + ("was cancelled" if cancelled else "returned"))
+        self._log.error("part failed", part=task.get_name(), exc_info=failure)
+        self._failed(failure)

@@ -102,8 +102,8 @@ class Ticker:
     async def finish(self, within_s: float) -> None:
         """Waits until no tick is under way; gives up after `within_s`. No further one begins once nothing is held."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                await self._ticking.acquire()
+            async with asyncio.timeout(within_s), self._ticking:
+                pass
 
     async def _rest(self, began_s: float) -> None:
         now_s = self._clock.monotonic_s()
@@ -111,7 +111,8 @@ class Ticker:
         left_s = began_s + self._period_s - self._clock.monotonic_s()
         if left_s > 0 and not self._city.heard:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._ingest.heard.wait(), left_s)
+                async with asyncio.timeout(left_s):
+                    await self._ingest.heard.wait()
         self._ingest.heard.clear()
 
     async def _guarded_tick(self) -> None:

@@ -1,0 +1,105 @@
+"""A shard: a city it owns is run by somebody, whatever its parts do, and ends within seconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+
+import pytest
+import pytest_asyncio
+
+from dispatch.live import runner as runners
+from dispatch.live import shard as shards
+from dispatch.live.runner import CityRunner
+from dispatch.live.shard import Shard
+from node.clock import SystemClock
+from tests.unit.dispatch.live.memory_city import CITY, PARTITION, MemoryCity
+from tests.unit.dispatch.live.worlds import ownership
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Waits for a condition."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+@pytest_asyncio.fixture
+async def shard(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shard]:
+    """A shard that holds its city and runs it, and has little patience."""
+    monkeypatch.setattr(shards, "_RELOAD_PAUSE_S", (0.001, 0.01))
+    monkeypatch.setattr(runners, "LAST_WORDS_S", 0.05)
+    world = MemoryCity()
+    world.clock = SystemClock()  # type: ignore[assignment]
+    parts = (await world.owner()).parts
+    shard = Shard("shard-1", parts, lambda city, epoch: world.holds)
+    await shard.take(ownership(CITY, 1, PARTITION))
+    yield shard
+    await shard.close()
+
+
+def part(runner: CityRunner, name: str) -> asyncio.Task[None]:
+    """One of the runner's tasks."""
+    return next(task for task in runner._tasks if task.get_name() == f"{name}:{CITY}")
+
+
+@pytest.mark.parametrize("name", ["ticks", "ingest", "feed", "relay"])
+async def test_a_city_that_lost_a_part_is_loaded_again(shard: Shard, name: str) -> None:
+    """A part that was cancelled by something else is a failure: no city stays deaf or without ticks."""
+    before = shard.runners[CITY]
+    await asyncio.sleep(0)
+    part(before, name).cancel()
+    await until(lambda: shard.runners.get(CITY) not in (None, before))
+    assert all(task.done() for task in before._tasks)
+
+
+async def test_a_city_is_loaded_again_whatever_stands_in_the_way(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that nobody foresaw while loading does not leave an owned city to nobody."""
+    before, load, failures = shard.runners[CITY], CityRunner.load, [ValueError("damaged"), KeyError("missing")]
+
+    async def failing(*args: object) -> CityRunner:
+        if failures:
+            raise failures.pop()
+        return await load(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(CityRunner, "load", staticmethod(failing))
+    part(before, "ticks").cancel()
+    await until(lambda: shard.runners.get(CITY) not in (None, before))
+    assert failures == []
+
+
+async def test_a_drop_ends_the_loading_too(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A city that is lost while it is loaded again is not run by this shard any more."""
+    before, loading = shard.runners[CITY], asyncio.Event()
+
+    async def never(*args: object) -> CityRunner:
+        loading.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(CityRunner, "load", staticmethod(never))
+    part(before, "ticks").cancel()
+    await loading.wait()
+    async with asyncio.timeout(5):
+        await shard.drop(CITY, 1, "lost")
+    assert shard.runners == {}
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == f"reload:{CITY}"]
+
+
+async def test_a_part_that_swallows_its_cancellation_does_not_hold_up_the_end(shard: Shard) -> None:
+    """It is cancelled again; and if that does not help either, left behind."""
+    runner, freed = shard.runners[CITY], asyncio.Event()
+
+    async def stubborn() -> None:
+        while not freed.is_set():
+            with suppress(asyncio.CancelledError):
+                await freed.wait()
+
+    runner._start("stubborn", stubborn())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await shard.drop(CITY, 1, "lost")
+    assert shard.runners == {}
+    freed.set()
+    await part(runner, "stubborn")
