@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,32 +12,61 @@ from urllib.parse import urlsplit, urlunsplit
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from deploy.stack.manifest import Manifest, Row
 
 _STYLES = {"running": "green", "starting": "yellow", "restarting": "red", "waiting": "dim", "stopped": "dim"}
+_COLUMNS = ("name", "kind", "version", "state", "address", "pid", "log")
+#: What a narrow terminal does without, first what is needed least.
+_DISPENSABLE = ("log", "pid", "kind", "version")
+#: Between two columns.
+_GAP = 2
 
 
-def without_password(address: str) -> str:
-    """The address as it may be shown; `stack.json` has the whole one."""
-    parts = urlsplit(address) if "://" in address else None
-    if parts is None or parts.password is None:
+def shown_address(address: str) -> str:
+    """The address as it may be shown, without password and query; `stack.json` has the whole one."""
+    if "://" not in address:
         return address
-    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@")))
+    parts = urlsplit(address)
+    netloc = parts.netloc if parts.password is None else parts.netloc.replace(f":{parts.password}@", "@")
+    return urlunsplit(parts._replace(netloc=netloc, query=""))
 
 
-def table(manifest: Manifest) -> Table:
-    """One row a part."""
+def table(manifest: Manifest, width: int) -> Table:
+    """One row a part; columns of lesser use are left out until it fits into so many characters."""
     folder = Path(manifest.folder)
+    rows = [_cells(row, folder) for row in manifest.parts]
+    columns = _fitting(rows, width)
     result = Table(title=f"Forno in {folder}", title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in ("name", "kind", "version", "state", "address", "pid", "log"):
-        result.add_column(column, overflow="fold")
-    for row in manifest.parts:
-        log = str(Path(row.log).relative_to(folder)) if row.log else ""
-        state = f"[{_STYLES[row.state]}]{_state(row)}"
-        pid = str(row.pid) if row.pid is not None else ""
-        result.add_row(row.name, row.kind, row.version, state, without_password(row.address), pid, log)
+    for column in columns:
+        result.add_column(column, overflow="fold", no_wrap=column == "address")
+    for row, cells in zip(manifest.parts, rows, strict=True):
+        result.add_row(*(Text(cells[column], _STYLES[row.state] if column == "state" else "") for column in columns))
     return result
+
+
+def _cells(row: Row, folder: Path) -> dict[str, str]:
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "version": row.version,
+        "state": _state(row),
+        "address": shown_address(row.address),
+        "pid": "" if row.pid is None else str(row.pid),
+        "log": str(Path(row.log).relative_to(folder)) if row.log else "",
+    }
+
+
+def _fitting(rows: Sequence[Mapping[str, str]], width: int) -> list[str]:
+    """The columns to show; `--json` and `stack.json` have all of them."""
+    widths = {name: max(len(name), *(len(row[name]) for row in rows), 0) for name in _COLUMNS}
+    columns = list(_COLUMNS)
+    for least in _DISPENSABLE:
+        if sum(widths[name] + _GAP for name in columns) - _GAP <= width:
+            break
+        columns.remove(least)
+    return columns
 
 
 def _state(row: Row) -> str:
@@ -67,7 +97,7 @@ class Screen:
     def show(self, manifest: Manifest) -> None:
         """Take a change."""
         if self._live is not None:
-            self._live.update(table(manifest), refresh=True)
+            self._live.update(table(manifest, self._console.width), refresh=True)
             return
         for row in manifest.parts:
             line = f"{row.name}: {_state(row)}" + (f", pid {row.pid}" if row.pid is not None else "")
@@ -78,5 +108,5 @@ class Screen:
     def ready(self, manifest: Manifest) -> None:
         """Everything is healthy: print the table where it is not on the screen already."""
         if self._live is None:
-            self._console.print(table(manifest))
+            self._console.print(table(manifest, self._console.width))
         self._console.print("Everything is up. Ctrl-C stops it.", highlight=False)
