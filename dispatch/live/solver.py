@@ -2,7 +2,8 @@
 
 Solvers and the road network hold the interpreter's lock for their whole run; in a process of their own they cannot
 make a fix wait. One worker a shard: it is single-threaded and deterministic, cities take turns. The worker ends by
-itself when its shard dies.
+itself when its shard dies. Nobody waits for it without limit, and one that answers nothing for too long is killed and
+replaced.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import structlog
 
@@ -29,9 +31,19 @@ from dispatch.model import OrderId
 from dispatch.params import EngineParams
 from dispatch.ports import Points, Seconds, TravelTimes
 from dispatch.travel.pairs import pair_seconds
+from node.errors import Retryable
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+#: A worker that has calls and answers none for so long is killed, wall seconds.
+STUCK_S = 5.0
+#: So long for its first answer: it has to load the road network.
+STARTS_S = 60.0
+#: A question for travel times waits so long, wall seconds.
+TRAVEL_S = 2.0
+#: So many workers are asked to take a call.
+_WORKERS_TRIED = 3
 
 #: What the worker holds; set once in its own process.
 _travel: list[TravelTimes] = []
@@ -80,6 +92,45 @@ class Solving(Protocol):
         """ETAs by the city's travel model; by the plans alone when it does not answer in time."""
 
 
+@dataclass(slots=True)
+class _Worker:
+    """A worker process and whether it answers.
+
+    Without a lock: answers are told by the pool's thread, which holds a lock of the pool meanwhile.
+    """
+
+    pool: ProcessPoolExecutor
+    calls: set[Future[Any]] = field(default_factory=set)
+    #: When it answered last, or began to have calls.
+    since_s: float = 0.0
+    answered: bool = False
+
+    @property
+    def stuck(self) -> bool:
+        limit_s = STUCK_S if self.answered else STARTS_S
+        return bool(self.calls) and time.monotonic() - self.since_s > limit_s
+
+    def took(self, future: Future[Any]) -> None:
+        """Counts a call until it ends."""
+        if not self.calls:
+            self.since_s = time.monotonic()
+        self.calls.add(future)
+        future.add_done_callback(self._ended)
+
+    def _ended(self, future: Future[Any]) -> None:
+        self.calls.discard(future)
+        if not future.cancelled():
+            self.since_s = time.monotonic()
+            self.answered = True
+
+    def kill(self) -> None:
+        """Ends it at once, even if it is frozen; every call that waits for it fails with `BrokenProcessPool`."""
+        # The pool has no such call before Python 3.14. It replaces no worker of its own after one was killed.
+        for process in list((self.pool._processes or {}).values()):
+            process.kill()
+        self.pool.shutdown(wait=False)
+
+
 class Solver:
     """Runs solves in the worker, with greedy as the answer when the wall-clock guard fires."""
 
@@ -88,11 +139,14 @@ class Solver:
         self._limit_s = limit_ms / 1000
         self._log = log
         self._road_version = ""
-        self._pool = self._new_pool()
+        #: Held to replace the worker: calls come from the event loop and from threads.
+        self._lock = threading.Lock()
+        self._closed = False
+        self._worker = self._new_worker()
 
-    def _new_pool(self) -> ProcessPoolExecutor:
+    def _new_worker(self) -> _Worker:
         begin = (os.getpid(), self._settings)
-        return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin, initargs=begin)
+        return _Worker(ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin, initargs=begin))
 
     async def warm(self) -> None:
         """Starts the worker and waits until it has loaded everything."""
@@ -106,6 +160,7 @@ class Solver:
             async with asyncio.timeout(self._limit_s):
                 return await asyncio.wrap_future(self.submit(solve, problem, params))
         except TimeoutError:
+            self._replace_stuck()
             return await asyncio.to_thread(solve, problem, params, "wall clock")
         except BrokenProcessPool as error:
             self._log.error("the worker died", error=str(error))
@@ -119,21 +174,58 @@ class Solver:
             async with asyncio.timeout(self._limit_s):
                 return await asyncio.wrap_future(self.submit(_etas, asked, params))
         except (TimeoutError, BrokenProcessPool) as error:
+            self._replace_stuck()
             self._log.warning("ETAs from the plans alone", city=city, error=repr(error))
             return planned(asked)
 
     def submit(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Queues a call in the worker; a dead worker is replaced first."""
+        """Queues a call in the worker; a dead worker is replaced first. Whoever waits for the answer sets a limit.
+
+        Raises `Retryable` after the end.
+        """
+        for _ in range(_WORKERS_TRIED):
+            worker = self._worker
+            try:
+                future = worker.pool.submit(call, *args, **kwargs)
+            except RuntimeError:  # broken, or replaced in this moment
+                self._replace(worker)
+                continue
+            worker.took(future)
+            return future
+        raise Retryable("there is no worker", reason="WORKER_AWAY")
+
+    def ask(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """A call in the worker and its answer. Blocks: for threads. Raises `Retryable` when none comes in time."""
+        future = self.submit(call, *args, **kwargs)
         try:
-            return self._pool.submit(call, *args, **kwargs)
-        except BrokenProcessPool:
-            self._pool.shutdown(wait=False)
-            self._pool = self._new_pool()
-            return self._pool.submit(call, *args, **kwargs)
+            return future.result(TRAVEL_S)
+        except TimeoutError as error:
+            future.cancel()
+            self._replace_stuck()
+            raise Retryable("the worker does not answer", reason="WORKER_AWAY") from error
+        except BrokenProcessPool as error:
+            raise Retryable("the worker died", reason="WORKER_AWAY") from error
+
+    def _replace_stuck(self) -> None:
+        worker = self._worker
+        if worker.stuck:
+            self._log.error("the worker is stuck: killed and replaced")
+            self._replace(worker)
+
+    def _replace(self, worker: _Worker) -> None:
+        """Once for each worker, whoever asks. The new one begins to load with its first call."""
+        with self._lock:
+            if self._worker is worker and not self._closed:
+                worker.kill()
+                self._worker = self._new_worker()
 
     async def close(self) -> None:
-        """Ends the worker."""
-        await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
+        """Ends the worker, whatever it is at."""
+        with self._lock:
+            self._closed = True
+            worker = self._worker
+            worker.kill()
+        await asyncio.to_thread(worker.pool.shutdown, wait=True)
 
 
 class InlineSolver:
@@ -153,7 +245,11 @@ class InlineSolver:
 
 
 class WorkerTravel:
-    """`PairwiseTravelTimes` answered by the worker. Blocks its caller: ask from a thread, never from the event loop."""
+    """`PairwiseTravelTimes` answered by the worker. Blocks its caller: ask from a thread, never from the event loop.
+
+    Raises `Retryable` when the worker does not answer in time: the tick is tried again, and the caller of an estimate
+    is told to. Free flow in its place would make decisions of two models that call themselves by one version.
+    """
 
     def __init__(self, solver: Solver, version: str) -> None:
         self._solver = solver
@@ -164,7 +260,7 @@ class WorkerTravel:
         return self._version
 
     def matrix(self, origins: Points, destinations: Points, at_ms: int) -> Seconds:
-        return self._solver.submit(_matrix, origins, destinations, at_ms).result()
+        return self._solver.ask(_matrix, origins, destinations, at_ms)
 
     def pairs(self, origins: Points, destinations: Points, at_ms: int) -> Seconds:
-        return self._solver.submit(_pairs, origins, destinations, at_ms).result()
+        return self._solver.ask(_pairs, origins, destinations, at_ms)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
 
 import numpy as np
+import pytest
 import pytest_asyncio
 import structlog
 
 from dispatch.inputs import Positions
-from dispatch.live.solver import Solver
+from dispatch.live import solver as solver_module
+from dispatch.live.solver import Solver, WorkerTravel
 from dispatch.live.travel import TravelSettings
 from dispatch.model import Rider, RiderId, Vehicle
 from dispatch.params import EngineParams
 from dispatch.pose import pose
 from dispatch.state import CityState, Draft
 from dispatch.travel.free_flow import FreeFlowTravel
+from node.errors import Retryable
 from tests.unit.dispatch.live.worlds import DOWNTOWN, NOON_MS, order
+
+POINTS = np.array([[DOWNTOWN.lat_e7, DOWNTOWN.lng_e7]], np.int64)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -58,3 +64,37 @@ async def test_a_dead_worker_is_replaced(solver: Solver) -> None:
     assert dead.fallback == "worker died"
     alive = await solver.solve(problem, EngineParams())
     assert alive.fallback == ""
+
+
+async def test_a_frozen_worker_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it without limit: greedy answers, questions for ways are refused, and soon another solves."""
+    monkeypatch.setattr(solver_module, "STUCK_S", 0.3)
+    monkeypatch.setattr(solver_module, "TRAVEL_S", 0.2)
+    solver = Solver(TravelSettings(), 200, structlog.get_logger())
+    await solver.warm()
+    draft, positions = draft_of_one()
+    problem = pose(draft, positions, NOON_MS, FreeFlowTravel(), EngineParams())
+    frozen = solver.submit(os.getpid).result()
+    os.kill(frozen, signal.SIGSTOP)
+    with pytest.raises(Retryable):
+        await asyncio.to_thread(WorkerTravel(solver, "road").matrix, POINTS, POINTS, NOON_MS)
+    solution = await solver.solve(problem, EngineParams())
+    assert (len(solution.assigned), solution.fallback) == (1, "wall clock")
+    async with asyncio.timeout(30):
+        while (await solver.solve(problem, EngineParams())).fallback:
+            pass
+    assert solver.submit(os.getpid).result() != frozen
+    await solver.close()
+
+
+async def test_a_frozen_worker_does_not_hold_up_the_end() -> None:
+    """Closing ends a worker that answers nothing any more, and whoever waits for it is told."""
+    solver = Solver(TravelSettings(), 10_000, structlog.get_logger())
+    await solver.warm()
+    os.kill(solver.submit(os.getpid).result(), signal.SIGSTOP)
+    asked = asyncio.create_task(asyncio.to_thread(solver.ask, os.getpid))
+    async with asyncio.timeout(10):
+        await asyncio.sleep(0)
+        await solver.close()
+        with pytest.raises(Retryable):
+            await asked
