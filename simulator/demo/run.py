@@ -112,7 +112,7 @@ async def _on_a_stack(options: Options, scene: Scene, screen: Screen, brake: Bra
             play = await asyncio.to_thread(scene.people, scene.clock.domain_ms())
             endpoints = Endpoints(stack.env["FORNO_GATEWAY_URL"], stack.env["FORNO_TRACKING_ADDRESS"])
             town = await exit_.enter_async_context(Town(play.cities, endpoints, Tokens(signer), scene.clock))
-        monitor = Monitor(directory, scene.cities)
+        monitor = Monitor(directory, scene.cities, f"{stack.env['FORNO_POSTGRES_URL']}/core")
         for background in (directory.run(), monitor.run()):
             exit_.push_async_callback(_end, asyncio.create_task(background))
         token = signer.sign("ops", "demo", ttl_s=_OPS_TOKEN_TTL_S)
@@ -186,7 +186,7 @@ def _is_over(run: Run) -> bool:
 
 
 def _delivered(run: Run) -> int:
-    return sum(last.counters.orders_delivered for last in run.monitor.last.values())
+    return sum(run.monitor.delivered.values())
 
 
 def _summary(run: Run) -> Summary:
@@ -213,13 +213,11 @@ def _summary(run: Run) -> Summary:
 
 
 def _city_line(run: Run, city: str) -> CityLine:
-    last = run.monitor.last.get(city)
+    last, delivered = run.monitor.last.get(city), run.monitor.delivered.get(city, 0)
     if last is None:
-        return CityLine(city, "–", 0, 0, 0, 0, 0.0)
+        return CityLine(city, "–", 0, 0, 0, delivered, 0.0)
     now = last.counters
-    return CityLine(
-        city, last.shard_id, last.epoch, now.riders_online, now.orders_open, now.orders_delivered, now.tick_p99_ms
-    )
+    return CityLine(city, last.shard_id, last.epoch, now.riders_online, now.orders_open, delivered, now.tick_p99_ms)
 
 
 async def _finish(run: Run) -> int:
