@@ -16,6 +16,7 @@ from dispatch.live.ports import CityLogs
 from dispatch.live.recovery import catch_up, load_city
 from dispatch.live.relay import Relay
 from dispatch.live.ticker import Ticker
+from dispatch.live.wakes import Wakes
 from dispatch.metrics import CityMetrics
 from node.errors import Retryable
 from shard_router.leases import Ownership
@@ -41,13 +42,14 @@ class CityRunner:
         metrics = CityMetrics(city.name)
         self.relay = Relay(city.name, parts.outbox, parts.topic, metrics, self._log)
         self.feed = LiveFeed(city, parts.announcements, self._log)
+        self.wakes = Wakes(city, parts.announcements, self._log)
         self.ingest = Ingest(city, logs, self.feed, parts.clock, metrics, self._log)
         self.ticker = Ticker(
             city,
             self.ingest,
             parts.solver,
             parts.decision_log,
-            parts.announcements,
+            self.wakes,
             parts.params,
             parts.clock,
             parts.tick_period_ms,
@@ -77,6 +79,7 @@ class CityRunner:
         self._start("ticks", self.ticker.run())
         self._start("ingest", self.ingest.run())
         self._start("feed", self.feed.run())
+        self._start("wakes", self.wakes.run())
         self._start("relay", self.relay.run())
         for name, view in self.parts.views_of(self.city):
             self._start(name, view)

@@ -21,9 +21,10 @@ from dispatch.live.errors import CityLost, DoubleAssignment, OutcomeUnknown, Sto
 from dispatch.live.etas import EtaTurns, carried_on, question
 from dispatch.live.ingest import Ingest
 from dispatch.live.intake import inputs_of, old_orders, without
-from dispatch.live.ports import Announcements, DecisionLog, Heard, TickCommit
+from dispatch.live.ports import DecisionLog, Heard, TickCommit
 from dispatch.live.solver import Solving
 from dispatch.live.tracks import Eta, TrackChanges, tell
+from dispatch.live.wakes import Wakes
 from dispatch.matching.problem import Solution
 from dispatch.metrics import CityMetrics
 from dispatch.model import OfferStatus, OrderId
@@ -64,7 +65,7 @@ class Ticker:
         ingest: Ingest,
         solver: Solving,
         decision_log: DecisionLog,
-        announcements: Announcements,
+        wakes: Wakes,
         params: EngineParams,
         clock: Clock,
         period_ms: int,
@@ -78,7 +79,7 @@ class Ticker:
         self._solver = solver
         self._travel = solver.travel_of(city.name)
         self._decision_log = decision_log
-        self._announcements = announcements
+        self._wakes = wakes
         self._params = params
         self._clock = clock
         self._period_s = period_ms / 1000
@@ -137,7 +138,7 @@ class Ticker:
         if changed:
             self._count(round_, (self._clock.monotonic_s() - began_s) * 1000)
             self._committed()
-            await self._wake(round_)
+            self._wake(round_)
         elif self._clock.monotonic_s() - self._cut_saved_s >= CUT_EVERY_S:
             await self._decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
             self._cut_saved_s = self._clock.monotonic_s()
@@ -277,12 +278,11 @@ class Ticker:
         metrics.open_orders.set(len(self._city.state.orders))
         metrics.riders_online.set(sum(r.online for r in self._city.state.riders.values()))
 
-    async def _wake(self, round_: Round) -> None:
+    def _wake(self, round_: Round) -> None:
         changes = round_.decisions.changes
-        orders = sorted({t.order_id for t in round_.told.tracks} | {o.order_id for o in changes.orders})
-        riders = sorted({r.rider_id for r in changes.riders} | {o.rider_id for o in changes.offers})
-        with suppress(Retryable):  # a lost wake costs a second: everybody polls as well
-            await self._announcements.wake(self._city.name, self._city.epoch, orders, riders)
+        orders = {t.order_id for t in round_.told.tracks} | {o.order_id for o in changes.orders}
+        riders = {r.rider_id for r in changes.riders} | {o.rider_id for o in changes.offers}
+        self._wakes.changed(orders, riders)
 
 
 def digest(value: object) -> str:

@@ -259,10 +259,14 @@ async def test_live_positions_are_told_for_carried_orders_only(two_riders_one_or
 
 
 async def test_wakes_name_what_changed(two_riders_one_order: MemoryCity) -> None:
-    """After each commit that changed something; with the epoch."""
+    """After each commit that changed something; with the epoch. No tick waits for them: they come together."""
     world = two_riders_one_order
     runner = await world.owner()
     await world.step(runner)
+    await world.open_order("o-2")
+    await world.step(runner)
+    assert world.announcements.wakes == []
+    await runner.wakes.publish()
     city, epoch, orders, riders = world.announcements.wakes[-1]
-    assert (city, epoch, orders) == (CITY, 1, ["o-1"])
+    assert (city, epoch, orders) == (CITY, 1, ["o-1", "o-2"])
     assert 1 in riders

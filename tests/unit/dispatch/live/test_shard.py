@@ -44,7 +44,7 @@ def part(runner: CityRunner, name: str) -> asyncio.Task[None]:
     return next(task for task in runner._tasks if task.get_name() == f"{name}:{CITY}")
 
 
-@pytest.mark.parametrize("name", ["ticks", "ingest", "feed", "relay"])
+@pytest.mark.parametrize("name", ["ticks", "ingest", "feed", "wakes", "relay"])
 async def test_a_city_that_lost_a_part_is_loaded_again(shard: Shard, name: str) -> None:
     """A part that was cancelled by something else is a failure: no city stays deaf or without ticks."""
     before = shard.runners[CITY]

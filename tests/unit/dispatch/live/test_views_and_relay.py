@@ -9,8 +9,10 @@ import structlog
 
 from dispatch.adapters.memory import MemoryPositionsView, MemoryTrailStore
 from dispatch.index import FixColumns
+from dispatch.live import wakes
 from dispatch.live.trail_keeper import TrailKeeper
 from dispatch.live.views import ViewFollower
+from dispatch.model import OrderId, RiderId
 from node.errors import Retryable
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
 from tests.unit.dispatch.live.memory_city import CITY, MemoryCity
@@ -87,3 +89,18 @@ async def test_trails_are_kept_in_pieces() -> None:
     trail = await store.trail(CITY, 1, NOON_MS, NOON_MS + 10)
     assert trail is not None
     assert trail.seq.tolist() == [1, 2]
+
+
+async def test_wakes_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nothing is published ids come together, up to so many; a publish begins anew."""
+    monkeypatch.setattr(wakes, "WAITING_IDS", 3)
+    world = MemoryCity()
+    runner = await world.owner()
+    for n in range(5):
+        runner.wakes.changed([OrderId(f"o-{n}"), OrderId("o-0")], [RiderId(1)])
+    await runner.wakes.publish()
+    await runner.wakes.publish()
+    assert [(orders, riders) for _, _, orders, riders in world.announcements.wakes] == [
+        (["o-0", "o-1", "o-2"], [1]),
+        ([], []),
+    ]
