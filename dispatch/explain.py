@@ -6,22 +6,27 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import grpc
 import grpc.aio
+import structlog
 from rich.console import Console
 from rich.table import Table
 
+from node.errors import FornoError
 from node.rpc import fault_of
 from node.running import setting
 from proto.dispatch.v1 import dispatch_pb2 as pb
-from proto.dispatch.v1.dispatch_pb2_grpc import DispatchStub
-from proto.shard_router.v1.shard_router_pb2 import GetMapRequest
-from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterStub
+from shard_router.client import Directory
 
+#: Of one call, wall seconds.
 _TIMEOUT_S = 5.0
+#: Of the whole command: the first map, and a city on its way to another owner.
+_DEADLINE_S = 10.0
 
 
 def main(argv: list[str]) -> int:
@@ -40,39 +45,64 @@ def main(argv: list[str]) -> int:
 
 async def _run(words: argparse.Namespace) -> int:
     try:
-        owners = await _owners(setting("router_address", words.router), words.city)
-        for city, address in owners:
-            records = await _records(address, city, words.order)
-            if records is not None:
-                _show(words.order, city, records, as_json=words.json)
-                return 0
+        async with asyncio.timeout(_DEADLINE_S), _directory(setting("router_address", words.router)) as directory:
+            return await _explain(directory, words.order, words.city, as_json=words.json)
     except grpc.aio.AioRpcError as error:
         fault = fault_of(error)
-        print(f"forno explain: {fault.message} [{fault.reason}]", file=sys.stderr)
-        return 1
-    asked = ", ".join(city for city, _ in owners) or "no city has an owner"
-    print(f"forno explain: no order {words.order!r} (asked: {asked})", file=sys.stderr)
-    return 1
+        return _failed(f"{fault.message} [{fault.reason}]")
+    except FornoError as error:
+        return _failed(f"{error} [{error.reason}]")
+    except TimeoutError:
+        return _failed(f"no answer within {_DEADLINE_S:.0f} s: is the stack running?")
 
 
-async def _owners(router: str, city: str | None) -> list[tuple[str, str]]:
-    """Cities and the addresses of their owners."""
-    async with grpc.aio.insecure_channel(router) as channel:
-        found = await ShardRouterStub(channel).GetMap(GetMapRequest(), timeout=_TIMEOUT_S)
-    return [(entry.city, entry.address) for entry in found.cities if entry.address and city in (None, entry.city)]
+async def _explain(directory: Directory, order_id: str, city: str | None, *, as_json: bool) -> int:
+    """Asks one city or, in turn, every city that has an owner. Raises `UnknownCity`."""
+    if city is not None:
+        cities = [directory.entry(city).city]
+    else:
+        cities = [entry.city for entry in directory.map.cities.values() if entry.address]
+    for asked in cities:
+        records = await _records(directory, asked, order_id)
+        if records is not None:
+            _show(order_id, asked, records, as_json=as_json)
+            return 0
+    return _failed(f"no order {order_id!r} (asked: {', '.join(cities) or 'no city has an owner'})")
 
 
-async def _records(address: str, city: str, order_id: str) -> list[dict[str, Any]] | None:
-    """The decision records of an order; None when the city has no such order."""
-    async with grpc.aio.insecure_channel(address) as channel:
+@asynccontextmanager
+async def _directory(router: str) -> AsyncIterator[Directory]:
+    """The map, followed: a city that moves meanwhile is asked at its new owner."""
+    # What it says is for people: standard output is for the records.
+    directory = Directory(router, structlog.wrap_logger(structlog.PrintLogger(sys.stderr)))
+    try:
+        await directory.start()
+        following = asyncio.create_task(directory.run())
         try:
-            request = pb.ExplainRequest(city=city, order_id=order_id)
-            answer = await DispatchStub(channel).Explain(request, timeout=_TIMEOUT_S)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.NOT_FOUND:
-                return None
-            raise
+            yield directory
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+    finally:
+        await directory.close()
+
+
+async def _records(directory: Directory, city: str, order_id: str) -> list[dict[str, Any]] | None:
+    """The decision records of an order; None when the city has no such order."""
+    request = pb.ExplainRequest(city=city, order_id=order_id)
+    try:
+        answer = await directory.ask(city, lambda shard: shard.Explain(request, timeout=_TIMEOUT_S))
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.NOT_FOUND:
+            return None
+        raise
     return [json.loads(document) for document in answer.records_json]
+
+
+def _failed(why: str) -> int:
+    print(f"forno explain: {why}", file=sys.stderr)
+    return 1
 
 
 def _show(order_id: str, city: str, records: list[dict[str, Any]], *, as_json: bool) -> None:

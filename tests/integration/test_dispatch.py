@@ -39,6 +39,16 @@ async def deliver_accepted(world: DispatchWorld, city: str, offer: pb.RiderOffer
     return rider
 
 
+async def explain(*words: str) -> tuple[int | None, str, str]:
+    """Exit code, standard output and standard error of `forno explain`."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "node.cli", "explain", *words, stdout=pipe, stderr=pipe
+    )
+    printed, said = await process.communicate()
+    return process.returncode, printed.decode(), said.decode()
+
+
 async def test_an_order_from_offer_to_door(stack: LocalStack, fresh_database: str, tmp_path: Path) -> None:
     """The nearer of two riders is asked, accepts and delivers; every step is told in order, and can be explained."""
     async with dispatch_world(stack, fresh_database, tmp_path) as world, world.shard("shard-a"):
@@ -63,9 +73,13 @@ async def test_an_order_from_offer_to_door(stack: LocalStack, fresh_database: st
             pb.ORDER_STATE_DELIVERED,
         ]
         async with world.router() as router:
-            words = ("-m", "node.cli", "explain", order_id, "--json", "--router", router)
-            process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
-            printed, _ = await process.communicate()
+            code, printed, said = await explain(order_id, "--json", "--router", router)
+            assert (code, said) == (0, "")
+            code, nothing, said = await explain(order_id, "--city", "nowhere", "--router", router)
+            assert (code, nothing) == (1, "")
+            assert "no city 'nowhere'" in said
+            code, _, said = await explain("o-unknown", "--city", city, "--router", router)
+            assert (code, said) == (1, f"forno explain: no order 'o-unknown' (asked: {city})\n")
         (record,) = (json.loads(line) for line in printed.splitlines())
         assert (record["rider_id"], record["outcome"], record["epoch"]) == (world.rider(1), "accepted", 1)
         assert record["candidates"] == 2
