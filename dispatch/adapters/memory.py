@@ -313,22 +313,25 @@ class MemoryPositionsView:
     """`PositionsView` as a dict: rider -> (epoch, lat_e7, lng_e7, ts_ms)."""
 
     def __init__(self) -> None:
-        self.riders: dict[tuple[str, int], tuple[int, int, int, int]] = {}
+        self.shown: dict[tuple[str, int], tuple[int, int, int, int]] = {}
 
     async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
         columns = (fixes.rider_id, fixes.lat_e7, fixes.lng_e7, fixes.ts_ms)
         for rider, lat, lng, ts in zip(*(column.tolist() for column in columns), strict=True):
-            if self.riders.get((city, rider), (0,))[0] <= epoch:
-                self.riders[city, rider] = (epoch, lat, lng, ts)
+            if self.shown.get((city, rider), (0,))[0] <= epoch:
+                self.shown[city, rider] = (epoch, lat, lng, ts)
 
     async def remove(self, city: str, epoch: int, rider_ids: Sequence[int]) -> None:
         for rider in rider_ids:
-            if self.riders.get((city, rider), (epoch + 1,))[0] <= epoch:
-                del self.riders[city, rider]
+            if self.shown.get((city, rider), (epoch + 1,))[0] <= epoch:
+                del self.shown[city, rider]
+
+    async def riders(self, city: str) -> list[int]:
+        return [rider for name, rider in self.shown if name == city]
 
     async def at(self, city: str, rider_id: int) -> tuple[int, int, int] | None:
         """Position and time of a rider."""
-        found = self.riders.get((city, rider_id))
+        found = self.shown.get((city, rider_id))
         return found[1:] if found is not None else None
 
 

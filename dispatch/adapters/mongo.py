@@ -1,10 +1,11 @@
 """MongoDB: last positions with a 2dsphere index, and trails as packed rider-minutes. Keys begin with the city.
 
     rider_last    _id "<city>/<rider>"            loc (GeoJSON point), ts_ms, session, seq, epoch, wall (for its TTL)
-    rider_trail   _id "<city>/<rider>/<minute>"   n, loc (its middle), reach_m, columns (packed), wall (for its TTL)
+    rider_trail   _id "<city>/<rider>/<minute>"   version, n, loc (its middle), reach_m, columns (packed), wall
     trail_cuts    _id "<city>"                    how far the trails go
 
-Only what a server of MongoDB's protocol surely has is used: unordered bulk upserts by _id, and finds by _id.
+Only what a server of MongoDB's protocol surely has is used: unordered bulk upserts by _id, and finds by _id or
+a range of it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ DATABASE = "forno"
 #: Documents a round trip: encoding them is the event loop's time.
 _BATCH = 200
 _DUPLICATE = 11000
+#: So often a batch of trails is merged anew because another writer was first.
+_TRIES = 5
 #: A last position that nobody updated disappears after this long, wall seconds.
 _LAST_TTL_S = 24 * 3600
 
@@ -95,6 +98,11 @@ class MongoLastView:
                 ids = [f"{city}/{rider}" for rider in rider_ids[at : at + _BATCH]]
                 await self._last.delete_many({"_id": {"$in": ids}, "epoch": {"$lte": epoch}})
 
+    async def riders(self, city: str) -> list[int]:
+        async with _errors():
+            ids = {"$gt": f"{city}/", "$lt": f"{city}{chr(ord('/') + 1)}"}
+            return [int(d["rider_id"]) async for d in self._last.find({"_id": ids}, {"rider_id": 1})]
+
     async def _index(self) -> None:
         if not self._indexed:
             near = IndexModel([("city", 1), ("loc", GEOSPHERE)], name="near")
@@ -127,8 +135,11 @@ class MongoTrailStore:
 
     async def _write(self, city: str, fresh: Mapping[TrailKey, FixColumns]) -> None:
         ids = [_trail_id(city, key) for key in fresh]
-        stored = [(int(d["rider_id"]), d["columns"]) async for d in self._trail.find({"_id": {"$in": ids}})]
-        await _bulk(self._trail, await asyncio.to_thread(_trail_writes, city, fresh, stored))
+        for _ in range(_TRIES):
+            stored = [d async for d in self._trail.find({"_id": {"$in": ids}})]
+            if not await _bulk(self._trail, await asyncio.to_thread(_trail_writes, city, fresh, stored)):
+                return
+        raise Retryable("another writer of these trails is always first", reason="TRAILS_CONTENDED")
 
     async def advance(self, city: str, epoch: int, cut: Cut) -> None:
         document = {
@@ -181,15 +192,24 @@ def _trail_id(city: str, key: TrailKey) -> str:
 
 
 def _trail_writes(
-    city: str, fresh: Mapping[TrailKey, FixColumns], stored: Sequence[tuple[int, Mapping[str, bytes]]]
+    city: str, fresh: Mapping[TrailKey, FixColumns], stored: Sequence[Document]
 ) -> list[ReplaceOne[Document]]:
-    """The documents of these minutes, with what was stored before; what was stored stays where both have a fix."""
-    whole = FixColumns.concat([*([unpacked(stored)] if stored else []), *fresh.values()])
+    """The documents of these minutes, with what was stored before; what was stored stays where both have a fix.
+
+    Each replaces the version that was read and no other: an upsert whose filter fails on the version tries to insert
+    and meets the id. So two writers, one of them a former owner, never erase each other's fixes.
+    """
+    columns = [(int(d["rider_id"]), d["columns"]) for d in stored]
+    versions = {d["_id"]: d.get("version") for d in stored}
+    whole = FixColumns.concat([*([unpacked(columns)] if columns else []), *fresh.values()])
     now = datetime.now(UTC)
-    return [
-        ReplaceOne({"_id": _trail_id(city, key)}, _trail_document(city, key, fixes, now), upsert=True)
-        for key, fixes in chunks(whole)
-    ]
+    writes = []
+    for key, fixes in chunks(whole):
+        name = _trail_id(city, key)
+        version = versions.get(name, 0)
+        document = {**_trail_document(city, key, fixes, now), "version": (version or 0) + 1}
+        writes.append(ReplaceOne({"_id": name, "version": version}, document, upsert=True))
+    return writes
 
 
 def _trail_document(city: str, key: TrailKey, fixes: FixColumns, now: datetime) -> Document:
@@ -206,10 +226,13 @@ def _trail_document(city: str, key: TrailKey, fixes: FixColumns, now: datetime) 
     }
 
 
-async def _bulk(collection: Any, writes: Sequence[Any]) -> None:
+async def _bulk(collection: Any, writes: Sequence[Any]) -> int:
+    """How many of the writes were refused, because their filter no longer met the document of their id."""
     try:
         await collection.bulk_write(writes, ordered=False)
     except BulkWriteError as error:
-        others = [e for e in (error.details or {}).get("writeErrors", []) if e.get("code") != _DUPLICATE]
-        if others:
+        refused = (error.details or {}).get("writeErrors", [])
+        if any(e.get("code") != _DUPLICATE for e in refused):
             raise
+        return len(refused)
+    return 0

@@ -126,6 +126,11 @@ class RedisGeoView:
             for at in range(0, len(rider_ids), _CHUNK):
                 await self._remove(keys=_keys(city), args=[epoch, *rider_ids[at : at + _CHUNK]])
 
+    async def riders(self, city: str) -> list[int]:
+        async with _errors():
+            members: Any = await self._redis.zrange(geo_key(city), 0, -1)
+        return [int(member) for member in members]
+
 
 def _keys(city: str) -> list[Any]:
     return [geo_key(city), geo_ts_key(city), geo_epoch_key(city)]

@@ -214,6 +214,9 @@ class PositionsView(Protocol):
     async def remove(self, city: str, epoch: int, rider_ids: Sequence[int]) -> None:
         """Removes riders that went silent. May raise `Retryable`."""
 
+    async def riders(self, city: str) -> list[int]:
+        """Who is in it, whoever wrote them. May raise `Retryable`."""
+
 
 class TrailStore(Protocol):
     """Where trails are kept. Any call may raise `Retryable`."""

@@ -43,7 +43,8 @@ class ViewFollower:
         self._every_s = every_s
         self._log = log
         self._version = 0
-        self._shown: set[int] = set()
+        #: Riders in the view; None until those are known whom earlier owners left there.
+        self._shown: set[int] | None = None
         self._lag_ms = VIEW_LAG_MS.labels(name)
         self._failures = VIEW_FAILURES.labels(name)
 
@@ -68,21 +69,23 @@ class ViewFollower:
     async def write(self) -> None:
         """One round: what moved, then what fell silent. Raises `Retryable`; the next round makes it good."""
         city, version = self._city, self._city.positions.version
+        if self._shown is None:
+            self._shown = set(await self._view.riders(city.name))
         now_ms = self._clock.domain_ms()
         moved = city.positions.changed_since(self._version)
         fresh = moved.take(moved.ts_ms >= now_ms - city.stale_after_ms)
         if len(fresh):
             await self._view.write(city.name, city.epoch, fresh)
             self._shown |= set(fresh.rider_id.tolist())
-        silent = self._silent(now_ms)
+        silent = self._silent(self._shown, now_ms)
         if silent:
             await self._view.remove(city.name, city.epoch, silent)
             self._shown -= set(silent)
         self._version = version
 
-    def _silent(self, now_ms: int) -> list[int]:
-        """Riders in the view without a fix for too long."""
-        shown = np.fromiter(self._shown, np.uint64, len(self._shown))
-        _, age_ms, _ = self._city.positions.positions_of(shown, now_ms)
-        silent: list[int] = shown[age_ms > self._city.stale_after_ms].tolist()
+    def _silent(self, riders: set[int], now_ms: int) -> list[int]:
+        """Those of the riders without a fix for too long, or of whom this owner knows none."""
+        shown = np.fromiter(riders, np.uint64, len(riders))
+        _, age_ms, known = self._city.positions.positions_of(shown, now_ms)
+        silent: list[int] = shown[~known | (age_ms > self._city.stale_after_ms)].tolist()
         return silent

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +94,15 @@ async def test_silent_riders_are_removed(bench: ViewBench) -> None:
     assert await bench.at(bench.city, 2) is not None
 
 
+async def test_a_view_tells_who_is_in_it(bench: ViewBench) -> None:
+    """Every rider of the city and no other, whoever wrote them."""
+    assert await bench.view.riders(bench.city) == []
+    await bench.view.write(bench.city, 1, fixes({1: (0, 0), BIG_RIDER: (0, 0)}))
+    await bench.view.write(bench.city, 2, fixes({2: (0, 0)}))
+    await bench.view.write(f"{bench.city}-2", 1, fixes({3: (0, 0)}))
+    assert sorted(await bench.view.riders(bench.city)) == [1, 2, BIG_RIDER]
+
+
 async def test_a_former_owner_changes_nothing(bench: ViewBench) -> None:
     """Writes and removals of a lower epoch are refused."""
     await bench.view.write(bench.city, 2, fixes({1: (0, 0)}))
@@ -127,6 +138,38 @@ async def test_a_trail_is_a_set(trails: MemoryTrailStore | mongo.MongoTrailStore
     assert trail.lat_e7.tolist() == [DOWNTOWN.lat_e7 + n for n in range(6)]
     assert trail.lat_e7.dtype == np.dtype("<i4")
     assert await trails.trail("milano", BIG_RIDER, NOON_MS, NOON_MS + 1) is None
+
+
+async def test_writers_of_one_trail_erase_nothing(trails: MemoryTrailStore | mongo.MongoTrailStore) -> None:
+    """Owner and former owner write into the same minutes at once: every fix of both is there."""
+    await trails.write("roma", 1, fixes({1: (0, 0), 2: (0, 0)}, seq=0, ts_ms=NOON_MS))
+    for seq in range(1, 9):
+        pieces = [fixes({1: (n, n), 2: (n, n)}, seq=n, ts_ms=NOON_MS + n) for n in (seq, 100 + seq)]
+        await asyncio.gather(*(trails.write("roma", 2 - n, piece) for n, piece in enumerate(pieces)))
+    for rider in (1, 2):
+        trail = await trails.trail("roma", rider, NOON_MS, NOON_MS + 1000)
+        assert trail is not None
+        assert trail.seq.tolist() == [*range(9), *range(101, 109)]
+
+
+@pytest.mark.parametrize("trails", ["mongo"], indirect=True)
+async def test_a_thawed_owner_erases_nothing(trails: mongo.MongoTrailStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was frozen between its look and its write looks again."""
+    merge, newer = mongo._trail_writes, fixes({1: (2, 2)}, seq=2, ts_ms=NOON_MS + 2)
+    loop, frozen = asyncio.get_running_loop(), list[int]()
+
+    def slow(*args: Any) -> Any:
+        if not frozen:
+            frozen.append(1)
+            asyncio.run_coroutine_threadsafe(trails.write("roma", 2, newer), loop).result(10)
+        return merge(*args)
+
+    await trails.write("roma", 1, fixes({1: (0, 0)}, seq=0, ts_ms=NOON_MS))
+    monkeypatch.setattr(mongo, "_trail_writes", slow)
+    await trails.write("roma", 1, fixes({1: (1, 1)}, seq=1, ts_ms=NOON_MS + 1))
+    trail = await trails.trail("roma", 1, NOON_MS, NOON_MS + 10)
+    assert trail is not None
+    assert trail.seq.tolist() == [0, 1, 2]
 
 
 async def test_trails_go_on_where_they_ended(trails: MemoryTrailStore | mongo.MongoTrailStore) -> None:

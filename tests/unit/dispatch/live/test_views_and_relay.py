@@ -43,7 +43,7 @@ async def test_a_view_follows_the_index() -> None:
     await world.fix({1: (0, 0), 2: (0, 0)})
     await world.read(runner)
     await follower.write()
-    assert set(view.riders) == {(CITY, 1), (CITY, 2)}
+    assert set(view.shown) == {(CITY, 1), (CITY, 2)}
     view.away = True
     world.clock.advance(50_000)
     await world.fix({1: (1, 0)})
@@ -53,8 +53,22 @@ async def test_a_view_follows_the_index() -> None:
     world.clock.advance(20_000)
     view.away = False
     await follower.write()
-    assert set(view.riders) == {(CITY, 1)}
-    assert view.riders[CITY, 1][1] == DOWNTOWN.lat_e7 + 10_000
+    assert set(view.shown) == {(CITY, 1)}
+    assert view.shown[CITY, 1][1] == DOWNTOWN.lat_e7 + 10_000
+
+
+async def test_riders_whom_a_former_owner_left_are_removed() -> None:
+    """A new owner finds riders in the view that were silent before it came: they go, the others stay."""
+    world, view = MemoryCity(), AwayView()
+    await view.write(CITY, 1, fixes({1: (0, 0), 2: (0, 0), 3: (0, 0)}))
+    await view.write("milano", 1, fixes({3: (0, 0)}))
+    await world.fix({2: (0, 0)})
+    world.clock.advance(61_000)
+    await world.fix({1: (0, 0)})
+    runner = await world.owner(epoch=2)
+    follower = ViewFollower("test", view, runner.city, world.clock, 0.5, structlog.get_logger())
+    await follower.write()
+    assert set(view.shown) == {(CITY, 1), ("milano", 3)}
 
 
 async def test_results_survive_a_broker_that_is_away() -> None:
