@@ -171,6 +171,11 @@ def _nowhere(request: pb.PlaceRequest) -> None:
     request.basket.dropoff.lat_e7 = 2_000_000_000
 
 
+def _far_away(request: pb.PlaceRequest) -> None:
+    for at in (request.basket.restaurant.at, request.basket.dropoff):
+        at.lat_e7 += 90_000_000
+
+
 def _no_key(request: pb.PlaceRequest) -> None:
     request.idempotency_key = ""
 
@@ -191,6 +196,7 @@ def _nothing(request: pb.PlaceRequest) -> None:
         (_dollars, "items[0].price"),
         (_euro_tip, "tip"),
         (_nowhere, "dropoff.lat_e7"),
+        (_far_away, "restaurant.at"),
         (_no_key, "idempotency_key"),
         (_too_many, "items"),
         (_nothing, "city"),
