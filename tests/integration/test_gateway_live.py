@@ -239,7 +239,8 @@ async def test_a_point_to_resume_from_that_is_no_number_is_refused(
     async with connect(url(placed, "&" + quote(query, safe="=&"))) as socket:
         code, reason = await closed(socket)
     assert code == 4400
-    assert reason is not None and "at most 19 digits" in reason
+    assert reason is not None
+    assert "at most 19 digits" in reason
 
 
 async def test_a_user_watches_their_own_order(world: GatewayWorld, client: httpx.AsyncClient) -> None:
