@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer
 from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 
-from dispatch.adapters.kafka import KafkaCityLogs, KafkaResultTopic, LogIdentity
+from dispatch.adapters.kafka import KafkaCityLogs, KafkaResultTopic
 from dispatch.adapters.mongo import MongoLastView, MongoTrailStore
 from dispatch.adapters.mongo import connect as connect_mongo
 from dispatch.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare
@@ -33,7 +33,7 @@ from dispatch.live.trail_keeper import TrailKeeper
 from dispatch.live.travel import TravelSettings
 from dispatch.live.views import ViewFollower
 from node.clock import Clock
-from node.kafka import producer
+from node.kafka import LogIdentity, producer
 from node.lifecycle import Node
 from node.postgres import connect as connect_postgres
 from node.rpc import Server

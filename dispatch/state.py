@@ -112,11 +112,6 @@ class Draft:
         found = self._offers.get(offer_id) or self.base.offers.get(offer_id)
         return found if found is not None and found.status is OfferStatus.LIVE else None
 
-    def cooldown_until(self, rider_id: RiderId, order_id: OrderId) -> int:
-        """Domain time until which the rider is not asked for the order; 0 if never asked."""
-        key = (rider_id, order_id)
-        return self._cooldowns.get(key) or self.base.cooldowns.get(key, 0)
-
     def orders(self) -> list[Order]:
         """Orders that have not ended, by id."""
         merged = {**self.base.orders, **self._orders}

@@ -28,6 +28,8 @@ _TRUE_END_S = 5.0
 #: How long the broker may take to say who it is, and how often a reader asks, wall seconds.
 _IDENTITY_S = 4.0
 _LOOK_EVERY_S = 2.0
+#: How often `LogIdentity.run` asks which log is read, wall seconds.
+_ASK_EVERY_S = 1.0
 
 #: Offsets to go on from, by topic and partition; partitions that are missing are read from the beginning.
 Offsets = Mapping[tuple[str, int], int]
@@ -112,19 +114,34 @@ class LogIdentity:
     def __init__(self, url: str) -> None:
         self._url = url
         self._admin: AIOKafkaAdminClient | None = None
+        # Many may ask at once; one connection serves them all.
+        self._asking = asyncio.Lock()
+        #: As last seen; empty before.
+        self.seen = ""
 
     async def ask(self) -> str:
         """The cluster id now. Raises `Retryable`."""
-        try:
-            async with asyncio.timeout(_IDENTITY_S):
-                if self._admin is None:
-                    admin = AIOKafkaAdminClient(bootstrap_servers=self._url, request_timeout_ms=3000)
-                    await admin.start()
-                    self._admin = admin
-                return str((await self._admin.describe_cluster())["cluster_id"])
-        except (KafkaError, OSError, TimeoutError) as error:
-            await self.close()
-            raise Retryable(f"Kafka is away: {error!r}", reason="KAFKA_AWAY") from error
+        async with self._asking:
+            try:
+                async with asyncio.timeout(_IDENTITY_S):
+                    if self._admin is None:
+                        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._url, request_timeout_ms=3000)
+                        await self._admin.start()
+                    self.seen = str((await self._admin.describe_cluster())["cluster_id"])
+                    return self.seen
+            except (KafkaError, OSError, TimeoutError) as error:
+                await self.close()
+                raise Retryable(f"Kafka is away: {error!r}", reason="KAFKA_AWAY") from error
+            except asyncio.CancelledError:  # the connection may be half made: the next one to ask makes another
+                await self.close()
+                raise
+
+    async def run(self) -> None:
+        """Asks until cancelled, so that `seen` is fresh."""
+        while True:
+            with suppress(Retryable):  # readers notice by themselves that the broker is away
+                await self.ask()
+            await asyncio.sleep(_ASK_EVERY_S)
 
     async def close(self) -> None:
         """Lets go of the connection; the next `ask` makes a new one."""

@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from dispatch.adapters import wire
@@ -17,54 +16,11 @@ from dispatch.live.cut import Cut
 from dispatch.live.errors import LogReplaced
 from dispatch.live.ports import Heard, Letter, Read
 from node.errors import Retryable
-from node.kafka import consumer
+from node.kafka import LogIdentity, consumer
 from proto.topics import CITY_EVENTS, DISPATCH_EVENTS, RIDER_PINGS
 
 #: The broker holds an empty fetch this long: latency does not hang on it, only idle traffic does.
 _FETCH_WAIT_MS = 250
-#: How often a reader asks which log it reads.
-_LOOK_EVERY_S = 1.0
-
-
-class LogIdentity:
-    """Which log this is: the cluster id that the broker reports, asked again and again beside all reading.
-
-    A replaced log (the embedded broker restarted) would otherwise only look quiet to its readers.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._admin: AIOKafkaAdminClient | None = None
-        #: As last seen; empty before.
-        self.seen = ""
-
-    async def ask(self) -> str:
-        """The cluster id now. Raises `Retryable`."""
-        try:
-            async with asyncio.timeout(4):
-                if self._admin is None:
-                    admin = AIOKafkaAdminClient(bootstrap_servers=self._url, request_timeout_ms=3000)
-                    await admin.start()
-                    self._admin = admin
-                self.seen = str((await self._admin.describe_cluster())["cluster_id"])
-                return self.seen
-        except (KafkaError, OSError, TimeoutError) as error:
-            await self.close()
-            raise Retryable(f"kafka is away: {error!r}", reason="KAFKA_AWAY") from error
-
-    async def run(self) -> None:
-        """Asks until cancelled."""
-        while True:
-            with suppress(Retryable):  # readers notice by themselves that the broker is away
-                await self.ask()
-            await asyncio.sleep(_LOOK_EVERY_S)
-
-    async def close(self) -> None:
-        """Lets go of the connection; the next `ask` makes a new one."""
-        admin, self._admin = self._admin, None
-        if admin is not None:
-            with suppress(KafkaError, OSError):
-                await admin.close()
 
 
 class KafkaCityLogs:

@@ -13,7 +13,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
 from deploy.stack.stack import LocalStack
-from dispatch.adapters.kafka import KafkaCityLogs, LogIdentity
+from dispatch.adapters.kafka import KafkaCityLogs
 from dispatch.adapters.memory import MemoryCityLogs, MemoryLog
 from dispatch.adapters.wire import encode_fixes
 from dispatch.live.cut import Cut
@@ -99,7 +99,7 @@ async def bench(request: pytest.FixtureRequest, stack: LocalStack) -> AsyncItera
         yield Bench(MemoryCityLogs(log, city), MemoryWriter(log, partition), city, partition)
         return
     url = stack.env["FORNO_KAFKA_URL"]
-    identity = LogIdentity(url)
+    identity = kafka.LogIdentity(url)
     producer = kafka.producer(url)
     await producer.start()
     logs = KafkaCityLogs(url, identity, city, 3)
