@@ -44,7 +44,14 @@ class Withdrawn:
     reason: str
 
 
-Event = OrderFact | Opened | Withdrawn
+@dataclass(frozen=True, slots=True)
+class ReadyChanged:
+    """To dispatch, on city.events: the food is, or will be, ready at another time than was said before."""
+
+    order: Order
+
+
+Event = OrderFact | Opened | Withdrawn | ReadyChanged
 
 
 @dataclass(frozen=True, slots=True)

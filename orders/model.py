@@ -99,8 +99,24 @@ class StatusChange:
 
 
 @dataclass(frozen=True, slots=True)
+class KitchenTerms:
+    """How the kitchen stands to an order, settled when it is placed: whether it takes it without being asked, and how
+    long it is reckoned to need (0: what the restaurant said).
+    """
+
+    auto_accept: bool = True
+    preparation_s: int = 0
+
+
+#: It takes what comes, as fast as it said.
+AUTO = KitchenTerms()
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
-    """An order. `ready_ms` and `eta_ms` are 0 while unknown, `rider_id` while nobody has it."""
+    """An order. `ready_ms` and `eta_ms` are 0 while unknown, `cooked_ms` until the kitchen said that the food is
+    ready, `rider_id` while nobody has it.
+    """
 
     order_id: OrderId
     user_id: UserId
@@ -113,10 +129,17 @@ class Order:
     ready_ms: int = 0
     eta_ms: int = 0
     rider_id: int = 0
+    cooked_ms: int = 0
+    kitchen: KitchenTerms = AUTO
     #: Grows by one with each change of the order.
     version: int = 1
     #: Version of the last event that was written to order.events.
     events: int = 0
+
+    @property
+    def preparation_s(self) -> int:
+        """How long the kitchen is reckoned to need."""
+        return self.kitchen.preparation_s or self.basket.restaurant.preparation_s
 
     @property
     def final(self) -> bool:

@@ -11,40 +11,53 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orders.errors import TransitionRefused
-from orders.events import Change, Event, Fact, Opened, OrderFact, Withdrawn
-from orders.model import Basket, Order, OrderId, Price, Status, StatusChange, UserId
+from orders.events import Change, Event, Fact, Opened, OrderFact, ReadyChanged, Withdrawn
+from orders.model import AUTO, Basket, KitchenTerms, Order, OrderId, Price, Status, StatusChange, UserId
 from orders.transitions import Trigger, next_status
 
 #: Once accepted an order is known to dispatch, until it is delivered or lost.
 _WITH_DISPATCH = frozenset({Status.ACCEPTED, Status.ASSIGNED, Status.PICKED_UP})
+#: Accepted and not picked up: the food is in the kitchen.
+IN_KITCHEN = frozenset({Status.ACCEPTED, Status.ASSIGNED})
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Something that happened to an order. Without a trigger it only brings a new ETA."""
+    """Something that happened to an order. Without a trigger it only brings a new ETA, or a new ready time."""
 
     trigger: Trigger | None
     at_ms: int
     reason: str = ""
     rider_id: int = 0
     ready_ms: int = 0
+    #: The kitchen says that the food is ready, at `ready_ms`.
+    cooked: bool = False
     #: 0 leaves the ETA as it is.
     eta_ms: int = 0
 
 
 def place(
-    order_id: OrderId, user_id: UserId, basket: Basket, price: Price, placed_ms: int, promised_ms: int, token: str
+    order_id: OrderId,
+    user_id: UserId,
+    basket: Basket,
+    price: Price,
+    placed_ms: int,
+    promised_ms: int,
+    token: str,
+    kitchen: KitchenTerms = AUTO,
 ) -> Change:
     """A new order, and the request to payments to authorise it."""
     history = (StatusChange(Status.PLACED, placed_ms),)
-    order = Order(order_id, user_id, basket, price, Status.PLACED, history, placed_ms, promised_ms, events=1)
+    order = Order(
+        order_id, user_id, basket, price, Status.PLACED, history, placed_ms, promised_ms, kitchen=kitchen, events=1
+    )
     return Change(order, (OrderFact(order, Fact.PLACED, placed_ms, payment_token=token),))
 
 
 def step(order: Order, signal: Signal) -> Change:
     """One step. Raises `TransitionRefused` where the state table has none."""
     if signal.trigger is None:
-        return _new_eta(order, signal)
+        return _new_ready_time(order, signal) if signal.ready_ms else _new_eta(order, signal)
     status = next_status(order.status, signal.trigger)
     changed = replace(
         order,
@@ -62,7 +75,7 @@ def follow(order: Order, signals: Sequence[Signal]) -> tuple[Change, list[Transi
     """All steps that the table has, one after the other, and the refusals of the others.
 
     A signal that comes too late is normal (a rider accepted while the customer cancelled): it changes nothing.
-    The restaurant answers here, too: it accepts at once.
+    A restaurant that takes every order without being asked answers here, too.
     """
     events: list[Event] = []
     refused: list[TransitionRefused] = []
@@ -76,20 +89,30 @@ def follow(order: Order, signals: Sequence[Signal]) -> tuple[Change, list[Transi
             continue
         order = change.order
         events += change.events
-        if signal.trigger is Trigger.AUTHORISE:
+        if signal.trigger is Trigger.AUTHORISE and order.kitchen.auto_accept:
             waiting.append(kitchen_accepts(order, signal.at_ms))
     return Change(order, tuple(events)), refused
 
 
 def kitchen_accepts(order: Order, at_ms: int) -> Signal:
-    """The kitchen's answer, thin: it takes every order at once and is ready when it said."""
-    return Signal(Trigger.ACCEPT, at_ms, ready_ms=at_ms + 1000 * order.basket.restaurant.preparation_s)
+    """The answer of a kitchen that is not asked: it takes the order at once and is ready when it is reckoned to be."""
+    return Signal(Trigger.ACCEPT, at_ms, ready_ms=at_ms + 1000 * order.preparation_s)
 
 
 def _new_eta(order: Order, signal: Signal) -> Change:
     if order.status not in _WITH_DISPATCH or signal.eta_ms in (0, order.eta_ms):
         return Change(order)
     return Change(replace(order, eta_ms=signal.eta_ms, version=order.version + 1))
+
+
+def _new_ready_time(order: Order, signal: Signal) -> Change:
+    """The food is ready, or will be at another time. Too late when it has left, nothing new when it was said before."""
+    told_before = signal.ready_ms == order.ready_ms and not signal.cooked
+    if order.status not in IN_KITCHEN or order.cooked_ms or told_before:
+        return Change(order)
+    cooked_ms = signal.ready_ms if signal.cooked else 0
+    order = replace(order, ready_ms=signal.ready_ms, cooked_ms=cooked_ms, version=order.version + 1)
+    return Change(order, (ReadyChanged(order),))
 
 
 def _rider(order: Order, signal: Signal) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.protobuf.message import DecodeError
 
 from node.errors import FornoError
-from orders.events import Event, Fact, Opened, OrderFact, Withdrawn
+from orders.events import Event, Fact, Opened, OrderFact, ReadyChanged, Withdrawn
 from orders.hearing import Heard, Source
 from orders.ids import checked_order_id
 from orders.messaging.message import Message
@@ -29,6 +29,9 @@ def encode(event: Event, wall_ms: int) -> Message:
     if isinstance(event, Opened):
         body.event_id = f"{order_id}-opened"
         body.order_opened.CopyFrom(_opened(event))
+    elif isinstance(event, ReadyChanged):
+        body.event_id = f"{order_id}-ready-{event.order.version}"
+        body.order_ready.CopyFrom(city_pb.OrderReadyChanged(order_id=order_id, ready_ms=event.order.ready_ms))
     else:
         body.event_id = f"{order_id}-withdrawn"
         body.order_cancelled.CopyFrom(_withdrawn(event))

@@ -13,6 +13,7 @@ from orders.ids import created_ms
 from orders.model import (
     Basket,
     Item,
+    KitchenTerms,
     Order,
     OrderId,
     Position,
@@ -48,6 +49,8 @@ def order_of(row: Row) -> Order:
         ready_ms=row["ready_ms"],
         eta_ms=row["eta_ms"],
         rider_id=int(row["rider_id"]),
+        cooked_ms=row["cooked_ms"],
+        kitchen=KitchenTerms(row["auto_accept"], row["preparation_s"]),
         version=row["version"],
         events=row["events"],
     )
@@ -75,6 +78,8 @@ def new_row(order: Order) -> tuple[object, ...]:
         price.delivery_fee_minor,
         price.tip_minor,
         _history_json(order),
+        order.kitchen.auto_accept,
+        order.kitchen.preparation_s,
     )
 
 
@@ -92,6 +97,7 @@ def changed_row(order: Order, seen: Seen) -> tuple[object, ...]:
         _history_json(order),
         seen[Source.PAYMENTS],
         seen[Source.DISPATCH],
+        order.cooked_ms,
     )
 
 

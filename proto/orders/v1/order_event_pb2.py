@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from proto.common.v1 import types_pb2 as proto_dot_common_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!proto/orders/v1/order_event.proto\x12\torders.v1\x1a\x1bproto/common/v1/types.proto\"\xb5\x02\n\nOrderEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x0c\n\x04\x63ity\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\r\n\x05\x61t_ms\x18\x05 \x01(\x03\x12#\n\x06placed\x18\x06 \x01(\x0b\x32\x11.orders.v1.PlacedH\x00\x12\'\n\x08\x61\x63\x63\x65pted\x18\x07 \x01(\x0b\x32\x13.orders.v1.AcceptedH\x00\x12)\n\tdelivered\x18\x08 \x01(\x0b\x32\x14.orders.v1.DeliveredH\x00\x12)\n\tcancelled\x18\t \x01(\x0b\x32\x14.orders.v1.CancelledH\x00\x12)\n\tcompleted\x18\n \x01(\x0b\x32\x14.orders.v1.CompletedH\x00\x42\x06\n\x04kind\"R\n\x06Placed\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12 \n\x06\x61mount\x18\x02 \x01(\x0b\x32\x10.common.v1.Money\x12\x15\n\rpayment_token\x18\x03 \x01(\t\"\n\n\x08\x41\x63\x63\x65pted\"-\n\tDelivered\x12 \n\x06\x61mount\x18\x01 \x01(\x0b\x32\x10.common.v1.Money\"\x1b\n\tCancelled\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\x0b\n\tCompletedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!proto/orders/v1/order_event.proto\x12\torders.v1\x1a\x1bproto/common/v1/types.proto\"\xb5\x02\n\nOrderEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x0c\n\x04\x63ity\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\r\n\x05\x61t_ms\x18\x05 \x01(\x03\x12#\n\x06placed\x18\x06 \x01(\x0b\x32\x11.orders.v1.PlacedH\x00\x12\'\n\x08\x61\x63\x63\x65pted\x18\x07 \x01(\x0b\x32\x13.orders.v1.AcceptedH\x00\x12)\n\tdelivered\x18\x08 \x01(\x0b\x32\x14.orders.v1.DeliveredH\x00\x12)\n\tcancelled\x18\t \x01(\x0b\x32\x14.orders.v1.CancelledH\x00\x12)\n\tcompleted\x18\n \x01(\x0b\x32\x14.orders.v1.CompletedH\x00\x42\x06\n\x04kind\"s\n\x06Placed\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12 \n\x06\x61mount\x18\x02 \x01(\x0b\x32\x10.common.v1.Money\x12\x15\n\rpayment_token\x18\x03 \x01(\t\x12\x1f\n\x05parts\x18\x04 \x01(\x0b\x32\x10.orders.v1.Parts\"Y\n\x05Parts\x12\x12\n\nfood_minor\x18\x01 \x01(\x03\x12\x16\n\x0e\x64\x65livery_minor\x18\x02 \x01(\x03\x12\x11\n\ttip_minor\x18\x03 \x01(\x03\x12\x11\n\ttax_minor\x18\x04 \x01(\x03\"\n\n\x08\x41\x63\x63\x65pted\"-\n\tDelivered\x12 \n\x06\x61mount\x18\x01 \x01(\x0b\x32\x10.common.v1.Money\"\x1b\n\tCancelled\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\x0b\n\tCompletedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,13 +35,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDEREVENT']._serialized_start=78
   _globals['_ORDEREVENT']._serialized_end=387
   _globals['_PLACED']._serialized_start=389
-  _globals['_PLACED']._serialized_end=471
-  _globals['_ACCEPTED']._serialized_start=473
-  _globals['_ACCEPTED']._serialized_end=483
-  _globals['_DELIVERED']._serialized_start=485
-  _globals['_DELIVERED']._serialized_end=530
-  _globals['_CANCELLED']._serialized_start=532
-  _globals['_CANCELLED']._serialized_end=559
-  _globals['_COMPLETED']._serialized_start=561
-  _globals['_COMPLETED']._serialized_end=572
+  _globals['_PLACED']._serialized_end=504
+  _globals['_PARTS']._serialized_start=506
+  _globals['_PARTS']._serialized_end=595
+  _globals['_ACCEPTED']._serialized_start=597
+  _globals['_ACCEPTED']._serialized_end=607
+  _globals['_DELIVERED']._serialized_start=609
+  _globals['_DELIVERED']._serialized_end=654
+  _globals['_CANCELLED']._serialized_start=656
+  _globals['_CANCELLED']._serialized_end=683
+  _globals['_COMPLETED']._serialized_start=685
+  _globals['_COMPLETED']._serialized_end=696
 # @@protoc_insertion_point(module_scope)

@@ -83,24 +83,60 @@ class Placed(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     PAYMENT_TOKEN_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     payment_token: _builtins.str
     @_builtins.property
     def amount(self) -> _types_pb2.Money: ...
+    @_builtins.property
+    def parts(self) -> Global___Parts:
+        """What the amount is made of; adds up to it."""
+
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
         amount: _types_pb2.Money | None = ...,
         payment_token: _builtins.str = ...,
+        parts: Global___Parts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "parts", b"parts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "payment_token", b"payment_token", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "parts", b"parts", "payment_token", b"payment_token", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Placed: _TypeAlias = Placed  # noqa: Y015
+
+@_typing.final
+class Parts(_message.Message):
+    """The parts of an amount, in its minor units, each without tax."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOOD_MINOR_FIELD_NUMBER: _builtins.int
+    DELIVERY_MINOR_FIELD_NUMBER: _builtins.int
+    TIP_MINOR_FIELD_NUMBER: _builtins.int
+    TAX_MINOR_FIELD_NUMBER: _builtins.int
+    food_minor: _builtins.int
+    delivery_minor: _builtins.int
+    tip_minor: _builtins.int
+    tax_minor: _builtins.int
+    def __init__(
+        self,
+        *,
+        food_minor: _builtins.int = ...,
+        delivery_minor: _builtins.int = ...,
+        tip_minor: _builtins.int = ...,
+        tax_minor: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_minor", b"delivery_minor", "food_minor", b"food_minor", "tax_minor", b"tax_minor", "tip_minor", b"tip_minor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Parts: _TypeAlias = Parts  # noqa: Y015
 
 @_typing.final
 class Accepted(_message.Message):

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from proto.common.v1 import types_pb2 as proto_dot_common_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproto/orders/v1/orders.proto\x12\torders.v1\x1a\x1bproto/common/v1/types.proto\"T\n\x04Item\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\x12\x1f\n\x05price\x18\x04 \x01(\x0b\x32\x10.common.v1.Money\"g\n\nRestaurant\x12\x15\n\rrestaurant_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1d\n\x02\x61t\x18\x03 \x01(\x0b\x32\x11.common.v1.LatLng\x12\x15\n\rpreparation_s\x18\x04 \x01(\x05\"\xa4\x01\n\x06\x42\x61sket\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12)\n\nrestaurant\x18\x02 \x01(\x0b\x32\x15.orders.v1.Restaurant\x12\"\n\x07\x64ropoff\x18\x03 \x01(\x0b\x32\x11.common.v1.LatLng\x12\x1e\n\x05items\x18\x04 \x03(\x0b\x32\x0f.orders.v1.Item\x12\x1d\n\x03tip\x18\x05 \x01(\x0b\x32\x10.common.v1.Money\"\x90\x01\n\x05Price\x12\x1f\n\x05items\x18\x01 \x01(\x0b\x32\x10.common.v1.Money\x12&\n\x0c\x64\x65livery_fee\x18\x02 \x01(\x0b\x32\x10.common.v1.Money\x12\x1d\n\x03tip\x18\x03 \x01(\x0b\x32\x10.common.v1.Money\x12\x1f\n\x05total\x18\x04 \x01(\x0b\x32\x10.common.v1.Money\"U\n\x0cStatusChange\x12&\n\x06status\x18\x01 \x01(\x0e\x32\x16.orders.v1.OrderStatus\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xad\x02\n\x05Order\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12!\n\x06\x62\x61sket\x18\x03 \x01(\x0b\x32\x11.orders.v1.Basket\x12\x1f\n\x05price\x18\x04 \x01(\x0b\x32\x10.orders.v1.Price\x12&\n\x06status\x18\x05 \x01(\x0e\x32\x16.orders.v1.OrderStatus\x12(\n\x07history\x18\x06 \x03(\x0b\x32\x17.orders.v1.StatusChange\x12\x11\n\tplaced_ms\x18\x07 \x01(\x03\x12\x10\n\x08ready_ms\x18\x08 \x01(\x03\x12\x13\n\x0bpromised_ms\x18\t \x01(\x03\x12\x0f\n\x07version\x18\n \x01(\x04\x12\x10\n\x08rider_id\x18\x0b \x01(\x04\x12\x0e\n\x06\x65ta_ms\x18\x0c \x01(\x03\"B\n\x0cQuoteRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12!\n\x06\x62\x61sket\x18\x02 \x01(\x0b\x32\x11.orders.v1.Basket\"T\n\rQuoteResponse\x12\x1f\n\x05price\x18\x01 \x01(\x0b\x32\x10.orders.v1.Price\x12\x0e\n\x06\x65ta_ms\x18\x02 \x01(\x03\x12\x12\n\neta_p90_ms\x18\x03 \x01(\x03\"r\n\x0cPlaceRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12!\n\x06\x62\x61sket\x18\x03 \x01(\x0b\x32\x11.orders.v1.Basket\x12\x15\n\rpayment_token\x18\x04 \x01(\t\"B\n\rPlaceResponse\x12\x1f\n\x05order\x18\x01 \x01(\x0b\x32\x10.orders.v1.Order\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"/\n\nGetRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\".\n\x0bGetResponse\x12\x1f\n\x05order\x18\x01 \x01(\x0b\x32\x10.orders.v1.Order\"=\n\x0bListRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\"E\n\x0cListResponse\x12 \n\x06orders\x18\x01 \x03(\x0b\x32\x10.orders.v1.Order\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"B\n\rCancelRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"1\n\x0e\x43\x61ncelResponse\x12\x1f\n\x05order\x18\x01 \x01(\x0b\x32\x10.orders.v1.Order*\xbb\x02\n\x0bOrderStatus\x12\x1c\n\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13ORDER_STATUS_PLACED\x10\x01\x12\x1b\n\x17ORDER_STATUS_AUTHORISED\x10\x02\x12\x19\n\x15ORDER_STATUS_ACCEPTED\x10\x03\x12\x19\n\x15ORDER_STATUS_ASSIGNED\x10\x04\x12\x1a\n\x16ORDER_STATUS_PICKED_UP\x10\x05\x12\x1a\n\x16ORDER_STATUS_DELIVERED\x10\x06\x12\x1a\n\x16ORDER_STATUS_COMPLETED\x10\x07\x12\x1a\n\x16ORDER_STATUS_CANCELLED\x10\x08\x12\x19\n\x15ORDER_STATUS_DECLINED\x10\t\x12\x17\n\x13ORDER_STATUS_FAILED\x10\n2\xae\x02\n\x06Orders\x12:\n\x05Quote\x12\x17.orders.v1.QuoteRequest\x1a\x18.orders.v1.QuoteResponse\x12:\n\x05Place\x12\x17.orders.v1.PlaceRequest\x1a\x18.orders.v1.PlaceResponse\x12\x34\n\x03Get\x12\x15.orders.v1.GetRequest\x1a\x16.orders.v1.GetResponse\x12\x37\n\x04List\x12\x16.orders.v1.ListRequest\x1a\x17.orders.v1.ListResponse\x12=\n\x06\x43\x61ncel\x12\x18.orders.v1.CancelRequest\x1a\x19.orders.v1.CancelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproto/orders/v1/orders.proto\x12\torders.v1\x1a\x1bproto/common/v1/types.proto\"T\n\x04Item\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\x12\x1f\n\x05price\x18\x04 \x01(\x0b\x32\x10.common.v1.Money\"g\n\nRestaurant\x12\x15\n\rrestaurant_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1d\n\x02\x61t\x18\x03 \x01(\x0b\x32\x11.common.v1.LatLng\x12\x15\n\rpreparation_s\x18\x04 \x01(\x05\"\xa4\x01\n\x06\x42\x61sket\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12)\n\nrestaurant\x18\x02 \x01(\x0b\x32\x15.orders.v1.Restaurant\x12\"\n\x07\x64ropoff\x18\x03 \x01(\x0b\x32\x11.common.v1.LatLng\x12\x1e\n\x05items\x18\x04 \x03(\x0b\x32\x0f.orders.v1.Item\x12\x1d\n\x03tip\x18\x05 \x01(\x0b\x32\x10.common.v1.Money\"\xc5\x01\n\x05Price\x12\x1f\n\x05items\x18\x01 \x01(\x0b\x32\x10.common.v1.Money\x12&\n\x0c\x64\x65livery_fee\x18\x02 \x01(\x0b\x32\x10.common.v1.Money\x12\x1d\n\x03tip\x18\x03 \x01(\x0b\x32\x10.common.v1.Money\x12\x1f\n\x05total\x18\x04 \x01(\x0b\x32\x10.common.v1.Money\x12\x1d\n\x03tax\x18\x05 \x01(\x0b\x32\x10.common.v1.Money\x12\x14\n\x0ctax_included\x18\x06 \x01(\x08\"K\n\x0e\x41\x63tionRequired\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x15\n\rclient_secret\x18\x02 \x01(\t\x12\x14\n\x0credirect_url\x18\x03 \x01(\t\"U\n\x0cStatusChange\x12&\n\x06status\x18\x01 \x01(\x0e\x32\x16.orders.v1.OrderStatus\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x85\x03\n\x05Order\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12!\n\x06\x62\x61sket\x18\x03 \x01(\x0b\x32\x11.orders.v1.Basket\x12\x1f\n\x05price\x18\x04 \x01(\x0b\x32\x10.orders.v1.Price\x12&\n\x06status\x18\x05 \x01(\x0e\x32\x16.orders.v1.OrderStatus\x12(\n\x07history\x18\x06 \x03(\x0b\x32\x17.orders.v1.StatusChange\x12\x11\n\tplaced_ms\x18\x07 \x01(\x03\x12\x10\n\x08ready_ms\x18\x08 \x01(\x03\x12\x13\n\x0bpromised_ms\x18\t \x01(\x03\x12\x0f\n\x07version\x18\n \x01(\x04\x12\x10\n\x08rider_id\x18\x0b \x01(\x04\x12\x0e\n\x06\x65ta_ms\x18\x0c \x01(\x03\x12\"\n\x08refunded\x18\r \x01(\x0b\x32\x10.common.v1.Money\x12\x32\n\x0f\x61\x63tion_required\x18\x0e \x01(\x0b\x32\x19.orders.v1.ActionRequired\"B\n\x0cQuoteRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12!\n\x06\x62\x61sket\x18\x02 \x01(\x0b\x32\x11.orders.v1.Basket\"T\n\rQuoteResponse\x12\x1f\n\x05price\x18\x01 \x01(\x0b\x32\x10.orders.v1.Price\x12\x0e\n\x06\x65ta_ms\x18\x02 \x01(\x03\x12\x12\n\neta_p90_ms\x18\x03 \x01(\x03\"r\n\x0cPlaceRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12!\n\x06\x62\x61sket\x18\x03 \x01(\x0b\x32\x11.orders.v1.Basket\x12\x15\n\rpayment_token\x18\x04 \x01(\t\"B\n\rPlaceResponse\x12\x1f\n\x05order\x18\x01 \x01(\x0b\x32\x10.orders.v1.Order\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"/\n\nGetRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\".\n\x0bGetResponse\x12\x1f\n\x05order\x18\x01 \x01(\x0b\x32\x10.orders.v1.Order\"=\n\x0bListRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\"E\n\x0cListResponse\x12 \n\x06orders\x18\x01 \x03(\x0b\x32\x10.orders.v1.Order\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"B\n\rCancelRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"1\n\x0e\x43\x61ncelResponse\x12\x1f\n\x05order\x18\x01 \x01(\x0b\x32\x10.orders.v1.Order*\xbb\x02\n\x0bOrderStatus\x12\x1c\n\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13ORDER_STATUS_PLACED\x10\x01\x12\x1b\n\x17ORDER_STATUS_AUTHORISED\x10\x02\x12\x19\n\x15ORDER_STATUS_ACCEPTED\x10\x03\x12\x19\n\x15ORDER_STATUS_ASSIGNED\x10\x04\x12\x1a\n\x16ORDER_STATUS_PICKED_UP\x10\x05\x12\x1a\n\x16ORDER_STATUS_DELIVERED\x10\x06\x12\x1a\n\x16ORDER_STATUS_COMPLETED\x10\x07\x12\x1a\n\x16ORDER_STATUS_CANCELLED\x10\x08\x12\x19\n\x15ORDER_STATUS_DECLINED\x10\t\x12\x17\n\x13ORDER_STATUS_FAILED\x10\n2\xae\x02\n\x06Orders\x12:\n\x05Quote\x12\x17.orders.v1.QuoteRequest\x1a\x18.orders.v1.QuoteResponse\x12:\n\x05Place\x12\x17.orders.v1.PlaceRequest\x1a\x18.orders.v1.PlaceResponse\x12\x34\n\x03Get\x12\x15.orders.v1.GetRequest\x1a\x16.orders.v1.GetResponse\x12\x37\n\x04List\x12\x16.orders.v1.ListRequest\x1a\x17.orders.v1.ListResponse\x12=\n\x06\x43\x61ncel\x12\x18.orders.v1.CancelRequest\x1a\x19.orders.v1.CancelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proto.orders.v1.orders_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ORDERSTATUS']._serialized_start=1657
-  _globals['_ORDERSTATUS']._serialized_end=1972
+  _globals['_ORDERSTATUS']._serialized_start=1875
+  _globals['_ORDERSTATUS']._serialized_end=2190
   _globals['_ITEM']._serialized_start=72
   _globals['_ITEM']._serialized_end=156
   _globals['_RESTAURANT']._serialized_start=158
@@ -41,31 +41,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BASKET']._serialized_start=264
   _globals['_BASKET']._serialized_end=428
   _globals['_PRICE']._serialized_start=431
-  _globals['_PRICE']._serialized_end=575
-  _globals['_STATUSCHANGE']._serialized_start=577
-  _globals['_STATUSCHANGE']._serialized_end=662
-  _globals['_ORDER']._serialized_start=665
-  _globals['_ORDER']._serialized_end=966
-  _globals['_QUOTEREQUEST']._serialized_start=968
-  _globals['_QUOTEREQUEST']._serialized_end=1034
-  _globals['_QUOTERESPONSE']._serialized_start=1036
-  _globals['_QUOTERESPONSE']._serialized_end=1120
-  _globals['_PLACEREQUEST']._serialized_start=1122
-  _globals['_PLACEREQUEST']._serialized_end=1236
-  _globals['_PLACERESPONSE']._serialized_start=1238
-  _globals['_PLACERESPONSE']._serialized_end=1304
-  _globals['_GETREQUEST']._serialized_start=1306
-  _globals['_GETREQUEST']._serialized_end=1353
-  _globals['_GETRESPONSE']._serialized_start=1355
-  _globals['_GETRESPONSE']._serialized_end=1401
-  _globals['_LISTREQUEST']._serialized_start=1403
-  _globals['_LISTREQUEST']._serialized_end=1464
-  _globals['_LISTRESPONSE']._serialized_start=1466
-  _globals['_LISTRESPONSE']._serialized_end=1535
-  _globals['_CANCELREQUEST']._serialized_start=1537
-  _globals['_CANCELREQUEST']._serialized_end=1603
-  _globals['_CANCELRESPONSE']._serialized_start=1605
-  _globals['_CANCELRESPONSE']._serialized_end=1654
-  _globals['_ORDERS']._serialized_start=1975
-  _globals['_ORDERS']._serialized_end=2277
+  _globals['_PRICE']._serialized_end=628
+  _globals['_ACTIONREQUIRED']._serialized_start=630
+  _globals['_ACTIONREQUIRED']._serialized_end=705
+  _globals['_STATUSCHANGE']._serialized_start=707
+  _globals['_STATUSCHANGE']._serialized_end=792
+  _globals['_ORDER']._serialized_start=795
+  _globals['_ORDER']._serialized_end=1184
+  _globals['_QUOTEREQUEST']._serialized_start=1186
+  _globals['_QUOTEREQUEST']._serialized_end=1252
+  _globals['_QUOTERESPONSE']._serialized_start=1254
+  _globals['_QUOTERESPONSE']._serialized_end=1338
+  _globals['_PLACEREQUEST']._serialized_start=1340
+  _globals['_PLACEREQUEST']._serialized_end=1454
+  _globals['_PLACERESPONSE']._serialized_start=1456
+  _globals['_PLACERESPONSE']._serialized_end=1522
+  _globals['_GETREQUEST']._serialized_start=1524
+  _globals['_GETREQUEST']._serialized_end=1571
+  _globals['_GETRESPONSE']._serialized_start=1573
+  _globals['_GETRESPONSE']._serialized_end=1619
+  _globals['_LISTREQUEST']._serialized_start=1621
+  _globals['_LISTREQUEST']._serialized_end=1682
+  _globals['_LISTRESPONSE']._serialized_start=1684
+  _globals['_LISTRESPONSE']._serialized_end=1753
+  _globals['_CANCELREQUEST']._serialized_start=1755
+  _globals['_CANCELREQUEST']._serialized_end=1821
+  _globals['_CANCELRESPONSE']._serialized_start=1823
+  _globals['_CANCELRESPONSE']._serialized_end=1872
+  _globals['_ORDERS']._serialized_start=2193
+  _globals['_ORDERS']._serialized_end=2495
 # @@protoc_insertion_point(module_scope)

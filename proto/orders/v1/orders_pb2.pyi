@@ -174,6 +174,10 @@ class Price(_message.Message):
     DELIVERY_FEE_FIELD_NUMBER: _builtins.int
     TIP_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
+    TAX_FIELD_NUMBER: _builtins.int
+    TAX_INCLUDED_FIELD_NUMBER: _builtins.int
+    tax_included: _builtins.bool
+    """Whether the prices of items and delivery hold the tax already; if not, it is added to the total."""
     @_builtins.property
     def items(self) -> _types_pb2.Money: ...
     @_builtins.property
@@ -182,6 +186,10 @@ class Price(_message.Message):
     def tip(self) -> _types_pb2.Money: ...
     @_builtins.property
     def total(self) -> _types_pb2.Money: ...
+    @_builtins.property
+    def tax(self) -> _types_pb2.Money:
+        """Tax on items and delivery fee; tips are not taxed."""
+
     def __init__(
         self,
         *,
@@ -189,14 +197,47 @@ class Price(_message.Message):
         delivery_fee: _types_pb2.Money | None = ...,
         tip: _types_pb2.Money | None = ...,
         total: _types_pb2.Money | None = ...,
+        tax: _types_pb2.Money | None = ...,
+        tax_included: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["delivery_fee", b"delivery_fee", "items", b"items", "tip", b"tip", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delivery_fee", b"delivery_fee", "items", b"items", "tax", b"tax", "tip", b"tip", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_fee", b"delivery_fee", "items", b"items", "tip", b"tip", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_fee", b"delivery_fee", "items", b"items", "tax", b"tax", "tax_included", b"tax_included", "tip", b"tip", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Price: _TypeAlias = Price  # noqa: Y015
+
+@_typing.final
+class ActionRequired(_message.Message):
+    """What the customer has to do before the payment can be authorised, as the provider says it. Only the customer's own
+    calls carry it: the secret opens the payment.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    CLIENT_SECRET_FIELD_NUMBER: _builtins.int
+    REDIRECT_URL_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """The provider's word: "use_stripe_sdk" (hand the secret to its library) or "redirect_to_url"."""
+    client_secret: _builtins.str
+    redirect_url: _builtins.str
+    """Where to send the customer; empty unless the kind says so."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        client_secret: _builtins.str = ...,
+        redirect_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_secret", b"client_secret", "kind", b"kind", "redirect_url", b"redirect_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActionRequired: _TypeAlias = ActionRequired  # noqa: Y015
 
 @_typing.final
 class StatusChange(_message.Message):
@@ -240,6 +281,8 @@ class Order(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     RIDER_ID_FIELD_NUMBER: _builtins.int
     ETA_MS_FIELD_NUMBER: _builtins.int
+    REFUNDED_FIELD_NUMBER: _builtins.int
+    ACTION_REQUIRED_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """UUIDv7; created_at derives from it."""
     user_id: _builtins.str
@@ -259,6 +302,14 @@ class Order(_message.Message):
     def price(self) -> Global___Price: ...
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatusChange]: ...
+    @_builtins.property
+    def refunded(self) -> _types_pb2.Money:
+        """Given back so far."""
+
+    @_builtins.property
+    def action_required(self) -> Global___ActionRequired:
+        """Set while payments wait for the customer (strong customer authentication)."""
+
     def __init__(
         self,
         *,
@@ -274,10 +325,12 @@ class Order(_message.Message):
         version: _builtins.int = ...,
         rider_id: _builtins.int = ...,
         eta_ms: _builtins.int = ...,
+        refunded: _types_pb2.Money | None = ...,
+        action_required: Global___ActionRequired | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["basket", b"basket", "price", b"price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_required", b"action_required", "basket", b"basket", "price", b"price", "refunded", b"refunded"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basket", b"basket", "eta_ms", b"eta_ms", "history", b"history", "order_id", b"order_id", "placed_ms", b"placed_ms", "price", b"price", "promised_ms", b"promised_ms", "ready_ms", b"ready_ms", "rider_id", b"rider_id", "status", b"status", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_required", b"action_required", "basket", b"basket", "eta_ms", b"eta_ms", "history", b"history", "order_id", b"order_id", "placed_ms", b"placed_ms", "price", b"price", "promised_ms", b"promised_ms", "ready_ms", b"ready_ms", "refunded", b"refunded", "rider_id", b"rider_id", "status", b"status", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
