@@ -16,11 +16,15 @@ from dispatch.inputs import (
     OrderReadyChanged,
     PickedUp,
     RiderArrived,
+    RiderBorrowed,
+    RiderLent,
     RiderOffline,
     RiderOnline,
+    RiderReturned,
 )
 from dispatch.model import (
     Cooldown,
+    LoanState,
     Offer,
     OfferStatus,
     Order,
@@ -46,6 +50,8 @@ class NoteKind(StrEnum):
     PICKED_UP = "picked_up"
     DELIVERED = "delivered"
     CANCELLED = "cancelled"
+    LENT = "lent"
+    RETURNED = "returned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,7 @@ def apply(draft: Draft, inputs: Iterable[Input], now_ms: int, params: EnginePara
     for item in inputs:
         notes += _take(item, draft, params)
     notes += _expire(draft, now_ms, params)
+    notes += _send_home(draft, now_ms, params)
     draft.forget_ended_before(now_ms - round(params.offers.forget_s * 1000))
     return notes
 
@@ -265,6 +272,63 @@ def _(item: Delivered, draft: Draft, params: EngineParams) -> list[Note]:
     rested_ms = done.leave_ms + late_ms
     draft.put_rider(replace(rider, stops=rest, load=rider.load - order.size, rested_ms=rested_ms))
     return [Note(NoteKind.DELIVERED, item.at_ms, item.order_id, item.rider_id)]
+
+
+@_take.register
+def _(item: RiderLent, draft: Draft, params: EngineParams) -> list[Note]:
+    rider = draft.rider(item.rider_id)
+    if rider is None or not rider.online:
+        return _refused("not_online", item.at_ms, rider_id=item.rider_id)
+    if rider.loan is not None and rider.loan.state is not LoanState.RETURNED:
+        if rider.loan.loan_id == item.loan.loan_id:
+            return _duplicate(item.at_ms, rider_id=item.rider_id)
+        return _refused("on_loan", item.at_ms, rider_id=item.rider_id)
+    if rider.stops or rider.offer_id is not None:
+        return _refused("busy", item.at_ms, rider_id=item.rider_id)
+    draft.put_rider(replace(rider, loan=item.loan))
+    return [Note(NoteKind.LENT, item.at_ms, rider_id=item.rider_id)]
+
+
+@_take.register
+def _(item: RiderBorrowed, draft: Draft, params: EngineParams) -> list[Note]:
+    known = draft.rider(item.rider_id)
+    if known is not None and known.loan is not None and known.loan.lent_ms >= item.loan.lent_ms:
+        return _duplicate(item.at_ms, rider_id=item.rider_id)
+    draft.put_rider(
+        Rider(
+            rider_id=item.rider_id,
+            online=True,
+            shift_end_ms=min(item.shift_end_ms, item.loan.until_ms),
+            capacity=item.capacity,
+            vehicle=item.vehicle,
+            zone=item.zone,
+            rested_ms=item.at_ms,
+            loan=item.loan,
+        )
+    )
+    return []
+
+
+@_take.register
+def _(item: RiderReturned, draft: Draft, params: EngineParams) -> list[Note]:
+    rider = draft.rider(item.rider_id)
+    if rider is None or not rider.lent or rider.loan is None or rider.loan.loan_id != item.loan_id:
+        return _duplicate(item.at_ms, rider_id=item.rider_id)
+    draft.put_rider(replace(rider, loan=None, rested_ms=max(rider.rested_ms, item.at_ms)))
+    return []
+
+
+def _send_home(draft: Draft, now_ms: int, params: EngineParams) -> list[Note]:
+    """Borrowed riders with nothing to do go home after a while, at the end of the loan at once."""
+    notes = []
+    for rider in draft.borrowed():
+        idle_ms = now_ms - rider.rested_ms
+        wanted = rider.online and now_ms < rider.shift_end_ms and idle_ms < params.loans.idle_s * 1000
+        if rider.loan is None or rider.stops or rider.offer_id is not None or wanted:
+            continue
+        draft.put_rider(replace(rider, online=False, loan=replace(rider.loan, state=LoanState.RETURNED)))
+        notes.append(Note(NoteKind.RETURNED, now_ms, rider_id=rider.rider_id))
+    return notes
 
 
 def _expire(draft: Draft, now_ms: int, params: EngineParams) -> list[Note]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.model import OfferId, OrderId, Point, RestaurantId, RiderId, Vehicle
+from dispatch.model import Loan, OfferId, OrderId, Point, RestaurantId, RiderId, Vehicle
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,37 @@ class Delivered:
     order_id: OrderId
 
 
+@dataclass(frozen=True, slots=True)
+class RiderLent:
+    """At home: a neighbour asks for the rider. Refused unless the rider is online and has nothing to do."""
+
+    at_ms: int
+    rider_id: RiderId
+    loan: Loan
+
+
+@dataclass(frozen=True, slots=True)
+class RiderBorrowed:
+    """With the borrower: the rider of a neighbour that was granted, as `RiderOnline` until the loan's end."""
+
+    at_ms: int
+    rider_id: RiderId
+    loan: Loan
+    shift_end_ms: int
+    capacity: int
+    vehicle: Vehicle = Vehicle.MOTORBIKE
+    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RiderReturned:
+    """At home: the loan is over."""
+
+    at_ms: int
+    rider_id: RiderId
+    loan_id: str
+
+
 Input = (
     OrderOpened
     | OrderReadyChanged
@@ -113,6 +144,9 @@ Input = (
     | RiderArrived
     | PickedUp
     | Delivered
+    | RiderLent
+    | RiderBorrowed
+    | RiderReturned
 )
 
 

@@ -110,13 +110,39 @@ class Stop:
     leave_ms: int
 
 
+class LoanState(StrEnum):
+    """What a loan of a rider is in the eyes of a city: LENT at home; BORROWED, then RETURNED, next door."""
+
+    LENT = "lent"
+    BORROWED = "borrowed"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """A rider of the city `home` that works for its neighbour `borrower` for a while (docs/adr/0015).
+
+    `lent_ms` is when the neighbour asked; it grows from loan to loan of a rider. `until_ms` is the end of the shift in
+    the borrower's eyes: no pickup is offered after it.
+    """
+
+    loan_id: str
+    home: str
+    borrower: str
+    borrower_epoch: int
+    lent_ms: int
+    until_ms: int
+    state: LoanState
+
+
 @dataclass(frozen=True, slots=True)
 class Rider:
     """A rider of the city and the plan it has accepted.
 
     `load` is the size of all orders in `stops`; it never exceeds `capacity`. `arrived` says that
     the rider stands at the pickup ahead. `offer_id` is the one
-    live offer on the rider's screen. `rested_ms` is when the last job ended, service time included.
+    live offer on the rider's screen. `rested_ms` is when the last job ended, service time included. `loan` is the loan
+    under way; with the borrower the last one, when it is over.
     """
 
     rider_id: RiderId
@@ -130,6 +156,17 @@ class Rider:
     arrived: bool = False
     offer_id: OfferId | None = None
     rested_ms: int = 0
+    loan: Loan | None = None
+
+    @property
+    def lent(self) -> bool:
+        """The rider works for a neighbour: nothing is planned with it here."""
+        return self.loan is not None and self.loan.state is LoanState.LENT
+
+    @property
+    def borrowed(self) -> bool:
+        """The rider is a neighbour's and works here."""
+        return self.loan is not None and self.loan.state is LoanState.BORROWED
 
     @property
     def order_ids(self) -> tuple[OrderId, ...]:

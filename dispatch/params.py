@@ -146,6 +146,18 @@ class BundleParams:
 
 
 @dataclass(frozen=True, slots=True)
+class LoanParams:
+    """Riders borrowed from a neighbour: sent home after `idle_s` without work; no pickup is offered to them later than
+    `max_s` after the loan was asked for."""
+
+    idle_s: float = 60.0
+    max_s: float = 1800.0
+
+    def __post_init__(self) -> None:
+        _check(self, idle_s=(0, 3600), max_s=(60, 86400))
+
+
+@dataclass(frozen=True, slots=True)
 class SolverParams:
     """The strategy by name (a key of `dispatch.matching.solve.STRATEGIES`).
 
@@ -179,4 +191,5 @@ class EngineParams:
     cost: CostParams = field(default_factory=CostParams)
     eta: EtaParams = field(default_factory=EtaParams)
     bundles: BundleParams = field(default_factory=BundleParams)
+    loans: LoanParams = field(default_factory=LoanParams)
     solver: SolverParams = field(default_factory=SolverParams)

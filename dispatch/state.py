@@ -122,6 +122,11 @@ class Draft:
         merged = {**self.base.riders, **self._riders}
         return [merged[k] for k in sorted(merged)]
 
+    def borrowed(self) -> list[Rider]:
+        """Riders of neighbours who work here, by id."""
+        merged = {**self.base.riders, **self._riders}
+        return sorted((rider for rider in merged.values() if rider.borrowed), key=lambda rider: rider.rider_id)
+
     def offers(self) -> list[Offer]:
         """Live offers, by id."""
         merged = {**self.base.offers, **self._offers}
