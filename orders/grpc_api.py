@@ -13,7 +13,7 @@ from node.errors import Retryable
 from orders.basket import same_currency
 from orders.engine import OrderDesk
 from orders.metrics import PLACE_MS, PLACED, TURNED_AWAY
-from orders.model import Basket, Item, Order, Position, Price, Restaurant
+from orders.model import ActionRequired, Basket, Item, Order, Position, Price, Restaurant
 from orders.ports import Cities
 from proto.common.v1.types_pb2 import LatLng, Money
 from proto.orders.v1 import orders_pb2 as pb
@@ -53,7 +53,7 @@ class OrdersApi(OrdersServicer):
     async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:  # noqa: N802
         async with self._admitted():
             order = await self.desk.get(request.order_id, request.user_id)
-        return pb.GetResponse(order=order_message(order))
+        return pb.GetResponse(order=order_message(order, for_customer=bool(request.user_id)))
 
     async def List(self, request: pb.ListRequest, context: Any) -> pb.ListResponse:  # noqa: N802
         async with self._admitted():
@@ -63,7 +63,7 @@ class OrdersApi(OrdersServicer):
     async def Cancel(self, request: pb.CancelRequest, context: Any) -> pb.CancelResponse:  # noqa: N802
         async with self._admitted():
             order = await self.desk.cancel(request.order_id, request.user_id, request.reason)
-        return pb.CancelResponse(order=order_message(order))
+        return pb.CancelResponse(order=order_message(order, for_customer=bool(request.user_id)))
 
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[None]:
@@ -96,12 +96,15 @@ def price_message(price: Price) -> pb.Price:
     """A price as a message."""
     money = [price.items_minor, price.delivery_fee_minor, price.tip_minor, price.total_minor]
     items, fee, tip, total = (Money(minor=minor, currency=price.currency) for minor in money)
-    return pb.Price(items=items, delivery_fee=fee, tip=tip, total=total)
+    tax = Money(minor=price.tax_minor, currency=price.currency)
+    return pb.Price(items=items, delivery_fee=fee, tip=tip, total=total, tax=tax, tax_included=price.tax_included)
 
 
-def order_message(order: Order) -> pb.Order:
-    """An order as a message."""
+def order_message(order: Order, *, for_customer: bool = True) -> pb.Order:
+    """An order as a message. What opens its payment is for the customer alone."""
     return pb.Order(
+        refunded=Money(minor=order.refunded_minor, currency=order.price.currency),
+        action_required=_action_message(order.action) if order.action and for_customer else None,
         order_id=order.order_id,
         user_id=order.user_id,
         basket=_basket_message(order.basket),
@@ -117,6 +120,10 @@ def order_message(order: Order) -> pb.Order:
         rider_id=order.rider_id,
         eta_ms=order.eta_ms,
     )
+
+
+def _action_message(action: ActionRequired) -> pb.ActionRequired:
+    return pb.ActionRequired(kind=action.kind, client_secret=action.client_secret, redirect_url=action.redirect_url)
 
 
 def _status(status: str) -> pb.OrderStatus.ValueType:

@@ -76,17 +76,29 @@ class Basket:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What an order costs."""
+    """What an order costs. The tax is on items and delivery, within their prices or on top of them."""
 
     currency: str
     items_minor: int
     delivery_fee_minor: int
     tip_minor: int
+    tax_minor: int = 0
+    tax_included: bool = True
 
     @property
     def total_minor(self) -> int:
         """What the customer pays."""
-        return self.items_minor + self.delivery_fee_minor + self.tip_minor
+        added_minor = 0 if self.tax_included else self.tax_minor
+        return self.items_minor + self.delivery_fee_minor + self.tip_minor + added_minor
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequired:
+    """What the customer has to do before the payment can be authorised; the provider's words."""
+
+    kind: str
+    client_secret: str
+    redirect_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +147,10 @@ class Order:
     version: int = 1
     #: Version of the last event that was written to order.events.
     events: int = 0
+    #: Given back so far.
+    refunded_minor: int = 0
+    #: Set while payments wait for the customer.
+    action: ActionRequired | None = None
 
     @property
     def preparation_s(self) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from orders.errors import TransitionRefused
 from orders.events import Change, Event, Fact, Opened, OrderFact, ReadyChanged, Withdrawn
-from orders.model import AUTO, Basket, KitchenTerms, Order, OrderId, Price, Status, StatusChange, UserId
+from orders.model import AUTO, ActionRequired, Basket, KitchenTerms, Order, OrderId, Price, Status, StatusChange, UserId
 from orders.transitions import Trigger, next_status
 
 #: Once accepted an order is known to dispatch, until it is delivered or lost.
@@ -23,7 +23,9 @@ IN_KITCHEN = frozenset({Status.ACCEPTED, Status.ASSIGNED})
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Something that happened to an order. Without a trigger it only brings a new ETA, or a new ready time."""
+    """Something that happened to an order. Without a trigger it changes no status: it brings a new ETA, a new
+    ready time or news of the payment.
+    """
 
     trigger: Trigger | None
     at_ms: int
@@ -34,6 +36,10 @@ class Signal:
     cooked: bool = False
     #: 0 leaves the ETA as it is.
     eta_ms: int = 0
+    #: Payments wait for the customer to do this.
+    action: ActionRequired | None = None
+    #: Given back so far; 0 leaves it as it is.
+    refunded_minor: int = 0
 
 
 def place(
@@ -57,7 +63,7 @@ def place(
 def step(order: Order, signal: Signal) -> Change:
     """One step. Raises `TransitionRefused` where the state table has none."""
     if signal.trigger is None:
-        return _new_ready_time(order, signal) if signal.ready_ms else _new_eta(order, signal)
+        return _new_ready_time(order, signal) if signal.ready_ms else _noted(order, signal)
     status = next_status(order.status, signal.trigger)
     changed = replace(
         order,
@@ -66,6 +72,7 @@ def step(order: Order, signal: Signal) -> Change:
         rider_id=_rider(order, signal),
         ready_ms=signal.ready_ms or order.ready_ms,
         eta_ms=signal.eta_ms or order.eta_ms,
+        action=None,
         version=order.version + 1,
     )
     return _told(order.status, changed, signal)
@@ -99,10 +106,16 @@ def kitchen_accepts(order: Order, at_ms: int) -> Signal:
     return Signal(Trigger.ACCEPT, at_ms, ready_ms=at_ms + 1000 * order.preparation_s)
 
 
-def _new_eta(order: Order, signal: Signal) -> Change:
-    if order.status not in _WITH_DISPATCH or signal.eta_ms in (0, order.eta_ms):
-        return Change(order)
-    return Change(replace(order, eta_ms=signal.eta_ms, version=order.version + 1))
+def _noted(order: Order, signal: Signal) -> Change:
+    """What a signal without a trigger brings, where it still matters."""
+    changed = order
+    if order.status in _WITH_DISPATCH and signal.eta_ms:
+        changed = replace(changed, eta_ms=signal.eta_ms)
+    if order.status is Status.PLACED and signal.action:
+        changed = replace(changed, action=signal.action)
+    if signal.refunded_minor > order.refunded_minor:
+        changed = replace(changed, refunded_minor=signal.refunded_minor)
+    return Change(replace(changed, version=order.version + 1) if changed != order else order)
 
 
 def _new_ready_time(order: Order, signal: Signal) -> Change:

@@ -9,7 +9,8 @@ from orders.events import Event, Fact, Opened, OrderFact, ReadyChanged, Withdraw
 from orders.hearing import Heard, Source
 from orders.ids import checked_order_id
 from orders.messaging.message import Message
-from orders.model import Position
+from orders.model import ActionRequired, Order, Position
+from orders.pricing import parts_of
 from orders.saga import Signal
 from orders.transitions import Trigger
 from proto.common.v1.types_pb2 import LatLng, Money
@@ -59,7 +60,9 @@ def _order_message(event: OrderFact) -> Message:
     amount = Money(minor=order.price.total_minor, currency=order.price.currency)
     match event.fact:
         case Fact.PLACED:
-            body.placed.CopyFrom(pb.Placed(user_id=order.user_id, amount=amount, payment_token=event.payment_token))
+            placed = pb.Placed(user_id=order.user_id, amount=amount, payment_token=event.payment_token)
+            placed.parts.CopyFrom(_parts(order))
+            body.placed.CopyFrom(placed)
         case Fact.ACCEPTED:
             body.accepted.SetInParent()
         case Fact.DELIVERED:
@@ -69,6 +72,16 @@ def _order_message(event: OrderFact) -> Message:
         case Fact.COMPLETED:
             body.completed.SetInParent()
     return Message(event_id, order.order_id, ORDER_EVENTS.name, body.SerializeToString())
+
+
+def _parts(order: Order) -> pb.Parts:
+    parts = parts_of(order.price)
+    return pb.Parts(
+        food_minor=parts.food_minor,
+        delivery_minor=parts.delivery_minor,
+        tip_minor=parts.tip_minor,
+        tax_minor=parts.tax_minor,
+    )
 
 
 def _opened(event: Opened) -> city_pb.OrderOpened:
@@ -103,9 +116,14 @@ def _decode_payment(payload: bytes) -> Heard:
             signal = Signal(Trigger.DECLINE, at_ms, reason=event.declined.reason)
         case "captured":
             signal = Signal(Trigger.CAPTURE, at_ms)
-        case "voided" | "refunded":
+        case "action_required":
+            asked = event.action_required
+            signal = Signal(None, at_ms, action=ActionRequired(asked.kind, asked.client_secret, asked.redirect_url))
+        case "voided":
             # The order was cancelled or failed already: nothing is left to do.
             signal = Signal(None, at_ms)
+        case "refunded":
+            signal = Signal(None, at_ms, refunded_minor=event.refunded.total.minor)
         case other:
             raise ValueError(f"kind {other}")
     return Heard(Source.PAYMENTS, checked_order_id(event.order_id), event.version, signal, payload)

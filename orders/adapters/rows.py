@@ -11,6 +11,7 @@ import orjson
 from orders.hearing import Seen, Source
 from orders.ids import created_ms
 from orders.model import (
+    ActionRequired,
     Basket,
     Item,
     KitchenTerms,
@@ -39,7 +40,14 @@ def order_of(row: Row) -> Order:
         order_id=OrderId(str(row["order_id"])),
         user_id=UserId(row["user_id"]),
         basket=_basket(row),
-        price=Price(row["currency"], row["items_minor"], row["delivery_fee_minor"], row["tip_minor"]),
+        price=Price(
+            row["currency"],
+            row["items_minor"],
+            row["delivery_fee_minor"],
+            row["tip_minor"],
+            row["tax_minor"],
+            row["tax_included"],
+        ),
         status=Status(row["status"]),
         history=tuple(
             StatusChange(Status(line["status"]), line["at_ms"], line["reason"]) for line in orjson.loads(row["history"])
@@ -53,6 +61,8 @@ def order_of(row: Row) -> Order:
         kitchen=KitchenTerms(row["auto_accept"], row["preparation_s"]),
         version=row["version"],
         events=row["events"],
+        refunded_minor=row["refunded_minor"],
+        action=_action(row["action_required"]),
     )
 
 
@@ -80,6 +90,8 @@ def new_row(order: Order) -> tuple[object, ...]:
         _history_json(order),
         order.kitchen.auto_accept,
         order.kitchen.preparation_s,
+        price.tax_minor,
+        price.tax_included,
     )
 
 
@@ -98,7 +110,13 @@ def changed_row(order: Order, seen: Seen) -> tuple[object, ...]:
         seen[Source.PAYMENTS],
         seen[Source.DISPATCH],
         order.cooked_ms,
+        order.refunded_minor,
+        orjson.dumps(order.action).decode() if order.action else None,
     )
+
+
+def _action(text: str | None) -> ActionRequired | None:
+    return ActionRequired(**orjson.loads(text)) if text else None
 
 
 def _basket_json(basket: Basket) -> str:

@@ -21,6 +21,9 @@ class PaymentsApi(PaymentsServicer):
 
     book: PaymentBook
 
+    async def Refund(self, request: pb.RefundRequest, context: Any) -> pb.RefundResponse:  # noqa: N802
+        raise NotImplementedError
+
     async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:  # noqa: N802
         order_id = checked_order_id(request.order_id)
         payment = await self.book.get(order_id)

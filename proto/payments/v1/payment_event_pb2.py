@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from proto.common.v1 import types_pb2 as proto_dot_common_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%proto/payments/v1/payment_event.proto\x12\x0bpayments.v1\x1a\x1bproto/common/v1/types.proto\"\xb1\x02\n\x0cPaymentEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\r\n\x05\x61t_ms\x18\x04 \x01(\x03\x12-\n\nauthorised\x18\x05 \x01(\x0b\x32\x17.payments.v1.AuthorisedH\x00\x12)\n\x08\x64\x65\x63lined\x18\x06 \x01(\x0b\x32\x15.payments.v1.DeclinedH\x00\x12)\n\x08\x63\x61ptured\x18\x07 \x01(\x0b\x32\x15.payments.v1.CapturedH\x00\x12%\n\x06voided\x18\x08 \x01(\x0b\x32\x13.payments.v1.VoidedH\x00\x12)\n\x08refunded\x18\t \x01(\x0b\x32\x15.payments.v1.RefundedH\x00\x42\x06\n\x04kind\".\n\nAuthorised\x12 \n\x06\x61mount\x18\x01 \x01(\x0b\x32\x10.common.v1.Money\"\x1a\n\x08\x44\x65\x63lined\x12\x0e\n\x06reason\x18\x01 \x01(\t\",\n\x08\x43\x61ptured\x12 \n\x06\x61mount\x18\x01 \x01(\x0b\x32\x10.common.v1.Money\"\x08\n\x06Voided\",\n\x08Refunded\x12 \n\x06\x61mount\x18\x01 \x01(\x0b\x32\x10.common.v1.Moneyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%proto/payments/v1/payment_event.proto\x12\x0bpayments.v1\x1a\x1bproto/common/v1/types.proto\"\xe9\x02\n\x0cPaymentEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\r\n\x05\x61t_ms\x18\x04 \x01(\x03\x12-\n\nauthorised\x18\x05 \x01(\x0b\x32\x17.payments.v1.AuthorisedH\x00\x12)\n\x08\x64\x65\x63lined\x18\x06 \x01(\x0b\x32\x15.payments.v1.DeclinedH\x00\x12)\n\x08\x63\x61ptured\x18\x07 \x01(\x0b\x32\x15.payments.v1.CapturedH\x00\x12%\n\x06voided\x18\x08 \x01(\x0b\x32\x13.payments.v1.VoidedH\x00\x12)\n\x08refunded\x18\t \x01(\x0b\x32\x15.payments.v1.RefundedH\x00\x12\x36\n\x0f\x61\x63tion_required\x18\n \x01(\x0b\x32\x1b.payments.v1.ActionRequiredH\x00\x42\x06\n\x04kind\".\n\nAuthorised\x12 \n\x06\x61mount\x18\x01 \x01(\x0b\x32\x10.common.v1.Money\"\x1a\n\x08\x44\x65\x63lined\x12\x0e\n\x06reason\x18\x01 \x01(\t\",\n\x08\x43\x61ptured\x12 \n\x06\x61mount\x18\x01 \x01(\x0b\x32\x10.common.v1.Money\"\x08\n\x06Voided\"M\n\x08Refunded\x12 \n\x06\x61mount\x18\x01 \x01(\x0b\x32\x10.common.v1.Money\x12\x1f\n\x05total\x18\x02 \x01(\x0b\x32\x10.common.v1.Money\"K\n\x0e\x41\x63tionRequired\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x15\n\rclient_secret\x18\x02 \x01(\t\x12\x14\n\x0credirect_url\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,15 +33,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proto.payments.v1.payment_e
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PAYMENTEVENT']._serialized_start=84
-  _globals['_PAYMENTEVENT']._serialized_end=389
-  _globals['_AUTHORISED']._serialized_start=391
-  _globals['_AUTHORISED']._serialized_end=437
-  _globals['_DECLINED']._serialized_start=439
-  _globals['_DECLINED']._serialized_end=465
-  _globals['_CAPTURED']._serialized_start=467
-  _globals['_CAPTURED']._serialized_end=511
-  _globals['_VOIDED']._serialized_start=513
-  _globals['_VOIDED']._serialized_end=521
-  _globals['_REFUNDED']._serialized_start=523
-  _globals['_REFUNDED']._serialized_end=567
+  _globals['_PAYMENTEVENT']._serialized_end=445
+  _globals['_AUTHORISED']._serialized_start=447
+  _globals['_AUTHORISED']._serialized_end=493
+  _globals['_DECLINED']._serialized_start=495
+  _globals['_DECLINED']._serialized_end=521
+  _globals['_CAPTURED']._serialized_start=523
+  _globals['_CAPTURED']._serialized_end=567
+  _globals['_VOIDED']._serialized_start=569
+  _globals['_VOIDED']._serialized_end=577
+  _globals['_REFUNDED']._serialized_start=579
+  _globals['_REFUNDED']._serialized_end=656
+  _globals['_ACTIONREQUIRED']._serialized_start=658
+  _globals['_ACTIONREQUIRED']._serialized_end=733
 # @@protoc_insertion_point(module_scope)

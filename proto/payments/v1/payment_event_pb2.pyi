@@ -32,6 +32,7 @@ class PaymentEvent(_message.Message):
     CAPTURED_FIELD_NUMBER: _builtins.int
     VOIDED_FIELD_NUMBER: _builtins.int
     REFUNDED_FIELD_NUMBER: _builtins.int
+    ACTION_REQUIRED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     order_id: _builtins.str
     version: _builtins.int
@@ -48,6 +49,8 @@ class PaymentEvent(_message.Message):
     def voided(self) -> Global___Voided: ...
     @_builtins.property
     def refunded(self) -> Global___Refunded: ...
+    @_builtins.property
+    def action_required(self) -> Global___ActionRequired: ...
     def __init__(
         self,
         *,
@@ -60,12 +63,13 @@ class PaymentEvent(_message.Message):
         captured: Global___Captured | None = ...,
         voided: Global___Voided | None = ...,
         refunded: Global___Refunded | None = ...,
+        action_required: Global___ActionRequired | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["authorised", b"authorised", "captured", b"captured", "declined", b"declined", "kind", b"kind", "refunded", b"refunded", "voided", b"voided"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_required", b"action_required", "authorised", b"authorised", "captured", b"captured", "declined", b"declined", "kind", b"kind", "refunded", b"refunded", "voided", b"voided"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ms", b"at_ms", "authorised", b"authorised", "captured", b"captured", "declined", b"declined", "event_id", b"event_id", "kind", b"kind", "order_id", b"order_id", "refunded", b"refunded", "version", b"version", "voided", b"voided"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_required", b"action_required", "at_ms", b"at_ms", "authorised", b"authorised", "captured", b"captured", "declined", b"declined", "event_id", b"event_id", "kind", b"kind", "order_id", b"order_id", "refunded", b"refunded", "version", b"version", "voided", b"voided"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["authorised", "declined", "captured", "voided", "refunded"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["authorised", "declined", "captured", "voided", "refunded", "action_required"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -151,17 +155,53 @@ class Refunded(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AMOUNT_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def amount(self) -> _types_pb2.Money: ...
+    def amount(self) -> _types_pb2.Money:
+        """Given back by this refund."""
+
+    @_builtins.property
+    def total(self) -> _types_pb2.Money:
+        """Given back so far, this refund included."""
+
     def __init__(
         self,
         *,
         amount: _types_pb2.Money | None = ...,
+        total: _types_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Refunded: _TypeAlias = Refunded  # noqa: Y015
+
+@_typing.final
+class ActionRequired(_message.Message):
+    """The customer has to authenticate (SCA) before the payment is authorised or declined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    CLIENT_SECRET_FIELD_NUMBER: _builtins.int
+    REDIRECT_URL_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """The provider's word, for instance "use_stripe_sdk"."""
+    client_secret: _builtins.str
+    redirect_url: _builtins.str
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        client_secret: _builtins.str = ...,
+        redirect_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_secret", b"client_secret", "kind", b"kind", "redirect_url", b"redirect_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActionRequired: _TypeAlias = ActionRequired  # noqa: Y015

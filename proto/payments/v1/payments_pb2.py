@@ -25,21 +25,29 @@ _sym_db = _symbol_database.Default()
 from proto.common.v1 import types_pb2 as proto_dot_common_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n proto/payments/v1/payments.proto\x12\x0bpayments.v1\x1a\x1bproto/common/v1/types.proto\"\x90\x01\n\x07Payment\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12*\n\x06status\x18\x02 \x01(\x0e\x32\x1a.payments.v1.PaymentStatus\x12 \n\x06\x61mount\x18\x03 \x01(\x0b\x32\x10.common.v1.Money\x12\x14\n\x0cprovider_ref\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x04\"\x1e\n\nGetRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"4\n\x0bGetResponse\x12%\n\x07payment\x18\x01 \x01(\x0b\x32\x14.payments.v1.Payment*\xdc\x01\n\rPaymentStatus\x12\x1e\n\x1aPAYMENT_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16PAYMENT_STATUS_PENDING\x10\x01\x12\x1d\n\x19PAYMENT_STATUS_AUTHORISED\x10\x02\x12\x1b\n\x17PAYMENT_STATUS_DECLINED\x10\x03\x12\x1b\n\x17PAYMENT_STATUS_CAPTURED\x10\x04\x12\x19\n\x15PAYMENT_STATUS_VOIDED\x10\x05\x12\x1b\n\x17PAYMENT_STATUS_REFUNDED\x10\x06\x32\x44\n\x08Payments\x12\x38\n\x03Get\x12\x17.payments.v1.GetRequest\x1a\x18.payments.v1.GetResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n proto/payments/v1/payments.proto\x12\x0bpayments.v1\x1a\x1bproto/common/v1/types.proto\"\xb4\x01\n\x07Payment\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12*\n\x06status\x18\x02 \x01(\x0e\x32\x1a.payments.v1.PaymentStatus\x12 \n\x06\x61mount\x18\x03 \x01(\x0b\x32\x10.common.v1.Money\x12\x14\n\x0cprovider_ref\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x04\x12\"\n\x08refunded\x18\x06 \x01(\x0b\x32\x10.common.v1.Money\"\xa1\x01\n\x06Refund\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12 \n\x06\x61mount\x18\x03 \x01(\x0b\x32\x10.common.v1.Money\x12)\n\x06status\x18\x04 \x01(\x0e\x32\x19.payments.v1.RefundStatus\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07refusal\x18\x06 \x01(\t\"\x1e\n\nGetRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"Z\n\x0bGetResponse\x12%\n\x07payment\x18\x01 \x01(\x0b\x32\x14.payments.v1.Payment\x12$\n\x07refunds\x18\x02 \x03(\x0b\x32\x13.payments.v1.Refund\"l\n\rRefundRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12 \n\x06\x61mount\x18\x03 \x01(\x0b\x32\x10.common.v1.Money\x12\x0e\n\x06reason\x18\x04 \x01(\t\"G\n\x0eRefundResponse\x12#\n\x06refund\x18\x01 \x01(\x0b\x32\x13.payments.v1.Refund\x12\x10\n\x08replayed\x18\x02 \x01(\x08*\x80\x02\n\rPaymentStatus\x12\x1e\n\x1aPAYMENT_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16PAYMENT_STATUS_PENDING\x10\x01\x12\x1d\n\x19PAYMENT_STATUS_AUTHORISED\x10\x02\x12\x1b\n\x17PAYMENT_STATUS_DECLINED\x10\x03\x12\x1b\n\x17PAYMENT_STATUS_CAPTURED\x10\x04\x12\x19\n\x15PAYMENT_STATUS_VOIDED\x10\x05\x12\x1b\n\x17PAYMENT_STATUS_REFUNDED\x10\x06\x12\"\n\x1ePAYMENT_STATUS_ACTION_REQUIRED\x10\x07*{\n\x0cRefundStatus\x12\x1d\n\x19REFUND_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15REFUND_STATUS_PENDING\x10\x01\x12\x16\n\x12REFUND_STATUS_DONE\x10\x02\x12\x19\n\x15REFUND_STATUS_REFUSED\x10\x03\x32\x87\x01\n\x08Payments\x12\x38\n\x03Get\x12\x17.payments.v1.GetRequest\x1a\x18.payments.v1.GetResponse\x12\x41\n\x06Refund\x12\x1a.payments.v1.RefundRequest\x1a\x1b.payments.v1.RefundResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proto.payments.v1.payments_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PAYMENTSTATUS']._serialized_start=312
-  _globals['_PAYMENTSTATUS']._serialized_end=532
+  _globals['_PAYMENTSTATUS']._serialized_start=733
+  _globals['_PAYMENTSTATUS']._serialized_end=989
+  _globals['_REFUNDSTATUS']._serialized_start=991
+  _globals['_REFUNDSTATUS']._serialized_end=1114
   _globals['_PAYMENT']._serialized_start=79
-  _globals['_PAYMENT']._serialized_end=223
-  _globals['_GETREQUEST']._serialized_start=225
-  _globals['_GETREQUEST']._serialized_end=255
-  _globals['_GETRESPONSE']._serialized_start=257
-  _globals['_GETRESPONSE']._serialized_end=309
-  _globals['_PAYMENTS']._serialized_start=534
-  _globals['_PAYMENTS']._serialized_end=602
+  _globals['_PAYMENT']._serialized_end=259
+  _globals['_REFUND']._serialized_start=262
+  _globals['_REFUND']._serialized_end=423
+  _globals['_GETREQUEST']._serialized_start=425
+  _globals['_GETREQUEST']._serialized_end=455
+  _globals['_GETRESPONSE']._serialized_start=457
+  _globals['_GETRESPONSE']._serialized_end=547
+  _globals['_REFUNDREQUEST']._serialized_start=549
+  _globals['_REFUNDREQUEST']._serialized_end=657
+  _globals['_REFUNDRESPONSE']._serialized_start=659
+  _globals['_REFUNDRESPONSE']._serialized_end=730
+  _globals['_PAYMENTS']._serialized_start=1117
+  _globals['_PAYMENTS']._serialized_end=1252
 # @@protoc_insertion_point(module_scope)

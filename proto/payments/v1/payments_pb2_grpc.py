@@ -40,6 +40,11 @@ class PaymentsStub:
                 request_serializer=proto_dot_payments_dot_v1_dot_payments__pb2.GetRequest.SerializeToString,
                 response_deserializer=proto_dot_payments_dot_v1_dot_payments__pb2.GetResponse.FromString,
                 _registered_method=True)
+        self.Refund = channel.unary_unary(
+                '/payments.v1.Payments/Refund',
+                request_serializer=proto_dot_payments_dot_v1_dot_payments__pb2.RefundRequest.SerializeToString,
+                response_deserializer=proto_dot_payments_dot_v1_dot_payments__pb2.RefundResponse.FromString,
+                _registered_method=True)
 
 
 class PaymentsServicer:
@@ -52,6 +57,15 @@ class PaymentsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Refund(self, request, context):
+        """Gives captured money back, all or a part of it. Accepted and durable when it returns; the provider is asked until it
+        answers. The same key with the same amount returns the same refund, with another amount ALREADY_EXISTS; more than
+        is left is FAILED_PRECONDITION (REFUND_TOO_LARGE), a payment that is not captured too (NOT_CAPTURED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PaymentsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -59,6 +73,11 @@ def add_PaymentsServicer_to_server(servicer, server):
                     servicer.Get,
                     request_deserializer=proto_dot_payments_dot_v1_dot_payments__pb2.GetRequest.FromString,
                     response_serializer=proto_dot_payments_dot_v1_dot_payments__pb2.GetResponse.SerializeToString,
+            ),
+            'Refund': grpc.unary_unary_rpc_method_handler(
+                    servicer.Refund,
+                    request_deserializer=proto_dot_payments_dot_v1_dot_payments__pb2.RefundRequest.FromString,
+                    response_serializer=proto_dot_payments_dot_v1_dot_payments__pb2.RefundResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -89,6 +108,33 @@ class Payments:
             '/payments.v1.Payments/Get',
             proto_dot_payments_dot_v1_dot_payments__pb2.GetRequest.SerializeToString,
             proto_dot_payments_dot_v1_dot_payments__pb2.GetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Refund(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/payments.v1.Payments/Refund',
+            proto_dot_payments_dot_v1_dot_payments__pb2.RefundRequest.SerializeToString,
+            proto_dot_payments_dot_v1_dot_payments__pb2.RefundResponse.FromString,
             options,
             channel_credentials,
             insecure,

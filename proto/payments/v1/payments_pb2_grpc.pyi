@@ -34,6 +34,11 @@ class PaymentsStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PaymentsAsyncStub: ...
     Get: _grpc.UnaryUnaryMultiCallable[_payments_pb2.GetRequest, _payments_pb2.GetResponse]
+    Refund: _grpc.UnaryUnaryMultiCallable[_payments_pb2.RefundRequest, _payments_pb2.RefundResponse]
+    """Gives captured money back, all or a part of it. Accepted and durable when it returns; the provider is asked until it
+    answers. The same key with the same amount returns the same refund, with another amount ALREADY_EXISTS; more than
+    is left is FAILED_PRECONDITION (REFUND_TOO_LARGE), a payment that is not captured too (NOT_CAPTURED).
+    """
 
 @_typing.type_check_only
 class PaymentsAsyncStub(PaymentsStub):
@@ -41,6 +46,11 @@ class PaymentsAsyncStub(PaymentsStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Get: _aio.UnaryUnaryMultiCallable[_payments_pb2.GetRequest, _payments_pb2.GetResponse]  # type: ignore[assignment]
+    Refund: _aio.UnaryUnaryMultiCallable[_payments_pb2.RefundRequest, _payments_pb2.RefundResponse]  # type: ignore[assignment]
+    """Gives captured money back, all or a part of it. Accepted and durable when it returns; the provider is asked until it
+    answers. The same key with the same amount returns the same refund, with another amount ALREADY_EXISTS; more than
+    is left is FAILED_PRECONDITION (REFUND_TOO_LARGE), a payment that is not captured too (NOT_CAPTURED).
+    """
 
 class PaymentsServicer(metaclass=_abc_1.ABCMeta):
     """Money. Orders talks to it by events only; these calls are for support and tests."""
@@ -51,5 +61,16 @@ class PaymentsServicer(metaclass=_abc_1.ABCMeta):
         request: _payments_pb2.GetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_payments_pb2.GetResponse, _abc.Awaitable[_payments_pb2.GetResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Refund(
+        self,
+        request: _payments_pb2.RefundRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payments_pb2.RefundResponse, _abc.Awaitable[_payments_pb2.RefundResponse]]:
+        """Gives captured money back, all or a part of it. Accepted and durable when it returns; the provider is asked until it
+        answers. The same key with the same amount returns the same refund, with another amount ALREADY_EXISTS; more than
+        is left is FAILED_PRECONDITION (REFUND_TOO_LARGE), a payment that is not captured too (NOT_CAPTURED).
+        """
 
 def add_PaymentsServicer_to_server(servicer: PaymentsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
