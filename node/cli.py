@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "an MDRPLib instance in virtual time through the dispatch engine",
     ),
     "shards": ("shard_router.cli:main", "which shard owns which city; move cities"),
+    "db": ("deploy.database.cli:main", "the databases: apply migrations, show what is pending"),
     "explain": ("dispatch.explain:main", "why an order went to whom it went"),
     "token": ("gateway.token_cli:main", "a development token"),
     "bench": ("benchmarks.cli:main", "measure, beside peers, against the targets"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
@@ -47,6 +48,56 @@ async def connect(url: str, *, max_size: int = 8, guarded: bool = False) -> asyn
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The numbered migrations of one package: files `NNNN_name.sql` in a folder."""
+
+    package: str
+    folder: Path
+
+    @property
+    def files(self) -> list[Path]:
+        """The migrations, in order."""
+        return sorted(self.folder.glob("[0-9]*_*.sql"))
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """How far a database is with a package's migrations; `unknown` ones were applied by a newer release."""
+
+    package: str
+    applied: list[str]
+    pending: list[str]
+    unknown: list[str]
+
+
+async def schema_state(url: str, schema: Schema) -> SchemaState:
+    """What `migrate` would do. Changes nothing."""
+    connection = await asyncpg.connect(url)
+    try:
+        if await connection.fetchval("select to_regclass('schema_migrations')") is None:
+            rows = []
+        else:
+            rows = await connection.fetch(
+                "select number, name from schema_migrations where package = $1 order by number", schema.package
+            )
+    finally:
+        await connection.close()
+    known = {number_of(file): file.stem for file in schema.files}
+    applied = {row["number"]: row["name"] for row in rows}
+    return SchemaState(
+        schema.package,
+        list(applied.values()),
+        [name for number, name in known.items() if number not in applied],
+        [name for number, name in applied.items() if number not in known],
+    )
+
+
+def number_of(file: Path) -> int:
+    """The number of a migration's file."""
+    return int(file.name.partition("_")[0])
+
+
 async def migrate(url: str, package: str, folder: Path) -> list[str]:
     """Applies the files `NNNN_name.sql` of a folder that a database does not have yet, in order, each in a transaction.
 
@@ -60,8 +111,8 @@ async def migrate(url: str, package: str, folder: Path) -> list[str]:
         rows = await connection.fetch("select number from schema_migrations where package = $1", package)
         known = {row["number"] for row in rows}
         applied = []
-        for file in sorted(folder.glob("[0-9]*_*.sql")):
-            number = int(file.name.partition("_")[0])
+        for file in Schema(package, folder).files:
+            number = number_of(file)
             if number in known:
                 continue
             async with connection.transaction():

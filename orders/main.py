@@ -14,7 +14,7 @@ from node.rpc import Server
 from node.settings import load
 from orders.adapters.cities import MappedCities, ShardEstimates
 from orders.adapters.listener import Listener, listen
-from orders.adapters.postgres import MIGRATIONS, PostgresOrders
+from orders.adapters.postgres import SCHEMAS, PostgresOrders
 from orders.adapters.sharded import ShardedOrders
 from orders.config import OrdersSettings
 from orders.engine import OrderDesk
@@ -50,7 +50,8 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
     pools = []
     for own in ranges.ranges:
         url = settings.database(own.database)
-        await postgres.migrate(url, "orders", MIGRATIONS)
+        for schema in SCHEMAS:
+            await postgres.migrate(url, schema.package, schema.folder)
         pool = await postgres.connect(url, max_size=settings.orders_pool)
         node.on_stop(own.database, pool.close)
         pools.append(pool)

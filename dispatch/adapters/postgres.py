@@ -19,11 +19,12 @@ from dispatch.live.holdings import Holding
 from dispatch.live.ports import Letter, Stored, TickCommit
 from dispatch.live.tracks import Track
 from dispatch.model import Cooldown, Offer, Order, OrderId, Rider, RiderId
-from node.postgres import AWAY, migrate, statements
+from node.postgres import AWAY, Schema, migrate, statements
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from shard_router.leases import Ownership
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
+SCHEMA = Schema("dispatch", MIGRATIONS)
 
 #: A tick's transaction may take this long, wall seconds; then its outcome is asked for.
 COMMIT_TIMEOUT_S = 2.0

@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 
 from node.clock import Clock
+from node.postgres import Schema
 from orders.adapters.codec import decode, encode
 from orders.adapters.rows import changed_row, created_at, new_row, order_of, seen_of
 from orders.errors import KeyReused
@@ -23,7 +24,8 @@ from orders.model import Order, OrderId, Status, UserId
 from orders.ports import IdempotencyKey, Placement
 from orders.ranges import Range
 
-MIGRATIONS = Path(__file__).parent.parent / "migrations"
+#: What a database of orders is made of, in this order.
+SCHEMAS = (messaging.SCHEMA, Schema("orders", Path(__file__).parent.parent / "migrations"))
 SQL = statements(Path(__file__).parent.parent / "sql")
 
 _NEWEST = (datetime.max.replace(tzinfo=UTC), OrderId("ffffffff-ffff-ffff-ffff-ffffffffffff"))

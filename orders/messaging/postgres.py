@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 
 from node.errors import Retryable
-from node.postgres import AWAY
+from node.postgres import AWAY, Schema
 from orders.messaging.message import Message, Offset
 from orders.messaging.metrics import OUTBOX_LAG_MS
 from orders.messaging.relay import Send
@@ -18,6 +18,9 @@ from orders.messaging.statements import statements
 from orders.model import OrderId
 
 SQL = statements(Path(__file__).parent / "sql")
+
+#: The tables of this module, in every database that has an outbox.
+SCHEMA = Schema("messaging", Path(__file__).parent / "migrations")
 
 #: What Postgres says when the work may succeed if done again: it is away, starts, ends, or two transactions met.
 _RETRYABLE = (

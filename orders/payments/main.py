@@ -13,7 +13,7 @@ from orders.messaging.publisher import KafkaPublisher
 from orders.messaging.relay import Relay
 from orders.payments.adapters.listener import Listener
 from orders.payments.adapters.local import LocalProvider
-from orders.payments.adapters.postgres import MIGRATIONS, PostgresPayments
+from orders.payments.adapters.postgres import SCHEMAS, PostgresPayments
 from orders.payments.cashier import Cashier
 from orders.payments.config import PaymentsSettings
 from orders.payments.grpc_api import SERVICE, PaymentsApi
@@ -28,7 +28,8 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
     """Puts the parts together: the book, the relay, the provider and the cashier, the listener, gRPC."""
     clock, log = settings.clock(), node.log
     url = settings.database(settings.payments_database)
-    await postgres.migrate(url, "payments", MIGRATIONS)
+    for schema in SCHEMAS:
+        await postgres.migrate(url, schema.package, schema.folder)
     pool = await postgres.connect(url, max_size=12)
     node.on_stop("postgres", pool.close)
 

@@ -13,12 +13,13 @@ from uuid import UUID
 import asyncpg
 
 from node.errors import Retryable
-from node.postgres import AWAY, migrate
+from node.postgres import AWAY, Schema, migrate
 from shard_router.errors import ShardTaken
 from shard_router.moves import check_move
 from shard_router.topology import CityEntry, CityMap, ShardEntry, ShardLoad
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
+SCHEMA = Schema("shard_router", MIGRATIONS)
 
 _CITIES = """
 select c.city, c.name, c.partition, c.time_zone, c.currency, c.center_lat_e7, c.center_lng_e7,

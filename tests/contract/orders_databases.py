@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import asyncpg
 
 from deploy.stack.stack import LocalStack
 from node import postgres
+from node.postgres import Schema
 
 
 @asynccontextmanager
-async def migrated_pool(stack: LocalStack, package: str, migrations: Path) -> AsyncIterator[asyncpg.Pool]:
-    """A pool on a new database with the tables of a package; migrating it again applies nothing."""
+async def migrated_pool(stack: LocalStack, schemas: Sequence[Schema]) -> AsyncIterator[asyncpg.Pool]:
+    """A pool on a new database with the tables of some packages; migrating it again applies nothing."""
     base, name = stack.env["FORNO_POSTGRES_URL"], f"test_{uuid.uuid4().hex}"
     admin = await asyncpg.connect(f"{base}/postgres")
     await admin.execute(f"create database {name}")
-    applied = await postgres.migrate(f"{base}/{name}", package, migrations)
-    assert applied == sorted(file.stem for file in migrations.glob("*.sql"))
-    assert await postgres.migrate(f"{base}/{name}", package, migrations) == []
+    for schema in schemas:
+        applied = await postgres.migrate(f"{base}/{name}", schema.package, schema.folder)
+        assert applied == [file.stem for file in schema.files]
+        assert await postgres.migrate(f"{base}/{name}", schema.package, schema.folder) == []
     pool = await postgres.connect(f"{base}/{name}")
     try:
         yield pool

@@ -15,7 +15,7 @@ from orders.messaging.message import Message, Offset
 from orders.payments.adapters.codec import decode
 from orders.payments.adapters.local import LocalProvider
 from orders.payments.adapters.memory import MemoryPayments
-from orders.payments.adapters.postgres import MIGRATIONS, PostgresPayments
+from orders.payments.adapters.postgres import SCHEMAS, PostgresPayments
 from orders.payments.cashier import Cashier
 from orders.payments.instructions import Instruction
 from orders.payments.model import Action, Answer, Goal, PaymentStatus
@@ -33,7 +33,7 @@ APPROVED = Answer(True, "ref-1")
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pool(stack: LocalStack) -> AsyncIterator[asyncpg.Pool]:
     """The database of this file."""
-    async with migrated_pool(stack, "payments", MIGRATIONS) as pool:
+    async with migrated_pool(stack, SCHEMAS) as pool:
         yield pool
 
 

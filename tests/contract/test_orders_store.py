@@ -15,7 +15,7 @@ from node.clock import ManualClock
 from node.errors import Retryable
 from orders.adapters.codec import decode
 from orders.adapters.memory import MemoryOrders
-from orders.adapters.postgres import MIGRATIONS, PostgresOrders
+from orders.adapters.postgres import SCHEMAS, PostgresOrders
 from orders.errors import KeyReused, TransitionRefused
 from orders.events import Change
 from orders.hearing import Heard, Source
@@ -39,7 +39,7 @@ KEY = IdempotencyKey("key-00000001", b"body")
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pool(stack: LocalStack) -> AsyncIterator[asyncpg.Pool]:
     """The database of this file."""
-    async with migrated_pool(stack, "orders", MIGRATIONS) as pool:
+    async with migrated_pool(stack, SCHEMAS) as pool:
         yield pool
 
 

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from deploy.stack.stack import LocalStack
-from orders.adapters.postgres import MIGRATIONS, SQL
+from orders.adapters.postgres import SCHEMAS, SQL
 from orders.adapters.rows import created_at
 from orders.model import OrderId
 from tests.contract.orders_databases import migrated_pool
@@ -26,7 +26,7 @@ ROWS = 1_000_000
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pool(stack: LocalStack) -> AsyncIterator[asyncpg.Pool]:
     """A shard with a year of orders."""
-    async with migrated_pool(stack, "orders", MIGRATIONS) as pool:
+    async with migrated_pool(stack, SCHEMAS) as pool:
         for year, month in [(2025, month) for month in range(11, 13)] + [(2026, month) for month in range(1, 13)]:
             await pool.execute("select make_partition($1)", datetime(year, month, 1, tzinfo=UTC).date())
         fill = Path(__file__).with_name("orders_million.sql").read_text()

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from node.clock import Clock
+from node.postgres import Schema
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Offset
 from orders.messaging.postgres import Held, PostgresOutbox, retryable
@@ -22,7 +23,8 @@ from orders.payments.model import Goal, Money, Payment, PaymentStatus
 from orders.payments.ports import Heard
 from orders.payments.transitions import EFFECT, Settled, next_action
 
-MIGRATIONS = Path(__file__).parent.parent / "migrations"
+#: What the database of payments is made of, in this order.
+SCHEMAS = (messaging.SCHEMA, Schema("payments", Path(__file__).parent.parent / "migrations"))
 SQL = statements(Path(__file__).parent.parent / "sql")
 
 _SOURCE = "orders"

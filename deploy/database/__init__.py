@@ -1,0 +1,1 @@
+"""The databases of the whole system and their migrations: `forno db`."""

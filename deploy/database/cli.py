@@ -1,0 +1,71 @@
+"""`forno db migrate | status`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+import asyncpg
+
+from deploy.database.plan import Database, Done, databases, migrate_all, state_of_all
+from node.postgres import AWAY
+from node.running import setting
+from node.settings import load
+from orders.config import OrdersSettings
+from orders.payments.config import PaymentsSettings
+
+
+def main(argv: list[str]) -> int:
+    """0 when every database is (now) up to date, 1 when one is not or could not be reached, 2 for nonsense."""
+    parser = argparse.ArgumentParser(prog="forno db", description="The databases and their numbered migrations.")
+    parser.add_argument("verb", choices=("migrate", "status"), help="migrate: apply what is pending; status: list only")
+    parser.add_argument(
+        "--postgres", metavar="URL", help="Postgres without a database name (default: $FORNO_POSTGRES_URL)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    words = parser.parse_args(argv)
+    os.environ["FORNO_POSTGRES_URL"] = setting("postgres_url", words.postgres)
+    plan = databases(load(OrdersSettings), load(PaymentsSettings))
+    try:
+        done = asyncio.run(migrate_all(plan) if words.verb == "migrate" else state_of_all(plan))
+    except (*AWAY, asyncpg.PostgresError) as error:
+        print(f"forno db: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(as_json(done), indent=2) if words.json else _table(plan, done))
+    return 0 if all(not one.state.pending for one in done) else 1
+
+
+def as_json(done: Sequence[Done]) -> dict[str, object]:
+    """What the verbs print with `--json`."""
+    rows = [
+        {
+            "database": one.database,
+            "package": one.state.package,
+            "applied": one.state.applied,
+            "applied_now": list(one.new),
+            "pending": one.state.pending,
+            "unknown": one.state.unknown,
+        }
+        for one in done
+    ]
+    return {"up_to_date": all(not one.state.pending for one in done), "schemas": rows}
+
+
+def _table(plan: Sequence[Database], done: Sequence[Done]) -> str:
+    wide = max(len(database.name) for database in plan)
+    return "\n".join(f"{one.database:<{wide}}  {one.state.package:<12}  {_words(one)}" for one in done)
+
+
+def _words(one: Done) -> str:
+    words = [f"at {one.state.applied[-1]}" if one.state.applied else "empty"]
+    if one.new:
+        words.append(f"applied {', '.join(one.new)}")
+    if one.state.pending:
+        words.append(f"pending {', '.join(one.state.pending)}")
+    if one.state.unknown:
+        words.append(f"newer than this release: {', '.join(one.state.unknown)}")
+    return "; ".join(words)

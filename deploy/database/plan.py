@@ -1,0 +1,69 @@
+"""Which database is made of which migrations: the one list of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dispatch.adapters.postgres import SCHEMA as DISPATCH
+from node.postgres import Schema, SchemaState, migrate, schema_state
+from orders.adapters.postgres import SCHEMAS as ORDERS
+from orders.config import OrdersSettings
+from orders.payments.adapters.postgres import SCHEMAS as PAYMENTS
+from orders.payments.config import PaymentsSettings
+from orders.ranges import RangeMap
+from shard_router.adapters.postgres import SCHEMA as ROUTER
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database and what it is made of, in the order in which it is made."""
+
+    name: str
+    url: str
+    schemas: tuple[Schema, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a package in a database."""
+
+    database: str
+    state: SchemaState
+    #: Migrations applied just now.
+    new: tuple[str, ...] = ()
+
+
+def databases(orders: OrdersSettings, payments: PaymentsSettings) -> list[Database]:
+    """All databases that the settings name."""
+    return [
+        Database(orders.core_database, orders.core_url, (ROUTER, DISPATCH)),
+        *(
+            Database(part.database, orders.database(part.database), ORDERS)
+            for part in RangeMap.parse(orders.orders_ranges).ranges
+        ),
+        Database(payments.payments_database, payments.database(payments.payments_database), PAYMENTS),
+    ]
+
+
+async def migrate_all(plan: Sequence[Database]) -> list[Done]:
+    """Brings all up to date; databases side by side, the packages of each in turn. Safe to run twice and at once."""
+    return [one for part in await asyncio.gather(*map(_migrate, plan)) for one in part]
+
+
+async def state_of_all(plan: Sequence[Database]) -> list[Done]:
+    """How far each is. Changes nothing."""
+    return [one for part in await asyncio.gather(*map(_state, plan)) for one in part]
+
+
+async def _migrate(database: Database) -> list[Done]:
+    done = []
+    for schema in database.schemas:
+        new = await migrate(database.url, schema.package, schema.folder)
+        done.append(Done(database.name, await schema_state(database.url, schema), tuple(new)))
+    return done
+
+
+async def _state(database: Database) -> list[Done]:
+    return [Done(database.name, await schema_state(database.url, schema)) for schema in database.schemas]
