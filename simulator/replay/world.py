@@ -43,10 +43,12 @@ class _Body:
 
 def replay(instance: Instance, params: EngineParams) -> History:
     """Play the whole day, until no courier has anything left to do."""
-    return _World(instance, params).run()
+    return World(instance, params).run()
 
 
-class _World:
+class World:
+    """The day of one instance. A subclass may split it over several cities: `minute` and `inbox` are what it changes."""
+
     def __init__(self, instance: Instance, params: EngineParams) -> None:
         self.instance, self.params = instance, params
         self.rules = instance.rules
@@ -69,11 +71,11 @@ class _World:
         minute = min(times, default=0)
         last = max((c.off for c in self.instance.couriers), default=0)
         while minute <= last or any(b.drops for b in self.bodies):
-            self._minute(minute)
+            self.minute(minute)
             minute += 1
         return self.history
 
-    def _minute(self, now: int) -> None:
+    def minute(self, now: int) -> None:
         self._happen(now)
         result = run_tick(
             self.state,
