@@ -302,7 +302,7 @@ def _(item: RiderBorrowed, draft: Draft, params: EngineParams) -> list[Note]:
             capacity=item.capacity,
             vehicle=item.vehicle,
             zone=item.zone,
-            rested_ms=item.at_ms,
+            rested_ms=max(item.at_ms, item.free_ms),
             loan=item.loan,
         )
     )
@@ -314,7 +314,7 @@ def _(item: RiderReturned, draft: Draft, params: EngineParams) -> list[Note]:
     rider = draft.rider(item.rider_id)
     if rider is None or not rider.lent or rider.loan is None or rider.loan.loan_id != item.loan_id:
         return _duplicate(item.at_ms, rider_id=item.rider_id)
-    draft.put_rider(replace(rider, loan=None, rested_ms=max(rider.rested_ms, item.at_ms)))
+    draft.put_rider(replace(rider, loan=None, rested_ms=max(rider.rested_ms, item.free_ms)))
     return []
 
 

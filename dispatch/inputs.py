@@ -114,11 +114,15 @@ class RiderLent:
 
 @dataclass(frozen=True, slots=True)
 class RiderBorrowed:
-    """With the borrower: the rider of a neighbour that was granted, as `RiderOnline` until the loan's end."""
+    """With the borrower: the rider of a neighbour that was granted, as `RiderOnline` until the loan's end.
+
+    `free_ms` is when its last job ends, service time included; maybe in some seconds only.
+    """
 
     at_ms: int
     rider_id: RiderId
     loan: Loan
+    free_ms: int
     shift_end_ms: int
     capacity: int
     vehicle: Vehicle = Vehicle.MOTORBIKE
@@ -127,11 +131,12 @@ class RiderBorrowed:
 
 @dataclass(frozen=True, slots=True)
 class RiderReturned:
-    """At home: the loan is over."""
+    """At home: the loan is over; the rider is free at `free_ms`."""
 
     at_ms: int
     rider_id: RiderId
     loan_id: str
+    free_ms: int
 
 
 Input = (
