@@ -38,6 +38,9 @@ from dispatch.params import EngineParams
 from dispatch.plan import hand_back, reopen, shifted, sweep, take_on
 from dispatch.state import Draft
 
+#: Answers of a rider that are remembered; beyond that all are halved.
+ANSWERS_KEPT = 40
+
 
 class NoteKind(StrEnum):
     """What became of an input, or of an order because of it."""
@@ -201,6 +204,7 @@ def _(item: OfferReplied, draft: Draft, params: EngineParams) -> list[Note]:
     orders = _orders_of(offer, draft)
     if not item.accepted:
         draft.end_offer(offer, OfferStatus.DECLINED, item.at_ms)
+        _answered(draft, offer.rider_id, refused=True)
         _cool_down(draft, offer.rider_id, orders, item.at_ms, params)
         reopen(draft, orders)
         sweep(draft, offer.rider_id, item.at_ms)
@@ -211,6 +215,7 @@ def _(item: OfferReplied, draft: Draft, params: EngineParams) -> list[Note]:
         reopen(draft, orders)
         return _refused("plan_moved_on", item.at_ms, rider_id=item.rider_id)
     draft.end_offer(offer, OfferStatus.ACCEPTED, item.at_ms)
+    _answered(draft, offer.rider_id, refused=False)
     return [Note(NoteKind.ASSIGNED, item.at_ms, o.order_id, offer.rider_id) for o in orders]
 
 
@@ -337,6 +342,7 @@ def _expire(draft: Draft, now_ms: int, params: EngineParams) -> list[Note]:
         if offer.expires_ms <= now_ms:
             orders = _orders_of(offer, draft)
             draft.end_offer(offer, OfferStatus.EXPIRED, now_ms)
+            _answered(draft, offer.rider_id, refused=True)
             _cool_down(draft, offer.rider_id, orders, now_ms, params)
             reopen(draft, orders)
             sweep(draft, offer.rider_id, now_ms)
@@ -359,6 +365,16 @@ def _retract(offer: Offer, draft: Draft, at_ms: int) -> None:
     draft.end_offer(offer, OfferStatus.RETRACTED, at_ms)
     reopen(draft, orders)
     sweep(draft, offer.rider_id, at_ms)
+
+
+def _answered(draft: Draft, rider_id: RiderId, *, refused: bool) -> None:
+    """Remember how the rider answers; what it did long ago counts ever less."""
+    rider = draft.rider(rider_id)
+    if rider is not None:
+        answered, refusals = rider.offers_answered + 1, rider.offers_refused + refused
+        if answered > ANSWERS_KEPT:
+            answered, refusals = answered // 2, refusals // 2
+        draft.put_rider(replace(rider, offers_answered=answered, offers_refused=refusals))
 
 
 def _cool_down(draft: Draft, rider_id: RiderId, orders: list[Order], at_ms: int, params: EngineParams) -> None:

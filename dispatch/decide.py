@@ -12,9 +12,9 @@ import numpy as np
 
 from dispatch.matching.cost import TERMS, weights
 from dispatch.matching.pairs import Pairs, feasible_pairs
-from dispatch.matching.problem import Assigned, Problem, Solution
-from dispatch.matching.timing import TimedTrip, timed_trips
-from dispatch.model import Offer, OfferId, Order, OrderId, OrderStatus, Rider, RiderId, Stop, StopKind
+from dispatch.matching.problem import Problem, Solution
+from dispatch.matching.timing import TimedTrip, due_trips
+from dispatch.model import Offer, OfferId, Order, OrderId, OrderStatus, RestaurantId, Rider, RiderId, Stop, StopKind
 from dispatch.params import EngineParams
 from dispatch.plan import hand_back
 from dispatch.records import DecisionRecord, alternatives
@@ -42,9 +42,10 @@ def decide(draft: Draft, problem: Problem, solution: Solution, tick_id: str, par
 
     `tick_id` is unique per tick of a city; offers are named after it.
     """
-    maker = _Maker(draft, problem, solution, tick_id, params)
-    for assigned in solution.assigned:
-        maker.consider(assigned)
+    trips = due_trips(problem, params, solution.assigned)
+    maker = _Maker(draft, problem, solution, trips, tick_id, params)
+    for trip in trips:
+        maker.consider(trip)
     return Decisions(
         offers=tuple(maker.offers),
         released=tuple(maker.released),
@@ -56,14 +57,22 @@ def decide(draft: Draft, problem: Problem, solution: Solution, tick_id: str, par
 
 
 class _Maker:
-    def __init__(self, draft: Draft, problem: Problem, solution: Solution, tick_id: str, params: EngineParams) -> None:
+    def __init__(
+        self,
+        draft: Draft,
+        problem: Problem,
+        solution: Solution,
+        trips: list[TimedTrip],
+        tick_id: str,
+        params: EngineParams,
+    ) -> None:
         self.draft, self.problem, self.params, self.tick_id = draft, problem, params, tick_id
         self.given = {a.rider: a.orders for a in solution.assigned}
-        self.timed = timed_trips(problem, params.service, solution.assigned)
         self.offers: list[Offer] = []
         self.released: list[tuple[OrderId, RiderId]] = []
         self.rerouted: list[RiderId] = []
         self.records: list[DecisionRecord] = []
+        self._told_of = sorted({o for t in trips for o in t.assigned.orders})
         self._pairs: Pairs | None = None
         self._release_moved(solution)
 
@@ -80,20 +89,17 @@ class _Maker:
                 hand_back(self.draft, order, self.problem.now_ms, on_the_way=True)
                 self.released.append((order.order_id, self.problem.riders.ids[holder]))
 
-    def consider(self, assigned: Assigned) -> None:
-        trip = self.timed[assigned.rider]
-        bound = self.problem.riders.heading[assigned.rider] >= 0
-        if not bound and trip.start_s > self.params.offers.lead_s:
-            return
-        rider = self.draft.rider(self.problem.riders.ids[assigned.rider])
+    def consider(self, trip: TimedTrip) -> None:
+        """Offer a trip that is due, or change the plan of a rider on its way."""
+        rider = self.draft.rider(self.problem.riders.ids[trip.assigned.rider])
         assert rider is not None
-        orders = [self._order(o) for o in assigned.orders]
+        orders = [self._order(o) for o in trip.assigned.orders]
         new = [o for o in orders if o.rider_id != rider.rider_id]
         if any(o.rider_id is not None for o in new):
             return  # Held by a rider the solver left without an answer: not to be taken from it.
         stops = self._stops(trip, orders)
         if new:
-            self._offer(assigned, rider, new, stops)
+            self._offer(trip, rider, new, stops)
         elif stops != rider.stops or any(rider.rider_id == loser for _, loser in self.released):
             self.draft.put_rider(replace(rider, stops=stops))
             self.rerouted.append(rider.rider_id)
@@ -104,22 +110,30 @@ class _Maker:
         return order
 
     def _stops(self, trip: TimedTrip, orders: list[Order]) -> tuple[Stop, ...]:
-        service = self.params.service
-        restaurant_id = orders[0].restaurant_id
-        ids = tuple(o.order_id for o in orders)
-        leave_s = trip.pickup_s + service.pickup_s / 2
-        at_counter = (self._ms(trip.arrive_s), self._ms(trip.pickup_s), self._ms(leave_s))
-        stops = [Stop(StopKind.PICKUP, ids, restaurant_id, orders[0].pickup, *at_counter)]
-        half_s = service.dropoff_s / 2
+        """One stop a counter, in the order of `trip`, then one a door."""
+        half_s = self.params.service.pickup_s / 2
+        stops = []
+        for restaurant_id, arrive_s, pickup_s in zip(self._counters(trip), trip.arrive_s, trip.pickup_s, strict=True):
+            here = [o for o in orders if o.restaurant_id == restaurant_id]
+            ids = tuple(o.order_id for o in here)
+            times = (self._ms(arrive_s), self._ms(pickup_s), self._ms(pickup_s + half_s))
+            stops.append(Stop(StopKind.PICKUP, ids, restaurant_id, here[0].pickup, *times))
+        half_s = self.params.service.dropoff_s / 2
         for order, drop_s in zip(orders, trip.drop_s, strict=True):
-            at_door = (self._ms(drop_s - half_s), self._ms(drop_s), self._ms(drop_s + half_s))
-            stops.append(Stop(StopKind.DROP, (order.order_id,), restaurant_id, order.drop, *at_door))
+            times = (self._ms(drop_s - half_s), self._ms(drop_s), self._ms(drop_s + half_s))
+            stops.append(Stop(StopKind.DROP, (order.order_id,), order.restaurant_id, order.drop, *times))
         return tuple(stops)
+
+    def _counters(self, trip: TimedTrip) -> list[RestaurantId]:
+        problem, assigned = self.problem, trip.assigned
+        if assigned.link >= 0:
+            return [problem.restaurant_ids[k] for k in problem.links.counters[assigned.link].tolist()]
+        return [problem.restaurant_ids[problem.orders.restaurant[assigned.orders[0]]]]
 
     def _ms(self, seconds: float) -> int:
         return self.problem.now_ms + round(seconds * 1000)
 
-    def _offer(self, assigned: Assigned, rider: Rider, new: list[Order], stops: tuple[Stop, ...]) -> None:
+    def _offer(self, trip: TimedTrip, rider: Rider, new: list[Order], stops: tuple[Stop, ...]) -> None:
         now_ms = self.problem.now_ms
         offer = Offer(
             offer_id=OfferId(f"{self.tick_id}-{len(self.offers)}"),
@@ -127,7 +141,7 @@ class _Maker:
             order_ids=tuple(o.order_id for o in new),
             made_ms=now_ms,
             expires_ms=now_ms + round(self.params.offers.timeout_s * 1000),
-            restaurant_id=new[0].restaurant_id,
+            restaurant_id=stops[0].restaurant_id,
             stops=stops,
             joins=rider.heading is not None,
         )
@@ -136,12 +150,13 @@ class _Maker:
         self.draft.put_rider(replace(rider, offer_id=offer.offer_id))
         for order in new:
             self.draft.put_order(replace(order, status=OrderStatus.OFFERED, rider_id=rider.rider_id))
-        self.records.append(self._record(offer, assigned))
+        self.records.append(self._record(offer, trip))
 
-    def _record(self, offer: Offer, assigned: Assigned) -> DecisionRecord:
+    def _record(self, offer: Offer, trip: TimedTrip) -> DecisionRecord:
+        assigned = trip.assigned
         if self._pairs is None:
-            self._pairs = feasible_pairs(self.problem, self.params)
-        weighted = (self.timed[assigned.rider].terms * weights(self.params.cost)).tolist()
+            self._pairs = feasible_pairs(self.problem, self.params, np.array(self._told_of))
+        weighted = [term * weight for term, weight in zip(trip.terms, weights(self.params.cost), strict=True)]
         others = [alternatives(self.problem, self._pairs, o, assigned.rider, self.given) for o in assigned.orders]
         ids = tuple(self.problem.orders.ids[o] for o in assigned.orders)
         return DecisionRecord(

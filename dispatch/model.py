@@ -142,7 +142,8 @@ class Rider:
     `load` is the size of all orders in `stops`; it never exceeds `capacity`. `arrived` says that
     the rider stands at the pickup ahead. `offer_id` is the one
     live offer on the rider's screen. `rested_ms` is when the last job ended, service time included. `loan` is the loan
-    under way; with the borrower the last one, when it is over.
+    under way; with the borrower the last one, when it is over. `offers_answered` counts the offers that ended by the
+    rider's doing; of those it refused, or let expire, `offers_refused`.
     """
 
     rider_id: RiderId
@@ -157,6 +158,8 @@ class Rider:
     offer_id: OfferId | None = None
     rested_ms: int = 0
     loan: Loan | None = None
+    offers_answered: int = 0
+    offers_refused: int = 0
 
     @property
     def lent(self) -> bool:
@@ -191,7 +194,7 @@ class Rider:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Orders of one restaurant proposed to one rider, in the order of their drops.
+    """Orders proposed to one rider, in the order of their drops; `restaurant_id` is where it goes first.
 
     `stops` is what acceptance means: with `joins` the whole new plan of a rider already on its way to
     that restaurant, else the stops that follow the rider's plan.

@@ -93,6 +93,8 @@ class CostParams:
     busy: float = 0.0
     idle: float = 0.0
     age: float = 0.5
+    refusal_s: float = 60.0
+    spread: float = 0.1
     churn_s: float = 120.0
     pressure: float = 1.0
     relaxed: float = 1.0
@@ -102,6 +104,34 @@ class CostParams:
 
     def __post_init__(self) -> None:
         _check(self, **{f.name: (0.0, 10_000.0) for f in fields(self)})
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceParams:
+    """What is thought of a rider's next answer: `refusal` before it has been asked, as if it had been asked `trust`
+    times with that outcome."""
+
+    refusal: float = 0.1
+    trust: float = 10.0
+
+    def __post_init__(self) -> None:
+        _check(self, refusal=(0, 1), trust=(0.1, 10_000))
+
+
+@dataclass(frozen=True, slots=True)
+class ReachParams:
+    """The longest way from a counter to a door that a vehicle is asked to ride, at its own pace."""
+
+    bicycle: float = 2400.0
+    motorbike: float = 86400.0
+    car: float = 86400.0
+
+    def __post_init__(self) -> None:
+        _check(self, bicycle=(1, 86400), motorbike=(1, 86400), car=(1, 86400))
+
+    def of(self, vehicle: Vehicle) -> float:
+        """The reach of a vehicle, in seconds."""
+        return {Vehicle.BICYCLE: self.bicycle, Vehicle.MOTORBIKE: self.motorbike, Vehicle.CAR: self.car}[vehicle]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,27 +152,47 @@ class PaceParams:
 
 @dataclass(frozen=True, slots=True)
 class EtaParams:
-    """How sure ETAs are: standard deviations, of ways as a share of their length. `approach_s` is a rider's usual
-    way to a counter, for orders no rider has yet."""
+    """How sure ETAs are before deliveries have taught it (`dispatch.eta.calibration`): standard deviations.
 
-    travel_cv: float = 0.25
-    kitchen_s: float = 180.0
-    door_s: float = 60.0
-    approach_s: float = 300.0
+    Of ways as a share of their length; of kitchens `kitchen_s` and a share `kitchen_cv` of what is left to cook; of each
+    stop `door_s`; of the way of the rider who will come for an order that nobody has yet, half of `approach_s`. With
+    nobody in sight a rider comes in `nobody_s`. A plan is put into another order when that is worth `resequence_s`
+    seconds of its customers' time; 0: never.
+    """
+
+    travel_cv: float = 0.15
+    kitchen_s: float = 20.0
+    kitchen_cv: float = 0.15
+    door_s: float = 25.0
+    approach_s: float = 200.0
+    nobody_s: float = 600.0
+    resequence_s: float = 60.0
 
     def __post_init__(self) -> None:
-        _check(self, travel_cv=(0, 5), kitchen_s=(0, 7200), door_s=(0, 3600), approach_s=(0, 7200))
+        _check(
+            self,
+            travel_cv=(0, 5),
+            kitchen_s=(0, 7200),
+            kitchen_cv=(0, 5),
+            door_s=(0, 3600),
+            approach_s=(0, 7200),
+            nobody_s=(0, 86400),
+            resequence_s=(0, 86400),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class BundleParams:
-    """Which orders of one restaurant may share a trip."""
+    """Which orders may share a trip: of one restaurant, or of two whose counters are at most `between_m` apart (0:
+    of one only). `max_stops` bounds a rider's plan, counters and doors together."""
 
     max_orders: int = 3
     ready_spread_s: float = 600.0
+    between_m: float = 500.0
+    max_stops: int = 8
 
     def __post_init__(self) -> None:
-        _check(self, max_orders=(1, 10), ready_spread_s=(0, 7200))
+        _check(self, max_orders=(1, 10), ready_spread_s=(0, 7200), between_m=(0, 10_000), max_stops=(2, 1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +237,9 @@ class EngineParams:
     service: ServiceParams = field(default_factory=ServiceParams)
     offers: OfferParams = field(default_factory=OfferParams)
     candidates: CandidateParams = field(default_factory=CandidateParams)
+    acceptance: AcceptanceParams = field(default_factory=AcceptanceParams)
     pace: PaceParams = field(default_factory=PaceParams)
+    reach: ReachParams = field(default_factory=ReachParams)
     cost: CostParams = field(default_factory=CostParams)
     eta: EtaParams = field(default_factory=EtaParams)
     bundles: BundleParams = field(default_factory=BundleParams)

@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from dispatch.inputs import Positions
 from dispatch.matching.candidates import nearest_riders
-from dispatch.matching.problem import Edges, Ints, Orders, Problem, Riders
-from dispatch.model import Order, OrderStatus, Point, RestaurantId, Rider, RiderId
+from dispatch.matching.groups import groups_of
+from dispatch.matching.links import links_of
+from dispatch.matching.problem import ANY_ZONE, Edges, Ints, Orders, Problem, Riders
+from dispatch.model import Order, OrderStatus, Point, RestaurantId, Rider, RiderId, StopKind, Vehicle
 from dispatch.params import EngineParams
 from dispatch.ports import Points, TravelTimes
 from dispatch.state import Draft
@@ -17,72 +19,93 @@ from dispatch.travel.pairs import pair_seconds
 
 def pose(draft: Draft, positions: Positions, now_ms: int, travel: TravelTimes, params: EngineParams) -> Problem:
     """The question of this tick: open orders, riders who may be asked, ways between them."""
-    open_orders = [o for o in draft.orders() if _to_match(o, draft, now_ms, params)]
-    restaurant_ids = tuple(sorted({o.restaurant_id for o in open_orders}))
-    row_of = {rid: i for i, rid in enumerate(restaurant_ids)}
-    places: dict[RestaurantId, Point] = {o.restaurant_id: o.pickup for o in open_orders}
+    open_orders = [o for o in draft.orders() if o.matchable or _still_moves(o, draft, now_ms, params)]
+    places = {o.restaurant_id: o.pickup for o in open_orders}
+    restaurant_ids = tuple(sorted(places))
+    row_of = {name: i for i, name in enumerate(restaurant_ids)}
     counters = _points([places[r] for r in restaurant_ids])
+    restaurant = np.array([row_of[o.restaurant_id] for o in open_orders], np.int64)
 
-    asked = _AskedRiders(draft.riders(), positions, now_ms, row_of, params)
-    orders = _orders(open_orders, asked.row_of, row_of, counters, now_ms, travel)
+    zones = _Zones()
+    asked = _AskedRiders(draft.riders(), positions, now_ms, row_of, zones, params)
     drops = _points([o.drop for o in open_orders])
-    members = tuple(np.flatnonzero(orders.restaurant == k) for k in range(len(restaurant_ids)))
+    orders = _orders(open_orders, restaurant, asked.row_of, zones, now_ms)
+    orders.direct_s[:] = pair_seconds(travel, counters[restaurant], drops, now_ms)
     return Problem(
         now_ms=now_ms,
         orders=orders,
         riders=asked.riders,
         edges=_edges(asked, counters, now_ms, travel, params),
         restaurant_ids=restaurant_ids,
-        members=members,
-        legs_s=tuple(travel.matrix(drops[m], drops[m], now_ms) for m in members),
+        groups=groups_of(restaurant, len(restaurant_ids), drops, now_ms, travel),
+        links=links_of(orders, counters, drops, now_ms, travel, params),
         barred=_barred(draft, open_orders, asked.row_of, now_ms),
     )
 
 
-def _to_match(order: Order, draft: Draft, now_ms: int, params: EngineParams) -> bool:
-    """Open orders, and accepted ones whose rider is still on the way to the counter."""
-    if order.matchable:
-        return True
+def _still_moves(order: Order, draft: Draft, now_ms: int, params: EngineParams) -> bool:
+    """An accepted order whose rider is still on the way to its counter, and has nothing else to fetch."""
     if not params.rebundle or order.status is not OrderStatus.ASSIGNED or order.rider_id is None:
         return False
     holder = draft.rider(order.rider_id)
-    return holder is not None and _may_be_asked(holder, now_ms) and holder.heading == order.restaurant_id
+    return (
+        holder is not None
+        and _may_be_asked(holder, now_ms)
+        and holder.heading == order.restaurant_id
+        and not _fetches_twice(holder)
+    )
 
 
 def _may_be_asked(rider: Rider, now_ms: int) -> bool:
-    return rider.online and rider.offer_id is None and rider.shift_end_ms >= now_ms
+    return rider.online and not rider.lent and rider.offer_id is None and rider.shift_end_ms >= now_ms
+
+
+def _fetches_twice(rider: Rider) -> bool:
+    """There is a pickup behind the stop ahead, or food of another counter on board: the plan stays as it is."""
+    stops = rider.stops
+    if any(s.kind is StopKind.PICKUP for s in stops[1:]):
+        return True
+    doors = sum(s.kind is StopKind.DROP for s in stops)
+    return stops[0].kind is StopKind.PICKUP and doors > len(stops[0].order_ids)
 
 
 def _points(places: list[Point]) -> Points:
     return np.array([(p.lat_e7, p.lng_e7) for p in places], np.int64).reshape(-1, 2)
 
 
-def _orders(
-    orders: list[Order],
-    rider_row: dict[RiderId, int],
-    restaurant_row: dict[RestaurantId, int],
-    counters: Points,
-    now_ms: int,
-    travel: TravelTimes,
-) -> Orders:
-    restaurant = np.array([restaurant_row[o.restaurant_id] for o in orders], np.int64)
-    drops = _points([o.drop for o in orders])
+class _Zones:
+    """A number for every name of a zone, in the order of asking."""
+
+    def __init__(self) -> None:
+        self._numbers = {"": ANY_ZONE}
+
+    def __getitem__(self, name: str) -> int:
+        return self._numbers.setdefault(name, len(self._numbers) - 1)
+
+
+def _orders(orders: list[Order], restaurant: Ints, rider_row: dict[RiderId, int], zones: _Zones, now_ms: int) -> Orders:
+    """The columns of the orders; `direct_s` is left to be filled."""
     times = np.array([(o.placed_ms, o.ready_ms, o.promised_ms) for o in orders], np.int64).reshape(-1, 3)
-    placed_s, ready_s, promised_s = (times - now_ms).T / 1000.0
+    placed_s, ready_s, promised_s = np.ascontiguousarray((times - now_ms).T) / 1000.0
     return Orders(
-        ids=tuple(o.order_id for o in orders),
+        ids=tuple([o.order_id for o in orders]),
         restaurant=restaurant,
         placed_s=placed_s,
         ready_s=ready_s,
         promised_s=promised_s,
         size=np.array([o.size for o in orders], np.int64),
-        direct_s=pair_seconds(travel, counters[restaurant], drops, now_ms),
+        direct_s=np.zeros(len(orders)),
         holder=np.array([-1 if o.rider_id is None else rider_row.get(o.rider_id, -1) for o in orders], np.int64),
+        zone=np.array([zones[o.zone] for o in orders], np.int64),
     )
 
 
 class _AskedRiders:
-    """The riders of a tick who may be asked, and where each can start from."""
+    """The riders of a tick who may be asked, and where each can start from.
+
+    Nearly all riders are asked in nearly all ticks, so this loop is kept free of anything that costs: only those
+    with stops get more than a look.
+    """
 
     def __init__(
         self,
@@ -90,52 +113,97 @@ class _AskedRiders:
         positions: Positions,
         now_ms: int,
         restaurant_row: dict[RestaurantId, int],
+        zones: _Zones,
         params: EngineParams,
     ) -> None:
-        seen = {int(r): i for i, r in enumerate(positions.rider_ids)}
-        max_age_ms = params.candidates.max_age_s * 1000
+        fresh = positions.age_ms <= params.candidates.max_age_s * 1000
+        at_of = dict(zip(positions.rider_ids[fresh].tolist(), np.flatnonzero(fresh).tolist(), strict=True))
         latest_ms = now_ms + round(params.candidates.horizon_s * 1000)
-        self.row_of: dict[RiderId, int] = {}
-        rows: list[tuple[Rider, Point, int, int]] = []
+        asked: list[Rider] = []
+        at: list[int] = []
+        planned: list[tuple[int, Point, int, int]] = []
         for rider in riders:
             if not _may_be_asked(rider, now_ms):
                 continue
-            at = seen.get(rider.rider_id)
-            age_ms = 0 if at is None else int(positions.age_ms[at])
-            heading = rider.heading
             if rider.stops:
-                if (heading is None and rider.free_ms > latest_ms) or _has_next_pickup(rider):
-                    continue
-                if heading is not None and (not params.rebundle or heading not in restaurant_row):
-                    continue
-                place = rider.stops[-1].point if heading is None else rider.stops[0].point
-            elif at is None or age_ms > max_age_ms:
+                start = _after_plan(rider, latest_ms, restaurant_row, params)
+                if start is not None:
+                    planned.append((len(asked), *start))
+                    asked.append(rider)
+                    at.append(-1)
                 continue
-            else:
-                place = Point(int(positions.lat_e7[at]), int(positions.lng_e7[at]))
-            self.row_of[rider.rider_id] = len(rows)
-            rows.append((rider, place, age_ms, -1 if heading is None else restaurant_row[heading]))
-        self.places = _points([place for _, place, _, _ in rows])
-        self.riders = _riders(rows, now_ms, params)
+            row = at_of.get(rider.rider_id)
+            if row is not None:
+                asked.append(rider)
+                at.append(row)
+        self.row_of: dict[RiderId, int] = {rider.rider_id: row for row, rider in enumerate(asked)}
+        self.places, age_s, start_ms, heading = _starts(asked, at, planned, positions)
+        self.riders = Riders(
+            ids=tuple(self.row_of),
+            free_s=(np.maximum(start_ms, np.where(heading < 0, now_ms, start_ms)) - now_ms) / 1000.0,
+            shift_end_s=(np.array([r.shift_end_ms for r in asked], np.int64) - now_ms) / 1000.0,
+            room=np.array([r.capacity for r in asked], np.int64),
+            age_s=age_s,
+            pace=_by_vehicle(asked, {v: params.pace.of(v) for v in Vehicle}),
+            heading=heading,
+            zone=np.array([zones[r.zone] for r in asked], np.int64),
+            reach_s=_by_vehicle(asked, {v: params.reach.of(v) for v in Vehicle}),
+            stops=_stops_left(asked, planned, params),
+            refusal=_refusal(asked, params),
+        )
 
 
-def _has_next_pickup(rider: Rider) -> bool:
-    return rider.carrying and any(s.kind == "pickup" for s in rider.stops)
+def _after_plan(
+    rider: Rider, latest_ms: int, restaurant_row: dict[RestaurantId, int], params: EngineParams
+) -> tuple[Point, int, int] | None:
+    """Where and when a busy rider starts its next trip, and the restaurant row it heads for; None: not to be asked."""
+    if _fetches_twice(rider):
+        return None
+    heading = rider.heading
+    if heading is None:
+        last = rider.stops[-1]
+        return None if last.leave_ms > latest_ms else (last.point, last.leave_ms, -1)
+    if not params.rebundle or heading not in restaurant_row:
+        return None
+    return rider.stops[0].point, rider.stops[0].arrive_ms, restaurant_row[heading]
 
 
-def _riders(rows: list[tuple[Rider, Point, int, int]], now_ms: int, params: EngineParams) -> Riders:
-    def starts_ms(rider: Rider) -> int:
-        return rider.stops[0].arrive_ms if rider.heading is not None else max(now_ms, rider.free_ms)
+def _starts(
+    asked: list[Rider], at: list[int], planned: list[tuple[int, Point, int, int]], positions: Positions
+) -> tuple[Points, NDArray[np.float64], Ints, Ints]:
+    """Places, seconds since the fix there, when free (ms) and heading of the asked riders."""
+    row = np.array(at, np.int64)
+    places, age_s = np.zeros((len(asked), 2), np.int64), np.zeros(len(asked))
+    seen = row >= 0
+    places[seen, 0], places[seen, 1] = positions.lat_e7[row[seen]], positions.lng_e7[row[seen]]
+    age_s[seen] = positions.age_ms[row[seen]] / 1000.0
+    start_ms = np.array([r.rested_ms for r in asked], np.int64)
+    heading = np.full(len(asked), -1)
+    for i, place, free_ms, bound_for in planned:
+        places[i] = place.lat_e7, place.lng_e7
+        start_ms[i], heading[i] = free_ms, bound_for
+    return places, age_s, start_ms, heading
 
-    return Riders(
-        ids=tuple(rider.rider_id for rider, _, _, _ in rows),
-        free_s=np.array([starts_ms(rider) - now_ms for rider, _, _, _ in rows], np.float64) / 1000.0,
-        shift_end_s=np.array([rider.shift_end_ms - now_ms for rider, _, _, _ in rows], np.float64) / 1000.0,
-        room=np.array([rider.capacity for rider, _, _, _ in rows], np.int64),
-        age_s=np.array([age_ms for _, _, age_ms, _ in rows], np.float64) / 1000.0,
-        pace=np.array([params.pace.of(rider.vehicle) for rider, _, _, _ in rows], np.float64),
-        heading=np.array([heading for _, _, _, heading in rows], np.int64),
-    )
+
+def _by_vehicle(riders: list[Rider], values: dict[Vehicle, float]) -> NDArray[np.float64]:
+    return np.array([values[r.vehicle] for r in riders], np.float64)
+
+
+def _stops_left(asked: list[Rider], planned: list[tuple[int, Point, int, int]], params: EngineParams) -> Ints:
+    """Stops a trip may add. A plan that is still open (the rider heads for its counter) is made anew as a whole."""
+    stops = np.full(len(asked), params.bundles.max_stops)
+    for i, _, _, heading in planned:
+        if heading < 0:
+            stops[i] -= len(asked[i].stops)
+    return stops
+
+
+def _refusal(asked: list[Rider], params: EngineParams) -> NDArray[np.float64]:
+    """Chance of a no from what the rider has answered, starting at the prior."""
+    prior, trust = params.acceptance.refusal, params.acceptance.trust
+    counts = np.array([(r.offers_refused, r.offers_answered) for r in asked], np.float64).reshape(-1, 2)
+    chance: NDArray[np.float64] = (counts[:, 0] + prior * trust) / (counts[:, 1] + trust)
+    return chance
 
 
 def _edges(asked: _AskedRiders, counters: Points, now_ms: int, travel: TravelTimes, params: EngineParams) -> Edges:
@@ -154,11 +222,14 @@ def _edges(asked: _AskedRiders, counters: Points, now_ms: int, travel: TravelTim
 
 
 def _barred(draft: Draft, orders: list[Order], rider_row: dict[RiderId, int], now_ms: int) -> Ints:
+    live = {key: until_ms for key, until_ms in draft.cooldowns().items() if until_ms > now_ms}
+    if not live:
+        return np.zeros((0, 2), np.int64)
     order_row = {o.order_id: i for i, o in enumerate(orders)}
     pairs = [
         (rider_row[rider_id], order_row[order_id])
-        for (rider_id, order_id), until_ms in sorted(draft.cooldowns().items())
-        if until_ms > now_ms and rider_id in rider_row and order_id in order_row
+        for rider_id, order_id in sorted(live)
+        if rider_id in rider_row and order_id in order_row
     ]
     barred: NDArray[np.int64] = np.array(pairs, np.int64).reshape(-1, 2)
     return barred

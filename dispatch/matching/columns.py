@@ -1,4 +1,4 @@
-"""Every trip a rider could make, as columns for the solver: single orders and bundles."""
+"""Every trip a rider could make, as columns for the solver: single orders, bundles, orders on one way."""
 
 from __future__ import annotations
 
@@ -6,41 +6,49 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.matching.bundles import Bundles, bundles_of
-from dispatch.matching.cost import terms, weights
-from dispatch.matching.pairs import barred_mask, expand_restaurants
+from dispatch.matching.bundles import bundles_of
+from dispatch.matching.cost import Routes, terms, weighted
+from dispatch.matching.pairs import expand_restaurants
 from dispatch.matching.problem import Edges, Floats, Ints, Problem
+from dispatch.matching.rules import allowed, held, in_time
 from dispatch.params import EngineParams
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """n feasible trips: `orders` (n, m) in drop order, padded with -1."""
+    """n feasible trips: `orders` (n, m) in drop order, padded with -1; `size` (n,) how many; `link` (n,) the row of
+    `Problem.links`, or -1."""
 
     rider: Ints
     orders: Ints
+    size: Ints
+    link: Ints
     cost: Floats
-
-    @property
-    def size(self) -> Ints:
-        """Orders of each trip, (n,)."""
-        size: Ints = (self.orders >= 0).sum(axis=1)
-        return size
 
 
 def columns_of(problem: Problem, params: EngineParams, busy_price: float) -> Columns:
     """All feasible trips; `busy_price` is added to the cost of a rider's second."""
-    width = params.bundles.max_orders
-    singles = Bundles(np.arange(len(problem.orders.ids))[:, None], problem.orders.direct_s[:, None])
-    parts = [_priced(problem, problem.edges, params, singles, busy_price, width)]
-    if width > 1:
+    restaurant, links = problem.orders.restaurant, problem.links
+    singles = Routes(np.arange(len(problem.orders.ids))[:, None], problem.orders.direct_s[:, None])
+    width = max(params.bundles.max_orders, links.orders.shape[1] if len(links.orders) else 1)
+    made = [_priced(problem, problem.edges, params, singles, restaurant, busy_price, width)]
+    if params.bundles.max_orders > 1:
         edges = soonest(problem, params.candidates.per_bundle)
-        for bundles in bundles_of(problem, params.bundles, params.service.dropoff_s):
-            parts.append(_priced(problem, edges, params, bundles, busy_price, width))  # noqa: PERF401
+        for routes in bundles_of(problem, params.bundles, params.service.dropoff_s):
+            start = restaurant[routes.orders[:, 0]]
+            made.append(_priced(problem, edges, params, routes, start, busy_price, width))
+        if len(links.orders):
+            first = (restaurant[links.orders] != links.counters[:, :1]).astype(np.int64)
+            routes = Routes(links.orders, links.ways_s, first, links.hop_s)
+            # A rider bound for a counter is not sent to a second one: its route is on its screen.
+            edges = _unbound(problem, edges)
+            made.append(_priced(problem, edges, params, routes, links.counters[:, 0], busy_price, width, linked=True))
     return Columns(
-        np.concatenate([p.rider for p in parts]),
-        np.concatenate([p.orders for p in parts]),
-        np.concatenate([p.cost for p in parts]),
+        np.concatenate([c.rider for c in made]),
+        np.concatenate([c.orders for c in made]),
+        np.concatenate([c.size for c in made]),
+        np.concatenate([c.link for c in made]),
+        np.concatenate([c.cost for c in made]),
     )
 
 
@@ -57,23 +65,33 @@ def soonest(problem: Problem, count: int) -> Edges:
     return Edges(edges.rider[keep], edges.restaurant[keep], edges.approach_s[keep])
 
 
+def _unbound(problem: Problem, edges: Edges) -> Edges:
+    keep = problem.riders.heading[edges.rider] < 0
+    return Edges(edges.rider[keep], edges.restaurant[keep], edges.approach_s[keep])
+
+
 def _priced(
-    problem: Problem, edges: Edges, params: EngineParams, bundles: Bundles, busy_price: float, width: int
+    problem: Problem,
+    edges: Edges,
+    params: EngineParams,
+    routes: Routes,
+    start: Ints,
+    busy_price: float,
+    width: int,
+    linked: bool = False,
 ) -> Columns:
-    riders, orders = problem.riders, problem.orders
-    edge, index = expand_restaurants(edges, len(problem.restaurant_ids), orders.restaurant[bundles.orders[:, 0]])
-    rider, approach_s = edges.rider[edge], edges.approach_s[edge]
-    rows = bundles.orders[index]
-    size = rows.shape[1]
-    held = (orders.holder[rows] == rider[:, None]).all(axis=1)
-    keep = orders.size[rows].sum(axis=1) <= riders.room[rider]
-    for column in range(size):
-        keep &= ~barred_mask(problem, rider, rows[:, column])
-    keep |= held
-    rider, approach_s, rows, index, held = rider[keep], approach_s[keep], rows[keep], index[keep], held[keep]
-    columns, trip = terms(problem, params.service, rider, approach_s, rows, bundles.ways_s[index])
-    feasible = ((trip.pickup_s <= riders.shift_end_s[rider]) | held) & np.isfinite(trip.end_s)
-    cost = columns @ weights(params.cost) + busy_price * (trip.end_s - trip.start_s)
-    padded = np.full((int(feasible.sum()), width), -1)
-    padded[:, :size] = rows[feasible]
-    return Columns(rider[feasible], padded, cost[feasible])
+    """Every rider near the restaurant `start` (n,) of each route, on that route."""
+    edge, index = expand_restaurants(edges, len(problem.restaurant_ids), start)
+    keep = allowed(problem, edges.rider[edge], routes.take(index))
+    edge, index = edge[keep], index[keep]
+    rider, taken = edges.rider[edge], routes.take(index)
+    found, trip = terms(problem, params.service, params.cost, rider, edges.approach_s[edge], taken)
+    feasible = in_time(problem, rider, trip, held(problem, rider, taken.orders))
+    cost = weighted(found, params.cost)
+    if busy_price:
+        cost += busy_price * (trip.end_s - trip.start_s)
+    n, size = int(feasible.sum()), taken.orders.shape[1]
+    padded = np.full((n, width), -1)
+    padded[:, :size] = taken.orders[feasible]
+    link = index[feasible] if linked else np.full(n, -1)
+    return Columns(rider[feasible], padded, np.full(n, size), link, cost[feasible])

@@ -6,16 +6,22 @@ service before and half after, then the same at every door:
     pickup = max(now, ready of all, free + approach + half pickup)
     drop_1 = pickup + half pickup + way + half drop-off,   drop_2 = drop_1 + half + way + half, ...
 
+With orders of two restaurants the rider goes on to the second counter first:
+
+    pickup_2 = max(ready of all there, pickup + half pickup + hop + half pickup)
+
 Terms, in seconds before their weights:
 
     delay        later at the door than the order could be at best (ready, straight there), summed
-    late         later at the door than promised, summed
+    late         expected lateness at the doors, summed: E max(0, drop - promised), the time of a drop being normal
+                 about what is planned, its deviation `CostParams.spread` of the time until then
     waiting      food at the counter after it is ready, summed
-    approach     way to the restaurant
+    approach     way to the restaurant, and from the first to the second
     busy         from setting out to the end of the last drop
     idle         rider standing at the restaurant, if it set out as soon as it is free
-    age          age of the rider's last fix
-    churn        orders taken away from the rider who has accepted them, each `churn_s`
+    age          age of the rider's last fix: how far it may be from where it is thought to be
+    refusal      chance that the rider declines or does not answer, each at `refusal_s`
+    churn        orders taken away from the rider who has accepted them, each at `churn_s`
 """
 
 from __future__ import annotations
@@ -23,49 +29,91 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr
 
 from dispatch.matching.problem import Floats, Ints, Problem
 from dispatch.params import CostParams, ServiceParams
 
-TERMS = ("delay", "late", "waiting", "approach", "busy", "idle", "age", "churn")
+TERMS = ("delay", "late", "waiting", "approach", "busy", "idle", "age", "refusal", "churn")
+
+Terms = tuple[Floats, ...]
+"""An array (n,) for each of TERMS."""
+
+CERTAIN = 4.0
+"""So many deviations from the promise, and chance plays no part any more."""
 
 
-def weights(cost: CostParams) -> Floats:
+def weights(cost: CostParams) -> tuple[float, ...]:
     """The weight of each of TERMS."""
-    return np.array([1.0, cost.late, cost.waiting, cost.approach, cost.busy, cost.idle, cost.age, cost.churn_s])
+    of_rider = (cost.approach, cost.busy, cost.idle, cost.age, cost.refusal_s)
+    return (1.0, cost.late, cost.waiting, *of_rider, cost.churn_s)
+
+
+def weighted(terms: Terms, cost: CostParams) -> Floats:
+    """The cost of each trip, (n,)."""
+    total = terms[0].copy()
+    for term, weight in zip(terms[1:], weights(cost)[1:], strict=True):
+        if weight:
+            total += term * weight
+    return total
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trips:
-    """Times of n trips of up to m orders: pickup_s (n,), drop_s (n, m), end_s (n,), start_s (n,)."""
+    """Times of n trips of m orders from c counters: start_s (n,), arrive_s and pickup_s (n, c), drop_s (n, m),
+    end_s (n,)."""
 
     start_s: Floats
+    arrive_s: Floats
     pickup_s: Floats
     drop_s: Floats
     end_s: Floats
 
 
-def trips(
-    problem: Problem,
-    service: ServiceParams,
-    rider: Ints,
-    approach_s: Floats,
-    ready_s: Floats,
-    ways_s: Floats,
-) -> Trips:
-    """Times of trips: `ready_s` (n,) of the last order, `ways_s` (n, m) from stop to stop, unpaced."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Routes:
+    """What n trips do: `orders` (n, m) rows in the order of their drops, `counter` (n, m) which counter each order
+    is of, the first (0) or the second (1); `hop_s` (n,) the way between the two, None where all have one counter.
+
+    `ways_s` (n, m): from the last counter to the first door, then from door to door. Ways are not paced.
+    """
+
+    orders: Ints
+    ways_s: Floats
+    counter: Ints | None = None
+    hop_s: Floats | None = None
+
+    def take(self, rows: Ints) -> Routes:
+        """The routes at these rows."""
+        if self.counter is None or self.hop_s is None:
+            return Routes(self.orders[rows], self.ways_s[rows])
+        return Routes(self.orders[rows], self.ways_s[rows], self.counter[rows], self.hop_s[rows])
+
+
+def trips(problem: Problem, service: ServiceParams, rider: Ints, approach_s: Floats, routes: Routes) -> Trips:
+    """When n riders would be where on n routes."""
     pace = problem.riders.pace[rider]
     half_pickup, half_drop = service.pickup_s / 2, service.dropoff_s / 2
     way_s = approach_s * pace
-    pickup_s = np.maximum(np.maximum(ready_s, 0.0), problem.riders.free_s[rider] + way_s + half_pickup)
-    hops = ways_s * pace[:, None] + 2 * half_drop
-    drop_s = pickup_s[:, None] + half_pickup + np.cumsum(hops, axis=1) - half_drop
-    return Trips(
-        start_s=pickup_s - half_pickup - way_s,
-        pickup_s=pickup_s,
-        drop_s=drop_s,
-        end_s=drop_s[:, -1] + half_drop,
-    )
+    ready_s = problem.orders.ready_s[routes.orders]
+    due_s = np.maximum(ready_s.max(axis=1) if routes.counter is None else _ready_at(routes, ready_s, 0), 0.0)
+    arrive_s = problem.riders.free_s[rider] + way_s
+    first_s = np.maximum(due_s, arrive_s + half_pickup)
+    if routes.counter is None or routes.hop_s is None:
+        at_counter, picked = arrive_s[:, None], first_s[:, None]
+    else:
+        there_s = first_s + half_pickup + routes.hop_s * pace
+        second_s = np.maximum(_ready_at(routes, ready_s, 1), there_s + half_pickup)
+        at_counter, picked = np.stack([arrive_s, there_s], axis=1), np.stack([first_s, second_s], axis=1)
+    drop_s = np.cumsum(routes.ways_s * pace[:, None] + 2 * half_drop, axis=1)
+    drop_s += picked[:, -1:] + (half_pickup - half_drop)
+    return Trips(first_s - half_pickup - way_s, at_counter, picked, drop_s, drop_s[:, -1] + half_drop)
+
+
+def _ready_at(routes: Routes, ready_s: Floats, counter: int) -> Floats:
+    """When all orders of the counter are ready, (n,)."""
+    ready: Floats = np.where(routes.counter == counter, ready_s, -np.inf).max(axis=1)
+    return ready
 
 
 def best_drop_s(problem: Problem, service: ServiceParams) -> Floats:
@@ -75,30 +123,43 @@ def best_drop_s(problem: Problem, service: ServiceParams) -> Floats:
 
 
 def terms(
-    problem: Problem,
-    service: ServiceParams,
-    rider: Ints,
-    approach_s: Floats,
-    orders: Ints,
-    ways_s: Floats,
-) -> tuple[Floats, Trips]:
-    """Terms of n trips, shape (n, len(TERMS)), and their times.
-
-    `orders` (n, m) are rows in the order of their drops; all trips have the same number of orders.
-    """
-    o = problem.orders
-    trip = trips(problem, service, rider, approach_s, o.ready_s[orders].max(axis=1), ways_s)
-    floor_s = best_drop_s(problem, service)[orders]
-    holder = o.holder[orders]
+    problem: Problem, service: ServiceParams, cost: CostParams, rider: Ints, approach_s: Floats, routes: Routes
+) -> tuple[Terms, Trips]:
+    """Terms of n trips and their times. Terms of weight zero are not worth working out only where that costs."""
+    orders, riders, rows = problem.orders, problem.riders, routes.orders
+    trip = trips(problem, service, rider, approach_s, routes)
+    pace = riders.pace[rider]
+    ride_s = approach_s * pace if routes.hop_s is None else (approach_s + routes.hop_s) * pace
+    picked_s = trip.pickup_s if routes.counter is None else np.take_along_axis(trip.pickup_s, routes.counter, axis=1)
+    holder = orders.holder[rows]
     moved = (holder >= 0) & (holder != rider[:, None])
-    columns = (
-        (trip.drop_s - floor_s).sum(axis=1),
-        np.maximum(trip.drop_s - o.promised_s[orders], 0.0).sum(axis=1),
-        (trip.pickup_s[:, None] - o.ready_s[orders]).sum(axis=1),
-        approach_s * problem.riders.pace[rider],
+    found = (
+        (trip.drop_s - best_drop_s(problem, service)[rows]).sum(axis=1),
+        expected_late_s(trip.drop_s, orders.promised_s[rows], cost.spread).sum(axis=1),
+        (picked_s - orders.ready_s[rows]).sum(axis=1),
+        ride_s,
         trip.end_s - trip.start_s,
-        trip.start_s - problem.riders.free_s[rider],
-        problem.riders.age_s[rider],
+        trip.start_s - riders.free_s[rider],
+        riders.age_s[rider],
+        riders.refusal[rider],
         moved.sum(axis=1).astype(np.float64),
     )
-    return np.stack(columns, axis=1), trip
+    return found, trip
+
+
+def expected_late_s(drop_s: Floats, promised_s: Floats, spread: float) -> Floats:
+    """E max(0, X - promised) for X normal about `drop_s` with deviation `spread * drop_s`.
+
+    With d = drop - promised, sigma the deviation and z = d / sigma that is d Phi(z) + sigma phi(z); beyond
+    `CERTAIN` deviations it is max(0, d).
+    """
+    over_s = drop_s - promised_s
+    late_s: Floats = np.maximum(over_s, 0.0)
+    if spread > 0:
+        sigma_s = spread * np.maximum(drop_s, 1.0)
+        open_ = np.abs(over_s) < CERTAIN * sigma_s
+        sigma_s = sigma_s[open_]
+        z = over_s[open_] / sigma_s
+        density = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
+        late_s[open_] = sigma_s * (z * ndtr(z) + density)
+    return late_s

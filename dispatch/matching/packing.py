@@ -103,6 +103,8 @@ def _touched(problem: Problem, columns: Columns, first: _Singles) -> Ints:
 
 
 def _solution(columns: Columns, chosen: Ints, status: str, work: int, cost: float) -> Solution:
-    rows = zip(columns.rider[chosen].tolist(), columns.orders[chosen].tolist(), strict=True)
-    trips = sorted((rider, tuple(o for o in orders if o >= 0)) for rider, orders in rows)
-    return Solution(tuple(Assigned(r, o) for r, o in trips), status, work, cost, NAME)
+    chosen = chosen[np.argsort(columns.rider[chosen], kind="stable")]
+    picked = (columns.rider, columns.orders, columns.size, columns.link)
+    rows = zip(*(column[chosen].tolist() for column in picked), strict=True)
+    trips = tuple([Assigned(rider, tuple(orders[:size]), link) for rider, orders, size, link in rows])
+    return Solution(trips, status, work, cost, NAME)

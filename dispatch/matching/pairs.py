@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dispatch.matching.cost import terms, weights
+from dispatch.matching.cost import Routes, terms, weighted
 from dispatch.matching.problem import Edges, Floats, Ints, Problem
+from dispatch.matching.rules import allowed, held, in_time
 from dispatch.params import EngineParams
 
 
@@ -34,28 +34,20 @@ def expand_restaurants(edges: Edges, restaurants: int, restaurant: Ints) -> tupl
     return first[restaurant][index] + within, index
 
 
-def feasible_pairs(problem: Problem, params: EngineParams) -> Pairs:
-    """Every pair that breaks no rule: capacity, shift end at pickup, cooldowns.
+def feasible_pairs(problem: Problem, params: EngineParams, orders: Ints | None = None) -> Pairs:
+    """Every pair that breaks no rule, of these order rows (default: all), which rise.
 
     An order accepted stays possible for its rider, whatever has come up since.
     """
-    edge, order = expand_restaurants(problem.edges, len(problem.restaurant_ids), problem.orders.restaurant)
-    rider, approach_s = problem.edges.rider[edge], problem.edges.approach_s[edge]
-    keep = problem.orders.size[order] <= problem.riders.room[rider]
-    keep &= ~barred_mask(problem, rider, order)
-    keep |= problem.orders.holder[order] == rider
+    asked = np.arange(len(problem.orders.ids)) if orders is None else orders
+    edge, index = expand_restaurants(problem.edges, len(problem.restaurant_ids), problem.orders.restaurant[asked])
+    rider, order, approach_s = problem.edges.rider[edge], asked[index], problem.edges.approach_s[edge]
+    keep = allowed(problem, rider, _alone(problem, order))
     rider, order, approach_s = rider[keep], order[keep], approach_s[keep]
-    ways_s = problem.orders.direct_s[order][:, None]
-    columns, trip = terms(problem, params.service, rider, approach_s, order[:, None], ways_s)
-    on_shift = (trip.pickup_s <= problem.riders.shift_end_s[rider]) & np.isfinite(trip.end_s)
-    on_shift |= problem.orders.holder[order] == rider
-    cost = columns @ weights(params.cost)
-    return Pairs(rider[on_shift], order[on_shift], approach_s[on_shift], cost[on_shift])
+    found, trip = terms(problem, params.service, params.cost, rider, approach_s, _alone(problem, order))
+    keep = in_time(problem, rider, trip, held(problem, rider, order[:, None]))
+    return Pairs(rider[keep], order[keep], approach_s[keep], weighted(found, params.cost)[keep])
 
 
-def barred_mask(problem: Problem, rider: Ints, order: Ints) -> NDArray[np.bool_]:
-    """True where the pair (rider, order) is on cooldown."""
-    if len(problem.barred) == 0:
-        return np.zeros(len(rider), np.bool_)
-    width = len(problem.orders.ids)
-    return np.isin(rider * width + order, problem.barred[:, 0] * width + problem.barred[:, 1])
+def _alone(problem: Problem, order: Ints) -> Routes:
+    return Routes(order[:, None], problem.orders.direct_s[order][:, None])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
+
+import numpy as np
 
 from dispatch.errors import NonsenseSolution
 from dispatch.matching.assignment import assign_single
+from dispatch.matching.cost import Routes
 from dispatch.matching.greedy import greedy
 from dispatch.matching.packing import pack
-from dispatch.matching.problem import Problem, Solution
+from dispatch.matching.problem import Assigned, Ints, Problem, Solution
+from dispatch.matching.rules import allowed
 from dispatch.params import EngineParams
 
 
@@ -41,23 +46,60 @@ def solve(problem: Problem, params: EngineParams, fallback: str = "") -> Solutio
 
 
 def check(problem: Problem, solution: Solution) -> None:
-    """Raise NonsenseSolution unless every order and rider is used at most once and within its rules, and a rider
-    on its way to orders it has accepted is given at least one."""
-    seen_riders: set[int] = set()
-    seen_orders: set[int] = set()
+    """Raise NonsenseSolution unless every order and rider is used at most once and within its rules, by a rider who
+    could come, and a rider on its way to orders it has accepted is given at least one."""
     n, m = len(problem.orders.ids), len(problem.riders.ids)
-    for a in solution.assigned:
-        if not 0 <= a.rider < m or a.rider in seen_riders:
-            raise NonsenseSolution(f"rider row {a.rider} unknown or used twice")
-        if not a.orders or any(not 0 <= o < n or o in seen_orders for o in a.orders):
-            raise NonsenseSolution(f"orders {a.orders} unknown, used twice or none")
-        rows = list(a.orders)
-        if len(set(problem.orders.restaurant[rows].tolist())) != 1 or len(set(rows)) != len(rows):
-            raise NonsenseSolution(f"orders {a.orders} are not of one restaurant")
-        if problem.orders.size[rows].sum() > problem.riders.room[a.rider]:
-            raise NonsenseSolution(f"orders {a.orders} exceed the rider's capacity")
-        seen_riders.add(a.rider)
-        seen_orders.update(rows)
+    assigned = solution.assigned
+    if any(not a.orders for a in assigned):
+        raise NonsenseSolution("a trip without orders")
+    _once("rider", [a.rider for a in assigned], m)
+    _once("order", [o for a in assigned for o in a.orders], n)
+    by_shape: dict[tuple[int, bool], list[Assigned]] = {}
+    for a in assigned:
+        by_shape.setdefault((len(a.orders), a.link >= 0), []).append(a)
+    for (_, linked), group in by_shape.items():
+        if linked:
+            _check_links(problem, group)
+        else:
+            _check_trips(problem, group)
     holders = set(problem.orders.holder[problem.orders.holder >= 0].tolist())
-    if not holders <= seen_riders:
-        raise NonsenseSolution(f"rider rows {sorted(holders - seen_riders)} on their way were given nothing")
+    if left := holders - {a.rider for a in assigned}:
+        raise NonsenseSolution(f"rider rows {sorted(left)} on their way were given nothing")
+
+
+def _once(what: str, rows: list[int], count: int) -> None:
+    if rows and (min(rows) < 0 or max(rows) >= count or len(set(rows)) != len(rows)):
+        raise NonsenseSolution(f"{what} rows unknown or used twice")
+
+
+def _check_trips(problem: Problem, group: Sequence[Assigned]) -> None:
+    """Trips with equally many orders of one restaurant each."""
+    rider, orders = np.array([a.rider for a in group]), np.array([a.orders for a in group])
+    restaurant = problem.orders.restaurant[orders]
+    if (restaurant != restaurant[:, :1]).any():
+        raise NonsenseSolution("orders of several restaurants in one trip")
+    _known_edges(problem, rider, restaurant[:, 0])
+    if not (ok := allowed(problem, rider, Routes(orders, np.zeros(orders.shape)))).all():
+        raise NonsenseSolution(f"{group[int(ok.argmin())]} breaks a rule of its rider")
+
+
+def _check_links(problem: Problem, group: Sequence[Assigned]) -> None:
+    """Trips of two restaurants."""
+    links, link = problem.links, np.array([a.link for a in group])
+    if link.max() >= len(links.orders) or (links.orders[link] != np.array([a.orders for a in group])).any():
+        raise NonsenseSolution("a trip that is not the link it names")
+    rider = np.array([a.rider for a in group])
+    _known_edges(problem, rider, links.counters[link, 0])
+    counter = np.zeros((len(group), 2), np.int64)
+    routes = Routes(links.orders[link], links.ways_s[link], counter, links.hop_s[link])
+    if not (ok := allowed(problem, rider, routes)).all():
+        raise NonsenseSolution(f"{group[int(ok.argmin())]} breaks a rule of its rider")
+
+
+def _known_edges(problem: Problem, rider: Ints, restaurant: Ints) -> None:
+    """Every rider must be a candidate of the restaurant; edges are sorted by restaurant, then rider."""
+    width = len(problem.riders.ids)
+    known, asked = problem.edges.restaurant * width + problem.edges.rider, restaurant * width + rider
+    at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+    if len(known) == 0 or (known[at] != asked).any():
+        raise NonsenseSolution("a rider who was no candidate of the restaurant")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dispatch.params import (
+    BundleParams,
     CandidateParams,
     CostParams,
     EngineParams,
@@ -21,8 +22,18 @@ def mdrp_params(rules: Rules, strategy: str = "packing") -> EngineParams:
         service=ServiceParams(rules.pickup_service * 60.0, rules.dropoff_service * 60.0),
         offers=OfferParams(timeout_s=60.0, lead_s=0.0, cooldown_s=0.0),
         candidates=CandidateParams(per_restaurant=1000, horizon_s=5400.0, max_approach_s=86400.0),
+        # Couriers never decline, ways are exact, and a bundle is of one restaurant and of any size.
+        bundles=BundleParams(between_m=0.0, max_stops=1000),
         cost=CostParams(
-            late=0.5, waiting=0.5, approach=0.2, churn_s=0.0, cycle_s=1900.0, orders_per_wave=5.0, put_off_s=600.0
+            late=0.5,
+            waiting=0.5,
+            approach=0.2,
+            churn_s=0.0,
+            refusal_s=0.0,
+            spread=0.0,
+            cycle_s=1900.0,
+            orders_per_wave=5.0,
+            put_off_s=600.0,
         ),
         solver=SolverParams(strategy=strategy),
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from dispatch.engine import Draft, apply, pose
 from dispatch.inputs import Input
-from dispatch.matching.cost import terms, weights
+from dispatch.matching.cost import Routes, terms, weighted
 from dispatch.matching.problem import Problem
 from dispatch.matching.waves import waves
 from dispatch.params import BundleParams, CostParams, EngineParams, OfferParams
@@ -17,8 +17,8 @@ from tests.unit.dispatch.small_worlds import METRES_PER_MINUTE, MINUTE_MS, Small
 
 PARAMS = EngineParams(
     offers=OfferParams(lead_s=0.0),
-    cost=CostParams(late=1.0, waiting=0.1, approach=0.2, age=0.0, pressure=0.0),
-    bundles=BundleParams(max_orders=3, ready_spread_s=3600.0),
+    cost=CostParams(late=1.0, waiting=0.1, approach=0.2, age=0.0, pressure=0.0, refusal_s=0.0, spread=0.0),
+    bundles=BundleParams(max_orders=3, ready_spread_s=3600.0, between_m=0.0),
 )
 
 
@@ -58,26 +58,29 @@ def trip_cost(problem: Problem, params: EngineParams, rider: int, orders: tuple[
     edge = np.flatnonzero((problem.edges.rider == rider) & (problem.edges.restaurant == k))
     if len(edge) == 0 or problem.orders.size[list(orders)].sum() > problem.riders.room[rider]:
         return np.inf
-    local = np.searchsorted(problem.members[k], orders)
-    legs = [problem.legs_s[k][a, b] for a, b in pairwise(local)]
-    ways = np.array([[problem.orders.direct_s[orders[0]], *legs]])
+    legs = [leg_s(problem, a, b) for a, b in pairwise(orders)]
+    routes = Routes(np.array([orders]), np.array([[problem.orders.direct_s[orders[0]], *legs]]))
     approach = problem.edges.approach_s[edge]
-    columns, trip = terms(problem, params.service, np.array([rider]), approach, np.array([orders]), ways)
-    if trip.pickup_s[0] > problem.riders.shift_end_s[rider]:
+    found, trip = terms(problem, params.service, params.cost, np.array([rider]), approach, routes)
+    if trip.pickup_s[0, 0] > problem.riders.shift_end_s[rider]:
         return np.inf
-    return float((columns @ weights(params.cost))[0])
+    return float(weighted(found, params.cost)[0])
+
+
+def leg_s(problem: Problem, origin: int, destination: int) -> float:
+    """The way between two doors of one restaurant's orders."""
+    restaurant = problem.orders.restaurant[[origin]]
+    return float(problem.groups.leg_s(restaurant, np.array([origin]), np.array([destination]))[0])
 
 
 def best_trip_cost(problem: Problem, params: EngineParams, rider: int, orders: tuple[int, ...]) -> float:
     """Cost of a trip in the drop order with the least sum of times at the doors, as the engine chooses it."""
-    k = int(problem.orders.restaurant[orders[0]])
     if len(set(problem.orders.restaurant[list(orders)].tolist())) > 1:
         return np.inf
 
     def at_doors(sequence: tuple[int, ...]) -> float:
-        local = np.searchsorted(problem.members[k], sequence)
         ways = [problem.orders.direct_s[sequence[0]]]
-        ways += [problem.legs_s[k][a, b] for a, b in pairwise(local)]
+        ways += [leg_s(problem, a, b) for a, b in pairwise(sequence)]
         return float(np.cumsum(np.array(ways) + params.service.dropoff_s).sum())
 
     return trip_cost(problem, params, rider, min(permutations(orders), key=at_doors))

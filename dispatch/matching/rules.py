@@ -1,0 +1,51 @@
+"""What a rider may be given at all: room, stops, zone, reach, cooldowns, shift."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatch.matching.cost import Routes, Trips
+from dispatch.matching.problem import ANY_ZONE, Ints, Problem
+
+Mask = NDArray[np.bool_]
+
+
+def allowed(problem: Problem, rider: Ints, routes: Routes) -> Mask:
+    """Which of n riders may make n trips, their times aside; what a rider has accepted stays possible for it."""
+    orders, riders, rows = problem.orders, problem.riders, routes.orders
+    stops = rows.shape[1] + (1 if routes.counter is None else 2)
+    keep: Mask = orders.size[rows].sum(axis=1) <= riders.room[rider]
+    keep &= riders.stops[rider] >= stops
+    keep &= (orders.direct_s[rows] * riders.pace[rider][:, None] <= riders.reach_s[rider][:, None]).all(axis=1)
+    if (riders.zone != ANY_ZONE).any():
+        keep &= _in_zone(orders.zone[rows], riders.zone[rider][:, None]).all(axis=1)
+    if len(problem.barred):
+        keep &= ~_barred(problem, rider[:, None], rows).any(axis=1)
+    return keep | held(problem, rider, rows)
+
+
+def held(problem: Problem, rider: Ints, rows: Ints) -> Mask:
+    """Trips of nothing but what the rider has already accepted."""
+    if not (problem.orders.holder >= 0).any():
+        return np.zeros(len(rider), np.bool_)
+    mine: Mask = (problem.orders.holder[rows] == rider[:, None]).all(axis=1)
+    return mine
+
+
+def in_time(problem: Problem, rider: Ints, trip: Trips, held_: Mask) -> Mask:
+    """The last pickup lies within the shift, and there is a way at all."""
+    within: Mask = (trip.pickup_s[:, -1] <= problem.riders.shift_end_s[rider]) | held_
+    return within & np.isfinite(trip.end_s)
+
+
+def _in_zone(order: Ints, rider: Ints) -> Mask:
+    """A rider without a zone goes everywhere, and everybody may carry an order without one."""
+    free: Mask = (order == ANY_ZONE) | (rider == ANY_ZONE) | (order == rider)
+    return free
+
+
+def _barred(problem: Problem, rider: Ints, order: Ints) -> Mask:
+    """True where the pair (rider, order) is on cooldown."""
+    width = len(problem.orders.ids)
+    return np.isin(rider * width + order, problem.barred[:, 0] * width + problem.barred[:, 1])
