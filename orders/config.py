@@ -18,6 +18,18 @@ class OrdersSettings(NodeSettings):
     )
     orders_pool: int = Field(12, ge=2, le=100, description="connections to each orders database")
 
+    kitchens_asked: str = Field(
+        "", description="cities, comma separated, whose kitchens are asked; those of other cities take what comes"
+    )
+    kitchen_patience_s: float = Field(
+        300.0, gt=0, le=86_400, description="wall seconds a kitchen may take to answer; then the order is rejected"
+    )
+
+    @property
+    def asked_cities(self) -> frozenset[str]:
+        """Cities whose kitchens are asked."""
+        return frozenset(filter(None, (city.strip() for city in self.kitchens_asked.split(","))))
+
     @field_validator("orders_ranges")
     @classmethod
     def _covers_all_points(cls, text: str) -> str:

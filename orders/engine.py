@@ -15,7 +15,7 @@ from orders.errors import UnknownOrder
 from orders.events import Change
 from orders.ids import OrderIds, checked_order_id
 from orders.model import Basket, Order, Price, Status
-from orders.ports import Estimates, Eta, IdempotencyKey, OrderStore, Placement
+from orders.ports import Estimates, Eta, IdempotencyKey, KitchenWays, OrderStore, Placement
 from orders.pricing import price_of, promised_ms
 from orders.saga import Signal
 from orders.transitions import Trigger
@@ -42,11 +42,13 @@ class OrderDesk:
     ids: OrderIds
     clock: Clock
     cities: CityLookup
+    kitchens: KitchenWays
 
     async def quote(self, basket: Basket) -> tuple[Price, Eta]:
         """What the basket would cost and when it would arrive."""
         price = price_of(checked_basket(basket, self.cities))
-        ready_ms = self.clock.domain_ms() + 1000 * basket.restaurant.preparation_s
+        terms = await self.kitchens.terms(basket)
+        ready_ms = self.clock.domain_ms() + 1000 * (terms.preparation_s or basket.restaurant.preparation_s)
         return price, await self.estimates.estimate(basket, ready_ms)
 
     async def place(self, user_id: str, key: str, basket: Basket, token: str) -> Placement:
@@ -55,8 +57,10 @@ class OrderDesk:
         price = price_of(checked_basket(basket, self.cities))
         body = orjson.dumps([basket, checked_token(token)])
         idempotency = IdempotencyKey(checked_key(key), hashlib.sha256(body).digest())
+        terms = await self.kitchens.terms(basket)
         now_ms = self.clock.domain_ms()
-        change = saga.place(self.ids.new(user), user, basket, price, now_ms, promised_ms(basket, now_ms), token)
+        promised = promised_ms(basket, now_ms)
+        change = saga.place(self.ids.new(user), user, basket, price, now_ms, promised, token, terms)
         return await self.store.place(change, idempotency)
 
     async def get(self, order_id: str, user_id: str) -> Order:

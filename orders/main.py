@@ -13,6 +13,7 @@ from node.lifecycle import Node, run
 from node.rpc import Server
 from node.settings import load
 from orders.adapters.cities import MappedCities, ShardEstimates
+from orders.adapters.kitchens import PostgresKitchens
 from orders.adapters.listener import Listener, listen
 from orders.adapters.postgres import SCHEMAS, PostgresOrders
 from orders.adapters.sharded import ShardedOrders
@@ -20,11 +21,17 @@ from orders.config import OrdersSettings
 from orders.engine import OrderDesk
 from orders.grpc_api import SERVICE, OrdersApi
 from orders.ids import OrderIds
+from orders.kitchen.desk import KitchenDesk
+from orders.kitchen.grpc_api import SERVICE as KITCHENS
+from orders.kitchen.grpc_api import KitchensApi
+from orders.kitchen.patience import Patience
+from orders.kitchen.terms import KitchenBook
 from orders.messaging.publisher import KafkaPublisher
 from orders.messaging.relay import Relay
 from orders.ranges import RangeMap
 from orders.sweeper import Sweeper
 from orders.upkeep import Upkeep
+from proto.orders.v1.kitchen_pb2_grpc import add_KitchensServicer_to_server
 from proto.orders.v1.orders_pb2_grpc import add_OrdersServicer_to_server
 from shard_router.cities import CityLookup, load_cities
 from shard_router.client import Directory
@@ -67,9 +74,22 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
     node.start("sweeper", Sweeper(orders, clock, log).run())
     node.start("upkeep", Upkeep(list(stores.values()), log).run())
 
-    desk = OrderDesk(orders, ShardEstimates(directory, log), OrderIds(clock.wall_ms), clock, CityLookup(load_cities()))
+    kitchens = PostgresKitchens(ranges, dict(zip(stores, pools, strict=True)), clock)
+    book = KitchenBook(kitchens, settings.asked_cities, cities.hour, clock, log)
+    node.start("patience", Patience(orders, settings.kitchen_patience_s, clock, log).run())
+
+    estimates = ShardEstimates(directory, log)
+    desk = OrderDesk(orders, estimates, OrderIds(clock.wall_ms), clock, CityLookup(load_cities()), book)
     api = OrdersApi(desk, cities, clock)
-    server = Server(settings.listen, [SERVICE], [lambda grpc_server: add_OrdersServicer_to_server(api, grpc_server)])
+    kitchens_api = KitchensApi(KitchenDesk(orders, kitchens, book, clock, cities.city), clock)
+    server = Server(
+        settings.listen,
+        [SERVICE, KITCHENS],
+        [
+            lambda grpc_server: add_OrdersServicer_to_server(api, grpc_server),
+            lambda grpc_server: add_KitchensServicer_to_server(kitchens_api, grpc_server),
+        ],
+    )
     node.on_stop("grpc", server.stop)
     await server.start()
 

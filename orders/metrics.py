@@ -18,3 +18,7 @@ STUCK = gauge("orders_stuck", "Orders that have waited in a status for longer th
 RESUMED = counter("orders_resumed_total", "Stuck orders whose events were sent once more.", ["status"])
 GIVEN_UP = counter("orders_given_up_total", "Orders cancelled because payments never answered.")
 TURNED_AWAY = counter("orders_turned_away_total", "Calls refused because too many were under way.")
+KITCHEN_ANSWERS = counter(
+    "orders_kitchen_answers_total", "Answers of kitchens by kind, and whether they changed the order.", ["kind", "what"]
+)
+KITCHENS_SILENT = counter("orders_kitchens_silent_total", "Orders rejected because their kitchen never answered.")

@@ -9,7 +9,7 @@ from typing import Protocol
 from orders.events import Change
 from orders.hearing import Absorbed, Heard
 from orders.messaging.message import Offset
-from orders.model import Basket, Order, OrderId, Position, Status, UserId
+from orders.model import Basket, KitchenTerms, Order, OrderId, Position, Status, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,13 @@ class Eta:
 
     eta_ms: int
     eta_p90_ms: int
+
+
+class KitchenWays(Protocol):
+    """How kitchens work."""
+
+    async def terms(self, basket: Basket) -> KitchenTerms:
+        """The kitchen's terms for an order placed now. Never raises, never takes long."""
 
 
 class Estimates(Protocol):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import grpc.aio
 import structlog
@@ -32,6 +34,11 @@ class MappedCities:
     def partition(self, name: str) -> int:
         """The city's partition of city.events."""
         return self.directory.entry(name).partition
+
+    def hour(self, name: str, at_ms: int) -> int:
+        """The hour of the day in the city."""
+        seconds, zone = at_ms / 1000, ZoneInfo(self.directory.entry(name).time_zone)
+        return datetime.fromtimestamp(seconds, zone).hour
 
 
 @dataclass(frozen=True, slots=True)

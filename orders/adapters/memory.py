@@ -11,6 +11,7 @@ from orders.adapters.codec import encode
 from orders.errors import KeyReused
 from orders.events import Change, Event
 from orders.hearing import Absorbed, Heard, Seen, Source, digest
+from orders.kitchen.ports import AT_KITCHEN, CookedOrder, Kitchen
 from orders.messaging.message import Message, Offset
 from orders.messaging.relay import Send
 from orders.model import Order, OrderId, Status, UserId
@@ -73,6 +74,10 @@ class MemoryOrders:
         kept = self._orders.get(order_id)
         return kept.order if kept else None
 
+    def all(self) -> list[Order]:
+        """Every order, in the order of ids."""
+        return [self._orders[order_id].order for order_id in sorted(self._orders)]
+
     async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> list[Order]:
         mine = [kept.order for kept in self._orders.values() if kept.order.user_id == user_id]
         older = [order for order in mine if before is None or order.order_id < before]
@@ -119,3 +124,34 @@ class MemoryOrders:
 
     def _messages(self, events: Sequence[Event]) -> list[Message]:
         return [encode(event, self._clock.wall_ms()) for event in events]
+
+
+@dataclass(slots=True)
+class MemoryKitchens:
+    """Kitchens of the orders in memory."""
+
+    orders: MemoryOrders
+    chosen: dict[Kitchen, bool] = field(default_factory=dict)
+
+    async def tickets(self, kitchen: Kitchen, limit: int) -> list[Order]:
+        return [order for order in self._of(kitchen) if order.status in AT_KITCHEN][:limit]
+
+    async def auto_accept(self, kitchen: Kitchen) -> bool | None:
+        return self.chosen.get(kitchen)
+
+    async def choose_auto_accept(self, kitchen: Kitchen, auto_accept: bool) -> None:
+        self.chosen[kitchen] = auto_accept
+
+    async def cooked(self, kitchen: Kitchen, limit: int) -> list[CookedOrder]:
+        cooked = sorted((order for order in self._of(kitchen) if order.cooked_ms), key=lambda order: -order.cooked_ms)
+        return [CookedOrder(o.basket.restaurant.preparation_s, _accepted_ms(o), o.cooked_ms) for o in cooked[:limit]]
+
+    def _of(self, kitchen: Kitchen) -> list[Order]:
+        def mine(order: Order) -> bool:
+            return Kitchen(order.basket.city, order.basket.restaurant.restaurant_id) == kitchen
+
+        return list(filter(mine, self.orders.all()))
+
+
+def _accepted_ms(order: Order) -> int:
+    return next(line.at_ms for line in order.history if line.status is Status.ACCEPTED)

@@ -22,6 +22,7 @@ from orders.model import Basket, Item, Order, Position, Status
 from orders.ports import City, Eta
 from proto.orders.v1 import orders_pb2 as pb
 from shard_router.cities import CityLookup, load_cities
+from tests.unit.orders.kitchens import kitchen_book
 from tests.unit.orders.worlds import FORNO, NOW_MS, TWO_PIZZAS, with_items
 
 KEY = "key-00000001"
@@ -40,7 +41,7 @@ def desk(clock: ManualClock | None = None) -> tuple[OrderDesk, MemoryOrders]:
     """A desk over a store in memory."""
     clock = clock or ManualClock(NOW_MS)
     store = MemoryOrders(clock)
-    return OrderDesk(store, FarAway(), OrderIds(clock.wall_ms), clock, CITIES), store
+    return OrderDesk(store, FarAway(), OrderIds(clock.wall_ms), clock, CITIES, kitchen_book(store, clock)), store
 
 
 async def test_a_quote_is_what_the_order_then_costs() -> None:

@@ -1,0 +1,1 @@
+"""The restaurant's side of an order: its board, its answers, how long it takes."""

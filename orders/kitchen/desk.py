@@ -1,0 +1,100 @@
+"""The kitchen desk: what restaurants see of their orders and say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from node.clock import Clock
+from node.errors import Invalid
+from orders.basket import MAX_PREPARATION_S, checked_reason
+from orders.errors import UnknownOrder
+from orders.events import Change
+from orders.ids import checked_order_id
+from orders.kitchen.answers import Accept, Answer, ReadyIn, Reject, answered
+from orders.kitchen.pace import Pace
+from orders.kitchen.ports import Kitchen, KitchenStore
+from orders.kitchen.terms import KitchenBook
+from orders.metrics import KITCHEN_ANSWERS
+from orders.model import Order
+from orders.ports import OrderStore
+
+#: Tickets on a board; a kitchen with more is told so.
+MAX_TICKETS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What is with a kitchen now, oldest first, and how it works."""
+
+    tickets: list[Order]
+    more: bool
+    auto_accept: bool
+    pace: Pace
+
+
+@dataclass(frozen=True, slots=True)
+class KitchenDesk:
+    """Checks, decides, stores. A kitchen reaches its own orders only."""
+
+    orders: OrderStore
+    kitchens: KitchenStore
+    book: KitchenBook
+    clock: Clock
+    #: Raises `Invalid` for a city that is not served.
+    check_city: Callable[[str], object]
+
+    async def board(self, kitchen: Kitchen) -> Board:
+        """The kitchen's board, as last committed."""
+        self._check(kitchen)
+        tickets = await self.kitchens.tickets(kitchen, MAX_TICKETS + 1)
+        known = await self.book.known(kitchen)
+        pace = known.pace(self.clock.domain_ms())
+        return Board(tickets[:MAX_TICKETS], len(tickets) > MAX_TICKETS, known.auto_accept, pace)
+
+    async def answer(self, kitchen: Kitchen, order_id: str, answer: Answer) -> tuple[Order, bool]:
+        """The order after the answer, and whether that changed anything."""
+        self._check(kitchen)
+        known, checked = checked_order_id(order_id), _checked(answer)
+        before = 0
+
+        def decide(order: Order) -> Change:
+            nonlocal before
+            if (order.basket.city, order.basket.restaurant.restaurant_id) != (kitchen.city, kitchen.restaurant_id):
+                raise UnknownOrder(known)
+            before = order.version
+            return answered(order, checked, self.clock.domain_ms())
+
+        order = await self.orders.change(known, decide)
+        if order is None:
+            raise UnknownOrder(known)
+        changed = order.version != before
+        KITCHEN_ANSWERS.labels(type(answer).__name__, "changed" if changed else "repeated").inc()
+        return order, changed
+
+    async def configure(self, kitchen: Kitchen, auto_accept: bool) -> None:
+        """Whether the kitchen takes orders without being asked, from now on."""
+        self._check(kitchen)
+        await self.kitchens.choose_auto_accept(kitchen, auto_accept)
+        self.book.forget(kitchen)
+
+    def _check(self, kitchen: Kitchen) -> None:
+        self.check_city(kitchen.city)
+        if not 1 <= len(kitchen.restaurant_id) <= 64 or not kitchen.restaurant_id.isprintable():
+            raise Invalid("restaurant_id", "1..64 printable characters", reason="BAD_RESTAURANT")
+
+
+def _checked(answer: Answer) -> Answer:
+    match answer:
+        case Accept(seconds):
+            _check_seconds("accept.preparation_s", seconds)
+        case ReadyIn(seconds):
+            _check_seconds("ready_in.seconds", seconds)
+        case Reject(reason):
+            return Reject(checked_reason(reason))
+    return answer
+
+
+def _check_seconds(field: str, seconds: int) -> None:
+    if not 0 <= seconds <= MAX_PREPARATION_S:
+        raise Invalid(field, f"0..{MAX_PREPARATION_S} seconds", reason="OUT_OF_RANGE")

@@ -1,0 +1,129 @@
+"""What is settled about the kitchen when an order is placed: is it asked, and how long will it need?
+
+Known kitchens are kept in memory for a while: placing an order must not wait for the history of a restaurant. What is
+kept may be `FRESH_S` old, and is used for longer while it is looked up anew; when the databases cannot be asked, the
+city's rule and the restaurant's own word count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from node.clock import Clock
+from node.errors import Retryable
+from orders.kitchen.pace import Cooked, Pace, pace_of
+from orders.kitchen.ports import CookedOrder, Kitchen, KitchenStore
+from orders.model import Basket, KitchenTerms
+
+#: Wall seconds after which a kitchen is looked up again.
+FRESH_S = 60.0
+#: A first order of a kitchen waits this long for it to be looked up, wall seconds.
+LOOKUP_TIMEOUT_S = 0.5
+#: Kitchens kept; the one not asked about for the longest time goes first.
+MAX_KITCHENS = 10_000
+#: Orders that a pace is learned from.
+HISTORY = 300
+
+#: (city, domain milliseconds) -> local hour of the day.
+HourOf = Callable[[str, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a kitchen."""
+
+    city: str
+    auto_accept: bool
+    cooked: Sequence[Cooked]
+    hour_of: HourOf
+    looked_s: float
+
+    def pace(self, now_ms: int) -> Pace:
+        """Its pace at this time of the day."""
+        return pace_of(self.cooked, self.hour_of(self.city, now_ms))
+
+
+class KitchenBook:
+    """What is known of kitchens, in memory."""
+
+    def __init__(
+        self,
+        store: KitchenStore,
+        asked_cities: frozenset[str],
+        hour_of: HourOf,
+        clock: Clock,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._store = store
+        #: Cities whose kitchens are asked, unless they chose otherwise; those of other cities take what comes.
+        self._asked = asked_cities
+        self._hour_of = hour_of
+        self._clock = clock
+        self._log = log
+        self._known: OrderedDict[Kitchen, Known] = OrderedDict()
+        self._looking: dict[Kitchen, asyncio.Task[Known]] = {}
+
+    async def terms(self, basket: Basket) -> KitchenTerms:
+        """The terms of an order that is placed now. Never raises, never waits long."""
+        kitchen = Kitchen(basket.city, basket.restaurant.restaurant_id)
+        known = await self.known(kitchen)
+        pace = known.pace(self._clock.domain_ms())
+        reckoned_s = round(basket.restaurant.preparation_s * pace.median) if pace.samples else 0
+        return KitchenTerms(known.auto_accept, reckoned_s)
+
+    async def known(self, kitchen: Kitchen) -> Known:
+        """The kitchen, as last looked up, or by the rule of its city when it cannot be."""
+        found = self._known.get(kitchen)
+        if found is not None:
+            self._known.move_to_end(kitchen)
+            if self._clock.monotonic_s() - found.looked_s > FRESH_S:
+                self._look(kitchen)
+            return found
+        try:
+            async with asyncio.timeout(LOOKUP_TIMEOUT_S):
+                return await asyncio.shield(self._look(kitchen))
+        except (Retryable, TimeoutError) as error:
+            self._log.warning("kitchen not looked up", city=kitchen.city, error=repr(error))
+            return self._unknown(kitchen)
+
+    def forget(self, kitchen: Kitchen) -> None:
+        """It changed: the next one to ask looks it up."""
+        self._known.pop(kitchen, None)
+        self._looking.pop(kitchen, None)
+
+    def _look(self, kitchen: Kitchen) -> asyncio.Task[Known]:
+        """At most one look-up a kitchen is under way."""
+        if kitchen not in self._looking:
+            task = asyncio.create_task(self._looked_up(kitchen))
+            self._looking[kitchen] = task
+            task.add_done_callback(lambda done: self._found(kitchen, done))
+        return self._looking[kitchen]
+
+    def _found(self, kitchen: Kitchen, done: asyncio.Task[Known]) -> None:
+        if self._looking.get(kitchen) is not done:
+            return  # it changed meanwhile
+        del self._looking[kitchen]
+        if done.cancelled() or done.exception() is not None:
+            return  # what is known stays; the next one to ask tries again
+        self._known[kitchen] = done.result()
+        if len(self._known) > MAX_KITCHENS:
+            self._known.popitem(last=False)
+
+    async def _looked_up(self, kitchen: Kitchen) -> Known:
+        chosen, cooked = await asyncio.gather(self._store.auto_accept(kitchen), self._store.cooked(kitchen, HISTORY))
+        unknown = self._unknown(kitchen)
+        auto_accept = unknown.auto_accept if chosen is None else chosen
+        samples = [self._sample(kitchen.city, order) for order in cooked]
+        return Known(kitchen.city, auto_accept, samples, self._hour_of, self._clock.monotonic_s())
+
+    def _sample(self, city: str, order: CookedOrder) -> Cooked:
+        took_s = (order.cooked_ms - order.accepted_ms) / 1000
+        return Cooked(self._hour_of(city, order.accepted_ms), order.said_s, took_s)
+
+    def _unknown(self, kitchen: Kitchen) -> Known:
+        return Known(kitchen.city, kitchen.city not in self._asked, (), self._hour_of, self._clock.monotonic_s())

@@ -1,0 +1,21 @@
+"""Kitchens for the tests of orders."""
+
+from __future__ import annotations
+
+import structlog
+
+from node.clock import Clock
+from orders.adapters.memory import MemoryKitchens, MemoryOrders
+from orders.kitchen.terms import KitchenBook
+
+HOUR_MS = 3_600_000
+
+
+def utc_hour(city: str, at_ms: int) -> int:
+    """As if all cities were in Greenwich."""
+    return at_ms // HOUR_MS % 24
+
+
+def kitchen_book(orders: MemoryOrders, clock: Clock, *, asked: str = "") -> KitchenBook:
+    """What is known of the kitchens of these orders; those of one city may be asked."""
+    return KitchenBook(MemoryKitchens(orders), frozenset({asked}), utc_hour, clock, structlog.get_logger())

@@ -1,0 +1,238 @@
+"""Kitchens: what they see, what they may say, how long they take, and what becomes of an order they never answer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.clock import ManualClock
+from node.errors import Invalid, Retryable
+from orders.adapters.codec import encode
+from orders.adapters.memory import MemoryKitchens, MemoryOrders
+from orders.errors import TransitionRefused, UnknownOrder
+from orders.events import ReadyChanged
+from orders.hearing import Source
+from orders.kitchen.answers import Accept, Answer, Ready, ReadyIn, Reject, answered
+from orders.kitchen.desk import KitchenDesk
+from orders.kitchen.pace import EDGES, PRIOR_P90, Cooked, pace_of
+from orders.kitchen.patience import Patience
+from orders.kitchen.ports import CookedOrder, Kitchen
+from orders.kitchen.terms import FRESH_S, KitchenBook
+from orders.messaging.message import Offset
+from orders.model import KitchenTerms, Order, Status
+from orders.ports import IdempotencyKey
+from orders.saga import Signal, step
+from orders.transitions import Trigger
+from proto.dispatch.v1.city_event_pb2 import CityEvent
+from tests.unit.orders.kitchens import kitchen_book, utc_hour
+from tests.unit.orders.worlds import NOW_MS, TWO_PIZZAS, heard, order_id, placed
+
+FORNO = Kitchen("la-serena", "r-1")
+ASKED = KitchenTerms(auto_accept=False)
+
+
+def asked_order(*triggers: Trigger) -> Order:
+    """An order whose kitchen is asked, after some triggers; the first is the authorisation."""
+    order = replace(placed().order, kitchen=ASKED)
+    for trigger in (Trigger.AUTHORISE, *triggers):
+        order = step(order, Signal(trigger, NOW_MS)).order
+    return order
+
+
+ANSWERS = [
+    ("it takes what waits", (), Accept(), Status.ACCEPTED),
+    ("it rejects what waits", (), Reject("no dough"), Status.CANCELLED),
+    ("it gives up what it took", (Trigger.ACCEPT,), Reject(), Status.CANCELLED),
+    ("it gives up what a rider comes for", (Trigger.ACCEPT, Trigger.ASSIGN), Reject(), Status.CANCELLED),
+    ("ready moves no status", (Trigger.ACCEPT,), Ready(), Status.ACCEPTED),
+    ("later moves no status", (Trigger.ACCEPT, Trigger.ASSIGN), ReadyIn(300), Status.ASSIGNED),
+]
+
+
+@pytest.mark.parametrize(("before", "answer", "after"), [row[1:] for row in ANSWERS], ids=[row[0] for row in ANSWERS])
+def test_an_answer_counts_once(before: tuple[Trigger, ...], answer: Answer, after: Status) -> None:
+    """Said again it changes nothing and tells nobody."""
+    change = answered(asked_order(*before), answer, NOW_MS + 1000)
+    assert change.order.status is after
+    assert change.events
+    again = answered(change.order, answer, NOW_MS + 1000)
+    assert (again.order, again.events) == (change.order, ())
+
+
+REFUSED = [
+    ("ready before it was taken", (), Ready()),
+    ("taken after it was cancelled", (Trigger.CANCEL,), Accept()),
+    ("rejected when the rider has it", (Trigger.ACCEPT, Trigger.ASSIGN, Trigger.PICK_UP), Reject()),
+    ("later when it has left", (Trigger.ACCEPT, Trigger.ASSIGN, Trigger.PICK_UP), ReadyIn(60)),
+]
+
+
+@pytest.mark.parametrize(("before", "answer"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_what_the_state_does_not_allow_is_refused(before: tuple[Trigger, ...], answer: Answer) -> None:
+    """With the state and the reason."""
+    with pytest.raises(TransitionRefused):
+        answered(asked_order(*before), answer, NOW_MS)
+
+
+def test_a_ready_time_is_told_to_dispatch_each_time_it_changes() -> None:
+    """Later, then ready: two events with ids of their own; once ready it is not later any more."""
+    order = asked_order(Trigger.ACCEPT)
+    later = answered(order, ReadyIn(600), NOW_MS)
+    ready = answered(later.order, Ready(), NOW_MS + 5000)
+    messages = [encode(event, NOW_MS) for change in (later, ready) for event in change.events]
+    events = [CityEvent.FromString(message.payload) for message in messages]
+    assert [event.order_ready.ready_ms for event in events] == [NOW_MS + 600_000, NOW_MS + 5000]
+    assert len({message.event_id for message in messages}) == 2
+    assert all(isinstance(event, ReadyChanged) for event in (*later.events, *ready.events))
+    assert ready.order.cooked_ms == NOW_MS + 5000
+    with pytest.raises(TransitionRefused):
+        answered(ready.order, ReadyIn(60), NOW_MS)
+
+
+def test_a_pace_is_the_restaurants_word_until_it_has_a_history() -> None:
+    """No sample: what it says, and the usual spread. One order forgotten for a day moves hardly anything."""
+    nothing = pace_of([], 12)
+    assert (nothing.median, nothing.p90) == pytest.approx((1.0, PRIOR_P90))
+    one = pace_of([Cooked(12, 600, 86_400)], 12)
+    assert one.median < EDGES[1] ** (1 / 5)
+    steady = [Cooked(12, 600, 1200)] * 200
+    with_a_slip = pace_of([*steady, Cooked(12, 600, 86_400)], 12)
+    assert with_a_slip.median == pytest.approx(2, rel=0.1)
+    assert with_a_slip.p90 == pytest.approx(2, rel=0.1)
+
+
+def test_an_hour_of_its_own_is_learned() -> None:
+    """The kitchen that is twice as slow at eight in the evening is so then, and as it says at noon."""
+    cooked = [Cooked(12, 600, 600)] * 150 + [Cooked(20, 600, 1200)] * 50
+    evening, noon = pace_of(cooked, 20), pace_of(cooked, 12)
+    assert evening.median == pytest.approx(2, rel=0.15)
+    assert noon.median == pytest.approx(1, rel=0.05)
+    assert (evening.samples_hour, evening.samples) == (50, 200)
+
+
+SAMPLES = st.lists(
+    st.builds(Cooked, st.integers(0, 23), st.floats(-10, 10_000), st.floats(-10, 1_000_000)), max_size=60
+)
+
+
+@given(cooked=SAMPLES, hour=st.integers(0, 23))
+def test_a_pace_is_always_sane(cooked: list[Cooked], hour: int) -> None:
+    """Whatever was recorded: finite, within the edges, the 90th percentile not below the median."""
+    pace = pace_of(cooked, hour)
+    assert EDGES[0] <= pace.median <= pace.p90 <= EDGES[1]
+    assert math.isfinite(pace.p90)
+
+
+class World:
+    """A kitchen that is asked, its desk, and one order that waits for it."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(NOW_MS)
+        self.orders = MemoryOrders(self.clock)
+        self.kitchens = MemoryKitchens(self.orders)
+        self.book = KitchenBook(self.kitchens, frozenset({"la-serena"}), utc_hour, self.clock, structlog.get_logger())
+        self.desk = KitchenDesk(self.orders, self.kitchens, self.book, self.clock, lambda city: None)
+
+    async def place(self, number: int = 1) -> Order:
+        """An order that is paid for."""
+        change = placed(number)
+        terms = await self.book.terms(TWO_PIZZAS)
+        change = replace(change, order=replace(change.order, kitchen=terms))
+        await self.orders.place(change, IdempotencyKey(f"key-{number}", b""))
+        paid = heard(Source.PAYMENTS, 1, Signal(Trigger.AUTHORISE, NOW_MS), order_id(number))
+        await self.orders.absorb([paid], [Offset("payment.events", 0, 1)])
+        order = await self.orders.get(order_id(number))
+        assert order is not None
+        return order
+
+
+async def test_an_order_waits_for_its_kitchen_and_goes_on_when_it_answers() -> None:
+    """Nothing is opened at dispatch before; the kitchen's own time counts."""
+    world = World()
+    order = await world.place()
+    assert order.status is Status.AUTHORISED
+    board = await world.desk.board(FORNO)
+    assert ([ticket.order_id for ticket in board.tickets], board.auto_accept) == ([order.order_id], False)
+    taken, changed = await world.desk.answer(FORNO, order.order_id, Accept(900))
+    assert (taken.status, taken.ready_ms, changed) == (Status.ACCEPTED, NOW_MS + 900_000, True)
+    assert await world.desk.answer(FORNO, order.order_id, Accept(60)) == (taken, False)
+    assert [message.topic for message in world.orders.outbox.unsent][-1] == "city.events"
+
+
+async def test_a_kitchen_that_turns_itself_to_automatic_is_not_asked_again() -> None:
+    """What it chose counts for the next order."""
+    world = World()
+    await world.place()
+    await world.desk.configure(FORNO, auto_accept=True)
+    assert (await world.place(2)).status is Status.ACCEPTED
+    assert (await world.desk.board(FORNO)).auto_accept
+
+
+async def test_another_restaurant_finds_nothing() -> None:
+    """Neither on the board nor by the order's id; bad input names the field."""
+    world = World()
+    order = await world.place()
+    other = Kitchen("la-serena", "r-2")
+    assert (await world.desk.board(other)).tickets == []
+    with pytest.raises(UnknownOrder):
+        await world.desk.answer(other, order.order_id, Accept())
+    for answer, field in ((Accept(-1), "accept.preparation_s"), (ReadyIn(10**6), "ready_in.seconds")):
+        with pytest.raises(Invalid) as refusal:
+            await world.desk.answer(FORNO, order.order_id, answer)
+        assert refusal.value.field == field
+    with pytest.raises(Invalid):
+        await world.desk.board(Kitchen("la-serena", ""))
+
+
+async def test_a_kitchen_that_never_answers_is_answered_for() -> None:
+    """After its patience the order is cancelled and payments are told; an order that was answered is left alone."""
+    world = World()
+    silent, answered_one = await world.place(1), await world.place(2)
+    await world.desk.answer(FORNO, answered_one.order_id, Accept())
+    patience = Patience(world.orders, 300, world.clock, structlog.get_logger())
+    world.clock.advance(299_000)
+    await patience.look()
+    assert (await world.orders.get(silent.order_id)) == silent
+    world.clock.advance(2000)
+    await patience.look()
+    order = await world.orders.get(silent.order_id)
+    assert order is not None
+    assert (order.status, order.history[-1].reason) == (Status.CANCELLED, "kitchen_timeout")
+    kept = await world.orders.get(answered_one.order_id)
+    assert kept is not None
+    assert kept.status is Status.ACCEPTED
+
+
+async def test_what_a_kitchen_called_ready_changes_what_the_next_order_is_told() -> None:
+    """Forty orders that took twice what was said: the next one is reckoned to take nearly that."""
+    world = World()
+    await world.desk.configure(FORNO, auto_accept=True)
+    for number in range(40):
+        await world.place(number)
+    world.clock.advance(1_200_000)
+    for number in range(40):
+        await world.desk.answer(FORNO, order_id(number), Ready())
+    world.clock.advance(int(1000 * FRESH_S) + 1)
+    world.book.forget(FORNO)
+    terms = await world.book.terms(TWO_PIZZAS)
+    assert 1000 < terms.preparation_s <= 1200
+    board = await world.desk.board(FORNO)
+    assert board.pace.samples == 40
+
+
+async def test_placing_goes_on_when_kitchens_cannot_be_looked_up() -> None:
+    """The city's rule and the restaurant's word count then, and the next order asks again."""
+
+    class Away(MemoryKitchens):
+        async def cooked(self, kitchen: Kitchen, limit: int) -> list[CookedOrder]:
+            raise Retryable("the database is away")
+
+    clock = ManualClock(NOW_MS)
+    book = kitchen_book(MemoryOrders(clock), clock)
+    book._store = Away(MemoryOrders(clock))
+    assert await book.terms(TWO_PIZZAS) == KitchenTerms(auto_accept=True, preparation_s=0)
