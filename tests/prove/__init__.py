@@ -1,0 +1,1 @@
+"""Long proofs on stacks of their own, for `make prove`."""

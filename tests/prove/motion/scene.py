@@ -1,0 +1,325 @@
+"""The whole proof, from the first process to the report: a stack, riders, customers, kills, the count."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from aiokafka import TopicPartition
+from pymongo import AsyncMongoClient
+from redis.asyncio import Redis
+
+from deploy.stack.service import Service
+from deploy.stack.services import SERVICES
+from deploy.stack.stack import LocalStack
+from node import kafka
+from node.tokens import TokenSigner
+from proto.topics import CITY_EVENTS, RIDER_PINGS
+from shard_router.audit import audit
+from simulator.demo.facts.logs import logged_fixes, missing
+from tests.integration.gateway_world import order_body
+from tests.integration.tracking_world import read_all
+from tests.prove.motion.crowd import Crowd, crowd
+from tests.prove.motion.customers import FINAL, Customers, Watcher
+from tests.prove.motion.generator import Riders
+from tests.prove.motion.memory import Curves
+from tests.prove.motion.slow_reader import SlowReader
+from tests.prove.motion.storm import PARTS, Storm, returns
+
+RIDERS = 2_000
+PROCESSES = 2
+HELD_ORDERS = 40
+ROUNDS = 20
+ORDER_EVERY_S = 4.0
+FREEZE_S = 30.0
+SLOW_READERS = 10
+CITIES = {"la-serena": (-299_040_000, -712_480_000), "coquimbo": (-299_500_000, -713_300_000)}
+CITY = "la-serena"
+_FIRST_RIDER = 1_000_000
+
+Report = dict[str, Any]
+
+
+def services() -> list[Service]:
+    """Those of `forno up`, a second edge, and a live gateway that nobody kills."""
+    by_name = {service.name: service for service in SERVICES}
+    edge, live = by_name["tracking"], by_name["live"]
+    second = replace(edge, name="tracking-2", env={"FORNO_EDGE_ID": "edge-2"}, announces={})
+    return [*SERVICES, second, replace(live, name="live-unkilled", announces={})]
+
+
+@asynccontextmanager
+async def riders_of(stack: LocalStack, folder: Path) -> AsyncIterator[Crowd]:
+    """2,000 riders in as many processes as there are cores; each knows both edges and prefers another."""
+    edges = [stack.addresses[name] for name in ("tracking", "tracking-2")]
+    each = RIDERS // PROCESSES
+    of = []
+    for n, (city, home) in zip(range(PROCESSES), CITIES.items(), strict=True):
+        first = edges[n % 2 :] + edges[: n % 2]
+        target = "ipv4:" + ",".join(first)
+        key = stack.env["FORNO_JWT_PRIVATE_KEY_FILE"]
+        out = str(folder / f"acked-{n}.npz")
+        of.append(Riders(target, key, city, home, _FIRST_RIDER + n * each, each, 8, out))
+    async with crowd(of, folder) as ready:
+        yield ready
+
+
+async def play(folder: Path) -> Report:
+    """Runs everything; returns what was seen. Asserts nothing but that it could be played."""
+    folder.mkdir(parents=True, exist_ok=True)
+    began_s = time.monotonic()
+    report: Report = {"riders": RIDERS, "machine_cores": os.cpu_count()}
+    async with LocalStack(folder / "stack", kafka="apache", services=services()) as stack:
+        signer = TokenSigner(Path(stack.env["FORNO_JWT_PRIVATE_KEY_FILE"]))
+        # Every rider rides round the centre: what counts is that positions flow.
+        customers = Customers(stack.env["FORNO_GATEWAY_URL"], signer, {**order_body(), "restaurant": _counter()})
+        async with riders_of(stack, folder) as riding:
+            pids = {f"riders-{n}": process.pid for n, process in enumerate(riding.processes)} | {"test": os.getpid()}
+            curves = Curves(stack, pids)
+            sampling = asyncio.create_task(curves.run(), name="memory")
+            await riding.until(lambda c: c.connected == RIDERS and c.acked > 3 * RIDERS, 90, "all riders ride")
+            held = await _held(customers)
+            report["warm_s"] = round(time.monotonic() - began_s, 1)
+            report |= await _storm(stack, riding, customers, held, curves)
+            report["kafka_frozen"] = await _freeze(stack, riding)
+            await _finish(riding, customers, report)
+            report |= await _count(stack, riding, customers, held)
+            sampling.cancel()
+            report["rss_mb"] = curves.rows
+        await customers.close()
+    report["took_s"] = round(time.monotonic() - began_s, 1)
+    return report
+
+
+def _counter() -> dict[str, Any]:
+    """A restaurant that is quick."""
+    return {**order_body()["restaurant"], "preparation_s": 60}
+
+
+async def _held(customers: Customers) -> list[Watcher]:
+    """Orders whose riders have the food and go round in circles: their customers see every fix."""
+    held = await asyncio.gather(*(customers.order(n) for n in range(HELD_ORDERS)))
+    async with asyncio.timeout(120):
+        while not all(w.status == "picked_up" and len(w.came_s) > 2 for w in held):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    return list(held)
+
+
+async def _storm(stack: LocalStack, riding: Crowd, customers: Customers, held: list[Watcher], curves: Curves) -> Report:
+    """The kills, with orders placed all the while and readers on slow lines."""
+    riding.say("storm")
+    storm = Storm(stack, CITY, f"{stack.env['FORNO_POSTGRES_URL']}/core")
+    quiet = stack.addresses["live-unkilled"].replace("http://", "ws://")
+    slow = [SlowReader() for _ in range(SLOW_READERS)]
+    for reader, watcher in zip(slow, held, strict=False):
+        path = watcher.url.split("/", 3)[3]
+        await reader.connect(f"{quiet}/{path}")
+    began_s = time.monotonic() - curves.began_s
+    acked = riding.acked
+    crawling = [asyncio.create_task(reader.crawl(3600)) for reader in slow]
+    ordering = asyncio.create_task(_order_on(customers), name="orders")
+    await storm.rage(ROUNDS)
+    ended_s = time.monotonic() - curves.began_s
+    ordering.cancel()
+    for task in [*crawling, ordering]:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    woke_s = time.time()
+    frames = await asyncio.gather(*(reader.frames() for reader in slow))
+    for reader in slow:
+        reader.close()
+    ages = [woke_s - seen["ts_ms"] / 1000 for seen in map(_newest, frames)]
+    return {
+        "storm": {
+            "began_s": round(began_s, 1),
+            "ended_s": round(ended_s, 1),
+            "acked_in_it": riding.acked - acked,
+            "returns": {kind: asdict(returns(storm.kills, held, kind)) for kind in PARTS},
+            "kills": [{**asdict(kill), "killed_s": round(kill.killed_s, 2)} for kill in storm.kills],
+            "shown_going_back": sum(watcher.went_back for watcher in customers.watchers),
+            "held_shown_as": sorted({watcher.status for watcher in held}),
+            "cut_off": sum(watcher.cut_off for watcher in customers.watchers),
+        },
+        "slow_readers": {
+            "readers": SLOW_READERS,
+            "seconds": round(ended_s - began_s),
+            "bytes_each": max(reader.bytes_read for reader in slow),
+            "oldest_of_the_newest_s": round(max(ages), 2),
+        },
+    }
+
+
+def _newest(frames: list[dict[str, Any]]) -> dict[str, Any]:
+    """The last position among frames."""
+    found = [frame for frame in frames if frame["type"] == "position"]
+    assert found, f"no position among {[frame['type'] for frame in frames]}"
+    return found[-1]
+
+
+async def _order_on(customers: Customers) -> None:
+    number = HELD_ORDERS
+    while True:
+        await customers.order(number)
+        number += 1
+        await asyncio.sleep(ORDER_EVERY_S)
+
+
+async def _freeze(stack: LocalStack, riding: Crowd) -> Report:
+    """Kafka stands still: no acks; then everything that was kept arrives."""
+    before = riding.acked
+    await riding.until(lambda c: c.acked > before + RIDERS and c.connected == RIDERS, 60, "acks flow before the freeze")
+    pid = stack.pid("kafka")
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(3.0)  # what was under way, and the second until it is told
+        at_first = riding.acked
+        await asyncio.sleep(FREEZE_S - 3.0)
+        at_last, unacked = riding.acked, sum(told.unacked for told in riding.told)
+        throttled = sum(told.throttled for told in riding.told)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    thawed_s = time.monotonic()
+    await riding.until(lambda c: c.acked >= at_last + unacked, 60, "what waited during the freeze is acknowledged")
+    return {
+        "seconds": FREEZE_S,
+        "acked_in_it": at_last - at_first,
+        "waiting_at_its_end": unacked,
+        "throttled_riders": throttled,
+        "caught_up_after_s": round(time.monotonic() - thawed_s, 1),
+    }
+
+
+async def _finish(riding: Crowd, customers: Customers, report: Report) -> None:
+    """Held orders are delivered, riders stop and say what they were promised."""
+    riding.say("release")
+    try:
+        async with asyncio.timeout(90):
+            while not all(w.status in FINAL for w in customers.watchers):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        report["never_final"] = [(w.order_id, w.statuses) for w in customers.watchers if w.status not in FINAL]
+    riding.say("drain")
+    await riding.until(lambda c: all(told.drained for told in c.told), 130, "everything is acknowledged")
+
+
+async def _count(stack: LocalStack, riding: Crowd, customers: Customers, held: list[Watcher]) -> Report:
+    """The journals against the log, the log against the owners' records and the views."""
+    kafka_url, core = stack.env["FORNO_KAFKA_URL"], f"{stack.env['FORNO_POSTGRES_URL']}/core"
+    acked, events = riding.journals()
+    log = await logged_fixes(kafka_url)
+    lost = missing(acked, log.keys)
+    ids = {_event_id(value) for value in await read_all(kafka_url, CITY_EVENTS.name)}
+    applied = await _applied(core, kafka_url)
+    found = await audit(core)
+    states = await _states(core)
+    told = riding.told
+    return {
+        "log": {
+            "acked_fixes": len(acked),
+            "acked_fixes_missing": lost,
+            "acked_events": len(events),
+            "acked_events_missing": len(events - ids),
+            "fixes_in_log": len(log.rows),
+            "distinct_fixes_in_log": len(log.keys),
+            "sessions": sum(t.sessions for t in told),
+            "thinned": sum(t.thinned for t in told),
+            "refused": sum(t.refused for t in told),
+            "riders_failed": sum(t.failed for t in told),
+        },
+        "audit": {
+            "findings": [f"{f.check}: {f.city}: {f.what}" for f in found.findings],
+            "examined": dict(found.examined),
+            "log_not_applied": applied,
+        },
+        "orders": {
+            "placed": len(customers.watchers),
+            "watched_to_the_end": sum(w.status in FINAL for w in customers.watchers),
+            "wrong_end": [
+                (w.order_id, w.statuses, states.get(w.order_id, ""))
+                for w in customers.watchers
+                if states.get(w.order_id) != w.status
+            ],
+        },
+        "views": {
+            "geo": await _geo(stack),
+            "trails": await _trails(stack, len(log.keys)),
+        },
+    }
+
+
+def _event_id(value: bytes) -> str:
+    from proto.dispatch.v1.city_event_pb2 import CityEvent
+
+    return CityEvent.FromString(value).event_id
+
+
+async def _states(core: str) -> dict[str, str]:
+    connection = await asyncpg.connect(core)
+    try:
+        return {row["order_id"]: row["status"] for row in await connection.fetch("select * from dispatch.orders")}
+    finally:
+        await connection.close()
+
+
+async def _applied(core: str, kafka_url: str) -> int:
+    """Offsets of both logs that no owner has applied, once they have had the time to."""
+    reader = kafka.consumer(kafka_url)
+    await reader.start()
+    connection = await asyncpg.connect(core)
+    try:
+        left = -1
+        for _ in range(60):
+            rows = await connection.fetch(
+                "select c.city, c.partition, k.pings_offset, k.events_offset from router.cities c"
+                " join dispatch.cuts k on k.city = c.city where c.city = any($1)",
+                list(CITIES),
+            )
+            left = 0
+            for row in rows:
+                for topic, applied in ((RIDER_PINGS, row["pings_offset"]), (CITY_EVENTS, row["events_offset"])):
+                    partition = TopicPartition(topic.name, row["partition"])
+                    reader.assign([partition])
+                    left += (await reader.end_offsets([partition]))[partition] - applied
+            if left == 0 and len(rows) == len(CITIES):
+                break
+            await asyncio.sleep(0.5)
+        return left
+    finally:
+        await connection.close()
+        await reader.stop()
+
+
+async def _geo(stack: LocalStack) -> dict[str, int]:
+    """Riders in the GEO view of each city."""
+    redis = Redis.from_url(stack.env["FORNO_REDIS_URL"])
+    try:
+        return {city: int(await redis.zcard(f"geo:{city}")) for city in CITIES}
+    finally:
+        await redis.aclose()
+
+
+async def _trails(stack: LocalStack, wanted: int) -> Report:
+    """Fixes in the trails, once they have caught up."""
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(stack.env["FORNO_MONGO_URL"])
+    began_s, kept = time.monotonic(), 0
+    try:
+        while time.monotonic() < began_s + 90:
+            kept = 0
+            async for document in client["forno"]["rider_trail"].find({}, {"n": 1}):
+                kept += document["n"]
+            if kept >= wanted:
+                break
+            await asyncio.sleep(2.0)
+    finally:
+        await client.close()
+    return {"fixes": kept, "wanted": wanted, "caught_up_after_s": round(time.monotonic() - began_s, 1)}

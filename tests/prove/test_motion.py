@@ -1,0 +1,104 @@
+"""Two thousand riders through a hundred kills on Apache Kafka: what was promised is checked line by line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.prove.motion import scene
+from tests.prove.motion.scene import Report
+from tests.prove.motion.storm import PARTS, SOON_S
+
+#: Where the report is left.
+REPORTS = Path(os.environ.get("FORNO_REPORTS", "results"))
+
+pytestmark = [pytest.mark.prove, pytest.mark.timeout(1200)]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The storm, once for all tests of this file; the report is written whatever they say."""
+    played = await scene.play(tmp_path_factory.mktemp("motion"))
+    played["commit"] = _commit()
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    (REPORTS / "prove-motion.json").write_text(json.dumps(played, indent=1))
+    shown = {key: value for key, value in played.items() if key != "rss_mb"}
+    shown["storm"] = {key: value for key, value in played["storm"].items() if key != "kills"}
+    print(json.dumps(shown, indent=1))
+    return played
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+async def test_nothing_acked_is_missing(report: Report) -> None:
+    """Every fix and every event of the journals is in a full read of the log."""
+    log = report["log"]
+    assert (log["acked_fixes_missing"], log["acked_events_missing"]) == (0, 0)
+    assert log["acked_fixes"] >= scene.RIDERS * 200
+    assert (log["riders_failed"], log["refused"]) == (0, 0)
+
+
+async def test_owners_tile_the_log(report: Report) -> None:
+    """Ranges without gap or overlap up to the end, every tick by its owner, no order with two riders."""
+    assert report["audit"]["findings"] == []
+    assert report["audit"]["log_not_applied"] == 0
+
+
+@pytest.mark.parametrize("kind", list(PARTS))
+async def test_customers_see_fresh_positions_soon(report: Report, kind: str) -> None:
+    """The longest wait of any customer after any of the kills is at most 5 s."""
+    seen = report["storm"]["returns"][kind]
+    assert seen["kills"] >= 20
+    assert seen["never"] == 0
+    assert seen["merged"] <= seen["samples"] / 10
+    assert seen["longest_s"] <= SOON_S
+
+
+async def test_customers_are_shown_what_is_true(report: Report) -> None:
+    """Nothing shown went back, held orders stayed picked up, every order ended on its screen as in the record."""
+    assert report["storm"]["shown_going_back"] == 0
+    assert report["storm"]["held_shown_as"] == ["picked_up"]
+    assert report.get("never_final", []) == []
+    assert report["orders"]["wrong_end"] == []
+
+
+async def test_a_frozen_broker_acknowledges_nothing(report: Report) -> None:
+    """Kafka stood still for 30 s: no ack in it, and all that waited was acknowledged after."""
+    frozen = report["kafka_frozen"]
+    assert frozen["acked_in_it"] == 0
+    assert frozen["waiting_at_its_end"] >= scene.RIDERS
+
+
+async def test_slow_readers_wake_to_the_newest(report: Report) -> None:
+    """One byte a second through the storm, then the newest position, not the oldest."""
+    slow = report["slow_readers"]
+    assert slow["seconds"] >= 300
+    assert slow["oldest_of_the_newest_s"] <= 5.0
+
+
+async def test_views_caught_up(report: Report) -> None:
+    """After twenty deaths of each, the GEO view has every rider and the trails every fix of the log, once."""
+    assert sum(report["views"]["geo"].values()) == scene.RIDERS
+    trails = report["views"]["trails"]
+    assert trails["fixes"] == trails["wanted"]
+
+
+async def test_memory_is_bounded(report: Report) -> None:
+    """No part holds more in the last third of the storm than a quarter over what it held in the first, plus 48 MB."""
+    began_s, ended_s = report["storm"]["began_s"], report["storm"]["ended_s"]
+    third_s = (ended_s - began_s) / 3
+    grown = {}
+    for part, rows in report["rss_mb"].items():
+        first = max(mb for at_s, mb in rows if began_s <= at_s <= began_s + third_s)
+        last = max(mb for at_s, mb in rows if ended_s - third_s <= at_s <= ended_s)
+        if last > 1.25 * first + 48:
+            grown[part] = (first, last)
+    assert grown == {}
