@@ -61,7 +61,7 @@ class CandidateParams:
     """
 
     per_restaurant: int = 30
-    per_bundle: int = 16
+    per_bundle: int = 10
     max_age_s: float = 60.0
     horizon_s: float = 3600.0
     max_approach_s: float = 3600.0

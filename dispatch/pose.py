@@ -73,14 +73,12 @@ def _points(places: list[Point]) -> Points:
     return np.array([(p.lat_e7, p.lng_e7) for p in places], np.int64).reshape(-1, 2)
 
 
-class _Zones:
+class _Zones(dict[str, int]):
     """A number for every name of a zone, in the order of asking."""
 
-    def __init__(self) -> None:
-        self._numbers = {"": ANY_ZONE}
-
-    def __getitem__(self, name: str) -> int:
-        return self._numbers.setdefault(name, len(self._numbers) - 1)
+    def __missing__(self, name: str) -> int:
+        self[name] = ANY_ZONE if not name else len(self)
+        return self[name]
 
 
 def _orders(orders: list[Order], restaurant: Ints, rider_row: dict[RiderId, int], zones: _Zones, now_ms: int) -> Orders:

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
+from dispatch.matching.across import greatest, sum_of
 from dispatch.matching.problem import Floats, Ints, Problem
 from dispatch.params import CostParams, ServiceParams
 
@@ -96,7 +97,7 @@ def trips(problem: Problem, service: ServiceParams, rider: Ints, approach_s: Flo
     half_pickup, half_drop = service.pickup_s / 2, service.dropoff_s / 2
     way_s = approach_s * pace
     ready_s = problem.orders.ready_s[routes.orders]
-    due_s = np.maximum(ready_s.max(axis=1) if routes.counter is None else _ready_at(routes, ready_s, 0), 0.0)
+    due_s = np.maximum(greatest(ready_s) if routes.counter is None else _ready_at(routes, ready_s, 0), 0.0)
     arrive_s = problem.riders.free_s[rider] + way_s
     first_s = np.maximum(due_s, arrive_s + half_pickup)
     if routes.counter is None or routes.hop_s is None:
@@ -105,15 +106,17 @@ def trips(problem: Problem, service: ServiceParams, rider: Ints, approach_s: Flo
         there_s = first_s + half_pickup + routes.hop_s * pace
         second_s = np.maximum(_ready_at(routes, ready_s, 1), there_s + half_pickup)
         at_counter, picked = np.stack([arrive_s, there_s], axis=1), np.stack([first_s, second_s], axis=1)
-    drop_s = np.cumsum(routes.ways_s * pace[:, None] + 2 * half_drop, axis=1)
-    drop_s += picked[:, -1:] + (half_pickup - half_drop)
-    return Trips(first_s - half_pickup - way_s, at_counter, picked, drop_s, drop_s[:, -1] + half_drop)
+    drop_s = np.empty(routes.ways_s.shape)
+    left_s = picked[:, -1] + half_pickup
+    for door in range(routes.ways_s.shape[1]):
+        left_s = left_s + routes.ways_s[:, door] * pace + 2 * half_drop
+        drop_s[:, door] = left_s - half_drop
+    return Trips(first_s - half_pickup - way_s, at_counter, picked, drop_s, left_s)
 
 
 def _ready_at(routes: Routes, ready_s: Floats, counter: int) -> Floats:
     """When all orders of the counter are ready, (n,)."""
-    ready: Floats = np.where(routes.counter == counter, ready_s, -np.inf).max(axis=1)
-    return ready
+    return greatest(np.where(routes.counter == counter, ready_s, -np.inf))
 
 
 def best_drop_s(problem: Problem, service: ServiceParams) -> Floats:
@@ -125,26 +128,32 @@ def best_drop_s(problem: Problem, service: ServiceParams) -> Floats:
 def terms(
     problem: Problem, service: ServiceParams, cost: CostParams, rider: Ints, approach_s: Floats, routes: Routes
 ) -> tuple[Terms, Trips]:
-    """Terms of n trips and their times. Terms of weight zero are not worth working out only where that costs."""
+    """Terms of n trips and their times."""
     orders, riders, rows = problem.orders, problem.riders, routes.orders
     trip = trips(problem, service, rider, approach_s, routes)
     pace = riders.pace[rider]
     ride_s = approach_s * pace if routes.hop_s is None else (approach_s + routes.hop_s) * pace
     picked_s = trip.pickup_s if routes.counter is None else np.take_along_axis(trip.pickup_s, routes.counter, axis=1)
-    holder = orders.holder[rows]
-    moved = (holder >= 0) & (holder != rider[:, None])
     found = (
-        (trip.drop_s - best_drop_s(problem, service)[rows]).sum(axis=1),
-        expected_late_s(trip.drop_s, orders.promised_s[rows], cost.spread).sum(axis=1),
-        (picked_s - orders.ready_s[rows]).sum(axis=1),
+        sum_of(trip.drop_s - best_drop_s(problem, service)[rows]),
+        sum_of(expected_late_s(trip.drop_s, orders.promised_s[rows], cost.spread)),
+        sum_of(picked_s - orders.ready_s[rows]),
         ride_s,
         trip.end_s - trip.start_s,
         trip.start_s - riders.free_s[rider],
         riders.age_s[rider],
         riders.refusal[rider],
-        moved.sum(axis=1).astype(np.float64),
+        _moved(orders.holder, rider, rows),
     )
     return found, trip
+
+
+def _moved(holder: Ints, rider: Ints, rows: Ints) -> Floats:
+    """Orders of each trip that another rider has accepted, (n,)."""
+    if not (holder >= 0).any():
+        return np.zeros(len(rider))
+    holders = holder[rows]
+    return sum_of(((holders >= 0) & (holders != rider[:, None])).astype(np.float64))
 
 
 def expected_late_s(drop_s: Floats, promised_s: Floats, spread: float) -> Floats:

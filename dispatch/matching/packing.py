@@ -19,6 +19,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from dispatch.matching.across import sum_of
 from dispatch.matching.assignment import match, prices
 from dispatch.matching.columns import Columns, columns_of
 from dispatch.matching.cover import cover
@@ -75,7 +76,7 @@ class _Singles:
         self.chosen: Ints = single[matched.pair[matched.pair >= 0]]
         self.cost = float(columns.cost[self.chosen].sum() + open_cost[self.put_off].sum())
         # One more row, of price zero, for the -1 that pads short trips.
-        paid: Floats = np.append(price, 0.0)[columns.orders].sum(axis=1)
+        paid: Floats = sum_of(np.append(price, 0.0)[columns.orders])
         self.over: Floats = columns.cost + worth[columns.rider] - paid
         self.improving = (self.over < -1.0) & (columns.size > 1)
 

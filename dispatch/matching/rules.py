@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatch.matching.across import all_of, any_of, greatest, sum_of
 from dispatch.matching.cost import Routes, Trips
 from dispatch.matching.problem import ANY_ZONE, Ints, Problem
 
@@ -15,13 +16,14 @@ def allowed(problem: Problem, rider: Ints, routes: Routes) -> Mask:
     """Which of n riders may make n trips, their times aside; what a rider has accepted stays possible for it."""
     orders, riders, rows = problem.orders, problem.riders, routes.orders
     stops = rows.shape[1] + (1 if routes.counter is None else 2)
-    keep: Mask = orders.size[rows].sum(axis=1) <= riders.room[rider]
+    keep: Mask = sum_of(orders.size[rows]) <= riders.room[rider]
     keep &= riders.stops[rider] >= stops
-    keep &= (orders.direct_s[rows] * riders.pace[rider][:, None] <= riders.reach_s[rider][:, None]).all(axis=1)
+    # Way times pace against reach, with the farthest door and the rider's reach in unpaced seconds.
+    keep &= greatest(orders.direct_s[rows]) <= (riders.reach_s / riders.pace)[rider]
     if (riders.zone != ANY_ZONE).any():
-        keep &= _in_zone(orders.zone[rows], riders.zone[rider][:, None]).all(axis=1)
+        keep &= all_of(_in_zone(orders.zone[rows], riders.zone[rider][:, None]))
     if len(problem.barred):
-        keep &= ~_barred(problem, rider[:, None], rows).any(axis=1)
+        keep &= ~any_of(_barred(problem, rider[:, None], rows))
     return keep | held(problem, rider, rows)
 
 
@@ -29,8 +31,7 @@ def held(problem: Problem, rider: Ints, rows: Ints) -> Mask:
     """Trips of nothing but what the rider has already accepted."""
     if not (problem.orders.holder >= 0).any():
         return np.zeros(len(rider), np.bool_)
-    mine: Mask = (problem.orders.holder[rows] == rider[:, None]).all(axis=1)
-    return mine
+    return all_of(problem.orders.holder[rows] == rider[:, None])
 
 
 def in_time(problem: Problem, rider: Ints, trip: Trips, held_: Mask) -> Mask:

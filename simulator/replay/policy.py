@@ -21,7 +21,7 @@ def mdrp_params(rules: Rules, strategy: str = "packing") -> EngineParams:
         rebundle=True,
         service=ServiceParams(rules.pickup_service * 60.0, rules.dropoff_service * 60.0),
         offers=OfferParams(timeout_s=60.0, lead_s=0.0, cooldown_s=0.0),
-        candidates=CandidateParams(per_restaurant=1000, horizon_s=5400.0, max_approach_s=86400.0),
+        candidates=CandidateParams(per_restaurant=1000, per_bundle=16, horizon_s=5400.0, max_approach_s=86400.0),
         # Couriers never decline, ways are exact, and a bundle is of one restaurant and of any size.
         bundles=BundleParams(between_m=0.0, max_stops=1000),
         cost=CostParams(
