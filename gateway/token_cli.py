@@ -11,7 +11,10 @@ from node.tokens import TokenSigner
 from shard_router.cities import load_cities
 
 _SETTING = "FORNO_JWT_PRIVATE_KEY_FILE"
-_KINDS = "rider: the rider's number (needs --city) | user: any name | order: the order's id | ops: any name"
+_KINDS = (
+    "rider: the rider's number (needs --city) | restaurant: its id (needs --city) | user: any name"
+    " | order: the order's id | ops: any name"
+)
 
 _MAX_TTL_S = 365 * 24 * 3600
 
@@ -19,9 +22,9 @@ _MAX_TTL_S = 365 * 24 * 3600
 def main(argv: list[str]) -> int:
     """Prints a token."""
     parser = argparse.ArgumentParser(prog="forno token", description="Prints a development token.")
-    parser.add_argument("kind", choices=("rider", "user", "order", "ops"), help=_KINDS)
+    parser.add_argument("kind", choices=("rider", "restaurant", "user", "order", "ops"), help=_KINDS)
     parser.add_argument("id", help="who or what the token is for")
-    parser.add_argument("--city", default="", help="home city of a rider, city of an order")
+    parser.add_argument("--city", default="", help="home city of a rider, city of a restaurant or an order")
     parser.add_argument("--ttl", type=_seconds, default=24 * 3600, metavar="S", help="life in seconds (default: a day)")
     parser.add_argument("--key", type=Path, help="PEM file of the signing key (default: that of the stack in --dir)")
     parser.add_argument(
@@ -33,6 +36,8 @@ def main(argv: list[str]) -> int:
         parser.error(f"no key: no stack runs in {words.dir}; give --dir, --key, or set {_SETTING}")
     if words.kind == "rider" and (not words.city or not words.id.isdecimal()):
         parser.error("a rider's token needs a number and --city")
+    if words.kind == "restaurant" and not words.city:
+        parser.error("a restaurant's token needs --city")
     if words.city and words.city not in (cities := [city.slug for city in load_cities()]):
         parser.error(f"there is no city {words.city!r}; there are {', '.join(cities)}")
     claims = {"city": words.city} if words.city else {}

@@ -70,7 +70,7 @@ def page_headers(live_url: str) -> dict[str, str]:
 
 
 def routes(web_dir: Path, roads: Path | None, jwks: Path, live_url: str) -> list[BaseRoute]:
-    """Pages `/` and `/track/{order_id}`, `/assets/…`, the basemap, the key set."""
+    """Pages `/`, `/track/{order_id}` and `/kitchen/{restaurant_id}`, `/assets/…`, the basemap, the key set."""
     headers = page_headers(live_url)
     index = held(web_dir / "index.html", _REVALIDATE) if (web_dir / "index.html").exists() else None
     assets = {path.name: held(path, _FOREVER) for path in sorted(web_dir.glob("assets/*")) if path.is_file()}
@@ -86,6 +86,7 @@ def routes(web_dir: Path, roads: Path | None, jwks: Path, live_url: str) -> list
     return [
         Route("/", page),
         Route("/track/{order_id}", page),
+        Route("/kitchen/{restaurant_id}", page),
         Route("/assets/{name}", _file(lambda request: assets.get(request.path_params["name"]))),
         Route("/basemap/roads.geojson", _file(lambda _: basemap)),
         Route("/.well-known/jwks.json", _file(lambda _: keys)),

@@ -31,6 +31,10 @@ QUESTIONS_PER_CITY = 16
 #: A watcher who joins an order is shown state at most this old, wall seconds.
 FRESH_S = 0.25
 _POLL_TICK_S = 0.25
+#: An order whose rider was seen within `SEEN_S` is asked about every `CALM_POLL_S` only: its owner and Redis work,
+#: a wake that could not be published is published later, and another owner's first position asks anew. Wall seconds.
+SEEN_S = 5.0
+CALM_POLL_S = 10.0
 #: Browsers do not see pings; this tells them that the line lives. Wall seconds.
 HEARTBEAT_S = 10.0
 
@@ -43,6 +47,7 @@ class WatchedOrder:
     outboxes: set[Outbox] = field(default_factory=set)
     visitors: int = 0
     asked_s: float = float("-inf")
+    seen_s: float = float("-inf")
     #: There is news that has not been asked for.
     dirty: bool = False
     asking: asyncio.Task[None] | None = None
@@ -107,10 +112,14 @@ class Hub:
     def fixes(self, city: City, epoch: int, fixes: Sequence[LiveFix]) -> None:
         shown: list[int] = []
         pushes = 0
+        now_s = self._clock.monotonic_s()
         for fix in fixes:
             order = self._orders.get(fix.order_id)
             if order is None:
                 continue
+            order.seen_s = now_s
+            if epoch > order.watch.epoch:  # another owner: what the one before said last may not have reached us
+                self._ask_soon(order)
             frame = order.watch.on_fix(epoch, fix)
             if frame is None:
                 continue
@@ -146,10 +155,11 @@ class Hub:
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(_POLL_TICK_S)
+            now_s = self._clock.monotonic_s()
             period_s = max(self._poll_s, len(self._orders) / self._polls_per_s)
-            due_s = self._clock.monotonic_s() - period_s
+            calm_s = max(period_s, CALM_POLL_S)
             for order in self._orders.values():
-                if order.asked_s <= due_s:
+                if order.asked_s + (calm_s if now_s - order.seen_s < SEEN_S else period_s) <= now_s:
                     self._ask_soon(order)
 
     async def _heartbeat(self) -> None:

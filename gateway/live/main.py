@@ -5,9 +5,11 @@ from __future__ import annotations
 import grpc.aio
 
 from gateway.config import LiveSettings, address
+from gateway.live.adapters.kitchens import ServiceKitchens
 from gateway.live.adapters.redis_feed import RedisFeed
 from gateway.live.adapters.services import ServiceOrders, ServiceStreams
 from gateway.live.hub import Hub
+from gateway.live.kitchen.hub import KitchenHub
 from gateway.live.map_view import map_view
 from gateway.live.ops import OpsHub
 from gateway.live.server import LiveServer
@@ -50,12 +52,15 @@ def main() -> int:
             polls_per_s=settings.live_polls_per_s,
         )
         ops = OpsHub(ServiceStreams(directory), feed, lambda: map_view(directory.map), hub.ages, line, node.log)
+        kitchens = KitchenHub(ServiceKitchens(channel), clock, line, node.log)
         node.start("orders", hub.run())
+        node.start("kitchens", kitchens.run())
         node.start("ops", ops.run())
         node.start("feed", feed.run(Sinks(hub, ops)))
         server = LiveServer(
             hub,
             ops,
+            kitchens,
             verifier,
             node.log,
             max_sockets=settings.live_max_sockets,

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -21,6 +21,8 @@ from gateway import metrics
 from gateway.errors import Forbidden, TooManyRequests
 from gateway.live.connection import LiveConnection, listening_socket
 from gateway.live.hub import Hub, WatchedOrder
+from gateway.live.kitchen.hub import KitchenHub
+from gateway.live.kitchen.session import kitchen_of, serve_kitchen
 from gateway.live.model import OrderId
 from gateway.live.ops import OpsHub
 from gateway.live.outbox import Outbox
@@ -46,6 +48,7 @@ MAX_MESSAGES = 20
 LAST_WORDS_S = 20.0
 
 _ORDER_PATH = re.compile(r"^/v1/live/orders/(?P<order>[0-9a-zA-Z-]{1,64})$")
+_KITCHEN_PATH = re.compile(r"^/v1/live/kitchens/(?P<restaurant>[^/]{1,200})$")
 _OPS_PATH = "/v1/live/ops"
 #: Epochs and sequence numbers have 64 bits: more digits are no number of ours.
 _NUMBER = re.compile(r"[0-9]{1,19}")
@@ -68,6 +71,7 @@ class LiveServer:
         self,
         hub: Hub,
         ops: OpsHub,
+        kitchens: KitchenHub,
         verifier: TokenVerifier,
         log: structlog.stdlib.BoundLogger,
         *,
@@ -76,6 +80,7 @@ class LiveServer:
     ) -> None:
         self._hub = hub
         self._ops = ops
+        self._kitchens = kitchens
         self._verifier = verifier
         self._log = log
         self._max_sockets = max_sockets
@@ -114,7 +119,7 @@ class LiveServer:
         path = urlsplit(request.path).path
         if path == "/healthz":
             return connection.respond(http.HTTPStatus.OK, '{"status":"ready"}\n')
-        if path != _OPS_PATH and _ORDER_PATH.match(path) is None:
+        if path != _OPS_PATH and _ORDER_PATH.match(path) is None and _KITCHEN_PATH.match(path) is None:
             return connection.respond(http.HTTPStatus.NOT_FOUND, "watch /v1/live/orders/{order_id}\n")
         if self._sockets >= self._max_sockets:
             metrics.REFUSED.labels("full").inc()
@@ -142,7 +147,11 @@ class LiveServer:
             raise Unauthenticated("no token: append ?token=<token>", reason="TOKEN_MISSING")
         async with self._seat(subject):
             found = _ORDER_PATH.match(wish.path)
-            if found is None:
+            kitchen = _KITCHEN_PATH.match(wish.path)
+            if kitchen is not None:
+                own = kitchen_of(subject, unquote(kitchen["restaurant"]))
+                await serve_kitchen(self._kitchens, connection, own, wish.epoch, wish.seq)
+            elif found is None:
                 await self._serve_ops(connection, subject)
             else:
                 await self._serve_order(connection, subject, OrderId(found["order"]), wish)
