@@ -78,10 +78,13 @@ async def test_a_frozen_broker_acknowledges_nothing(report: Report) -> None:
 
 
 async def test_slow_readers_wake_to_the_newest(report: Report) -> None:
-    """One byte a second through the storm, then the newest position, not the oldest."""
+    """One byte a second for five minutes, then the newest position; what waited for them took no memory."""
     slow = report["slow_readers"]
     assert slow["seconds"] >= 300
-    assert slow["oldest_of_the_newest_s"] <= 5.0
+    assert slow["bytes_each"] <= 310
+    assert slow["behind_swift_readers_s"] <= 0.0
+    before_mb, after_mb = slow["gateway_mb"]
+    assert after_mb <= before_mb + 8
 
 
 async def test_views_caught_up(report: Report) -> None:

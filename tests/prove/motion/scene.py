@@ -30,7 +30,7 @@ from tests.integration.tracking_world import read_all
 from tests.prove.motion.crowd import Crowd, crowd
 from tests.prove.motion.customers import FINAL, Customers, Watcher
 from tests.prove.motion.generator import Riders
-from tests.prove.motion.memory import Curves
+from tests.prove.motion.memory import Curves, group_rss_mb
 from tests.prove.motion.slow_reader import SlowReader
 from tests.prove.motion.storm import PARTS, Storm, returns
 
@@ -41,6 +41,7 @@ ROUNDS = 20
 ORDER_EVERY_S = 4.0
 FREEZE_S = 30.0
 SLOW_READERS = 10
+SLOW_S = 300.0
 CITIES = {"la-serena": (-299_040_000, -712_480_000), "coquimbo": (-299_500_000, -713_300_000)}
 CITY = "la-serena"
 _FIRST_RIDER = 1_000_000
@@ -117,27 +118,15 @@ async def _storm(stack: LocalStack, riding: Crowd, customers: Customers, held: l
     """The kills, with orders placed all the while and readers on slow lines."""
     riding.say("storm")
     storm = Storm(stack, CITY, f"{stack.env['FORNO_POSTGRES_URL']}/core")
-    quiet = stack.addresses["live-unkilled"].replace("http://", "ws://")
-    slow = [SlowReader() for _ in range(SLOW_READERS)]
-    for reader, watcher in zip(slow, held, strict=False):
-        path = watcher.url.split("/", 3)[3]
-        await reader.connect(f"{quiet}/{path}")
+    reading = asyncio.create_task(_read_slowly(stack, held), name="slow readers")
     began_s = time.monotonic() - curves.began_s
     acked = riding.acked
-    crawling = [asyncio.create_task(reader.crawl(3600)) for reader in slow]
     ordering = asyncio.create_task(_order_on(customers), name="orders")
     await storm.rage(ROUNDS)
     ended_s = time.monotonic() - curves.began_s
     ordering.cancel()
-    for task in [*crawling, ordering]:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-    woke_s = time.time()
-    frames = await asyncio.gather(*(reader.frames() for reader in slow))
-    for reader in slow:
-        reader.close()
-    ages = [woke_s - seen["ts_ms"] / 1000 for seen in map(_newest, frames)]
+    with suppress(asyncio.CancelledError):
+        await ordering
     return {
         "storm": {
             "began_s": round(began_s, 1),
@@ -149,13 +138,46 @@ async def _storm(stack: LocalStack, riding: Crowd, customers: Customers, held: l
             "held_shown_as": sorted({watcher.status for watcher in held}),
             "cut_off": sum(watcher.cut_off for watcher in customers.watchers),
         },
-        "slow_readers": {
-            "readers": SLOW_READERS,
-            "seconds": round(ended_s - began_s),
-            "bytes_each": max(reader.bytes_read for reader in slow),
-            "oldest_of_the_newest_s": round(max(ages), 2),
-        },
+        "slow_readers": await reading,
     }
+
+
+async def _read_slowly(stack: LocalStack, held: list[Watcher]) -> Report:
+    """Readers of a byte a second at a gateway that nobody kills, beside customers who read as they should."""
+    address = stack.addresses["live-unkilled"].replace("http://", "ws://")
+    urls = [f"{address}/{watcher.url.split('/', 3)[3]}" for watcher in held[:SLOW_READERS]]
+    slow = [SlowReader() for _ in urls]
+    swift = [Watcher(watcher.order_id, url) for watcher, url in zip(held, urls, strict=False)]
+    watching = [asyncio.create_task(watcher.run()) for watcher in swift]
+    try:
+        for reader, url in zip(slow, urls, strict=True):
+            await reader.connect(url)
+        before_mb = _rss_mb(stack, "live-unkilled")
+        await asyncio.gather(*(reader.crawl(SLOW_S) for reader in slow))
+        after_mb, crawled = _rss_mb(stack, "live-unkilled"), max(reader.bytes_read for reader in slow)
+        known_s = [watcher.fixed_s[-1] for watcher in swift]
+        frames = await asyncio.gather(*(reader.frames() for reader in slow))
+    finally:
+        for reader in slow:
+            reader.close()
+        for task in watching:
+            task.cancel()
+        await asyncio.wait(watching)
+    behind = [known - _newest(of)["ts_ms"] / 1000 for known, of in zip(known_s, frames, strict=True)]
+    return {
+        "readers": len(slow),
+        "seconds": SLOW_S,
+        "bytes_each": crawled,
+        "frames_when_awake": max(map(len, frames)),
+        "behind_swift_readers_s": round(max(behind), 2),
+        "gateway_mb": (before_mb, after_mb),
+    }
+
+
+def _rss_mb(stack: LocalStack, name: str) -> float:
+    pid = stack.pid(name)
+    assert pid is not None
+    return round(group_rss_mb()[pid], 1)
 
 
 def _newest(frames: list[dict[str, Any]]) -> dict[str, Any]:

@@ -8,11 +8,13 @@ import os
 import socket
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 #: The kernel's least, so that what waits for this reader waits at the server.
 _RECEIVE_BUFFER = 2_304
+_AWAKE_S = 3.0
 
 
 class SlowReader:
@@ -51,14 +53,11 @@ class SlowReader:
             await asyncio.sleep(every_s)
 
     async def frames(self) -> list[dict[str, Any]]:
-        """Wakes: all frames that are there, until nothing came for a second."""
-        with_nothing_s = 1.0
-        try:
-            while True:
-                async with asyncio.timeout(with_nothing_s):
+        """Wakes: all frames that come within a few seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_AWAKE_S):
+                while True:
                     await self._read(1 << 16)
-        except TimeoutError:
-            pass
         return list(self._frames())
 
     def close(self) -> None:

@@ -58,13 +58,10 @@ class Storm:
 
     async def rage(self, rounds: int) -> None:
         """Kills each kind once a round."""
-        loop = asyncio.get_running_loop()
-        due_s = loop.time()
         for number in range(rounds):
             for kind in PARTS:
                 await self._kill(kind, number)
-                due_s += GAP_S
-                await asyncio.sleep(due_s - loop.time())
+                await asyncio.sleep(GAP_S)
         await asyncio.gather(*self._waits)
         # The last shard that was killed is not waited for above beyond its health; the city may still be loading.
         await asyncio.sleep(5.0)
