@@ -61,6 +61,8 @@ def _value(hint: Any, plain: Any) -> Any:
         return from_plain(hint, plain)  # type: ignore[arg-type]
     if issubclass(hint, Enum):
         return hint(plain)
+    if hint is float and isinstance(plain, int) and not isinstance(plain, bool):
+        return float(plain)  # JSON has one kind of number
     if not isinstance(plain, hint):
         raise TypeError(f"expected {hint.__name__}, got {plain!r}")
     return plain

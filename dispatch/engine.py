@@ -41,6 +41,8 @@ __all__ = [
     "TickResult",
     "apply",
     "decide",
+    "needs_matching",
+    "nothing_decided",
     "pose",
     "run_tick",
     "solve",
@@ -49,10 +51,21 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class TickResult:
-    """Notes and decisions of one tick run in one go."""
+    """Notes and decisions of one tick run in one go; `problem` is None where there was nothing to match."""
 
     notes: tuple[Note, ...]
+    problem: Problem | None
     decisions: Decisions
+
+
+def needs_matching(draft: Draft, params: EngineParams) -> bool:
+    """Whether a tick has anything to match: without it, it poses and solves nothing."""
+    return params.rebundle or any(order.matchable for order in draft.orders())
+
+
+def nothing_decided(draft: Draft) -> Decisions:
+    """The decisions of a tick that had nothing to match: what happened, and no more."""
+    return Decisions((), (), (), (), Solution((), "nothing to match", 0, 0.0, "none"), draft.changes())
 
 
 def run_tick(
@@ -68,6 +81,8 @@ def run_tick(
     """A whole tick in one process; the caller commits. A replay passes the recorded `fallback`."""
     draft = Draft(state)
     notes = apply(draft, inputs, now_ms, params)
+    if not needs_matching(draft, params):
+        return TickResult(tuple(notes), None, nothing_decided(draft))
     problem = pose(draft, positions, now_ms, travel, params)
     solution = solve(problem, params, fallback)
-    return TickResult(tuple(notes), decide(draft, problem, solution, tick_id, params))
+    return TickResult(tuple(notes), problem, decide(draft, problem, solution, tick_id, params))

@@ -11,10 +11,12 @@ VERBS: dict[str, tuple[str, str]] = {
     "up": ("deploy.stack.cli:main", "the servers and every Forno service, without the simulated city"),
     "replay": (
         "simulator.replay.cli:main",
-        "an MDRPLib instance in virtual time through the dispatch engine",
+        "an MDRPLib instance, or a recorded stretch of a living city, in virtual time through the dispatch engine",
     ),
+    "log": ("dispatch.recording.cli:main", "write a recorded stretch of a living city to a file"),
     "shards": ("shard_router.cli:main", "which shard owns which city; move cities"),
     "db": ("deploy.database.cli:main", "the databases: apply migrations, show what is pending"),
+    "orders": ("orders.cli:main", "an order, from its row or from the archive; move old months there"),
     "explain": ("dispatch.explain:main", "why an order went to whom it went"),
     "token": ("gateway.token_cli:main", "a development token"),
     "bench": ("benchmarks.cli:main", "measure, beside peers, against the targets"),

@@ -16,7 +16,7 @@ from dispatch.adapters.tick_rows import Write, writes_of
 from dispatch.live.cut import Applied, Cut
 from dispatch.live.errors import CityLost, DoubleAssignment, OutcomeUnknown, StoreAway
 from dispatch.live.holdings import Holding
-from dispatch.live.ports import Letter, Stored, TickCommit
+from dispatch.live.ports import Changed, Letter, Stored, TickCommit
 from dispatch.live.tracks import Track
 from dispatch.model import Cooldown, Offer, Order, OrderId, Rider, RiderId
 from node.postgres import AWAY, Schema, migrate, statements
@@ -37,6 +37,7 @@ _PRUNED = (
     "prune_cooldowns",
     "prune_tracks",
     "prune_orders",
+    "prune_starts",
     "prune_ticks",
 )
 #: SQLSTATEs of router.hold: not the owner, lease run out.
@@ -63,6 +64,13 @@ async def _session(pool: asyncpg.Pool) -> AsyncIterator[Any]:
         raise StoreAway(f"postgres is away: {error!r}") from error
 
 
+@asynccontextmanager
+async def _snapshot(pool: asyncpg.Pool) -> AsyncIterator[Any]:
+    """A connection for reading as of one moment, while the owner goes on committing."""
+    async with _session(pool) as session, session.transaction(isolation="repeatable_read", readonly=True):
+        yield session
+
+
 class PostgresDecisionLog:
     """`DecisionLog` on a pool of database `core` (guarded: see `node.postgres.GUARDS`)."""
 
@@ -72,7 +80,7 @@ class PostgresDecisionLog:
 
     async def load(self, ownership: Ownership, ended_since_ms: int) -> Stored:
         city = ownership.city
-        async with _session(self._pool) as session:
+        async with _snapshot(self._pool) as session:
             cut = await session.fetchrow(SQL["load_cut"], city)
             tick = await session.fetchval(SQL["last_tick"], city)
             orders = await session.fetch(SQL["load_orders"], city, ended_since_ms)
@@ -81,18 +89,34 @@ class PostgresDecisionLog:
             cooldowns = await session.fetch(SQL["load_cooldowns"], city)
             tracks = await session.fetch(SQL["load_tracks"], city, ended_since_ms)
             holdings = await session.fetch(SQL["load_holdings"], city)
-        entities: tuple[Order | Rider | Offer | Cooldown, ...] = (
-            *(order_of(row["body"]) for row in orders),
-            *(rider_of(row["body"]) for row in riders),
-            *(offer_of(row["body"]) for row in offers),
-            *(Cooldown(RiderId(int(r["rider_id"])), OrderId(r["order_id"]), r["until_ms"]) for r in cooldowns),
-        )
+        # In a thread: a big city is thousands of documents, and other cities run here.
+        entities = await asyncio.to_thread(_entities, orders, riders, offers, cooldowns)
         return Stored(
             tick=tick,
-            cut=Cut(cut["incarnation"], cut["partition"], cut["pings_offset"], cut["events_offset"]) if cut else None,
+            cut=_cut(cut),
             entities=entities,
-            tracks=tuple(track_of(row["body"]) for row in tracks),
-            holdings=tuple(Holding(OrderId(r["order_id"]), RiderId(int(r["rider_id"])), r["slot"]) for r in holdings),
+            tracks=await asyncio.to_thread(_tracks, tracks),
+            holdings=_holdings(holdings),
+        )
+
+    async def changed(self, city: str, after_tick: int, ended_since_ms: int) -> Changed:
+        async with _snapshot(self._pool) as session:
+            cut = await session.fetchrow(SQL["load_cut"], city)
+            tick = await session.fetchval(SQL["last_tick"], city)
+            orders = await session.fetch(SQL["changed_orders"], city, ended_since_ms, after_tick)
+            riders = await session.fetch(SQL["changed_riders"], city, after_tick)
+            offers = await session.fetch(SQL["changed_offers"], city, after_tick)
+            cooldowns = await session.fetch(SQL["load_cooldowns"], city)
+            tracks = await session.fetch(SQL["changed_tracks"], city, ended_since_ms, after_tick)
+            holdings = await session.fetch(SQL["load_holdings"], city)
+        fresh_offers = [row for row in offers if row["body"] is not None]
+        return Changed(
+            tick=tick,
+            cut=_cut(cut),
+            entities=await asyncio.to_thread(_entities, orders, riders, fresh_offers, cooldowns),
+            offer_ids=frozenset(row["offer_id"] for row in offers),
+            tracks=await asyncio.to_thread(_tracks, tracks),
+            holdings=_holdings(holdings),
         )
 
     async def commit(self, tick: TickCommit) -> None:
@@ -169,6 +193,29 @@ async def _save_cut(session: Any, own: Ownership, tick: int, applied: Applied) -
         [first.pings_offset, first.events_offset],
         list(offsets),
     )
+
+
+def _cut(row: Any) -> Cut | None:
+    return Cut(row["incarnation"], row["partition"], row["pings_offset"], row["events_offset"]) if row else None
+
+
+def _entities(
+    orders: Sequence[Any], riders: Sequence[Any], offers: Sequence[Any], cooldowns: Sequence[Any]
+) -> tuple[Order | Rider | Offer | Cooldown, ...]:
+    return (
+        *(order_of(row["body"]) for row in orders),
+        *(rider_of(row["body"]) for row in riders),
+        *(offer_of(row["body"]) for row in offers),
+        *(Cooldown(RiderId(int(r["rider_id"])), OrderId(r["order_id"]), r["until_ms"]) for r in cooldowns),
+    )
+
+
+def _tracks(rows: Sequence[Any]) -> tuple[Track, ...]:
+    return tuple(track_of(row["body"]) for row in rows)
+
+
+def _holdings(rows: Sequence[Any]) -> tuple[Holding, ...]:
+    return tuple(Holding(OrderId(r["order_id"]), RiderId(int(r["rider_id"])), r["slot"]) for r in rows)
 
 
 def _explained(row: dict[str, Any]) -> str:

@@ -4,8 +4,11 @@ select router.hold($1, $2, $3)
 -- name: insert_tick
 insert into dispatch.ticks (city, tick, epoch, shard_id, now_ms, incarnation, partition, pings_offset, events_offset,
     params_digest, travel_version, strategy, solver_status, solver_work, solver_cost, fallback, problem_digest,
-    solution_digest, duration_ms)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+    solution_digest, decisions_digest, ignored, duration_ms)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+
+-- name: insert_start
+insert into dispatch.starts (city, tick, events_offset, body) values ($1, $2, $3, $4)
 
 -- name: insert_params
 insert into dispatch.param_sets (digest, body) values ($1, $2::jsonb) on conflict do nothing
@@ -123,6 +126,20 @@ where t.city = $1
 -- name: load_holdings
 select order_id, rider_id, slot from dispatch.holdings where city = $1 and until_tick is null
 
+-- name: changed_orders
+select body::text from dispatch.orders where city = $1 and (ended_ms is null or ended_ms >= $2) and tick > $3
+
+-- name: changed_riders
+select body::text from dispatch.riders where city = $1 and tick > $2
+
+-- name: changed_offers
+select offer_id, case when tick > $2 then body::text end as body from dispatch.offers where city = $1 and status = 'live'
+
+-- name: changed_tracks
+select t.body::text from dispatch.tracks t
+join dispatch.orders o on o.order_id = t.order_id and (o.ended_ms is null or o.ended_ms >= $2)
+where o.city = $1 and t.tick > $3
+
 -- name: known_orders
 select order_id from dispatch.orders where order_id = any($1::text[])
 
@@ -186,6 +203,9 @@ delete from dispatch.orders where city = $1 and tick <= $2 and ended_ms is not n
 -- name: prune_outbox
 delete from dispatch.outbox
 where city = $1 and published_at is not null and created_at < clock_timestamp() - make_interval(hours => $2)
+
+-- name: prune_starts
+delete from dispatch.starts where city = $1 and tick <= $2
 
 -- name: prune_ticks
 delete from dispatch.ticks where city = $1 and tick < $2

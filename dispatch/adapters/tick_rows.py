@@ -53,9 +53,13 @@ def _tick(tick: TickCommit, shard_id: str) -> Iterable[Write]:
             tick.fallback,
             tick.problem_digest,
             tick.solution_digest,
+            tick.decisions_digest,
+            list(tick.ignored),
             tick.duration_ms,
         ),
     )
+    if tick.start is not None:
+        yield Write("insert_start", (own.city, tick.tick, tick.start.events_offset, tick.start.body))
 
 
 def _entities(tick: TickCommit) -> Iterable[Write]:

@@ -39,5 +39,5 @@ def changed(base: T, plain: Any, path: str) -> T:
         elif isinstance(value, bool) is not isinstance(old, bool) or not isinstance(value, type(old) | int):
             raise InvalidParams(f"{path}.{name} must be {type(old).__name__}, got {value!r}")
         else:
-            values[name] = value
+            values[name] = type(old)(value)
     return replace(base, **values)  # type: ignore[type-var]

@@ -78,8 +78,19 @@ class CityLogs(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """The memory of a city before a tick, packed (`dispatch.recording.snapshot`); events below the offset are in it."""
+
+    events_offset: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class TickCommit:
-    """All that a tick makes true at once."""
+    """All that a tick makes true at once.
+
+    `ignored` are orders whose openings were left out since the last commit: only the database still knew them.
+    """
 
     ownership: Ownership
     tick: int
@@ -94,6 +105,9 @@ class TickCommit:
     fallback: str
     problem_digest: str
     solution_digest: str
+    decisions_digest: str
+    ignored: tuple[OrderId, ...]
+    start: Start | None
     duration_ms: float
     changes: Changes
     holdings: HoldingChanges
@@ -112,6 +126,21 @@ class Stored:
     holdings: tuple[Holding, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a city's owner committed after a tick: orders, riders and offers as they are now, ended ones among them.
+
+    Cooldowns, holdings and the ids of offers are all that are live.
+    """
+
+    tick: int
+    cut: Cut | None
+    entities: tuple[Order | Rider | Offer | Cooldown, ...]
+    offer_ids: frozenset[str]
+    tracks: tuple[Track, ...]
+    holdings: tuple[Holding, ...]
+
+
 class DecisionLog(Protocol):
     """Where decisions become true. Every write checks the ownership first and raises `CityLost` when it is gone.
 
@@ -120,6 +149,9 @@ class DecisionLog(Protocol):
 
     async def load(self, ownership: Ownership, ended_since_ms: int) -> Stored:
         """Last tick, cut, and all entities; orders that ended before `ended_since_ms` are left out."""
+
+    async def changed(self, city: str, after_tick: int, ended_since_ms: int) -> Changed:
+        """What was committed after a tick, as of one moment; for those who follow a city without owning it."""
 
     async def commit(self, tick: TickCommit) -> None:
         """One transaction. Raises `OutcomeUnknown` when the connection was lost, `DoubleAssignment` by an index."""

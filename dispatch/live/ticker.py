@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from itertools import islice
 
-import numpy as np
 import structlog
 
 from dispatch.apply import Note, NoteKind
-from dispatch.engine import Decisions, Draft, Problem, apply, decide, pose
+from dispatch.digest import digest
+from dispatch.engine import Decisions, Draft, Problem, Solution, apply, decide, needs_matching, nothing_decided, pose
 from dispatch.inputs import Input, Positions
 from dispatch.live.city import City
 from dispatch.live.cut import Applied
@@ -21,14 +20,14 @@ from dispatch.live.errors import CityLost, DoubleAssignment, OutcomeUnknown, Sto
 from dispatch.live.etas import EtaTurns, carried_on, question
 from dispatch.live.ingest import Ingest
 from dispatch.live.intake import inputs_of, old_orders, without
-from dispatch.live.ports import DecisionLog, Heard, TickCommit
+from dispatch.live.ports import DecisionLog, Heard, Start, TickCommit
 from dispatch.live.solver import Solving
 from dispatch.live.tracks import Eta, TrackChanges, tell
 from dispatch.live.wakes import Wakes
-from dispatch.matching.problem import Solution
 from dispatch.metrics import CityMetrics
 from dispatch.model import OfferStatus, OrderId
 from dispatch.params import EngineParams
+from dispatch.recording.snapshot import pack_state
 from node.clock import Clock
 from node.errors import Retryable
 
@@ -39,7 +38,8 @@ CUT_EVERY_S = 3.0
 #: Waiting events bring the next tick forward to this share of the period after the last one.
 EAGER = 0.2
 
-_NO_SOLUTION = Solution((), "nothing to match", 0, 0.0, "none")
+#: How often the memory of a city is stored with a tick, wall seconds: recorded stretches begin there.
+START_EVERY_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Round:
     etas: dict[OrderId, Eta]
     told: TrackChanges
     problem: Problem | None
+    ignored: tuple[OrderId, ...]
 
 
 class Ticker:
@@ -88,15 +89,23 @@ class Ticker:
         self._metrics = metrics
         self._log = log
         self._cut_saved_s = 0.0
+        self._start_saved_s: float | None = None
+        #: Orders opened anew though they had ended, since the last commit.
+        self._ignored: tuple[OrderId, ...] = ()
         self._turns = EtaTurns()
         self._ticking = asyncio.Lock()
+        #: Once set no further tick begins; the one under way may still commit.
+        self.closing = False
+        #: Set by the first tick that could commit; when the last one could, monotonic.
+        self.ticked = asyncio.Event()
+        self.last_tick_s = clock.monotonic_s()
 
     async def run(self) -> None:
         """Ticks each period, sooner when events wait."""
         while True:
             began_s = self._clock.monotonic_s()
             async with self._ticking:
-                if self._holds():
+                if self._holds() and not self.closing:
                     await self._guarded_tick()
             await self._rest(began_s)
 
@@ -134,7 +143,7 @@ class Ticker:
         changed = bool(round_.decisions.changes) or bool(round_.told)
         if changed:
             await self._commit(round_, (self._clock.monotonic_s() - began_s) * 1000)
-        self._make_true(round_)
+        self._make_true(round_, changed=changed)
         if changed:
             self._count(round_, (self._clock.monotonic_s() - began_s) * 1000)
             self._committed()
@@ -142,11 +151,13 @@ class Ticker:
         elif self._clock.monotonic_s() - self._cut_saved_s >= CUT_EVERY_S:
             await self._decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
             self._cut_saved_s = self._clock.monotonic_s()
+        self.last_tick_s = self._clock.monotonic_s()
+        self.ticked.set()
 
     async def _decide(self) -> Round:
         city, now_ms = self._city, self._clock.domain_ms()
         events = tuple(islice(city.heard, EVENTS_A_TICK))
-        inputs = await self._inputs(events, now_ms)
+        inputs, again = await self._inputs(events, now_ms)
         for event in events:
             if event.seed is not None:
                 city.positions.apply(event.seed)
@@ -156,25 +167,25 @@ class Ticker:
         positions = Positions(seen.rider_id, seen.lat_e7, seen.lng_e7, snapshot.age_ms)
         draft = Draft(city.state)
         notes = apply(draft, inputs, now_ms, self._params)
-        problem, solution = None, _NO_SOLUTION
-        if any(order.matchable for order in draft.orders()) or self._params.rebundle:
+        problem, decisions = None, nothing_decided(draft)
+        if needs_matching(draft, self._params):
             problem = await asyncio.to_thread(pose, draft, positions, now_ms, self._travel, self._params)
             solution = await self._solver.solve(problem, self._params)
-        decisions = await asyncio.to_thread(self._decided, draft, problem, solution)
+            decisions = await asyncio.to_thread(self._decided, draft, problem, solution)
         etas = await self._etas(draft, decisions, now_ms)
         told = tell(city.tracks, notes, decisions, etas, now_ms)
-        return Round(events, now_ms, applied, tuple(notes), decisions, etas, told, problem)
+        return Round(events, now_ms, applied, tuple(notes), decisions, etas, told, problem, self._ignored + again)
 
-    async def _inputs(self, events: tuple[Heard, ...], now_ms: int) -> list[Input]:
+    async def _inputs(self, events: tuple[Heard, ...], now_ms: int) -> tuple[list[Input], tuple[OrderId, ...]]:
+        """The inputs, and which orders' openings are left out because they were opened long ago."""
         state = self._city.state
         inputs = inputs_of(events, state, now_ms)
         old = old_orders(inputs, state, now_ms - round(self._params.offers.forget_s * 500))
-        return without(inputs, await self._decision_log.known(old)) if old else inputs
+        again = await self._decision_log.known(old) if old else set()
+        return without(inputs, again), tuple(sorted(again))
 
-    def _decided(self, draft: Draft, problem: Problem | None, solution: Solution) -> Decisions:
+    def _decided(self, draft: Draft, problem: Problem, solution: Solution) -> Decisions:
         """Pure; runs in a thread."""
-        if problem is None:
-            return Decisions((), (), (), (), solution, draft.changes())
         return decide(draft, problem, solution, f"{self._city.name}-{self._city.tick + 1}", self._params)
 
     async def _etas(self, draft: Draft, decisions: Decisions, now_ms: int) -> dict[OrderId, Eta]:
@@ -188,7 +199,9 @@ class Ticker:
         return carried_on(city.etas, fresh, busy.values())
 
     async def _commit(self, round_: Round, decided_ms: float) -> None:
-        city, solution = self._city, round_.decisions.solution
+        city, decisions = self._city, round_.decisions
+        solution = decisions.solution
+        start = await self._start()
         record = TickCommit(
             ownership=city.ownership,
             tick=city.tick + 1,
@@ -203,10 +216,13 @@ class Ticker:
             fallback=solution.fallback,
             problem_digest=await asyncio.to_thread(digest, round_.problem),
             solution_digest=digest(solution),
+            decisions_digest=digest((decisions.records, decisions.changes)),
+            ignored=round_.ignored,
+            start=start,
             duration_ms=decided_ms,
-            changes=round_.decisions.changes,
-            holdings=city.holdings.plan(round_.decisions.changes.orders),
-            records=round_.decisions.records,
+            changes=decisions.changes,
+            holdings=city.holdings.plan(decisions.changes.orders),
+            records=decisions.records,
             tracks=round_.told,
         )
         if not self._holds():
@@ -217,6 +233,8 @@ class Ticker:
         except OutcomeUnknown as error:
             self._log.warning("outcome unknown", tick=record.tick, error=str(error))
             if not await self._asked_committed(record.tick):
+                if not self._holds():
+                    self._metrics.refused("lease_over")
                 raise StoreAway("the tick was not committed") from error
         except DoubleAssignment:
             self._metrics.refused("double_assignment")
@@ -225,6 +243,16 @@ class Ticker:
         city.tick = record.tick
         city.holdings.commit(record.holdings)
         self._cut_saved_s = self._clock.monotonic_s()
+        if start is not None:
+            self._start_saved_s = self._cut_saved_s
+
+    async def _start(self) -> Start | None:
+        """The memory before this tick, now and then."""
+        saved_s = self._start_saved_s
+        if saved_s is not None and self._clock.monotonic_s() - saved_s < START_EVERY_S:
+            return None
+        city = self._city
+        return Start(city.taken_offset, await asyncio.to_thread(pack_state, city.state))
 
     async def _asked_committed(self, tick: int) -> bool:
         """Asks until there is an answer; without one nothing may be decided, and the lease ends the wait."""
@@ -234,8 +262,9 @@ class Ticker:
             except StoreAway:
                 await asyncio.sleep(0.2)
 
-    def _make_true(self, round_: Round) -> None:
+    def _make_true(self, round_: Round, *, changed: bool) -> None:
         city = self._city
+        self._ignored = () if changed else round_.ignored
         for _ in round_.events:
             city.heard.popleft()
         if round_.events:
@@ -283,24 +312,3 @@ class Ticker:
         orders = {t.order_id for t in round_.told.tracks} | {o.order_id for o in changes.orders}
         riders = {r.rider_id for r in changes.riders} | {o.rider_id for o in changes.offers}
         self._wakes.changed(orders, riders)
-
-
-def digest(value: object) -> str:
-    """A short name of a value made of dataclasses, arrays, tuples and plain values."""
-    state = hashlib.sha256()
-    _feed(state, value)
-    return state.hexdigest()[:16]
-
-
-def _feed(state: hashlib._Hash, value: object) -> None:
-    if is_dataclass(value):
-        for field in fields(value):
-            _feed(state, getattr(value, field.name))
-    elif isinstance(value, np.ndarray):
-        state.update(np.ascontiguousarray(value).tobytes())
-    elif isinstance(value, tuple):
-        state.update(b"(%d" % len(value))
-        for item in value:
-            _feed(state, item)
-    else:
-        state.update(repr(value).encode() + b";")

@@ -1,0 +1,29 @@
+"""Short names of values: equal values, equal names, in every process."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+
+
+def digest(value: object) -> str:
+    """A short name of a value made of dataclasses, arrays, tuples and plain values."""
+    state = hashlib.sha256()
+    _feed(state, value)
+    return state.hexdigest()[:16]
+
+
+def _feed(state: hashlib._Hash, value: object) -> None:
+    if is_dataclass(value):
+        for field in fields(value):
+            _feed(state, getattr(value, field.name))
+    elif isinstance(value, np.ndarray):
+        state.update(np.ascontiguousarray(value).tobytes())
+    elif isinstance(value, tuple):
+        state.update(b"(%d" % len(value))
+        for item in value:
+            _feed(state, item)
+    else:
+        state.update(repr(value).encode() + b";")

@@ -1,0 +1,1 @@
+"""A stretch of a city's life in one file: what its ticks read, and what they decided."""

@@ -1,0 +1,70 @@
+"""`forno log dump`: a recorded stretch of a living city, for `forno replay --log`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from dispatch.recording.dump import Wanted, dump
+from dispatch.recording.recording import write_recording
+from node.errors import FornoError
+from node.running import setting
+from node.settings import NodeSettings
+
+#: As a new owner rereads the fixes before its cut, wall seconds.
+_REWIND_S = 600
+_DEFAULT_CAPACITY = 3
+
+
+def main(argv: list[str]) -> int:
+    """Runs `forno log …` and returns its exit code."""
+    parser = argparse.ArgumentParser(prog="forno log", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verb = verbs.add_parser("dump", help="write a city's two input logs and its ticks to a file")
+    verb.add_argument("city", help="slug of the city, as `forno shards list` shows it")
+    verb.add_argument("file", type=Path, help="the file to write, by custom CITY.forno")
+    verb.add_argument("--minutes", type=_minutes, help="the last so many wall minutes (default: all there is)")
+    verb.add_argument("--postgres", help="URL of Postgres (default: the stack running in ./.forno)")
+    verb.add_argument("--kafka", help="host:port of Kafka (default: the same)")
+    verb.add_argument("--json", action="store_true", help="print one JSON object")
+    words = parser.parse_args(argv)
+    try:
+        return asyncio.run(_dump(words))
+    except (FornoError, OSError) as error:
+        print(f"forno log: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0 < minutes <= 1_000_000:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return minutes
+
+
+async def _dump(words: argparse.Namespace) -> int:
+    core_url = NodeSettings(postgres_url=setting("postgres_url", words.postgres)).core_url
+    wanted = Wanted(words.city, words.minutes, _REWIND_S, _DEFAULT_CAPACITY)
+    recording = await dump(core_url, setting("kafka_url", words.kafka), wanted, _say)
+    write_recording(words.file, recording)
+    first, last = recording.ticks[0], recording.ticks[-1]
+    told = {
+        "file": str(words.file),
+        "city": recording.city,
+        "ticks": len(recording.ticks),
+        "domain_s": (last.now_ms - first.now_ms) / 1000,
+        "events": len(recording.events),
+        "batches_of_fixes": len(recording.pings),
+        "bytes": words.file.stat().st_size,
+    }
+    print(json.dumps(told) if words.json else f"{words.file}: {told['ticks']} ticks, {told['bytes']:,} bytes")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,161 @@
+"""From a living system to a recording: ticks from Postgres, messages from Kafka. Reads only; disturbs nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from dispatch.live.city import REMEMBERED_IDS
+from dispatch.recording.recording import Message, RecordedTick, Recording
+from node.errors import NotFound, Rejected, Retryable
+from node.kafka import LogIdentity, consumer
+from node.postgres import AWAY, statements
+from proto.topics import CITY_EVENTS, RIDER_PINGS
+
+SQL = statements(Path(__file__).with_name("dump.sql"))
+
+#: Ticks a recording holds at most.
+MAX_TICKS = 100_000
+#: A broker that sends nothing for so long is away, wall seconds.
+_SILENT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The last `minutes` (wall) of a city, and fixes from `rewind_s` before them; or all there is."""
+
+    city: str
+    minutes: float | None
+    rewind_s: int
+    default_capacity: int
+
+
+async def dump(core_url: str, kafka_url: str, wanted: Wanted, progress: Callable[[str], None]) -> Recording:
+    """Reads the stretch. It begins at the last stored memory before the time asked for, so it may be longer.
+
+    Raises `NotFound` for a city without ticks, `Rejected` when the log no longer holds the stretch, `Retryable` while a
+    server is away.
+    """
+    try:
+        stretch = await _stretch(core_url, wanted)
+    except (*AWAY, asyncpg.PostgresError) as error:
+        raise Retryable(f"postgres is away: {error!r}", reason="POSTGRES_AWAY") from error
+    progress(f"{len(stretch.ticks)} ticks from {stretch.ticks[0].tick} to {stretch.ticks[-1].tick}")
+    try:
+        return await _with_messages(kafka_url, wanted, stretch, progress)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Retryable(f"kafka is away: {error!r}", reason="KAFKA_AWAY") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    ticks: Sequence[RecordedTick]
+    params: dict[str, dict[str, Any]]
+    incarnation: str
+    partition: int
+    start: bytes
+    events_offset: int
+    began_ms: int
+
+
+async def _stretch(core_url: str, wanted: Wanted) -> _Stretch:
+    connection = await asyncpg.connect(core_url)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            last = await connection.fetchrow(SQL["last"], wanted.city)
+            if last is None:
+                raise NotFound(f"no tick of a city {wanted.city!r} is on record", reason="UNKNOWN_CITY")
+            start = await connection.fetchrow(SQL["start"], wanted.city, wanted.minutes, last["incarnation"])
+            if start is None:
+                raise Rejected(
+                    f"{wanted.city}: no memory was stored since the log was replaced; one is stored with the first "
+                    "tick of an owner and every few minutes",
+                    reason="NO_START",
+                )
+            rows = await connection.fetch(SQL["ticks"], wanted.city, start["tick"], MAX_TICKS)
+            params = await connection.fetch(SQL["params"], list({row["params_digest"] for row in rows}))
+    finally:
+        await connection.close()
+    if {row["incarnation"] for row in rows} != {last["incarnation"]}:
+        raise Rejected(f"{wanted.city}: the log was replaced within this stretch: ask for less", reason="LOG_REPLACED")
+    return _Stretch(
+        ticks=[_tick(row) for row in rows],
+        params={row["digest"]: json.loads(row["body"]) for row in params},
+        incarnation=last["incarnation"],
+        partition=last["partition"],
+        start=start["body"],
+        events_offset=start["events_offset"],
+        began_ms=start["began_ms"],
+    )
+
+
+def _tick(row: asyncpg.Record) -> RecordedTick:
+    values = dict(row)
+    values.pop("incarnation")
+    return RecordedTick(**values | {"ignored": tuple(values["ignored"])})
+
+
+async def _with_messages(
+    kafka_url: str, wanted: Wanted, stretch: _Stretch, progress: Callable[[str], None]
+) -> Recording:
+    identity = LogIdentity(kafka_url)
+    try:
+        name = await identity.ask()
+    finally:
+        await identity.close()
+    if name != stretch.incarnation:
+        raise Rejected(f"the ticks are of log {stretch.incarnation}, the broker has {name}", reason="LOG_REPLACED")
+    pings = TopicPartition(RIDER_PINGS.name, stretch.partition)
+    events = TopicPartition(CITY_EVENTS.name, stretch.partition)
+    reader = consumer(kafka_url)
+    await reader.start()
+    try:
+        reader.assign([pings, events])
+        first = await reader.beginning_offsets([pings, events])
+        if first[events] > stretch.events_offset:
+            raise Rejected(f"{wanted.city}: the log begins after the stretch: ask for less", reason="LOG_TRIMMED")
+        end = stretch.ticks[-1]
+        since = max(first[events], stretch.events_offset - REMEMBERED_IDS)
+        heard = await _messages(reader, events, since, end.events_offset)
+        progress(f"{len(heard)} events")
+        found = (await reader.offsets_for_times({pings: stretch.began_ms - wanted.rewind_s * 1000}))[pings]
+        since = max(first[pings], found.offset if found is not None else end.pings_offset)
+        fixes = await _messages(reader, pings, since, end.pings_offset)
+        progress(f"{len(fixes)} batches of fixes")
+    finally:
+        await reader.stop()
+    return Recording(
+        city=wanted.city,
+        incarnation=stretch.incarnation,
+        partition=stretch.partition,
+        default_capacity=wanted.default_capacity,
+        events_offset=stretch.events_offset,
+        params=stretch.params,
+        start=stretch.start,
+        ticks=stretch.ticks,
+        pings=fixes,
+        events=heard,
+    )
+
+
+async def _messages(reader: AIOKafkaConsumer, partition: TopicPartition, first: int, end: int) -> list[Message]:
+    """Messages [first, end) of one partition."""
+    messages: list[Message] = []
+    if first >= end:
+        return messages
+    reader.seek(partition, first)
+    while True:
+        async with asyncio.timeout(_SILENT_S):
+            while not (records := (await reader.getmany(partition, timeout_ms=500)).get(partition)):
+                pass
+        messages += [Message(r.offset, r.value or b"") for r in records if r.offset < end]
+        if records[-1].offset + 1 >= end:
+            return messages
