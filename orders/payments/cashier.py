@@ -10,9 +10,9 @@ import structlog
 from node.clock import Clock
 from node.errors import Rejected, Retryable
 from orders.payments.metrics import CALLS, OVERDUE
-from orders.payments.model import Action, Answer, Payment, key_of
+from orders.payments.model import Action, Answer, Money, Payment, key_of
 from orders.payments.ports import PaymentBook, PaymentProvider
-from orders.payments.transitions import next_action, settled
+from orders.payments.transitions import next_action, refund_due, settled
 
 #: Calls to the provider at the same time. More wait in the book.
 AT_ONCE = 64
@@ -22,6 +22,8 @@ CALL_TIMEOUT_S = 5.0
 POLL_S = 0.5
 #: Pause after a failed try: doubles from the first to the last.
 BACKOFF_S = (0.25, 60.0)
+#: Pause between two looks at a payment that waits for the customer; a webhook makes it shorter.
+CUSTOMER_S = (1.0, 30.0)
 OVERDUE_S = 60.0
 
 
@@ -95,13 +97,18 @@ class Cashier:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 answer = await self._ask(payment, action)
-            await self._settle(payment, action, answer)
+            if action is Action.CHECK and answer.action is not None:
+                await self._book.postpone(payment.order_id, _pause_s(payment, CUSTOMER_S))
+            else:
+                await self._settle(payment, action, answer)
         except (Retryable, Rejected, TimeoutError) as error:
             await self._try_later(payment, action, repr(error))
 
     async def _ask(self, payment: Payment, action: Action) -> Answer:
         key, ref, amount = key_of(payment.order_id, action), payment.provider_ref, payment.amount
         match action:
+            case Action.CHECK:
+                return await self._provider.check(ref)
             case Action.AUTHORISE:
                 return await self._provider.authorise(key, payment.token, amount)
             case Action.CAPTURE:
@@ -109,7 +116,9 @@ class Cashier:
             case Action.VOID:
                 return await self._provider.void(key, ref)
             case Action.REFUND:
-                return await self._provider.refund(key, ref, amount)
+                refund = refund_due(payment)
+                key = key_of(payment.order_id, action, refund)
+                return await self._provider.refund(key, ref, Money(refund.minor, amount.currency))
 
     async def _settle(self, payment: Payment, action: Action, answer: Answer) -> None:
         done = settled(payment, action, answer)
@@ -122,8 +131,14 @@ class Cashier:
         CALLS.labels(action, ("approved" if answer.approved else "declined") if moved else "repeated").inc()
 
     async def _try_later(self, payment: Payment, action: Action, why: str) -> None:
-        pause_s = min(BACKOFF_S[0] * 2 ** max(0, payment.attempts - 1), BACKOFF_S[1])
+        pause_s = _pause_s(payment, BACKOFF_S)
         CALLS.labels(action, "unanswered").inc()
         self._log.warning("payment put off", order_id=payment.order_id, action=action, why=why, pause_s=pause_s)
         with suppress(Retryable):  # its claim runs out anyway
             await self._book.postpone(payment.order_id, pause_s)
+
+
+def _pause_s(payment: Payment, bounds_s: tuple[float, float]) -> float:
+    """Twice as long after each try."""
+    first_s, last_s = bounds_s
+    return min(first_s * 2.0 ** min(32, max(0, payment.attempts - 1)), last_s)

@@ -10,6 +10,7 @@ from orders.messaging.inbox import admit
 from orders.model import OrderId
 from orders.payments.model import Goal, Money, Payment
 from orders.payments.transitions import voided_untried
+from orders.pricing import Parts
 
 
 class Wish(StrEnum):
@@ -22,11 +23,12 @@ class Wish(StrEnum):
 
 
 _NONE = Money(0, "")
+_NO_PARTS = Parts(0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """An event of an order; amount and token come with the first one."""
+    """An event of an order; amount, its parts and the token come with the first one."""
 
     order_id: OrderId
     version: int
@@ -34,6 +36,7 @@ class Instruction:
     raw: bytes
     amount: Money = _NONE
     token: str = ""
+    parts: Parts = _NO_PARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,6 @@ def _follow(payment: Payment | None, instruction: Instruction) -> Payment | None
     if payment is None:
         if instruction.wish is not Wish.AUTHORISE:
             return None
-        return Payment(instruction.order_id, instruction.amount, instruction.token)
+        return Payment(instruction.order_id, instruction.amount, instruction.token, instruction.parts)
     goal = _GOALS.get(instruction.wish)
     return replace(payment, goal=goal) if goal is not None else payment

@@ -59,7 +59,7 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
     )
     node.start("listener", loop.run())
 
-    api = PaymentsApi(book)
+    api = PaymentsApi(book, cashier.wake)
     server = Server(settings.listen, [SERVICE], [lambda grpc_server: add_PaymentsServicer_to_server(api, grpc_server)])
     node.on_stop("grpc", server.stop)
     await server.start()

@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orders.model import OrderId
+from orders.model import ActionRequired, OrderId
+from orders.pricing import Parts
 
 
 class PaymentStatus(StrEnum):
     """What has become of the money."""
 
     PENDING = "PENDING"
+    #: The customer has to authenticate.
+    ACTION_REQUIRED = "ACTION_REQUIRED"
     AUTHORISED = "AUTHORISED"
     DECLINED = "DECLINED"
+    #: Some of it may have been given back.
     CAPTURED = "CAPTURED"
     VOIDED = "VOIDED"
+    #: All of it was given back.
     REFUNDED = "REFUNDED"
 
 
@@ -31,6 +36,8 @@ class Action(StrEnum):
     """What the provider is asked to do."""
 
     AUTHORISE = "AUTHORISE"
+    #: Nothing is done: has the customer authenticated?
+    CHECK = "CHECK"
     CAPTURE = "CAPTURE"
     VOID = "VOID"
     REFUND = "REFUND"
@@ -44,6 +51,25 @@ class Money:
     currency: str
 
 
+class RefundStatus(StrEnum):
+    """What has become of a refund."""
+
+    PENDING = "PENDING"
+    DONE = "DONE"
+    REFUSED = "REFUSED"
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money to be given back, once for each key of an order. `refusal` is the provider's word."""
+
+    key: str
+    minor: int
+    reason: str
+    status: RefundStatus = RefundStatus.PENDING
+    refusal: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
     """The payment of one order. `attempts` counts calls to the provider since the last change of status."""
@@ -51,24 +77,35 @@ class Payment:
     order_id: OrderId
     amount: Money
     token: str
+    #: What the amount is made of.
+    parts: Parts
     status: PaymentStatus = PaymentStatus.PENDING
     goal: Goal = Goal.AUTHORISED
-    #: The provider's own id; empty until it was authorised.
+    #: The provider's own id; empty until it is known.
     provider_ref: str = ""
     #: Version of the last event told, 0 before the first.
     version: int = 0
     attempts: int = 0
+    refunded_minor: int = 0
+    #: The oldest refund that the provider has not answered yet.
+    refund: Refund | None = None
+
+    @property
+    def left_minor(self) -> int:
+        """What was not given back, of what was captured."""
+        return self.amount.minor - self.refunded_minor
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the provider said: done, under its id, or refused with its word for why."""
+    """What the provider said: done, under its id; refused, with its word for why; or that the customer has to act."""
 
     approved: bool
     provider_ref: str = ""
     reason: str = ""
+    action: ActionRequired | None = None
 
 
-def key_of(order_id: OrderId, action: Action) -> str:
+def key_of(order_id: OrderId, action: Action, refund: Refund | None = None) -> str:
     """The idempotency key of an action: the same however often it is tried."""
-    return f"{order_id}:{action.lower()}"
+    return f"{order_id}:{action.lower()}" + (f":{refund.key}" if refund else "")

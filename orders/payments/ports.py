@@ -10,7 +10,7 @@ from orders.messaging.message import Offset
 from orders.model import OrderId
 from orders.payments.instructions import Instruction
 from orders.payments.ledger import Posting
-from orders.payments.model import Action, Answer, Money, Payment
+from orders.payments.model import Action, Answer, Money, Payment, Refund
 from orders.payments.transitions import Settled
 
 
@@ -30,16 +30,21 @@ class PaymentProvider(Protocol):
     """
 
     async def authorise(self, key: str, token: str, amount: Money) -> Answer:
-        """Holds the amount, or refuses."""
+        """Holds the amount, refuses, or wants the customer to act first."""
+
+    async def check(self, provider_ref: str) -> Answer:
+        """What has become of a payment that waited for the customer. One that was not authorised in the end is refused,
+        and can never be authorised any more.
+        """
 
     async def capture(self, key: str, provider_ref: str, amount: Money) -> Answer:
         """Takes what was held."""
 
     async def void(self, key: str, provider_ref: str) -> Answer:
-        """Gives up what was held."""
+        """Gives up what was held, or what waited for the customer."""
 
     async def refund(self, key: str, provider_ref: str, amount: Money) -> Answer:
-        """Gives back what was taken."""
+        """Gives back some of what was taken."""
 
     def notices(self) -> AsyncIterator[Notice]:
         """Answers that come by themselves, for as long as the process runs; may repeat, may be lost."""
@@ -77,6 +82,15 @@ class PaymentBook(Protocol):
 
     async def overdue(self, older_than_s: float) -> int:
         """How many payments have had something to do for longer than that."""
+
+    async def ask_refund(self, order_id: OrderId, key: str, amount: Money | None, reason: str) -> tuple[Refund, bool]:
+        """Stores a refund (`refunds.new_refund`) to be made, once for each key; True when it was asked for before."""
+
+    async def refunds(self, order_id: OrderId) -> list[Refund]:
+        """The refunds of an order, oldest first."""
+
+    async def hear(self, event_id: str, kind: str, order_id: OrderId) -> bool:
+        """The provider told of a payment: it is due at once. False, and nothing done, when the event comes again."""
 
     async def postings(self, order_id: OrderId) -> list[Posting]:
         """The postings of an order, oldest first."""

@@ -11,14 +11,17 @@ import structlog
 
 from deploy.stack.stack import LocalStack
 from node.clock import ManualClock
+from node.errors import Rejected
 from orders.messaging.message import Message, Offset
+from orders.model import ActionRequired
 from orders.payments.adapters.codec import decode
 from orders.payments.adapters.local import LocalProvider
 from orders.payments.adapters.memory import MemoryPayments
 from orders.payments.adapters.postgres import SCHEMAS, PostgresPayments
 from orders.payments.cashier import Cashier
 from orders.payments.instructions import Instruction
-from orders.payments.model import Action, Answer, Goal, PaymentStatus
+from orders.payments.ledger import Account
+from orders.payments.model import Action, Answer, Goal, Money, PaymentStatus, RefundStatus
 from orders.payments.transitions import settled
 from proto.orders.v1 import order_event_pb2 as order_pb
 from proto.payments.v1.payment_event_pb2 import PaymentEvent
@@ -58,6 +61,9 @@ def told(version: int, kind: str, token: str = "tok_ok") -> Instruction:
         event.placed.payment_token = token
         event.placed.amount.minor = 11_000
         event.placed.amount.currency = "CLP"
+        event.placed.parts.CopyFrom(
+            order_pb.Parts(food_minor=7_500, delivery_minor=1_500, tip_minor=500, tax_minor=1_500)
+        )
     return decode(event.SerializeToString())
 
 
@@ -181,3 +187,121 @@ async def test_the_local_provider_answers_a_key_once_whatever_is_lost(
     assert [(row["amount_minor"], row["state"]) for row in charges] == [(11_000, "HELD")]
     assert await pool.fetchval("select times from local_provider.answers") == 2
     assert await pool.fetchval("select sum(amount_minor) from ledger") == 0
+
+
+async def captured(book: Book) -> None:
+    """The one payment, captured."""
+    await book.absorb([told(1, "placed")], offset(1))
+    await serve(book, Action.AUTHORISE)
+    await book.absorb([told(2, "accepted"), told(3, "delivered")], offset(3))
+    await serve(book, Action.CAPTURE)
+
+
+async def test_refunds_are_asked_for_once_a_key_and_made_one_after_the_other(book: Book) -> None:
+    """Some, then the rest; told with the total; never more than was captured; the ledger says what is left."""
+    await captured(book)
+    first, replayed = await book.ask_refund(order_id(), "key-00000001", Money(4_000, "CLP"), "cold")
+    assert (first.minor, replayed) == (4_000, False)
+    assert await book.ask_refund(order_id(), "key-00000001", Money(4_000, "CLP"), "cold") == (first, True)
+    rest, _ = await book.ask_refund(order_id(), "key-00000002", None, "late")
+    assert rest.minor == 7_000
+    with pytest.raises(Rejected) as refusal:
+        await book.ask_refund(order_id(), "key-00000003", Money(1, "CLP"), "")
+    assert refusal.value.reason == "REFUND_TOO_LARGE"
+    assert await serve(book, Action.REFUND)
+    payment = await book.get(order_id())
+    assert payment is not None
+    assert (payment.status, payment.refunded_minor) == (PaymentStatus.CAPTURED, 4_000)
+    assert await serve(book, Action.REFUND)
+    payment = await book.get(order_id())
+    assert payment is not None
+    assert (payment.status, payment.refunded_minor, payment.refund) == (PaymentStatus.REFUNDED, 11_000, None)
+    assert await book.claim(10, 20) == []
+    assert await relayed(book) == ["authorised", "captured", "refunded", "refunded"]
+    held = dict.fromkeys(Account, 0)
+    for posting in await book.postings(order_id()):
+        for account, minor in posting.legs.items():
+            held[account] += minor
+    assert set(held.values()) == {0}
+    assert [refund.status for refund in await book.refunds(order_id())] == [RefundStatus.DONE] * 2
+
+
+async def test_a_refused_refund_is_told_to_nobody_and_another_may_be_asked_for(book: Book) -> None:
+    """The provider's word is kept; no money moved."""
+    await captured(book)
+    await book.ask_refund(order_id(), "key-00000001", None, "cold")
+    assert await serve(book, Action.REFUND, Answer(False, reason="charge_disputed"))
+    (refund,) = await book.refunds(order_id())
+    assert (refund.status, refund.refusal) == (RefundStatus.REFUSED, "charge_disputed")
+    assert await relayed(book) == ["authorised", "captured"]
+    again, _ = await book.ask_refund(order_id(), "key-00000002", None, "cold")
+    assert again.minor == 11_000
+    assert await serve(book, Action.REFUND)
+
+
+async def test_the_answer_to_a_refund_that_comes_twice_is_settled_once(book: Book) -> None:
+    """The second one finds that it was made."""
+    await captured(book)
+    await book.ask_refund(order_id(), "key-00000001", Money(500, "CLP"), "cold")
+    (payment,) = await book.claim(10, 20)
+    done = settled(payment, Action.REFUND, APPROVED)
+    assert done is not None
+    assert await book.settle(done, NOW_MS)
+    assert not await book.settle(done, NOW_MS)
+    assert len(await book.postings(order_id())) == 3
+
+
+async def test_a_webhook_counts_once(book: Book) -> None:
+    """The payment that waits for the customer is looked at now; the event again changes nothing."""
+    await book.absorb([told(1, "placed")], offset(1))
+    action = ActionRequired("use_stripe_sdk", "secret")
+    assert await serve(book, Action.AUTHORISE, Answer(False, "pi_1", action=action))
+    assert await relayed(book) == ["action_required"]
+    await book.postpone(order_id(), 3600)
+    assert await book.claim(10, 20) == []
+    assert await book.hear("evt_1", "payment_intent.amount_capturable_updated", order_id())
+    assert len(await book.claim(10, 3600)) == 1
+    assert not await book.hear("evt_1", "payment_intent.amount_capturable_updated", order_id())
+    assert await book.claim(10, 20) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into ledger values ('k', 'customer', $1, 5, 'CLP'), ('k', 'food', $1, -4, 'CLP')",
+        "insert into ledger values ('k', 'customer', $1, 5, 'CLP')",
+        "insert into ledger values ('k', 'customer', $1, 5, 'CLP'), ('k', 'food', $1, -5, 'EUR')",
+        "update ledger set amount_minor = 1 where order_id = $1",
+        "delete from ledger where order_id = $1",
+        "update payments set refunded_minor = amount_minor + 1 where order_id = $1",
+    ],
+)
+async def test_the_database_itself_keeps_the_books_balanced(
+    pool: asyncpg.Pool, postgres_book: PostgresPayments, statement: str
+) -> None:
+    """Whatever the code does: no posting that is not zero, no change of what was posted, no refund without money."""
+    await captured(postgres_book)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await pool.execute(statement, order_id())
+    assert await pool.fetchval("select sum(amount_minor) from ledger") == 0
+
+
+async def test_the_local_provider_gives_back_in_parts_and_waits_for_the_customer(
+    pool: asyncpg.Pool, postgres_book: PostgresPayments
+) -> None:
+    """Two refunds of one charge, each once, never more than it took; a customer who authenticates, one who fails."""
+    provider, amount = LocalProvider(pool, seed=1), Money(1_000, "CLP")
+    held = await provider.authorise("a:authorise", "tok_ok", amount)
+    assert (await provider.capture("a:capture", held.provider_ref, amount)).approved
+    for _ in range(2):
+        assert (await provider.refund("a:refund:1", held.provider_ref, Money(400, "CLP"))).approved
+    assert not (await provider.refund("a:refund:2", held.provider_ref, Money(601, "CLP"))).approved
+    assert (await provider.refund("a:refund:3", held.provider_ref, Money(600, "CLP"))).approved
+    assert await pool.fetchval("select state from local_provider.charges") == "REFUNDED"
+    for token, approved in (("tok_sca", True), ("tok_sca_fails", False)):
+        waiting = await provider.authorise(f"{token}:authorise", token, amount)
+        assert waiting.action is not None
+        await pool.execute("update local_provider.charges set made_at = made_at - interval '4 seconds'")
+        answer = await provider.check(waiting.provider_ref)
+        assert (answer.approved, answer.action) == (approved, None)
+        assert (await provider.void(f"{token}:void", waiting.provider_ref)).approved

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+from typing import Any
+
 from google.protobuf.message import DecodeError
 
 from node.errors import FornoError
@@ -9,39 +12,64 @@ from orders.ids import checked_order_id
 from orders.messaging.message import Message
 from orders.payments.instructions import Instruction, Wish
 from orders.payments.model import Money, Payment, PaymentStatus
+from orders.payments.transitions import Settled
+from orders.pricing import Parts
 from proto.common.v1 import types_pb2
-from proto.orders.v1.order_event_pb2 import OrderEvent
+from proto.orders.v1 import order_event_pb2 as order_pb
 from proto.payments.v1 import payment_event_pb2 as pb
 from proto.topics import PAYMENT_EVENTS
 
 _WISHES = {"placed": Wish.AUTHORISE, "delivered": Wish.CAPTURE, "cancelled": Wish.CANCEL}
 
 
-def encode(payment: Payment, reason: str, at_ms: int) -> Message:
-    """The message that tells a payment's status."""
-    event_id = f"{payment.order_id}-payment-{payment.version}"
-    event = pb.PaymentEvent(event_id=event_id, order_id=payment.order_id, version=payment.version, at_ms=at_ms)
+def encode(settled: Settled, at_ms: int) -> Message:
+    """The message that tells what an answer made of a payment."""
+    payment, given_back = settled.payment, settled.refund
+    if given_back is not None:
+        return _message(payment, at_ms, refunded=_refunded(payment, given_back.minor))
+    if settled.required is not None:
+        required = settled.required
+        asked = pb.ActionRequired(
+            kind=required.kind, client_secret=required.client_secret, redirect_url=required.redirect_url
+        )
+        return _message(payment, at_ms, action_required=asked)
     amount = types_pb2.Money(minor=payment.amount.minor, currency=payment.amount.currency)
     match payment.status:
         case PaymentStatus.AUTHORISED:
-            event.authorised.amount.CopyFrom(amount)
+            return _message(payment, at_ms, authorised=pb.Authorised(amount=amount))
         case PaymentStatus.DECLINED:
-            event.declined.CopyFrom(pb.Declined(reason=reason))
+            return _message(payment, at_ms, declined=pb.Declined(reason=settled.reason))
         case PaymentStatus.CAPTURED:
-            event.captured.amount.CopyFrom(amount)
+            return _message(payment, at_ms, captured=pb.Captured(amount=amount))
         case PaymentStatus.VOIDED:
-            event.voided.SetInParent()
-        case PaymentStatus.REFUNDED:
-            event.refunded.amount.CopyFrom(amount)
-        case PaymentStatus.PENDING:
-            raise ValueError(f"nothing to tell of a pending payment: {payment.order_id}")
+            return _message(payment, at_ms, voided=pb.Voided())
+        case other:
+            raise ValueError(f"nothing to tell of a payment that is {other}: {payment.order_id}")
+
+
+def encode_void(payment: Payment, at_ms: int) -> Message:
+    """The message that tells that a payment was given up before anybody was asked."""
+    return _message(payment, at_ms, voided=pb.Voided())
+
+
+def _refunded(payment: Payment, minor: int) -> pb.Refunded:
+    currency = payment.amount.currency
+    return pb.Refunded(
+        amount=types_pb2.Money(minor=minor, currency=currency),
+        total=types_pb2.Money(minor=payment.refunded_minor, currency=currency),
+    )
+
+
+def _message(payment: Payment, at_ms: int, **kind: Any) -> Message:
+    event_id = f"{payment.order_id}-payment-{payment.version}"
+    event = pb.PaymentEvent(event_id=event_id, order_id=payment.order_id, version=payment.version, at_ms=at_ms, **kind)
     return Message(event_id, payment.order_id, PAYMENT_EVENTS.name, event.SerializeToString())
 
 
 def decode(payload: bytes) -> Instruction:
     """What an order's event asks for. Raises `ValueError` when it says nothing that can be understood."""
     try:
-        event = OrderEvent.FromString(payload)
+        event = order_pb.OrderEvent.FromString(payload)
         kind = event.WhichOneof("kind")
         if kind is None:
             raise ValueError("an order's event of no known kind")
@@ -52,4 +80,11 @@ def decode(payload: bytes) -> Instruction:
     if wish is not Wish.AUTHORISE:
         return Instruction(order_id, event.version, wish, payload)
     amount = Money(event.placed.amount.minor, event.placed.amount.currency)
-    return Instruction(order_id, event.version, wish, payload, amount, event.placed.payment_token)
+    parts = _parts(event.placed.parts)
+    if sum(astuple(parts)) != amount.minor:
+        raise ValueError(f"the parts of {order_id} do not add up to its amount")
+    return Instruction(order_id, event.version, wish, payload, amount, event.placed.payment_token, parts)
+
+
+def _parts(parts: order_pb.Parts) -> Parts:
+    return Parts(parts.food_minor, parts.delivery_minor, parts.tip_minor, parts.tax_minor)

@@ -5,6 +5,8 @@
     tok_slow       takes one to three seconds for everything, seeded
     tok_duplicate  sends every answer once more by itself
     tok_lost       does what it was asked, but its first answer to each request is lost
+    tok_sca        wants the customer to authenticate, who does so after three seconds
+    tok_sca_fails  wants it, too, but the customer fails (authentication_failed)
 
 Any other token is refused (unknown_token). Its books survive the death of the process, like those of a real one.
 """
@@ -22,16 +24,22 @@ import asyncpg
 from node.errors import Rejected, Retryable
 from orders.messaging.postgres import retryable
 from orders.messaging.statements import statements
-from orders.model import OrderId
+from orders.model import ActionRequired, OrderId
 from orders.payments.model import Action, Answer, Money
 from orders.payments.ports import Notice
 
 SQL = statements(Path(__file__).parent / "local_sql")
 
-TOKENS = ("tok_ok", "tok_declined", "tok_slow", "tok_duplicate", "tok_lost")
+_SCA = ("tok_sca", "tok_sca_fails")
+TOKENS = ("tok_ok", "tok_declined", "tok_slow", "tok_duplicate", "tok_lost", *_SCA)
+
+#: How long the customer takes to authenticate, wall seconds.
+CUSTOMER_TAKES_S = 3.0
 
 #: Notices that nobody fetched; when full, more are lost, as with any webhook.
 _NOTICES = 1024
+
+_NO_MONEY = Money(0, "")
 
 
 class LocalProvider:
@@ -46,33 +54,57 @@ class LocalProvider:
         refusal = {"tok_declined": "insufficient_funds"}.get(token, "" if token in TOKENS else "unknown_token")
         ref = "" if refusal else "loc_" + hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
         await self._delay(key, token)
+        state = "WAITING" if token in _SCA else "HELD"
         with retryable():
             row = await self._pool.fetchrow(
-                SQL.authorise, key, not refusal, ref, refusal, amount.minor, amount.currency, token
+                SQL.authorise, key, not refusal, ref, refusal, amount.minor, amount.currency, token, state
             )
-        return self._said(key, token, amount, row)
+        answer = self._said(key, token, amount, row)
+        return await self.check(answer.provider_ref) if token in _SCA else answer
+
+    async def check(self, provider_ref: str) -> Answer:
+        with retryable():
+            state = await self._pool.fetchval(SQL.check, provider_ref, CUSTOMER_TAKES_S)
+        match state:
+            case "WAITING":
+                return Answer(False, provider_ref, action=ActionRequired("local", f"{provider_ref}_secret"))
+            case "REFUSED":
+                return Answer(False, provider_ref, "authentication_failed")
+            case "HELD":
+                return Answer(True, provider_ref)
+            case other:
+                return Answer(False, provider_ref, f"it is {other}")
 
     async def capture(self, key: str, provider_ref: str, amount: Money) -> Answer:
-        return await self._move(key, provider_ref, amount, "HELD", "CAPTURED")
+        return await self._move(key, provider_ref, amount, ("HELD",), "CAPTURED")
 
     async def void(self, key: str, provider_ref: str) -> Answer:
-        return await self._move(key, provider_ref, Money(0, ""), "HELD", "VOIDED")
+        return await self._move(key, provider_ref, _NO_MONEY, ("HELD", "WAITING", "REFUSED"), "VOIDED")
 
     async def refund(self, key: str, provider_ref: str, amount: Money) -> Answer:
-        return await self._move(key, provider_ref, amount, "CAPTURED", "REFUNDED")
+        return await self._move(key, provider_ref, amount, ("CAPTURED",), "REFUNDED", refunded_minor=amount.minor)
 
     async def notices(self) -> AsyncIterator[Notice]:
         while True:
             yield await self._notices.get()
 
-    async def _move(self, key: str, provider_ref: str, amount: Money, before: str, after: str) -> Answer:
-        refusal = f"not_{before.lower()}"
+    async def _move(
+        self,
+        key: str,
+        provider_ref: str,
+        amount: Money,
+        before: tuple[str, ...],
+        after: str,
+        *,
+        refunded_minor: int = 0,
+    ) -> Answer:
+        refusal = f"not_{before[0].lower()}"
         with retryable():
             token = await self._pool.fetchval(SQL.token, provider_ref) or ""
             await self._delay(key, token)
             try:
                 row = await self._pool.fetchrow(
-                    SQL.move, key, provider_ref, before, after, refusal, amount.minor, amount.currency
+                    SQL.move, key, provider_ref, before, after, refusal, amount.minor, amount.currency, refunded_minor
                 )
             except asyncpg.UniqueViolationError as error:  # asked twice at the same moment: the other one did it
                 raise Retryable(f"{key} is being answered", reason="BUSY") from error
@@ -89,7 +121,7 @@ class LocalProvider:
         answer = Answer(row["approved"], row["provider_ref"], row["reason"])
         if token == "tok_lost" and row["times"] == 1:
             raise Retryable(f"the answer to {key} was lost", reason="ANSWER_LOST")
-        if token == "tok_duplicate" and not self._notices.full():
-            order_id, _, action = key.partition(":")
+        order_id, action, *refund = key.split(":")
+        if token == "tok_duplicate" and not refund and not self._notices.full():
             self._notices.put_nowait(Notice(OrderId(order_id), Action(action.upper()), answer))
         return answer

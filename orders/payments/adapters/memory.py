@@ -8,14 +8,16 @@ from dataclasses import dataclass, field, replace
 
 from node.clock import Clock
 from orders.adapters.memory import MemoryOutbox
+from orders.errors import UnknownOrder
 from orders.messaging.message import Offset
 from orders.model import OrderId
-from orders.payments.adapters.codec import encode
+from orders.payments.adapters.codec import encode, encode_void
 from orders.payments.instructions import Instruction, obey
-from orders.payments.ledger import Posting, posting_of
-from orders.payments.model import Payment
+from orders.payments.ledger import Account, Posting, posting_of
+from orders.payments.model import Money, Payment, Refund, RefundStatus
 from orders.payments.ports import Heard
-from orders.payments.transitions import EFFECT, Settled, next_action
+from orders.payments.refunds import asked_before, new_refund
+from orders.payments.transitions import Settled, next_action
 
 
 @dataclass(slots=True)
@@ -25,6 +27,7 @@ class _Kept:
     due_ms: float | None = None
     changed_ms: int = 0
     held: tuple[Instruction, ...] = ()
+    refunds: list[Refund] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -36,6 +39,7 @@ class MemoryPayments:
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     _kept: dict[OrderId, _Kept] = field(default_factory=lambda: defaultdict(_Kept))
     _postings: list[Posting] = field(default_factory=list)
+    _heard: set[str] = field(default_factory=set)
 
     async def get(self, order_id: OrderId) -> Payment | None:
         return self._kept[order_id].payment
@@ -50,7 +54,7 @@ class MemoryPayments:
             if obeyed.applied and obeyed.payment is not None:
                 self._store(obeyed.payment)
                 if obeyed.told:
-                    self.outbox.unsent.append(encode(obeyed.payment, "", self.clock.domain_ms()))
+                    self.outbox.unsent.append(encode_void(obeyed.payment, self.clock.domain_ms()))
             elif obeyed.duplicates:
                 self.outbox.send_again([order_id])
             heard.applied += obeyed.applied
@@ -71,14 +75,53 @@ class MemoryPayments:
         return claimed
 
     async def settle(self, settled: Settled, at_ms: int) -> bool:
-        payment = settled.payment
-        present = self._kept[payment.order_id].payment
-        if present is None or (present.status, present.version) != (EFFECT[settled.action][0], payment.version - 1):
+        payment, kept = settled.payment, self._kept[settled.payment.order_id]
+        present, told = kept.payment, settled.approved or settled.refund is None
+        if present is None or (present.status, present.version) != (settled.before, payment.version - told):
             return False
-        self._store(replace(payment, goal=present.goal))
-        posting = posting_of(settled)
+        if settled.refund is not None:
+            if settled.refund != present.refund and present.refund is not None:
+                return False
+            self._end_refund(kept, settled.refund, settled)
+        pending = next((refund for refund in kept.refunds if refund.status is RefundStatus.PENDING), None)
+        posting = posting_of(settled, self._balances(payment.order_id))
+        self._store(replace(payment, goal=present.goal, refund=pending))
         self._postings += [posting] if posting else []
-        self.outbox.unsent.append(encode(payment, settled.reason, at_ms))
+        if told:
+            self.outbox.unsent.append(encode(settled, at_ms))
+        return True
+
+    def _end_refund(self, kept: _Kept, refund: Refund, settled: Settled) -> None:
+        status = RefundStatus.DONE if settled.approved else RefundStatus.REFUSED
+        others = [one for one in kept.refunds if one.key != refund.key]
+        kept.refunds = [*others, replace(refund, status=status, refusal=settled.reason)]
+
+    def _balances(self, order_id: OrderId) -> dict[Account, int]:
+        mine = [posting.legs for posting in self._postings if posting.order_id == order_id]
+        return {account: sum(legs.get(account, 0) for legs in mine) for account in Account}
+
+    async def ask_refund(self, order_id: OrderId, key: str, amount: Money | None, reason: str) -> tuple[Refund, bool]:
+        kept = self._kept[order_id]
+        if kept.payment is None:
+            raise UnknownOrder(order_id)
+        before = asked_before(kept.refunds, kept.payment, key, amount)
+        if before is not None:
+            return before, True
+        refund = new_refund(kept.refunds, kept.payment, key, amount, reason)
+        kept.refunds.append(refund)
+        self._store(replace(kept.payment, refund=kept.payment.refund or refund))
+        return refund, False
+
+    async def refunds(self, order_id: OrderId) -> list[Refund]:
+        return list(self._kept[order_id].refunds)
+
+    async def hear(self, event_id: str, kind: str, order_id: OrderId) -> bool:
+        if event_id in self._heard:
+            return False
+        self._heard.add(event_id)
+        kept = self._kept[order_id]
+        if kept.due_ms is not None:
+            kept.due_ms = self.clock.wall_ms()
         return True
 
     async def postpone(self, order_id: OrderId, for_s: float) -> None:

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import orjson
 
 from node.clock import Clock
 from node.postgres import Schema
+from orders.errors import UnknownOrder
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Offset
 from orders.messaging.postgres import Held, PostgresOutbox, retryable
 from orders.messaging.statements import statements
 from orders.model import OrderId
-from orders.payments.adapters.codec import decode, encode
+from orders.payments.adapters.codec import decode, encode, encode_void
 from orders.payments.instructions import Instruction, Obeyed, obey
-from orders.payments.ledger import Account, Posting, posting_of
-from orders.payments.model import Goal, Money, Payment, PaymentStatus
+from orders.payments.ledger import Account, Balances, Posting, posting_of
+from orders.payments.model import Action, Goal, Money, Payment, PaymentStatus, Refund, RefundStatus
 from orders.payments.ports import Heard
-from orders.payments.transitions import EFFECT, Settled, next_action
+from orders.payments.refunds import asked_before, new_refund
+from orders.payments.transitions import CANCELLED, Settled, next_action
+from orders.pricing import Parts
 
 #: What the database of payments is made of, in this order.
 SCHEMAS = (messaging.SCHEMA, Schema("payments", Path(__file__).parent.parent / "migrations"))
 SQL = statements(Path(__file__).parent.parent / "sql")
 
 _SOURCE = "orders"
+
+#: A customer who has to authenticate needs some seconds: the first look at whether it is done (wall seconds).
+CUSTOMER_FIRST_S = 2.0
+#: Stripe sends an event again for three days.
+KEEP_EVENTS_DAYS = 30
 
 
 class PostgresPayments:
@@ -86,28 +96,32 @@ class PostgresPayments:
             await connection.executemany(SQL.upsert, rows)
         now_ms = self._clock.domain_ms()
         told = [one.payment for one in obeyed if one.told and one.payment is not None]
-        await messaging.add(connection, [encode(payment, "", now_ms) for payment in told])
+        await messaging.add(connection, [encode_void(payment, now_ms) for payment in told])
 
     async def claim(self, limit: int, for_s: float) -> list[Payment]:
         with retryable():
             return [_payment(row) for row in await self._pool.fetch(SQL.claim, limit, for_s)]
 
     async def settle(self, settled: Settled, at_ms: int) -> bool:
-        payment, posting = settled.payment, posting_of(settled)
-        message = encode(payment, settled.reason, at_ms)
-        posted = (posting.key, posting.debit, posting.credit) if posting else ("", "", "")
+        if settled.refund is not None:
+            return await self._settle_refund(settled, settled.refund, at_ms)
+        payment, posting = settled.payment, posting_of(settled, {})
+        message, action = encode(settled, at_ms), next_action(payment)
+        legs: Balances = posting.legs if posting else {}
         with retryable():
             moved = await self._pool.fetchval(
                 SQL.settle,
                 payment.order_id,
-                EFFECT[settled.action][0],
+                settled.before,
                 payment.status,
                 payment.version,
                 payment.provider_ref,
                 payment.goal,
-                next_action(payment) is not None,
-                *posted,
-                payment.amount.minor,
+                action is not None,
+                CUSTOMER_FIRST_S if action is Action.CHECK else 0.0,
+                posting.key if posting else "",
+                list(legs.keys()),
+                list(legs.values()),
                 payment.amount.currency,
                 message.event_id,
                 message.topic,
@@ -116,6 +130,61 @@ class PostgresPayments:
         if moved:
             self._wrote()
         return bool(moved)
+
+    async def _settle_refund(self, settled: Settled, refund: Refund, at_ms: int) -> bool:
+        """Refunds are rare: a transaction of some statements, under the lock of the payment's row."""
+        payment, order_id = settled.payment, settled.payment.order_id
+        with retryable():
+            async with self._pool.acquire() as connection, connection.transaction():
+                present = _payment((await connection.fetch(SQL.lock, [order_id]))[0])
+                version = payment.version - settled.approved
+                if (present.status, present.version) != (settled.before, version) or _answered(present, refund):
+                    return False
+                await connection.execute(
+                    SQL.end_refund, order_id, refund.key, refund.minor, refund.reason,
+                    RefundStatus.DONE if settled.approved else RefundStatus.REFUSED, settled.reason,
+                )  # fmt: skip
+                posting = posting_of(settled, await _balances(connection, order_id))
+                if posting is not None:
+                    legs = posting.legs
+                    await connection.execute(
+                        SQL.post, posting.key, order_id, list(legs.keys()), list(legs.values()), posting.currency
+                    )
+                    await messaging.add(connection, [encode(settled, at_ms)])
+                await connection.execute(
+                    SQL.settle_refund, order_id, payment.status, payment.version, payment.refunded_minor, refund.key
+                )
+        self._wrote()
+        return True
+
+    async def ask_refund(self, order_id: OrderId, key: str, amount: Money | None, reason: str) -> tuple[Refund, bool]:
+        with retryable():
+            async with self._pool.acquire() as connection, connection.transaction():
+                rows = await connection.fetch(SQL.lock, [order_id])
+                if not rows:
+                    raise UnknownOrder(order_id)
+                payment = _payment(rows[0])
+                known = [_refund(row) for row in await connection.fetch(SQL.refunds, order_id)]
+                before = asked_before(known, payment, key, amount)
+                if before is not None:
+                    return before, True
+                refund = new_refund(known, payment, key, amount, reason)
+                await connection.execute(SQL.add_refund, order_id, key, refund.minor, reason)
+        return refund, False
+
+    async def refunds(self, order_id: OrderId) -> list[Refund]:
+        with retryable():
+            return [_refund(row) for row in await self._pool.fetch(SQL.refunds, order_id)]
+
+    async def hear(self, event_id: str, kind: str, order_id: OrderId) -> bool:
+        with retryable():
+            return bool(await self._pool.fetchval(SQL.hear, event_id, kind, order_id))
+
+    async def forget(self) -> None:
+        """Drops what was told more than a day ago, and webhooks that nobody will send again."""
+        await self.outbox.forget_sent()
+        with retryable():
+            await self._pool.execute(SQL.forget_events, KEEP_EVENTS_DAYS)
 
     async def postpone(self, order_id: OrderId, for_s: float) -> None:
         with retryable():
@@ -133,12 +202,24 @@ class PostgresPayments:
             Posting(
                 row["key"],
                 order_id,
-                Account(row["debit"]),
-                Account(row["credit"]),
-                Money(row["amount_minor"], row["currency"]),
+                row["currency"],
+                {Account(name): minor for name, minor in orjson.loads(row["legs"]).items()},
             )
             for row in rows
         ]
+
+
+def _answered(present: Payment, refund: Refund) -> bool:
+    """Whether the refund is no longer the one to be made."""
+    return refund.key != CANCELLED and (present.refund is None or present.refund.key != refund.key)
+
+
+async def _balances(connection: asyncpg.Connection, order_id: OrderId) -> Balances:
+    return {Account(row["account"]): row["minor"] for row in await connection.fetch(SQL.balances, order_id)}
+
+
+def _refund(row: Mapping[str, Any]) -> Refund:
+    return Refund(row["key"], row["amount_minor"], row["reason"], RefundStatus(row["status"]), row["refusal"])
 
 
 def _counted(obeyed: Iterable[Obeyed]) -> Heard:
@@ -155,11 +236,14 @@ def _payment(row: Mapping[str, Any]) -> Payment:
         OrderId(str(row["order_id"])),
         Money(row["amount_minor"], row["currency"]),
         row["token"],
+        Parts(row["food_minor"], row["delivery_minor"], row["tip_minor"], row["tax_minor"]),
         PaymentStatus(row["status"]),
         Goal(row["goal"]),
         row["provider_ref"],
         row["version"],
         row["attempts"],
+        row["refunded_minor"],
+        _refund(orjson.loads(row["refund"])) if row["refund"] else None,
     )
 
 
@@ -176,4 +260,5 @@ def _row(payment: Payment, seen: int) -> tuple[object, ...]:
         seen,
         payment.attempts,
         next_action(payment) is not None,
+        *astuple(payment.parts),
     )

@@ -6,4 +6,9 @@ where order_id in (
     limit $1
     for update skip locked
 )
-returning *
+returning *, (
+    select to_jsonb(refunds) from refunds
+    where refunds.order_id = payments.order_id and refunds.status = 'PENDING'
+    order by asked_at, key
+    limit 1
+) as refund

@@ -1,1 +1,7 @@
-select * from payments where order_id = any($1) order by order_id for update
+select *, (
+    select to_jsonb(refunds) from refunds
+    where refunds.order_id = payments.order_id and refunds.status = 'PENDING'
+    order by asked_at, key
+    limit 1
+) as refund
+from payments where order_id = any($1) order by order_id for update

@@ -3,14 +3,13 @@
 with moved as (
     update payments set
         status = $3, version = $4, provider_ref = $5, attempts = 0, changed_at = clock_timestamp(),
-        due_at = case when goal <> $6 or $7 then clock_timestamp() end
+        due_at = case when goal <> $6 then clock_timestamp() when $7 then clock_timestamp() + make_interval(secs => $8) end
     where order_id = $1 and status = $2 and version = $4 - 1
     returning order_id
 ), posted as (
-    insert into postings (key, order_id, debit, credit, amount_minor, currency)
-    select $8, order_id, $9, $10, $11, $12
-    from moved
-    where $8 <> ''
+    insert into ledger (key, order_id, account, amount_minor, currency)
+    select $9, order_id, leg.account, leg.amount_minor, $12
+    from moved, unnest($10::text[], $11::bigint[]) as leg (account, amount_minor)
 ), told as (
     insert into outbox (event_id, order_id, topic, city, payload)
     select $13, order_id, $14, '', $15

@@ -5,7 +5,7 @@ with answered as (
     returning *
 ), held as (
     insert into local_provider.charges (provider_ref, token, amount_minor, currency, state)
-    select $3, $7, $5, $6, 'HELD'
+    select $3, $7, $5, $6, $8
     from answered
     where times = 1 and approved
 )
