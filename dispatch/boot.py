@@ -44,7 +44,7 @@ from shard_router.leases import ShardLease
 
 #: How old the views of last positions may grow, wall seconds, before the time of the write.
 GEO_EVERY_S = 0.5
-LAST_EVERY_S = 2.0
+LAST_EVERY_S = 5.0
 
 
 async def boot(node: Node, settings: DispatchSettings) -> None:
@@ -117,7 +117,8 @@ class Views:
         log = self.log.bind(city=city.name, epoch=city.epoch)
         geo = ViewFollower("geo", RedisGeoView(self.redis), city, self.clock, GEO_EVERY_S, log)
         last = ViewFollower("last", MongoLastView(self.mongo), city, self.clock, LAST_EVERY_S, log)
-        logs = KafkaCityLogs(self.settings.kafka_url, self.identity, city.name, self.settings.default_capacity)
+        capacity = self.settings.default_capacity
+        logs = KafkaCityLogs(self.settings.kafka_url, self.identity, city.name, capacity, hurried=False)
         store = MongoTrailStore(self.mongo, self.settings.trail_ttl_h)
         trail = TrailKeeper(city.ownership, logs, store, self.clock, log)
         house = keep_house(city.name, self.archive, log)

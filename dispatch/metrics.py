@@ -6,6 +6,10 @@ from node.telemetry import counter, gauge, histogram
 
 FIXES = counter("dispatch_fixes_total", "fixes read, by what became of them", ["city", "outcome"])
 LOG_AGE_MS = histogram("dispatch_log_age_ms", "from packing at the edge to applied at the shard, wall ms", ["city"])
+#: Of each batch one fix is observed.
+FIX_AGE_MS = histogram(
+    "dispatch_fix_age_ms", "age of a fix since its rider sent it, when applied and when published", ["city", "hop"]
+)
 EVENTS = counter("dispatch_events_total", "city events, by what became of them", ["city", "outcome"])
 TICK_MS = histogram("dispatch_tick_ms", "one tick from intake to commit, wall ms", ["city"])
 COMMIT_MS = histogram("dispatch_commit_ms", "the tick's transaction, wall ms", ["city"])
@@ -33,6 +37,8 @@ class CityMetrics:
         self._applied = FIXES.labels(city, "applied")
         self._superseded = FIXES.labels(city, "superseded")
         self._log_age = LOG_AGE_MS.labels(city)
+        self.applied_age_ms = FIX_AGE_MS.labels(city, "applied")
+        self.published_age_ms = FIX_AGE_MS.labels(city, "published")
         self.tick_ms = TICK_MS.labels(city)
         self.commit_ms = COMMIT_MS.labels(city)
         self.fallbacks = FALLBACKS.labels(city)

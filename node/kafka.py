@@ -91,14 +91,20 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         return ends | {partition: mark for partition, mark in marks.items() if mark is not None}
 
 
-def consumer(url: str, *, fetch_max_wait_ms: int = 100, max_poll_records: int = 2000) -> Consumer:
-    """A consumer without a group: assign partitions by hand, seek, read. Start and stop it yourself."""
+def consumer(
+    url: str, *, fetch_max_wait_ms: int = 100, fetch_min_bytes: int = 1, max_poll_records: int = 2000
+) -> Consumer:
+    """A consumer without a group: assign partitions by hand, seek, read. Start and stop it yourself.
+
+    The broker answers as soon as it has `fetch_min_bytes`, or after `fetch_max_wait_ms` with what it has.
+    """
     return Consumer(
         bootstrap_servers=url,
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         fetch_max_wait_ms=fetch_max_wait_ms,
+        fetch_min_bytes=fetch_min_bytes,
         max_poll_records=max_poll_records,
         request_timeout_ms=10_000,
         retry_backoff_ms=100,

@@ -14,6 +14,8 @@ EVENTS_DURABLE = counter("forno_edge_events_durable_total", "replies and statuse
 REFUSED = counter("forno_edge_messages_refused_total", "messages refused", ["reason"])
 APPENDS_FAILED = counter("forno_edge_appends_failed_total", "appends to the log that are tried again")
 DURABLE_MS = histogram("forno_edge_durable_ms", "packing of a group of fixes to its durability, wall milliseconds")
+#: Of each group of fixes one is observed: its age since the rider sent it.
+FIX_AGE_MS = histogram("forno_edge_fix_age_ms", "age of a fix when the edge has packed it, or the log has it", ["hop"])
 HELD_BACK = counter("forno_edge_held_back_total", "times a stream was not read because too much waited")
 OFFERS_SENT = counter("forno_edge_offers_sent_total", "offers sent to riders, repeats included")
 OWNER_AWAY = counter("forno_edge_owner_away_total", "questions a city's owner did not answer")

@@ -21,18 +21,28 @@ from proto.topics import CITY_EVENTS, DISPATCH_EVENTS, RIDER_PINGS
 
 #: The broker holds an empty fetch this long: latency does not hang on it, only idle traffic does.
 _FETCH_WAIT_MS = 250
+#: A reader in no hurry has the broker gather so much, or for so long: a hundredth of the requests, on both sides.
+_UNHURRIED = {"fetch_min_bytes": 1 << 18, "fetch_max_wait_ms": 1000}
 
 
 class KafkaCityLogs:
     """`CityLogs` by a consumer of its own with two partitions assigned by hand."""
 
     def __init__(
-        self, url: str, identity: LogIdentity, city: str, default_capacity: int, topic_prefix: str = ""
+        self,
+        url: str,
+        identity: LogIdentity,
+        city: str,
+        default_capacity: int,
+        topic_prefix: str = "",
+        *,
+        hurried: bool = True,
     ) -> None:
         self._url = url
         self._identity = identity
         self._city = city
         self._capacity = default_capacity
+        self._fetch = {"fetch_max_wait_ms": _FETCH_WAIT_MS} if hurried else _UNHURRIED
         self._names = (topic_prefix + RIDER_PINGS.name, topic_prefix + CITY_EVENTS.name)
         self._consumer: AIOKafkaConsumer | None = None
         self._cut = Cut("", 0, 0, 0)
@@ -51,7 +61,7 @@ class KafkaCityLogs:
 
     async def _open(self, partition: int, cut: Cut | None, rewind_ms: int) -> Cut:
         name = await self._identity.ask()
-        self._consumer = reader = consumer(self._url, fetch_max_wait_ms=_FETCH_WAIT_MS)
+        self._consumer = reader = consumer(self._url, **self._fetch)
         await reader.start()
         pings, events = self._partitions(partition)
         reader.assign([pings, events])

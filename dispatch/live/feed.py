@@ -14,6 +14,8 @@ import structlog
 from dispatch.index import FixColumns
 from dispatch.live.city import City, Watched
 from dispatch.live.ports import Announcements, LivePosition
+from dispatch.metrics import CityMetrics
+from node.clock import Clock
 from node.errors import Retryable
 
 #: After a failed publish, wall seconds.
@@ -23,9 +25,18 @@ _PAUSE_S = 0.2
 class LiveFeed:
     """Publishes the live positions of one city."""
 
-    def __init__(self, city: City, announcements: Announcements, log: structlog.stdlib.BoundLogger) -> None:
+    def __init__(
+        self,
+        city: City,
+        announcements: Announcements,
+        clock: Clock,
+        metrics: CityMetrics,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
         self._city = city
         self._announcements = announcements
+        self._clock = clock
+        self._metrics = metrics
         self._log = log
         self._watched = Watched()
         self._last: FixColumns | None = None
@@ -58,9 +69,11 @@ class LiveFeed:
         while True:
             await self._there.wait()
             self._there.clear()
-            waiting, self._waiting = self._waiting, {}
+            positions, self._waiting = list(self._waiting.values()), {}
             try:
-                await self._announcements.positions(self._city.name, self._city.epoch, list(waiting.values()))
+                await self._announcements.positions(self._city.name, self._city.epoch, positions)
+                sent_ms = self._clock.wall_of_domain_ms(positions[-1].ts_ms)
+                self._metrics.published_age_ms.observe(self._clock.wall_ms() - sent_ms)
             except Retryable as error:
                 self._log.warning("live positions not published", error=str(error))
                 await asyncio.sleep(_PAUSE_S)

@@ -72,7 +72,10 @@ class Ingest:
         if read.fixes:
             self._feed.applied()
             if read.packed_wall_ms:
-                self._metrics.log_age_ms(self._clock.wall_ms() - read.packed_wall_ms)
+                now_ms = self._clock.wall_ms()
+                self._metrics.log_age_ms(now_ms - read.packed_wall_ms)
+                newest_ms = self._clock.wall_of_domain_ms(int(read.fixes[-1].ts_ms[-1]))
+                self._metrics.applied_age_ms.observe(now_ms - newest_ms)
         for event in read.events:
             if city.seen.first_time(event.event_id):
                 city.heard.append(event)

@@ -41,7 +41,7 @@ class CityRunner:
         self._failed: Callable[[BaseException], None] = lambda _: None
         metrics = CityMetrics(city.name)
         self.relay = Relay(city.name, parts.outbox, parts.topic, metrics, self._log)
-        self.feed = LiveFeed(city, parts.announcements, self._log)
+        self.feed = LiveFeed(city, parts.announcements, parts.clock, metrics, self._log)
         self.wakes = Wakes(city, parts.announcements, self._log)
         self.ingest = Ingest(city, logs, self.feed, parts.clock, metrics, self._log)
         self.ticker = Ticker(

@@ -1,7 +1,7 @@
 """Wakes of one city: what ticks changed, published beside the ticks and never awaited by one.
 
-While a publish is under way, or Redis is away, ids come together; a wake that is lost costs a second, as everybody
-polls as well.
+While a publish is under way, or Redis is away, ids come together and go out with the next one. A wake that is lost all
+the same costs what everybody's polls take.
 """
 
 from __future__ import annotations
@@ -51,8 +51,12 @@ class Wakes:
                 await asyncio.sleep(_PAUSE_S)
 
     async def publish(self) -> None:
-        """One wake with everything that waits. Raises `Retryable`; it is lost then."""
+        """One wake with everything that waits. Raises `Retryable`; all of it waits on then."""
         self._there.clear()
         orders, self._orders = self._orders, set()
         riders, self._riders = self._riders, set()
-        await self._announcements.wake(self._city.name, self._city.epoch, sorted(orders), sorted(riders))
+        try:
+            await self._announcements.wake(self._city.name, self._city.epoch, sorted(orders), sorted(riders))
+        except Retryable:
+            self.changed(orders, riders)
+            raise

@@ -21,17 +21,22 @@ from tracking.engine.limits import Limits
 from tracking.engine.session import RiderSession, next_session
 from tracking.engine.table import StreamTable
 from tracking.errors import BadHello, Draining, Superseded
-from tracking.model import RawBatch, Refusal, RiderEvent, RiderId, RiderReplied, RiderStatusChanged
+from tracking.model import Fixes, RawBatch, Refusal, RiderEvent, RiderId, RiderReplied, RiderStatusChanged
 from tracking.ports import EventLog, FixLog, OfferSource, Partitions
 
 #: So many fixes are packed at once without waiting for the linger.
 PACK_AT = 4_096
-#: A stream is acknowledged at once, but not more often than this, wall seconds. (A write costs four times a read.)
-ACK_EVERY_S = 0.1
+#: A write costs two to four times a read, so fixes of a stream are acknowledged at once, but not more often than this,
+#: wall seconds: the first with few streams, more with many, so that all acks together are `ACKS_PER_S`.
+ACK_EVERY_S = (0.1, 3.0)
+ACKS_PER_S = 700.0
 #: How often the edge looks whether durability is late, wall seconds.
 PRESSURE_S = 0.5
 #: Reconnects after a drain are spread over so many wall milliseconds.
 DRAIN_SPREAD_MS = 1_000
+
+_packed_age_ms = metrics.FIX_AGE_MS.labels("packed").observe
+_durable_age_ms = metrics.FIX_AGE_MS.labels("durable").observe
 
 
 class Edge:
@@ -220,6 +225,7 @@ class Edge:
             self.refuse(session, refusal)
         for parcel in packed.parcels:
             self._fix_lanes[parcel.city].put(parcel)
+            _packed_age_ms(self._age_ms(parcel.fixes))
         self._settle(packed.settled)
         metrics.FIXES_RECEIVED.inc(packed.fixes)
         metrics.FIXES_JUMPED.inc(packed.jumps)
@@ -231,12 +237,19 @@ class Edge:
             self._table.free(row)
         self._leaving.clear()
 
-    def _fixes_settled(self, held: Sequence[Held], fixes: int) -> None:
-        self.waiting_fixes -= fixes
+    def _age_ms(self, fixes: Fixes) -> float:
+        """How long ago the rider sent one of them, wall milliseconds."""
+        return self.clock.wall_ms() - self.clock.wall_of_domain_ms(int(fixes.ts_ms[-1]))
+
+    def _fixes_settled(self, held: Sequence[Held], fixes: Fixes) -> None:
+        self.waiting_fixes -= len(fixes)
+        _durable_age_ms(self._age_ms(fixes))
         self._settle(held)
 
     def _events_settled(self, held: Sequence[Held], events: int) -> None:
         self._waiting_events -= events
+        for session, _ in held:
+            session.next_ack_s = 0.0  # somebody waits for this one
         self._settle(held)
 
     def _settle(self, held: Sequence[Held]) -> None:
@@ -248,12 +261,16 @@ class Edge:
                 else:
                     self._late_acks[session] = None
         if self._late_acks and self._ack_timer is None:
-            self._ack_timer = asyncio.get_running_loop().call_later(ACK_EVERY_S / 4, self._send_late_acks)
+            self._ack_timer = asyncio.get_running_loop().call_later(self._ack_every_s() / 4, self._send_late_acks)
         self._progress.set()
         self._progress.clear()
 
+    def _ack_every_s(self) -> float:
+        return min(max(ACK_EVERY_S[0], len(self.sessions) / ACKS_PER_S), ACK_EVERY_S[1])
+
     def _ack(self, session: RiderSession, now_s: float) -> None:
-        session.next_ack_s = now_s + ACK_EVERY_S
+        session.next_ack_s = now_s + self._ack_every_s()
+        self._late_acks.pop(session, None)
         session.outbox.ack(session.ledger.acked)
         if not session.reading and session.ledger.empty and not self._draining:
             session.outbox.close()
@@ -261,11 +278,10 @@ class Edge:
     def _send_late_acks(self) -> None:
         now_s = self.clock.monotonic_s()
         for session in [late for late in self._late_acks if now_s >= late.next_ack_s]:
-            del self._late_acks[session]
             self._ack(session, now_s)
         self._ack_timer = None
         if self._late_acks:
-            self._ack_timer = asyncio.get_running_loop().call_later(ACK_EVERY_S / 4, self._send_late_acks)
+            self._ack_timer = asyncio.get_running_loop().call_later(self._ack_every_s() / 4, self._send_late_acks)
 
     def _open_lanes(self, city: str, partition: int) -> None:
         if city not in self._fix_lanes:

@@ -31,8 +31,9 @@ _IN_FLIGHT = 2
 #: Wall seconds between two tries of the same append: doubles from the first to the last.
 _BACKOFF_S = (0.05, 2.0)
 
-#: Told what is durable now: the tickets, and how many fixes (or events) they hold.
-Settle = Callable[[Sequence[Held], int], None]
+#: Told what is durable now: the tickets, and the fixes (or how many events) they hold.
+SettleFixes = Callable[[Sequence[Held], Fixes], None]
+SettleEvents = Callable[[Sequence[Held], int], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -43,7 +44,7 @@ class FixLane:
     partition: int
     log: FixLog
     clock: Clock
-    settle: Settle
+    settle: SettleFixes
     fail: Callable[[BaseException], None]
     logger: structlog.stdlib.BoundLogger
     _parcels: deque[tuple[float, Parcel]] = field(default_factory=deque)
@@ -101,7 +102,7 @@ class FixLane:
                 pause_s = min(pause_s * 2, _BACKOFF_S[1])
         metrics.FIXES_DURABLE.inc(len(fixes))
         metrics.DURABLE_MS.observe((self.clock.monotonic_s() - since_s) * 1000)
-        self.settle([held for parcel in parcels for held in parcel.held], len(fixes))
+        self.settle([held for parcel in parcels for held in parcel.held], fixes)
 
     def _sent(self, send: asyncio.Task[None]) -> None:
         del self._sends[send]
@@ -123,7 +124,7 @@ class EventLane:
 
     partition: int
     log: EventLog
-    settle: Settle
+    settle: SettleEvents
     fail: Callable[[BaseException], None]
     logger: structlog.stdlib.BoundLogger
     _queue: deque[tuple[RiderEvent, RiderSession, Ticket]] = field(default_factory=deque)
