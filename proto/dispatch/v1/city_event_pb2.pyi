@@ -32,6 +32,9 @@ class CityEvent(_message.Message):
     ORDER_OPENED_FIELD_NUMBER: _builtins.int
     ORDER_CANCELLED_FIELD_NUMBER: _builtins.int
     ORDER_READY_FIELD_NUMBER: _builtins.int
+    RIDER_LENT_FIELD_NUMBER: _builtins.int
+    RIDER_BORROWED_FIELD_NUMBER: _builtins.int
+    RIDER_RETURNED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Unique; a second one with the same id changes nothing."""
     city: _builtins.str
@@ -47,6 +50,12 @@ class CityEvent(_message.Message):
     def order_cancelled(self) -> Global___OrderCancelled: ...
     @_builtins.property
     def order_ready(self) -> Global___OrderReadyChanged: ...
+    @_builtins.property
+    def rider_lent(self) -> Global___RiderLent: ...
+    @_builtins.property
+    def rider_borrowed(self) -> Global___RiderBorrowed: ...
+    @_builtins.property
+    def rider_returned(self) -> Global___RiderReturned: ...
     def __init__(
         self,
         *,
@@ -58,12 +67,15 @@ class CityEvent(_message.Message):
         order_opened: Global___OrderOpened | None = ...,
         order_cancelled: Global___OrderCancelled | None = ...,
         order_ready: Global___OrderReadyChanged | None = ...,
+        rider_lent: Global___RiderLent | None = ...,
+        rider_borrowed: Global___RiderBorrowed | None = ...,
+        rider_returned: Global___RiderReturned | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "order_cancelled", b"order_cancelled", "order_opened", b"order_opened", "order_ready", b"order_ready", "rider_replied", b"rider_replied", "rider_status", b"rider_status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "order_cancelled", b"order_cancelled", "order_opened", b"order_opened", "order_ready", b"order_ready", "rider_borrowed", b"rider_borrowed", "rider_lent", b"rider_lent", "rider_replied", b"rider_replied", "rider_returned", b"rider_returned", "rider_status", b"rider_status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["city", b"city", "event_id", b"event_id", "kind", b"kind", "order_cancelled", b"order_cancelled", "order_opened", b"order_opened", "order_ready", b"order_ready", "rider_replied", b"rider_replied", "rider_status", b"rider_status", "sent_wall_ms", b"sent_wall_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["city", b"city", "event_id", b"event_id", "kind", b"kind", "order_cancelled", b"order_cancelled", "order_opened", b"order_opened", "order_ready", b"order_ready", "rider_borrowed", b"rider_borrowed", "rider_lent", b"rider_lent", "rider_replied", b"rider_replied", "rider_returned", b"rider_returned", "rider_status", b"rider_status", "sent_wall_ms", b"sent_wall_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["rider_replied", "rider_status", "order_opened", "order_cancelled", "order_ready"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["rider_replied", "rider_status", "order_opened", "order_cancelled", "order_ready", "rider_lent", "rider_borrowed", "rider_returned"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -189,6 +201,139 @@ class OrderCancelled(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderCancelled: _TypeAlias = OrderCancelled  # noqa: Y015
+
+@_typing.final
+class RiderLoan(_message.Message):
+    """A rider of the city `home` that works for its neighbour `borrower` for a while."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAN_ID_FIELD_NUMBER: _builtins.int
+    RIDER_ID_FIELD_NUMBER: _builtins.int
+    HOME_FIELD_NUMBER: _builtins.int
+    BORROWER_FIELD_NUMBER: _builtins.int
+    BORROWER_PARTITION_FIELD_NUMBER: _builtins.int
+    BORROWER_EPOCH_FIELD_NUMBER: _builtins.int
+    LENT_MS_FIELD_NUMBER: _builtins.int
+    UNTIL_MS_FIELD_NUMBER: _builtins.int
+    loan_id: _builtins.str
+    rider_id: _builtins.int
+    home: _builtins.str
+    borrower: _builtins.str
+    borrower_partition: _builtins.int
+    borrower_epoch: _builtins.int
+    """Of the borrower when it asked."""
+    lent_ms: _builtins.int
+    """When the borrower asked, domain milliseconds; grows from loan to loan of a rider."""
+    until_ms: _builtins.int
+    """No pickup is offered after it, domain milliseconds."""
+    def __init__(
+        self,
+        *,
+        loan_id: _builtins.str = ...,
+        rider_id: _builtins.int = ...,
+        home: _builtins.str = ...,
+        borrower: _builtins.str = ...,
+        borrower_partition: _builtins.int = ...,
+        borrower_epoch: _builtins.int = ...,
+        lent_ms: _builtins.int = ...,
+        until_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["borrower", b"borrower", "borrower_epoch", b"borrower_epoch", "borrower_partition", b"borrower_partition", "home", b"home", "lent_ms", b"lent_ms", "loan_id", b"loan_id", "rider_id", b"rider_id", "until_ms", b"until_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RiderLoan: _TypeAlias = RiderLoan  # noqa: Y015
+
+@_typing.final
+class RiderLent(_message.Message):
+    """In the home city's log: a neighbour asks for the rider."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def loan(self) -> Global___RiderLoan: ...
+    def __init__(
+        self,
+        *,
+        loan: Global___RiderLoan | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["loan", b"loan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["loan", b"loan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RiderLent: _TypeAlias = RiderLent  # noqa: Y015
+
+@_typing.final
+class RiderBorrowed(_message.Message):
+    """In the borrower's log: the loan was granted, and these are the rider's terms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAN_FIELD_NUMBER: _builtins.int
+    FREE_MS_FIELD_NUMBER: _builtins.int
+    SHIFT_END_MS_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    VEHICLE_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    free_ms: _builtins.int
+    """When the last job ends, domain milliseconds."""
+    shift_end_ms: _builtins.int
+    capacity: _builtins.int
+    vehicle: _rider_link_pb2.Vehicle.ValueType
+    zone: _builtins.str
+    @_builtins.property
+    def loan(self) -> Global___RiderLoan: ...
+    def __init__(
+        self,
+        *,
+        loan: Global___RiderLoan | None = ...,
+        free_ms: _builtins.int = ...,
+        shift_end_ms: _builtins.int = ...,
+        capacity: _builtins.int = ...,
+        vehicle: _rider_link_pb2.Vehicle.ValueType = ...,
+        zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["loan", b"loan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "free_ms", b"free_ms", "loan", b"loan", "shift_end_ms", b"shift_end_ms", "vehicle", b"vehicle", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RiderBorrowed: _TypeAlias = RiderBorrowed  # noqa: Y015
+
+@_typing.final
+class RiderReturned(_message.Message):
+    """In the home city's log: the loan is over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RIDER_ID_FIELD_NUMBER: _builtins.int
+    LOAN_ID_FIELD_NUMBER: _builtins.int
+    FREE_MS_FIELD_NUMBER: _builtins.int
+    rider_id: _builtins.int
+    loan_id: _builtins.str
+    free_ms: _builtins.int
+    """When the last job ends, domain milliseconds."""
+    def __init__(
+        self,
+        *,
+        rider_id: _builtins.int = ...,
+        loan_id: _builtins.str = ...,
+        free_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["free_ms", b"free_ms", "loan_id", b"loan_id", "rider_id", b"rider_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RiderReturned: _TypeAlias = RiderReturned  # noqa: Y015
 
 @_typing.final
 class OrderReadyChanged(_message.Message):
