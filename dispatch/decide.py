@@ -159,6 +159,7 @@ class _Maker:
         weighted = [term * weight for term, weight in zip(trip.terms, weights(self.params.cost), strict=True)]
         others = [alternatives(self.problem, self._pairs, o, assigned.rider, self.given) for o in assigned.orders]
         ids = tuple(self.problem.orders.ids[o] for o in assigned.orders)
+        rider = self.draft.rider(offer.rider_id)
         return DecisionRecord(
             offer_id=offer.offer_id,
             rider_id=offer.rider_id,
@@ -167,4 +168,5 @@ class _Maker:
             terms=tuple((name, round(value, 3)) for name, value in zip(TERMS, weighted, strict=True)),
             candidates=others[0][0],
             alternatives=tuple((order_id, found) for order_id, (_, found) in zip(ids, others, strict=True)),
+            borrowed_from=rider.loan.home if rider is not None and rider.loan is not None else "",
         )

@@ -121,7 +121,8 @@ def offer_table(number: int, order_id: str, record: dict[str, Any]) -> Table:
     """One offer: what it cost term by term, and who else could have come."""
     at = datetime.fromtimestamp(record["now_ms"] / 1000, UTC).strftime("%H:%M:%S")
     together = f", together with {len(record['order_ids']) - 1} more" if len(record["order_ids"]) > 1 else ""
-    title = f"{number}. {at} rider {record['rider_id']}{together}: {record['outcome']}"
+    borrowed = f" of {record['borrowed_from']}" if record.get("borrowed_from") else ""
+    title = f"{number}. {at} rider {record['rider_id']}{borrowed}{together}: {record['outcome']}"
     solver = f"{record['strategy']} ({record['solver_status']}, work {record['solver_work']})"
     if record["fallback"]:
         solver += f", fallback: {record['fallback']}"

@@ -129,6 +129,7 @@ class Loan:
     loan_id: str
     home: str
     borrower: str
+    borrower_partition: int
     borrower_epoch: int
     lent_ms: int
     until_ms: int
@@ -170,6 +171,11 @@ class Rider:
     def borrowed(self) -> bool:
         """The rider is a neighbour's and works here."""
         return self.loan is not None and self.loan.state is LoanState.BORROWED
+
+    @property
+    def returned(self) -> bool:
+        """The rider is a neighbour's and has worked here."""
+        return self.loan is not None and self.loan.state is LoanState.RETURNED
 
     @property
     def order_ids(self) -> tuple[OrderId, ...]:

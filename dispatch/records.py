@@ -28,7 +28,8 @@ class Alternative:
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
     """An offer explained. `terms` are weighted, named by `dispatch.matching.cost.TERMS`, and sum up to
-    `cost`; `candidates` counts the riders who could have taken the first order."""
+    `cost`; `candidates` counts the riders who could have taken the first order. `borrowed_from` is the rider's city when
+    that is a neighbour's."""
 
     offer_id: OfferId
     rider_id: RiderId
@@ -37,6 +38,7 @@ class DecisionRecord:
     terms: tuple[tuple[str, float], ...]
     candidates: int
     alternatives: tuple[tuple[OrderId, tuple[Alternative, ...]], ...]
+    borrowed_from: str = ""
 
 
 def alternatives(

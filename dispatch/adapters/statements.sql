@@ -42,6 +42,21 @@ from unnest($3::numeric[], $4::boolean[], $5::integer[], $6::text[]) as x(rider_
 on conflict (city, rider_id) do update set online = excluded.online, load = excluded.load, tick = excluded.tick,
     body = excluded.body
 
+-- name: lend_riders
+-- The home city's epoch is checked by the fence of this transaction, the borrower's here: to an owner that is gone the
+-- rider is lent and returned at once. A rider that is on another loan still breaks the unique index.
+insert into dispatch.loans (rider_id, loan_id, home, home_epoch, borrower, borrower_epoch, rider, returned)
+select x.rider_id, x.loan_id, $1, $2, x.borrower, x.borrower_epoch, x.rider::jsonb, c.city is null
+from unnest($3::numeric[], $4::text[], $5::text[], $6::bigint[], $7::text[])
+    as x(rider_id, loan_id, borrower, borrower_epoch, rider)
+left join router.cities c on c.city = x.borrower and c.epoch = x.borrower_epoch
+on conflict (loan_id) do nothing
+
+-- name: return_riders
+update dispatch.loans l set returned = true, free_ms = x.free_ms
+from unnest($2::text[], $3::bigint[]) as x(loan_id, free_ms)
+where l.loan_id = x.loan_id and l.borrower = $1 and not l.returned
+
 -- name: end_offers
 update dispatch.offers o set status = x.status, tick = $1, body = x.body::jsonb
 from unnest($2::text[], $3::text[], $4::text[]) as x(offer_id, status, body)

@@ -68,6 +68,7 @@ def _entities(tick: TickCommit) -> Iterable[Write]:
     yield from _columns("upsert_orders", keys, orders)
     riders = [(r.rider_id, r.online, r.load, plain_json(r)) for r in changes.riders]
     yield from _columns("upsert_riders", keys, riders)
+    yield from _loans(tick)
     # Ends first: a rider's next offer may be made in the tick in which the last one lapsed.
     ended = [(o.offer_id, o.status, plain_json(o)) for o in changes.offers if o.status is not OfferStatus.LIVE]
     yield from _columns("end_offers", (tick.tick,), ended)
@@ -75,6 +76,16 @@ def _entities(tick: TickCommit) -> Iterable[Write]:
     yield from _columns("insert_offers", keys, made)
     cooldowns = [(c.rider_id, c.order_id, c.until_ms) for c in changes.cooldowns]
     yield from _columns("upsert_cooldowns", keys[:1], cooldowns)
+
+
+def _loans(tick: TickCommit) -> Iterable[Write]:
+    """Loans granted and loans that are over. Written again with each later change of the rider: it does no harm."""
+    own, loans = tick.ownership, [(r, r.loan) for r in tick.changes.riders if r.loan is not None]
+    lent = [
+        (r.rider_id, loan.loan_id, loan.borrower, loan.borrower_epoch, plain_json(r)) for r, loan in loans if r.lent
+    ]
+    yield from _columns("lend_riders", (own.city, own.epoch), lent)
+    yield from _columns("return_riders", (own.city,), [(loan.loan_id, r.rested_ms) for r, loan in loans if r.returned])
 
 
 def _holdings(tick: TickCommit) -> Iterable[Write]:

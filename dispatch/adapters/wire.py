@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from dispatch.adapters.border_wire import LOAN_EVENTS, decode_loan_event
 from dispatch.index import FixColumns
 from dispatch.inputs import (
     Delivered,
@@ -91,6 +92,8 @@ def decode_event(value: bytes, city: str, offset: int, default_capacity: int) ->
         seed = _seed(message.rider_status)
     elif kind == "order_opened":
         item = _opened(message.order_opened)
+    elif kind in LOAN_EVENTS:
+        item = decode_loan_event(message)
     elif kind == "order_cancelled":
         item = OrderCancelled(0, OrderId(message.order_cancelled.order_id))
     else:

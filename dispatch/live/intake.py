@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from dispatch.inputs import Input, OrderCancelled, OrderOpened, OrderReadyChanged, PickedUp
+from dispatch.borders.relayed import said_to_borrower
+from dispatch.inputs import Input, OrderCancelled, OrderOpened, OrderReadyChanged, PickedUp, RiderBorrowed
 from dispatch.live.ports import Heard
 from dispatch.model import Offer, OrderId, Rider, Stop, StopKind
 from dispatch.state import CityState
@@ -16,9 +17,9 @@ def inputs_of(events: Iterable[Heard], state: CityState, now_ms: int) -> list[In
     inputs: list[Input] = []
     for event in events:
         item = event.item
-        if item is None:
+        if item is None or said_to_borrower(item, state) is not None:
             continue
-        if isinstance(item, OrderCancelled | OrderReadyChanged):
+        if isinstance(item, OrderCancelled | OrderReadyChanged | RiderBorrowed):
             item = replace(item, at_ms=now_ms)
         elif isinstance(item, PickedUp):
             item = replace(item, order_ids=_taken_along(item, state))
