@@ -25,6 +25,10 @@ class OrdersSettings(NodeSettings):
         300.0, gt=0, le=86_400, description="wall seconds a kitchen may take to answer; then the order is rejected"
     )
 
+    archive_url: str = Field(".forno/archive", description="the archive: a folder, or s3://…, gs://… (fsspec)")
+    archive_after_months: int = Field(6, ge=1, le=120, description="months that ended so long ago are archived")
+    archive_nightly: bool = Field(False, description="whether the order service archives old months each night")
+
     @property
     def asked_cities(self) -> frozenset[str]:
         """Cities whose kitchens are asked."""

@@ -12,11 +12,14 @@ from node import kafka, postgres
 from node.lifecycle import Node, run
 from node.rpc import Server
 from node.settings import load
+from orders.adapters.archived import ArchivedOrders
 from orders.adapters.cities import MappedCities, ShardEstimates
 from orders.adapters.kitchens import PostgresKitchens
 from orders.adapters.listener import Listener, listen
 from orders.adapters.postgres import SCHEMAS, PostgresOrders
 from orders.adapters.sharded import ShardedOrders
+from orders.archive.cold import ColdOrders
+from orders.archive.files import Files
 from orders.config import OrdersSettings
 from orders.engine import OrderDesk
 from orders.grpc_api import SERVICE, OrdersApi
@@ -69,7 +72,9 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
         stores[own.database] = store
         node.start(f"relay {own.database}", relay.run(store.outbox))
 
-    orders = ShardedOrders(ranges, stores)
+    cold = ColdOrders(Files.at(settings.archive_url))
+    with_archive = {name: ArchivedOrders(stores[name], pool, cold) for name, pool in zip(stores, pools, strict=True)}
+    orders = ShardedOrders(ranges, with_archive)
     node.start("listener", listen(settings.kafka_url, Listener(orders, log), pools, log))
     node.start("sweeper", Sweeper(orders, clock, log).run())
     node.start("upkeep", Upkeep(list(stores.values()), log).run())

@@ -22,3 +22,7 @@ KITCHEN_ANSWERS = counter(
     "orders_kitchen_answers_total", "Answers of kitchens by kind, and whether they changed the order.", ["kind", "what"]
 )
 KITCHENS_SILENT = counter("orders_kitchens_silent_total", "Orders rejected because their kitchen never answered.")
+ARCHIVED = counter("orders_archived_total", "Orders moved to the archive.")
+ARCHIVE_PUT_OFF = counter(
+    "orders_archive_put_off_total", "Months left for the next time: not_final, changed, in_use.", ["why"]
+)

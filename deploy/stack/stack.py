@@ -142,6 +142,7 @@ class LocalStack:
         self.env |= {URL_SETTINGS[server.name]: server.address for server in servers}
         self.env |= {
             "FORNO_STATE_DIR": str(self._folder.state),
+            "FORNO_ARCHIVE_URL": str(self._folder.state / "archive"),
             "FORNO_JWT_PRIVATE_KEY_FILE": str(private_key),
             "FORNO_JWT_JWKS_FILE": str(jwks),
         }

@@ -1,0 +1,1 @@
+select distinct city from {partition} order by 1

@@ -1,0 +1,1 @@
+select count(*) from {partition} where status not in ('COMPLETED', 'CANCELLED', 'DECLINED', 'FAILED')

@@ -1,0 +1,119 @@
+"""`forno orders get | archive`: works upon the databases and the archive, with or without a running service."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import structlog
+
+from node import postgres
+from node.errors import FornoError
+from node.running import setting
+from node.settings import load
+from node.telemetry import configure_logging
+from orders.adapters.archived import ArchivedOrders
+from orders.adapters.postgres import PostgresOrders
+from orders.archive.archiver import Archiver, Month, months_before
+from orders.archive.cold import ColdOrders
+from orders.archive.files import Files
+from orders.config import OrdersSettings
+from orders.ids import checked_order_id
+from orders.model import Order
+from orders.ranges import RangeMap
+
+
+def main(argv: list[str]) -> int:
+    """0 when it was found or done, 1 when not, 2 for nonsense."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="for machines")
+    parser = argparse.ArgumentParser(prog="forno orders", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    get = verbs.add_parser("get", parents=[common], help="an order, from its row or from the archive")
+    get.add_argument("order", help="the order's id")
+    archive = verbs.add_parser("archive", parents=[common], help="move old months to the archive ($FORNO_ARCHIVE_URL)")
+    archive.add_argument("--older-than-months", type=int, metavar="N", help="default: $FORNO_ARCHIVE_AFTER_MONTHS or 6")
+    words = parser.parse_args(argv)
+    settings = _settings()
+    try:
+        return asyncio.run(_get(settings, words) if words.verb == "get" else _archive(settings, words))
+    except (FornoError, *postgres.AWAY, asyncpg.PostgresError) as error:
+        print(f"forno orders: {error}", file=sys.stderr)
+        return 1
+
+
+def _settings() -> OrdersSettings:
+    """Those of the environment, else of the stack that runs here."""
+    os.environ["FORNO_POSTGRES_URL"] = setting("postgres_url")
+    if "FORNO_ARCHIVE_URL" not in os.environ:
+        with suppress(SystemExit):  # no stack here: the default folder
+            os.environ["FORNO_ARCHIVE_URL"] = setting("archive_url")
+    return load(OrdersSettings)
+
+
+async def _get(settings: OrdersSettings, words: argparse.Namespace) -> int:
+    order_id = checked_order_id(words.order)
+    database = RangeMap.parse(settings.orders_ranges).of_order(order_id)
+    pool = await postgres.connect(settings.database(database), max_size=2)
+    try:
+        hot = PostgresOrders(pool, settings.clock(), lambda: None)
+        order, source = await hot.get(order_id), "hot"
+        if order is None:
+            cold = ArchivedOrders(hot, pool, ColdOrders(Files.at(settings.archive_url)))
+            order, source = await cold.get(order_id), "archive"
+    finally:
+        await pool.close()
+    if order is None:
+        print(f"forno orders: no order {order_id}", file=sys.stderr)
+        return 1
+    found = {"source": source, "database": database, **asdict(order)}
+    print(json.dumps(found, indent=2) if words.json else _told(order, source, database))
+    return 0
+
+
+async def _archive(settings: OrdersSettings, words: argparse.Namespace) -> int:
+    months = words.older_than_months or settings.archive_after_months
+    log = configure_logging("archive", settings.log_level)
+    older_than = months_before(datetime.now(UTC), months)
+    done = await archive_all(settings, older_than, log)
+    rows = [asdict(month) | {"month": f"{month.month:%Y-%m}"} for month in done]
+    if words.json:
+        print(json.dumps({"url": settings.archive_url, "older_than": older_than.isoformat(), "months": rows}, indent=2))
+    else:
+        print("\n".join(_line(month) for month in done) or f"nothing ended before {older_than:%Y-%m-%d}")
+    return 0
+
+
+async def archive_all(settings: OrdersSettings, older_than: datetime, log: structlog.stdlib.BoundLogger) -> list[Month]:
+    """Archives the old months of every database, one after the other."""
+    files, done = Files.at(settings.archive_url), list[Month]()
+    for part in RangeMap.parse(settings.orders_ranges).ranges:
+        done += await Archiver(part.database, settings.database(part.database), files, log).archive(older_than)
+    return done
+
+
+def _line(month: Month) -> str:
+    return f"{month.database} {month.month:%Y-%m}: {month.rows} orders in {len(month.files)} files"
+
+
+def _told(order: Order, source: str, database: str) -> str:
+    lines: list[tuple[str, Any]] = [
+        ("order", f"{order.order_id} ({source}, {database})"),
+        ("of", f"{order.user_id}, {order.basket.restaurant.name or order.basket.restaurant.restaurant_id}"),
+        ("city", order.basket.city),
+        ("total", f"{order.price.total_minor} {order.price.currency} (minor units)"),
+        *((line.status, f"{_time(line.at_ms)} {line.reason}".rstrip()) for line in order.history),
+    ]
+    return "\n".join(f"{name:<11} {value}" for name, value in lines)
+
+
+def _time(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(" ", "seconds")
