@@ -16,8 +16,9 @@ from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 
 from dispatch.adapters.kafka import KafkaCityLogs, KafkaResultTopic
-from dispatch.adapters.mongo import MongoLastView, MongoTrailStore
+from dispatch.adapters.mongo import MongoLastView
 from dispatch.adapters.mongo import connect as connect_mongo
+from dispatch.adapters.mongo_trails import MongoTrailStore
 from dispatch.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare
 from dispatch.adapters.redis import RedisAnnouncements, RedisGeoView, connect
 from dispatch.config import DispatchSettings
@@ -31,7 +32,7 @@ from dispatch.live.shard import Shard
 from dispatch.live.solver import Solver
 from dispatch.live.trail_keeper import TrailKeeper
 from dispatch.live.travel import TravelSettings
-from dispatch.live.views import ViewFollower
+from dispatch.live.views import ViewFollower, statuses
 from node.clock import Clock
 from node.kafka import LogIdentity, producer
 from node.lifecycle import Node
@@ -116,10 +117,12 @@ class Views:
         """The views of one city, each to be run as a task."""
         log = self.log.bind(city=city.name, epoch=city.epoch)
         geo = ViewFollower("geo", RedisGeoView(self.redis), city, self.clock, GEO_EVERY_S, log)
-        last = ViewFollower("last", MongoLastView(self.mongo), city, self.clock, LAST_EVERY_S, log)
+        lasts = MongoLastView(self.mongo, lambda riders: statuses(city, riders))
+        last = ViewFollower("last", lasts, city, self.clock, LAST_EVERY_S, log)
         capacity = self.settings.default_capacity
         logs = KafkaCityLogs(self.settings.kafka_url, self.identity, city.name, capacity, hurried=False)
-        store = MongoTrailStore(self.mongo, self.settings.trail_ttl_h)
+        # With an archive it is the archive that says when a trail may expire.
+        store = MongoTrailStore(self.mongo, None if self.settings.archive_url else self.settings.trail_ttl_h)
         trail = TrailKeeper(city.ownership, logs, store, self.clock, log)
         house = keep_house(city.name, self.archive, log)
         return [("geo", geo.run()), ("last", last.run()), ("trail", trail.run()), ("housekeeping", house)]

@@ -24,6 +24,13 @@ SERVICES: tuple[Service, ...] = (
     Service("shard-1", _module("dispatch.main"), "grpc", (*_SERVERS, "router"), {"FORNO_SHARD_ID": "shard-1"}),
     Service("shard-2", _module("dispatch.main"), "grpc", (*_SERVERS, "router"), {"FORNO_SHARD_ID": "shard-2"}),
     Service(
+        "trails",
+        _module("dispatch.trails.main"),
+        "grpc",
+        needs=("mongo",),
+        announces={"FORNO_TRAILS_ADDRESS": "{listen}"},
+    ),
+    Service(
         "tracking",
         _module("tracking.main"),
         "grpc",

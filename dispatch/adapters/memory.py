@@ -16,7 +16,6 @@ from dispatch.live.errors import CityLost, DoubleAssignment, LogReplaced
 from dispatch.live.holdings import Holding, HoldingChanges
 from dispatch.live.ports import Heard, Letter, LivePosition, Read, Stored, TickCommit
 from dispatch.live.tracks import Track
-from dispatch.live.trail import TrailKey, chunks
 from dispatch.model import Cooldown, Offer, OfferStatus, Order, OrderId, Rider, RiderId
 from node.errors import Retryable
 from shard_router.leases import Ownership
@@ -333,31 +332,3 @@ class MemoryPositionsView:
         """Position and time of a rider."""
         found = self.shown.get((city, rider_id))
         return found[1:] if found is not None else None
-
-
-class MemoryTrailStore:
-    """`TrailStore` as dicts."""
-
-    def __init__(self) -> None:
-        self._chunks: dict[tuple[str, TrailKey], FixColumns] = {}
-        self._cuts: dict[str, tuple[int, Cut]] = {}
-
-    async def position(self, city: str) -> Cut | None:
-        found = self._cuts.get(city)
-        return found[1] if found is not None else None
-
-    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
-        known = [chunk for (name, _), chunk in self._chunks.items() if name == city]
-        self._chunks.update(((city, key), chunk) for key, chunk in chunks(FixColumns.concat([*known, fixes])))
-
-    async def advance(self, city: str, epoch: int, cut: Cut) -> None:
-        if self._cuts.get(city, (0,))[0] <= epoch:
-            self._cuts[city] = (epoch, cut)
-
-    async def trail(self, city: str, rider_id: int, from_ms: int, to_ms: int) -> FixColumns | None:
-        """As `MongoTrailStore.trail`."""
-        found = [c for (name, key), c in self._chunks.items() if name == city and key.rider_id == rider_id]
-        if not found:
-            return None
-        whole = FixColumns.concat([chunk for _, chunk in chunks(FixColumns.concat(found))])
-        return whole.take((whole.ts_ms >= from_ms) & (whole.ts_ms <= to_ms))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.index import FixColumns
+from dispatch.index import IMPLAUSIBLE_JUMP, FixColumns
 from dispatch.index.columns import COLUMN_NAMES
 from dispatch.travel.free_flow import great_circle_m
 
@@ -79,10 +79,12 @@ def unpacked(stored: Sequence[tuple[int, Mapping[str, bytes]]]) -> FixColumns:
 
 
 def middle(fixes: FixColumns) -> tuple[float, float, float]:
-    """Longitude and latitude of the middle in degrees, and how many metres every fix lies within of it.
+    """Longitude and latitude of the middle in degrees, and how many metres every fix (but jumps) lies within of it.
 
     Whoever asks who was near a place looks for middles within its radius plus the longest reach of a minute.
     """
+    plain = fixes.take((fixes.flags & IMPLAUSIBLE_JUMP) == 0)
+    fixes = plain if len(plain) else fixes
     lat, lng = fixes.lat_e7 * 1e-7, fixes.lng_e7 * 1e-7
     mid_lat, mid_lng = float(lat.min() + lat.max()) / 2, float(lng.min() + lng.max()) / 2
     there = np.stack([fixes.lat_e7, fixes.lng_e7], axis=1).astype(np.int64)

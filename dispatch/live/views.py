@@ -8,13 +8,16 @@ it new.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import numpy as np
 import structlog
 
+from dispatch.live.answers import rider_state
 from dispatch.live.city import City
 from dispatch.live.ports import PositionsView
 from dispatch.metrics import VIEW_FAILURES, VIEW_LAG_MS
+from dispatch.model import RiderId
 from node.clock import Clock
 from node.errors import Retryable
 
@@ -22,6 +25,16 @@ from node.errors import Retryable
 REST = 2.0
 #: After a failed write, wall seconds.
 _PAUSE_S = (0.5, 5.0)
+
+
+#: By the number of `answers.rider_state`.
+_STATUSES = ("offline", "idle", "offered", "to_pickup", "to_dropoff")
+
+
+def statuses(city: City, rider_ids: Iterable[int]) -> list[str]:
+    """What riders are doing, as of the last commit."""
+    riders = city.state.riders
+    return [_STATUSES[rider_state(riders.get(RiderId(rider_id)))] for rider_id in rider_ids]
 
 
 class ViewFollower:

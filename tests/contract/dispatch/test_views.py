@@ -13,11 +13,17 @@ import pytest
 import pytest_asyncio
 
 from deploy.stack.stack import LocalStack
-from dispatch.adapters import mongo
+from dispatch.adapters import mongo, mongo_trails
 from dispatch.adapters import redis as redis_adapter
-from dispatch.adapters.memory import MemoryPositionsView, MemoryTrailStore
+from dispatch.adapters.memory import MemoryPositionsView
+from dispatch.adapters.memory_trails import MemoryTrails
+from dispatch.adapters.mongo_history import MongoHotTrails, MongoOpenHours
+from dispatch.index import FixColumns
 from dispatch.live.cut import Cut
-from dispatch.live.ports import PositionsView
+from dispatch.live.ports import PositionsView, TrailStore
+from dispatch.trails.errors import BadSpan, TooMany
+from dispatch.trails.model import HOUR_MS
+from dispatch.trails.ports import HotTrails, OpenHours
 from tests.unit.dispatch.live.worlds import BIG_RIDER, DOWNTOWN, NOON_MS, fixes
 
 #: Of a GEO set: 52 bits for both coordinates; 1e-7 degrees.
@@ -67,7 +73,7 @@ async def bench(request: pytest.FixtureRequest, stack: LocalStack) -> AsyncItera
         lng, lat = found["loc"]["coordinates"]
         return round(lat * 1e7), round(lng * 1e7), int(found["ts_ms"])
 
-    yield ViewBench(mongo.MongoLastView(client, database), in_mongo, city)
+    yield ViewBench(mongo.MongoLastView(client, lambda riders: ["idle"] * len(riders), database), in_mongo, city)
     await client.drop_database(database)
     await client.close()
 
@@ -112,35 +118,51 @@ async def test_a_former_owner_changes_nothing(bench: ViewBench) -> None:
     assert await bench.at(bench.city, 1) == before
 
 
+@dataclass
+class TrailBench:
+    """A store of trails, and what is asked of it."""
+
+    store: TrailStore
+    hot: HotTrails
+    hours: OpenHours
+
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+        """Into the store."""
+        await self.store.write(city, epoch, fixes)
+
+    async def trail(self, city: str, rider_id: int, from_ms: int, to_ms: int) -> FixColumns:
+        """Of a rider."""
+        return await self.hot.of_rider(city, rider_id, from_ms, to_ms)
+
+
 @pytest_asyncio.fixture(params=["memory", "mongo"], loop_scope="session")
-async def trails(
-    request: pytest.FixtureRequest, stack: LocalStack
-) -> AsyncIterator[MemoryTrailStore | mongo.MongoTrailStore]:
-    """No trails yet."""
+async def trails(request: pytest.FixtureRequest, stack: LocalStack) -> AsyncIterator[TrailBench]:
+    """No trails yet; with an archive."""
     if request.param == "memory":
-        yield MemoryTrailStore()
+        memory = MemoryTrails()
+        yield TrailBench(memory, memory, memory)
         return
     client = mongo.connect(stack.env["FORNO_MONGO_URL"])
-    database = f"test_{uuid.uuid4().hex[:8]}"
-    yield mongo.MongoTrailStore(client, 24, database)
-    await client.drop_database(database)
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    store = mongo_trails.MongoTrailStore(client, None, name)
+    yield TrailBench(store, MongoHotTrails(client, name), MongoOpenHours(client, name))
+    await client.drop_database(name)
     await client.close()
 
 
-async def test_a_trail_is_a_set(trails: MemoryTrailStore | mongo.MongoTrailStore) -> None:
+async def test_a_trail_is_a_set(trails: TrailBench) -> None:
     """Pieces in any order, some twice, over a minute's border: one trail, each fix once, in order."""
     pieces = [fixes({BIG_RIDER: (n, n)}, seq=n, ts_ms=NOON_MS + 20_000 * n) for n in range(6)]
     for n in (3, 0, 1, 0, 5, 4, 2, 5):
         await trails.write("roma", 1, pieces[n])
     trail = await trails.trail("roma", BIG_RIDER, NOON_MS, NOON_MS + 200_000)
-    assert trail is not None
     assert trail.seq.tolist() == [0, 1, 2, 3, 4, 5]
     assert trail.lat_e7.tolist() == [DOWNTOWN.lat_e7 + n for n in range(6)]
     assert trail.lat_e7.dtype == np.dtype("<i4")
-    assert await trails.trail("milano", BIG_RIDER, NOON_MS, NOON_MS + 1) is None
+    assert len(await trails.trail("milano", BIG_RIDER, NOON_MS, NOON_MS + 1)) == 0
 
 
-async def test_writers_of_one_trail_erase_nothing(trails: MemoryTrailStore | mongo.MongoTrailStore) -> None:
+async def test_writers_of_one_trail_erase_nothing(trails: TrailBench) -> None:
     """Owner and former owner write into the same minutes at once: every fix of both is there."""
     await trails.write("roma", 1, fixes({1: (0, 0), 2: (0, 0)}, seq=0, ts_ms=NOON_MS))
     for seq in range(1, 9):
@@ -148,14 +170,13 @@ async def test_writers_of_one_trail_erase_nothing(trails: MemoryTrailStore | mon
         await asyncio.gather(*(trails.write("roma", 2 - n, piece) for n, piece in enumerate(pieces)))
     for rider in (1, 2):
         trail = await trails.trail("roma", rider, NOON_MS, NOON_MS + 1000)
-        assert trail is not None
         assert trail.seq.tolist() == [*range(9), *range(101, 109)]
 
 
 @pytest.mark.parametrize("trails", ["mongo"], indirect=True)
-async def test_a_thawed_owner_erases_nothing(trails: mongo.MongoTrailStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_thawed_owner_erases_nothing(trails: TrailBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that was frozen between its look and its write looks again."""
-    merge, newer = mongo._trail_writes, fixes({1: (2, 2)}, seq=2, ts_ms=NOON_MS + 2)
+    merge, newer = mongo_trails._trail_writes, fixes({1: (2, 2)}, seq=2, ts_ms=NOON_MS + 2)
     loop, frozen = asyncio.get_running_loop(), list[int]()
 
     def slow(*args: Any) -> Any:
@@ -165,16 +186,86 @@ async def test_a_thawed_owner_erases_nothing(trails: mongo.MongoTrailStore, monk
         return merge(*args)
 
     await trails.write("roma", 1, fixes({1: (0, 0)}, seq=0, ts_ms=NOON_MS))
-    monkeypatch.setattr(mongo, "_trail_writes", slow)
+    monkeypatch.setattr(mongo_trails, "_trail_writes", slow)
     await trails.write("roma", 1, fixes({1: (1, 1)}, seq=1, ts_ms=NOON_MS + 1))
     trail = await trails.trail("roma", 1, NOON_MS, NOON_MS + 10)
-    assert trail is not None
     assert trail.seq.tolist() == [0, 1, 2]
 
 
-async def test_trails_go_on_where_they_ended(trails: MemoryTrailStore | mongo.MongoTrailStore) -> None:
+async def test_trails_go_on_where_they_ended(trails: TrailBench) -> None:
     """The position is kept; a former owner does not set it back."""
-    assert await trails.position("roma") is None
-    await trails.advance("roma", 2, Cut("log", 0, 10, 0))
-    await trails.advance("roma", 1, Cut("log", 0, 3, 0))
-    assert await trails.position("roma") == Cut("log", 0, 10, 0)
+    assert await trails.store.position("roma") is None
+    await trails.store.advance("roma", 2, Cut("log", 0, 10, 0))
+    await trails.store.advance("roma", 1, Cut("log", 0, 3, 0))
+    assert await trails.store.position("roma") == Cut("log", 0, 10, 0)
+
+
+async def test_who_may_have_been_near(trails: TrailBench) -> None:
+    """Riders whose minute reaches into the circle, with all their fixes of the span; the rest is left out."""
+    for n, (north, east) in enumerate([(0, 0), (90_000, 0), (400_000, 0)]):  # 0, 1 and 4.4 km
+        await trails.write("roma", 1, fixes({n + 1: (north, east)}, ts_ms=NOON_MS))
+    far = fixes({4: (900_000, 0)}, seq=1, ts_ms=NOON_MS)
+    await trails.write("roma", 1, FixColumns.concat([far, fixes({4: (700_000, 0)}, seq=2, ts_ms=NOON_MS + 60_000)]))
+    here = (DOWNTOWN.lat_e7, DOWNTOWN.lng_e7)
+    found = await trails.hot.around("roma", here, 1_200.0, NOON_MS - 60_000, NOON_MS + 60_000, 1000)
+    assert sorted(set(found.rider_id.tolist())) == [1, 2]
+    found = await trails.hot.around("roma", here, 8_000.0, NOON_MS - 60_000, NOON_MS + 60_000, 1000)
+    assert sorted(found.rider_id.tolist()) == [1, 2, 3, 4, 4]
+    assert len(await trails.hot.around("milano", here, 8_000.0, NOON_MS, NOON_MS, 1000)) == 0
+    with pytest.raises(TooMany):
+        await trails.hot.around("roma", here, 8_000.0, NOON_MS, NOON_MS, 2)
+
+
+async def test_hours_are_open_until_archived(trails: TrailBench) -> None:
+    """What was seen is marked; what changed since, or comes later, is open again."""
+    hour = NOON_MS // HOUR_MS
+    await trails.write("roma", 1, fixes({1: (0, 0), BIG_RIDER: (0, 0)}, ts_ms=NOON_MS))
+    await trails.write("roma", 1, fixes({1: (0, 0)}, seq=2, ts_ms=NOON_MS + 2 * HOUR_MS))
+    await trails.store.advance("roma", 1, Cut("log", 0, 1, 0))
+    assert list(await trails.hours.cities()) == ["roma"]
+    assert await trails.hours.riders("roma", hour) == [1, BIG_RIDER]
+    part = await trails.hours.part("roma", hour, [1, BIG_RIDER])
+    assert (len(part.fixes), len(part.seen)) == (2, 2)
+    await trails.write("roma", 1, fixes({1: (5, 5)}, seq=3, ts_ms=NOON_MS + 1))
+    assert await trails.hours.archived(part.seen, 24) == 1
+    assert await trails.hours.next_open("roma", 0) == hour
+    again = await trails.hours.part("roma", hour, [1, BIG_RIDER])
+    assert await trails.hours.archived(again.seen, 24) == 0
+    assert await trails.hours.next_open("roma", 0) == hour + 2
+    assert await trails.hours.next_open("roma", hour + 3) is None
+    await trails.write("roma", 1, fixes({BIG_RIDER: (9, 9)}, seq=9, ts_ms=NOON_MS + 2))
+    assert await trails.hours.next_open("roma", 0) == hour
+
+
+async def test_a_question_about_a_rider_is_bounded(stack: LocalStack) -> None:
+    """More than 26 hours at once are refused."""
+    client = mongo.connect(stack.env["FORNO_MONGO_URL"])
+    with pytest.raises(BadSpan):
+        await MongoHotTrails(client, "test_none").of_rider("roma", 1, NOON_MS, NOON_MS + 27 * HOUR_MS)
+    await client.close()
+
+
+async def test_views_have_their_indexes(stack: LocalStack) -> None:
+    """2dsphere, (rider, status), TTL; what the rider does is told; a trail without an archive expires by itself."""
+    client = mongo.connect(stack.env["FORNO_MONGO_URL"])
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    await mongo.MongoLastView(client, lambda riders: ["to_pickup"] * len(riders), name).write(
+        "roma", 1, fixes({1: (0, 0)})
+    )
+    await mongo_trails.MongoTrailStore(client, 24, name).write("roma", 1, fixes({1: (0, 0)}))
+    last, trail = client[name]["rider_last"], client[name]["rider_trail"]
+    found = await last.index_information()
+    assert found["rider_status"]["key"] == [("rider_id", 1), ("status", 1)]
+    assert ("loc", "2dsphere") in found["near"]["key"]
+    assert found["expiry_of_wall"]["expireAfterSeconds"] == 24 * 3600
+    found = await trail.index_information()
+    assert found["expiry_of_expires"]["expireAfterSeconds"] == 0
+    assert ("loc", "2dsphere") in found["near_then"]["key"]
+    one, piece = await last.find_one({}), await trail.find_one({})
+    assert one is not None
+    assert one["status"] == "to_pickup"
+    assert piece is not None
+    assert "open" not in piece
+    assert (piece["expires"] - piece["wall"]).total_seconds() == 24 * 3600
+    await client.drop_database(name)
+    await client.close()

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 import structlog
 
-from dispatch.adapters.memory import MemoryPositionsView, MemoryTrailStore
+from dispatch.adapters.memory import MemoryPositionsView
+from dispatch.adapters.memory_trails import MemoryTrails
 from dispatch.index import FixColumns
 from dispatch.live import wakes
 from dispatch.live.trail_keeper import TrailKeeper
@@ -94,14 +95,13 @@ async def test_results_survive_a_broker_that_is_away() -> None:
 
 async def test_trails_are_kept_in_pieces() -> None:
     """Two flushes into one minute make one trail."""
-    world, store = MemoryCity(), MemoryTrailStore()
+    world, store = MemoryCity(), MemoryTrails()
     runner = await world.owner()
     keeper = TrailKeeper(ownership(CITY), runner.logs, store, world.clock, structlog.get_logger())
     for seq in (2, 1):
         keeper.take(fixes({1: (seq, 0)}, seq=seq, ts_ms=NOON_MS + seq))
         await keeper.flush()
-    trail = await store.trail(CITY, 1, NOON_MS, NOON_MS + 10)
-    assert trail is not None
+    trail = await store.of_rider(CITY, 1, NOON_MS, NOON_MS + 10)
     assert trail.seq.tolist() == [1, 2]
 
 

@@ -1,0 +1,1 @@
+"""Where riders were: questions about trails, and their way from MongoDB into Parquet."""

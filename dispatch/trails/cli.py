@@ -1,0 +1,119 @@
+"""`forno trails where|near|distance`: where riders were, from the hot trails and the archive."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from dispatch.adapters.mongo import connect
+from dispatch.adapters.mongo_history import MongoHotTrails
+from dispatch.adapters.parquet import ParquetArchive
+from dispatch.trails.config import TrailSettings
+from dispatch.trails.model import Driven, Near, Whereabouts
+from dispatch.trails.questions import Trails
+from node.errors import FornoError
+from node.running import setting
+from node.settings import load
+
+_DEADLINE_S = 60.0
+
+
+def main(argv: list[str]) -> int:
+    """Runs `forno trails …` and returns its exit code."""
+    words = _parser().parse_args(argv)
+    os.environ["FORNO_MONGO_URL"] = setting("mongo_url", words.mongo)
+    try:
+        return asyncio.run(_run(words))
+    except KeyboardInterrupt:
+        return 130
+
+
+def when(text: str) -> int:
+    """Domain milliseconds: as they are, or of an ISO 8601 time (UTC where it names no zone)."""
+    if text.lstrip("-").isdecimal():
+        return int(text)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither milliseconds nor like 2026-11-23T12:30:00") from None
+    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="forno trails", description=__doc__)
+    parser.add_argument("--mongo", help="URL of MongoDB (default: of the stack running in ./.forno)")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--city", required=True)
+    shared.add_argument("--json", action="store_true", help="one JSON document a line")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    where = verbs.add_parser("where", parents=[shared], help="where a rider was at a time")
+    where.add_argument("--rider", type=int, required=True)
+    where.add_argument("--at", type=when, required=True, help="ISO 8601, or domain milliseconds")
+    near = verbs.add_parser("near", parents=[shared], help="who was near a place at a time")
+    near.add_argument("--lat", type=float, required=True)
+    near.add_argument("--lng", type=float, required=True)
+    near.add_argument("--at", type=when, required=True)
+    near.add_argument("--radius", type=float, default=500.0, help="metres (500)")
+    near.add_argument("--limit", type=int, default=100)
+    distance = verbs.add_parser("distance", parents=[shared], help="how far a rider drove")
+    distance.add_argument("--rider", type=int, required=True)
+    distance.add_argument("--from", type=when, required=True, dest="begin")
+    distance.add_argument("--to", type=when, required=True, dest="end")
+    return parser
+
+
+async def _run(words: argparse.Namespace) -> int:
+    settings = load(TrailSettings)
+    url = settings.archive_url or _archive_of_the_stack()
+    mongo = connect(settings.mongo_url)
+    trails = Trails(MongoHotTrails(mongo), ParquetArchive(url) if url else None, settings.trail_error_m)
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            await _answer(trails, words)
+    except FornoError as error:
+        print(f"forno trails: {error} [{error.reason}]", file=sys.stderr)
+        return 1
+    except TimeoutError:
+        print(f"forno trails: no answer within {_DEADLINE_S:g} s", file=sys.stderr)
+        return 1
+    finally:
+        await mongo.close()
+    return 0
+
+
+def _archive_of_the_stack() -> str:
+    try:
+        return setting("archive_url")
+    except SystemExit:  # only what is hot can be asked for
+        return ""
+
+
+async def _answer(trails: Trails, words: argparse.Namespace) -> None:
+    found: list[Whereabouts | Near | Driven]
+    if words.verb == "where":
+        found = [await trails.where(words.city, words.rider, words.at)]
+    elif words.verb == "near":
+        at = (round(words.lat * 1e7), round(words.lng * 1e7))
+        found = [*await trails.near(words.city, at, words.at, words.radius, words.limit)]
+    else:
+        found = [await trails.distance(words.city, words.rider, words.begin, words.end)]
+    for one in found:
+        print(json.dumps(asdict(one)) if words.json else told(one))
+    if not found and not words.json:
+        print("nobody")
+
+
+def told(found: Whereabouts | Near | Driven) -> str:
+    """An answer for people."""
+    if isinstance(found, Near):
+        return f"{found.distance_m:8.1f} m  {told(found.where)}"
+    if isinstance(found, Driven):
+        minutes = found.heard_ms / 60_000
+        return f"rider {found.rider_id} drove {found.distance_m / 1000:.2f} km in the {minutes:.1f} min it was heard of"
+    sure = "every fix known" if not found.error_m else f"within {found.error_m:g} m"
+    return f"rider {found.rider_id} at {found.lat_e7 / 1e7:.6f}, {found.lng_e7 / 1e7:.6f} ({sure})"

@@ -1,0 +1,29 @@
+"""Why a question about trails has no answer."""
+
+from __future__ import annotations
+
+from node.errors import FornoError, Invalid, NotFound, Rejected
+
+
+class TooMany(Rejected):
+    """More riders than a question may look at: ask for a smaller circle."""
+
+    reason = "TOO_MANY_RIDERS"
+
+
+class NotHeard(NotFound):
+    """Nobody heard of the rider at that time."""
+
+    reason = "NOT_HEARD_OF"
+
+
+class BadSpan(Invalid):
+    """A span of time that ends before it begins, or that is too long."""
+
+    reason = "BAD_SPAN"
+
+
+class ArchiveBroken(FornoError):
+    """What was written to the archive does not read back as it was."""
+
+    reason = "ARCHIVE_BROKEN"

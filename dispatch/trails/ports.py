@@ -1,0 +1,75 @@
+"""What questions about trails and their compaction need, named by purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dispatch.index import FixColumns
+from dispatch.trails.model import Points
+
+
+class HotTrails(Protocol):
+    """Trails of the last hours, every fix. Any call may raise `Retryable`; `Invalid` when too much is asked at once."""
+
+    async def of_rider(self, city: str, rider_id: int, from_ms: int, to_ms: int) -> FixColumns:
+        """A rider's fixes within a span of time, sorted by (session, seq)."""
+
+    async def around(
+        self, city: str, at: tuple[int, int], radius_m: float, from_ms: int, to_ms: int, most: int
+    ) -> FixColumns:
+        """All fixes within a span of a few minutes of the riders who may have been near a place then.
+
+        Raises `TooMany` when more than `most` rider-minutes may have been.
+        """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HourPart:
+    """Some riders' fixes of an hour, and the documents that they came from: `seen` is id -> version."""
+
+    fixes: FixColumns
+    seen: Mapping[str, int]
+
+
+class OpenHours(Protocol):
+    """Hours of trails that are not in the archive as they are now. Any call may raise `Retryable`."""
+
+    async def cities(self) -> Sequence[str]:
+        """Cities that have trails."""
+
+    async def next_open(self, city: str, from_hour: int) -> int | None:
+        """The first hour (domain hours since the epoch) from one on that has something which is not archived."""
+
+    async def riders(self, city: str, hour: int) -> Sequence[int]:
+        """Who has fixes in an hour, archived or not; ascending."""
+
+    async def part(self, city: str, hour: int, rider_ids: Sequence[int]) -> HourPart:
+        """Their fixes of that hour."""
+
+    async def archived(self, seen: Mapping[str, int], keep_h: int) -> int:
+        """These are archived as they were seen, and expire in so many wall hours; how many had changed since."""
+
+
+class HourWriter(Protocol):
+    """An hour on its way into the archive."""
+
+    def add(self, points: Points) -> None:
+        """Riders after those that were added before."""
+
+    def finish(self) -> None:
+        """Verifies what was written, and puts it into the place of what was there. Raises `ArchiveBroken`."""
+
+    def abandon(self) -> None:
+        """Leaves everything as it was."""
+
+
+class TrailArchive(Protocol):
+    """Simplified trails for good, a file a city and hour. Calls block; any may raise `Retryable`."""
+
+    def read(self, city: str, hour: int, rider_ids: Sequence[int] | None = None) -> tuple[Points, float] | None:
+        """An hour's points, of all riders or of some, and its error in metres; None when it is not archived."""
+
+    def begin(self, city: str, hour: int, error_m: float) -> HourWriter:
+        """Begins to write an hour, anew or in the place of what is there."""
