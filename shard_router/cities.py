@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -27,6 +27,8 @@ from node.errors import Invalid
 from shard_router.hexgrid import E7, RESOLUTION, cell_keys, keys_of_cells
 
 NO_CITY: Final = -1
+#: No city is wider or higher, degrees: a slip of the pen would else be a billion cells.
+MAX_SPAN_DEG: Final = 3.0
 
 
 class BadCity(Invalid):
@@ -73,13 +75,38 @@ class City:
         """The polygon as a GeoJSON geometry."""
         return dict(shapely.geometry.mapping(self.polygon))
 
+    def feature(self) -> dict[str, Any]:
+        """The city as a GeoJSON feature of the catalogue."""
+        lat_e7, lng_e7 = self.center_e7
+        properties = {
+            "city": self.slug,
+            "name": self.name,
+            "country": self.country,
+            "time_zone": self.time_zone,
+            "currency": self.currency,
+            "center": [lng_e7 / 1e7, lat_e7 / 1e7],
+        }
+        return {"type": "Feature", "properties": properties, "geometry": self.border()}
+
 
 class CityLookup:
     """City of each of many places, by a sorted table of cells."""
 
     def __init__(self, cities: Iterable[City]) -> None:
         """Raises `EmptyCity` and `OverlappingCities`."""
+        self.replace(cities)
+
+    def replace(self, cities: Iterable[City]) -> None:
+        """Answers for these cities from now on. Raises like the constructor; nothing has changed then."""
+        before = getattr(self, "cities", ())
         self.cities: tuple[City, ...] = tuple(cities)
+        try:
+            self._build()
+        except BadCity:
+            self.cities = before
+            raise
+
+    def _build(self) -> None:
         owners = np.repeat(np.arange(len(self.cities)), [len(city.cells) for city in self.cities])
         cells = np.concatenate([city.cells for city in self.cities] or [np.zeros(0, np.uint64)])
         self._refuse_overlaps(cells, owners)
@@ -117,7 +144,7 @@ def load_cities() -> tuple[City, ...]:
 
 def parse_cities(text: str) -> tuple[City, ...]:
     """Cities of a GeoJSON FeatureCollection. Raises `BadCity`, which names the city at fault."""
-    cities = tuple(_parse(feature) for feature in json.loads(text)["features"])
+    cities = tuple(parse_city(feature) for feature in json.loads(text)["features"])
     slugs = [city.slug for city in cities]
     for slug in slugs:
         if slugs.count(slug) > 1:
@@ -134,8 +161,11 @@ def catalogue_version(cities: Iterable[City]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _parse(feature: dict[str, Any]) -> City:
-    properties = feature["properties"]
+def parse_city(feature: Mapping[str, Any]) -> City:
+    """A city of a GeoJSON feature. Raises `BadCity`."""
+    properties = feature.get("properties")
+    if not isinstance(properties, dict):
+        raise BadCity("a city without a name", "the feature has no properties")
     slug = str(properties.get("city", "a city without a name"))
     try:
         polygon = shapely.geometry.shape(feature["geometry"])
@@ -151,7 +181,7 @@ def _parse(feature: dict[str, Any]) -> City:
         )
     except KeyError as error:
         raise BadCity(slug, f"has no {error}") from error
-    except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
+    except (ValueError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
         raise BadCity(slug, str(error)) from error
     _check(city)
     return city
@@ -166,10 +196,17 @@ def _check(city: City) -> None:
     if not polygon.is_valid:
         raise BadCity(city.slug, f"the polygon is no proper one: {shapely.is_valid_reason(polygon)}")
     west, south, east, north = polygon.bounds
+    if not np.isfinite(polygon.bounds).all():
+        raise BadCity(city.slug, "a coordinate is no number")
     if not (west >= -180 and east <= 180 and south > -90 and north < 90):
         raise BadCity(city.slug, "the polygon leaves the range of degrees")
     if east - west > 180:
         raise BadCity(city.slug, "the polygon crosses the date line: cut it there in two")
+    if max(east - west, north - south) > MAX_SPAN_DEG:
+        raise BadCity(
+            city.slug,
+            f"spans {east - west:.1f} by {north - south:.1f} degrees, more than {MAX_SPAN_DEG:g}: no city does",
+        )
     try:
         ZoneInfo(city.time_zone)
     except (ZoneInfoNotFoundError, ValueError) as error:

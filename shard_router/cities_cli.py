@@ -1,0 +1,138 @@
+"""`forno cities`: the cities and their borders, and changing a border while everything runs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+from rich.console import Console
+from rich.table import Table
+
+from node.rpc import fault_of
+from node.running import setting
+from proto.shard_router.v1 import borders_pb2 as pb
+from proto.shard_router.v1.borders_pb2_grpc import CityBordersStub
+from shard_router.borders import Border, border_value, overlaid
+from shard_router.cities import City, load_cities
+
+if TYPE_CHECKING:
+    from proto.shard_router.v1.borders_pb2_grpc import CityBordersAsyncStub
+
+
+def main(argv: list[str]) -> int:
+    """Runs `forno cities …`: 0 done, 1 refused, 2 a file that cannot be read."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--router", help="host:port of the shard router (default: the stack running in ./.forno)")
+    common.add_argument("--json", action="store_true", help="for machines")
+    parser = argparse.ArgumentParser(prog="forno cities", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("list", parents=[common], help="the cities as they are now")
+    history = verbs.add_parser("history", parents=[common], help="every border a city was given")
+    history.add_argument("city")
+    publish = verbs.add_parser("publish", parents=[common], help="give a city a new border")
+    publish.add_argument("file", type=Path, help="a GeoJSON feature, or a collection of one, as `show` prints it")
+    publish.add_argument("--dry-run", action="store_true", help="check it and say what it would change")
+    show = verbs.add_parser("show", parents=[common], help="a city's border as GeoJSON, to change and publish")
+    show.add_argument("city")
+    words = parser.parse_args(argv)
+    try:
+        return asyncio.run(_run(words))
+    except (OSError, ValueError) as error:
+        print(f"forno cities: {error}", file=sys.stderr)
+        return 2
+
+
+async def _run(words: argparse.Namespace) -> int:
+    async with grpc.aio.insecure_channel(setting("router_address", words.router)) as channel:
+        stub: CityBordersAsyncStub = CityBordersStub(channel)
+        try:
+            if words.verb == "publish":
+                return await _publish(stub, words)
+            answer = await stub.GetBorders(pb.GetBordersRequest(), timeout=5)
+        except grpc.aio.AioRpcError as error:
+            fault = fault_of(error)
+            print(f"forno cities: {fault.message} [{fault.reason}]", file=sys.stderr)
+            return 1
+    borders = [border_value(message) for message in answer.borders]
+    cities = overlaid(load_cities(), borders)
+    if words.verb == "list":
+        return _list(cities, borders, as_json=words.json)
+    city = next((city for city in cities if city.slug == words.city), None)
+    if city is None:
+        print(f"forno cities: no city {words.city!r}; `forno cities list` shows them", file=sys.stderr)
+        return 1
+    if words.verb == "show":
+        print(json.dumps(city.feature()))
+        return 0
+    return _history([border for border in borders if border.city == city.slug], as_json=words.json)
+
+
+async def _publish(stub: CityBordersAsyncStub, words: argparse.Namespace) -> int:
+    feature = _feature(json.loads(words.file.read_text(encoding="utf-8")))
+    request = pb.PublishBorderRequest(feature_json=json.dumps(feature), actor=getpass.getuser(), dry_run=words.dry_run)
+    done = await stub.PublishBorder(request, timeout=60)
+    facts = {"version": done.version, "cells": done.cells, "won": done.won, "lost": done.lost}
+    what = f"published as version {done.version}" if done.version else "nothing published"
+    print(json.dumps(facts) if words.json else f"{done.cells} cells, {done.won} won, {done.lost} lost; {what}")
+    return 0
+
+
+def _feature(document: Any) -> Any:
+    """The one feature of a file."""
+    if isinstance(document, dict) and document.get("type") == "FeatureCollection":
+        if len(document.get("features", ())) != 1:
+            raise ValueError("publish one city at a time")
+        return document["features"][0]
+    return document
+
+
+def _list(cities: tuple[City, ...], borders: list[Border], *, as_json: bool) -> int:
+    version = {border.city: border.version for border in borders}
+    rows = [
+        {
+            "city": city.slug,
+            "name": city.name,
+            "country": city.country,
+            "time_zone": city.time_zone,
+            "currency": city.currency,
+            "cells": len(city.cells),
+            "border": version.get(city.slug, 0),
+        }
+        for city in cities
+    ]
+    if as_json:
+        print(json.dumps(rows))
+        return 0
+    table = Table()
+    for column in rows[0]:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console().print(table)
+    return 0
+
+
+def _history(borders: list[Border], *, as_json: bool) -> int:
+    rows = [
+        {
+            "version": border.version,
+            "published": datetime.fromtimestamp(border.published_ms / 1000, UTC).isoformat(timespec="seconds"),
+            "actor": border.actor,
+        }
+        for border in borders
+    ]
+    if as_json:
+        print(json.dumps(rows))
+        return 0
+    print("version 0: as it shipped")
+    for row in rows:
+        print(f"version {row['version']}: published {row['published']} by {row['actor']}")
+    return 0
