@@ -22,6 +22,7 @@ from gateway.config import HttpSettings, address
 from node.lifecycle import Node, run
 from node.settings import load
 from node.tokens import TokenSigner, TokenVerifier
+from shard_router.borders import BorderFollower
 from shard_router.cities import load_cities
 from shard_router.client import Directory
 
@@ -51,6 +52,14 @@ def main() -> int:
 
         limits = RedisLimits(redis, clock, settings.limit_per_s, settings.limit_burst, node.log)
         borders = {city.slug: city.border() for city in load_cities()}
+        follower = BorderFollower(
+            settings.router_address,
+            directory,
+            lambda cities: borders.update((city.slug, city.border()) for city in cities),
+            node.log,
+        )
+        node.on_stop("borders", follower.close)
+        node.start("borders", follower.run())
         orders = OrdersApi(
             channel,
             lambda city: directory.entry(city).currency,

@@ -36,6 +36,7 @@ from orders.sweeper import Sweeper
 from orders.upkeep import Upkeep
 from proto.orders.v1.kitchen_pb2_grpc import add_KitchensServicer_to_server
 from proto.orders.v1.orders_pb2_grpc import add_OrdersServicer_to_server
+from shard_router.borders import BorderFollower
 from shard_router.cities import CityLookup, load_cities
 from shard_router.client import Directory
 
@@ -84,7 +85,11 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
     node.start("patience", Patience(orders, settings.kitchen_patience_s, clock, log).run())
 
     estimates = ShardEstimates(directory, log)
-    desk = OrderDesk(orders, estimates, OrderIds(clock.wall_ms), clock, CityLookup(load_cities()), book)
+    lookup = CityLookup(load_cities())
+    borders = BorderFollower(settings.router_address, directory, lookup.replace, log)
+    node.on_stop("borders", borders.close)
+    node.start("borders", borders.run())
+    desk = OrderDesk(orders, estimates, OrderIds(clock.wall_ms), clock, lookup, book)
     api = OrdersApi(desk, cities, clock)
     kitchens_api = KitchensApi(KitchenDesk(orders, kitchens, book, clock, cities.city), clock)
     server = Server(

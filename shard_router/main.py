@@ -9,8 +9,12 @@ from node.lifecycle import Node, run
 from node.rpc import Server
 from node.settings import load
 from proto.shard_router.v1.shard_router_pb2_grpc import add_ShardRouterServicer_to_server
+from proto.shard_router.v1.borders_pb2_grpc import add_CityBordersServicer_to_server
 from shard_router.adapters.postgres import PostgresRouterStore, prepare
+from shard_router.adapters.postgres_borders import PostgresBorders
 from shard_router.audit import audit
+from shard_router.borders_api import SERVICE as BORDERS
+from shard_router.borders_api import BordersApi
 from shard_router.cities import City, load_cities
 from shard_router.config import RouterSettings
 from shard_router.grpc_api import MapFeed, ShardRouterApi
@@ -44,10 +48,14 @@ def main() -> int:
         feed = MapFeed(store, node.log)
         node.start("map", feed.run())
         api = ShardRouterApi(store, feed, partial(audit, settings.core_url))
+        borders = BordersApi(PostgresBorders(pool, load_cities()))
         server = Server(
             settings.listen,
-            ["shard_router.v1.ShardRouter"],
-            [lambda grpc_server: add_ShardRouterServicer_to_server(api, grpc_server)],
+            ["shard_router.v1.ShardRouter", BORDERS],
+            [
+                lambda grpc_server: add_ShardRouterServicer_to_server(api, grpc_server),
+                lambda grpc_server: add_CityBordersServicer_to_server(borders, grpc_server),
+            ],
         )
         node.on_stop("grpc", server.stop)
         await server.start()
