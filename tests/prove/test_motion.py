@@ -58,7 +58,7 @@ async def test_customers_see_fresh_positions_soon(report: Report, kind: str) -> 
     seen = report["storm"]["returns"][kind]
     assert seen["kills"] >= 20
     assert seen["never"] == 0
-    assert seen["merged"] <= seen["samples"] / 10
+    assert seen["samples"] >= seen["kills"]
     assert seen["longest_s"] <= SOON_S
 
 

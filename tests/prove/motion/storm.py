@@ -1,7 +1,7 @@
 """Five kinds of kills, in turn, under riders and customers, and when these saw fresh positions again.
 
-0 s      3 s     6 s            9 s              12 s     15 s
-an edge  Redis   both gateways  the city's shard MongoDB  the next round
+0 s      4 s                7 s            11 s              16 s
+an edge  Redis and MongoDB  both gateways  the city's shard  the next round
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ PARTS: dict[Kind, tuple[tuple[str, ...], ...]] = {
 SERVERS = frozenset({"redis", "mongo"})
 #: Customers see nothing of these: they break into no other wait.
 HARMLESS = frozenset({"mongo"})
-GAP_S = 3.0
+#: What dies together, and how long it is left alone then, seconds.
+ROUND: tuple[tuple[tuple[Kind, ...], float], ...] = (
+    (("edge",), 4.0),
+    (("redis", "mongo"), 3.0),
+    (("gateway",), 4.0),
+    (("shard",), 5.0),
+)
 #: What is promised, seconds.
 SOON_S = 5.0
 _HEALTHY_WITHIN_S = 60.0
@@ -59,9 +65,9 @@ class Storm:
     async def rage(self, rounds: int) -> None:
         """Kills each kind once a round."""
         for number in range(rounds):
-            for kind in PARTS:
-                await self._kill(kind, number)
-                await asyncio.sleep(GAP_S)
+            for kinds, rest_s in ROUND:
+                await asyncio.gather(*(self._kill(kind, number) for kind in kinds))
+                await asyncio.sleep(rest_s)
         await asyncio.gather(*self._waits)
         # The last shard that was killed is not waited for above beyond its health; the city may still be loading.
         await asyncio.sleep(5.0)
