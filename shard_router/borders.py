@@ -58,7 +58,7 @@ class Change:
 
 
 def overlaid(cities: Sequence[City], borders: Iterable[Border]) -> tuple[City, ...]:
-    """The cities with published borders, oldest first, put in. Order and number stay; borders of others are left out."""
+    """The cities with published borders, oldest first, put in. Order and number stay; those of others are left out."""
     by_slug = {city.slug: city for city in cities}
     for border in borders:
         if border.city in by_slug:

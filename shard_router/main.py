@@ -8,8 +8,8 @@ from node import postgres
 from node.lifecycle import Node, run
 from node.rpc import Server
 from node.settings import load
-from proto.shard_router.v1.shard_router_pb2_grpc import add_ShardRouterServicer_to_server
 from proto.shard_router.v1.borders_pb2_grpc import add_CityBordersServicer_to_server
+from proto.shard_router.v1.shard_router_pb2_grpc import add_ShardRouterServicer_to_server
 from shard_router.adapters.postgres import PostgresRouterStore, prepare
 from shard_router.adapters.postgres_borders import PostgresBorders
 from shard_router.audit import audit
