@@ -36,11 +36,13 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
         return ""
 
 
-async def connect(url: str, *, max_size: int = 8, guarded: bool = False) -> asyncpg.Pool:
-    """A pool on one database. With `guarded`, its sessions carry `GUARDS` (for all that decides)."""
+async def connect(url: str, *, min_size: int = 1, max_size: int = 8, guarded: bool = False) -> asyncpg.Pool:
+    """A pool on one database. With `guarded`, its sessions carry `GUARDS` (for all that decides); with `min_size` 0 the
+    server may be away for now.
+    """
     return await asyncpg.create_pool(
         url,
-        min_size=1,
+        min_size=min_size,
         max_size=max_size,
         command_timeout=10,
         connection_class=_Connection,

@@ -50,8 +50,13 @@ class NodeSettings(BaseSettings):
 
     def database(self, name: str) -> str:
         """URL of one database of the Postgres server."""
-        base, _, query = self.postgres_url.partition("?")
-        return f"{base.rstrip('/')}/{name}" + (f"?{query}" if query else "")
+        return database_of(self.postgres_url, name)
+
+
+def database_of(server_url: str, name: str) -> str:
+    """URL of one database of a Postgres server; what follows a `?` stays at the end."""
+    base, _, query = server_url.partition("?")
+    return f"{base.rstrip('/')}/{name}" + (f"?{query}" if query else "")
 
 
 def load(kind: type[S]) -> S:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orders.errors import TransitionRefused
@@ -68,9 +68,13 @@ class Absorbed:
     held: int = 0
     refused: int = 0
     unknown: int = 0
+    #: The orders that changed, as they are now.
+    changed: list[Order] = field(default_factory=list)
 
     def count(self, digested: Digested) -> None:
         """Adds what became of one order's events."""
+        if digested.applied:
+            self.changed.append(digested.change.order)
         self.applied += digested.applied
         self.duplicates += digested.duplicates
         self.held += len(digested.hold)
@@ -83,4 +87,5 @@ class Absorbed:
             self.held + other.held,
             self.refused + other.refused,
             self.unknown + other.unknown,
+            self.changed + other.changed,
         )

@@ -7,6 +7,10 @@ other way round: no new calls, then the loops, then the connections.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+
+import asyncpg
+from redis.asyncio import Redis
 
 from node import kafka, postgres
 from node.lifecycle import Node, run
@@ -17,9 +21,13 @@ from orders.adapters.cities import MappedCities, ShardEstimates
 from orders.adapters.kitchens import PostgresKitchens
 from orders.adapters.listener import Listener, listen
 from orders.adapters.postgres import SCHEMAS, PostgresOrders
+from orders.adapters.recent_index import RecentIndex
+from orders.adapters.replicas import ReplicatedOrders
 from orders.adapters.sharded import ShardedOrders
 from orders.archive.cold import ColdOrders
 from orders.archive.files import Files
+from orders.cache.redis_recent import RedisRecent
+from orders.cache.store import CachedOrders
 from orders.config import OrdersSettings
 from orders.engine import OrderDesk
 from orders.grpc_api import SERVICE, OrdersApi
@@ -30,7 +38,9 @@ from orders.kitchen.grpc_api import KitchensApi
 from orders.kitchen.patience import Patience
 from orders.kitchen.terms import KitchenBook
 from orders.messaging.publisher import KafkaPublisher
-from orders.messaging.relay import Relay
+from orders.messaging.relay import Relay, Send
+from orders.night import NightlyArchive
+from orders.ports import OrderStore
 from orders.ranges import RangeMap
 from orders.sweeper import Sweeper
 from orders.upkeep import Upkeep
@@ -57,30 +67,16 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
     node.on_stop("producer", producer.stop)
     send = KafkaPublisher(producer, cities.partition)
 
-    stores: dict[str, PostgresOrders] = {}
-    pools = []
-    for own in ranges.ranges:
-        url = settings.database(own.database)
-        for schema in SCHEMAS:
-            await postgres.migrate(url, schema.package, schema.folder)
-        pool = await postgres.connect(url, max_size=settings.orders_pool)
-        node.on_stop(own.database, pool.close)
-        pools.append(pool)
-        relay = Relay(send, log)
-        store = PostgresOrders(pool, clock, relay.wake)
-        await store.claim_range(own)
-        await store.make_partitions()
-        stores[own.database] = store
-        node.start(f"relay {own.database}", relay.run(store.outbox))
-
-    cold = ColdOrders(Files.at(settings.archive_url))
-    with_archive = {name: ArchivedOrders(stores[name], pool, cold) for name, pool in zip(stores, pools, strict=True)}
-    orders = ShardedOrders(ranges, with_archive)
-    node.start("listener", listen(settings.kafka_url, Listener(orders, log), pools, log))
+    stores, pools = await _databases(node, settings, ranges, send)
+    orders = await _orders(node, settings, ranges, stores, pools)
+    node.start("listener", listen(settings.kafka_url, Listener(orders, log), list(pools.values()), log))
     node.start("sweeper", Sweeper(orders, clock, log).run())
-    node.start("upkeep", Upkeep(list(stores.values()), log).run())
+    recent = [RecentIndex(settings.database(name), clock) for name in stores]
+    node.start("upkeep", Upkeep(list(stores.values()), recent, log).run())
+    if settings.archive_nightly:
+        node.start("archive", NightlyArchive(clock, log).run())
 
-    kitchens = PostgresKitchens(ranges, dict(zip(stores, pools, strict=True)), clock)
+    kitchens = PostgresKitchens(ranges, pools, clock)
     book = KitchenBook(kitchens, settings.asked_cities, cities.hour, clock, log)
     node.start("patience", Patience(orders, settings.kitchen_patience_s, clock, log).run())
 
@@ -102,6 +98,58 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
     )
     node.on_stop("grpc", server.stop)
     await server.start()
+
+
+async def _databases(
+    node: Node, settings: OrdersSettings, ranges: RangeMap, send: Send
+) -> tuple[dict[str, PostgresOrders], dict[str, asyncpg.Pool]]:
+    """Every database: brought up to date, its outbox relayed."""
+    clock, log = settings.clock(), node.log
+    stores, pools = {}, {}
+    for own in ranges.ranges:
+        url = settings.database(own.database)
+        for schema in SCHEMAS:
+            await postgres.migrate(url, schema.package, schema.folder)
+        pool = await postgres.connect(url, max_size=settings.orders_pool)
+        node.on_stop(own.database, pool.close)
+        relay = Relay(send, log)
+        store = PostgresOrders(pool, clock, relay.wake)
+        await store.claim_range(own)
+        await store.make_partitions()
+        stores[own.database], pools[own.database] = store, pool
+        node.start(f"relay {own.database}", relay.run(store.outbox))
+    return stores, pools
+
+
+async def _orders(
+    node: Node,
+    settings: OrdersSettings,
+    ranges: RangeMap,
+    stores: Mapping[str, PostgresOrders],
+    pools: Mapping[str, asyncpg.Pool],
+) -> OrderStore:
+    """All of them as one store: cache, then the database of the order, its replica where that will do, its archive."""
+    clock, log = settings.clock(), node.log
+    cold = ColdOrders(Files.at(settings.archive_url))
+    parts: dict[str, OrderStore] = {}
+    for name, primary in stores.items():
+        store: OrderStore = primary
+        if settings.orders_replica_url:
+            url = settings.replica(name)
+            replica = await postgres.connect(url, max_size=settings.orders_pool, min_size=0)
+            node.on_stop(f"replica of {name}", replica.close)
+            replicated = ReplicatedOrders(
+                primary, (pools[name], replica), settings.orders_replica_max_age_s, clock, log
+            )
+            node.start(f"replica of {name}", replicated.run())
+            store = replicated
+        parts[name] = ArchivedOrders(store, pools[name], cold)
+    orders: OrderStore = ShardedOrders(ranges, parts)
+    if settings.orders_cache:
+        recent = RedisRecent(Redis.from_url(settings.redis_url), settings.orders_cache, clock, log)
+        node.on_stop("cache", recent.close)
+        orders = CachedOrders(orders, recent)
+    return orders
 
 
 def main() -> int:

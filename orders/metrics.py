@@ -26,3 +26,8 @@ ARCHIVED = counter("orders_archived_total", "Orders moved to the archive.")
 ARCHIVE_PUT_OFF = counter(
     "orders_archive_put_off_total", "Months left for the next time: not_final, changed, in_use.", ["why"]
 )
+CACHE = counter(
+    "orders_cache_total", "Reads of the cache of recent orders: hit, miss, passed (not asked), away.", ["what"]
+)
+REPLICA_READS = counter("orders_reads_total", "Reads of orders by where they went, once there is a replica.", ["where"])
+REPLICA_AGE_S = gauge("orders_replica_age_s", "How long ago the replica had everything, wall seconds.")

@@ -10,6 +10,7 @@ import structlog
 
 from node.errors import Retryable
 from orders.adapters.postgres import PostgresOrders
+from orders.adapters.recent_index import RecentIndex
 
 EVERY_S = 3600.0
 KEEP_KEYS_DAYS = 30
@@ -20,6 +21,7 @@ class Upkeep:
     """Does it each hour."""
 
     stores: Sequence[PostgresOrders]
+    recent: Sequence[RecentIndex]
     log: structlog.stdlib.BoundLogger
 
     async def run(self) -> None:
@@ -37,3 +39,5 @@ class Upkeep:
             await store.make_partitions()
             await store.outbox.forget_sent()
             await store.forget_keys(KEEP_KEYS_DAYS)
+        for index in self.recent:
+            await index.renew()

@@ -1,0 +1,1 @@
+"""Recent orders in Redis: never the truth, never waited for long."""
