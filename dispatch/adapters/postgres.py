@@ -158,15 +158,17 @@ class PostgresDecisionLog:
             rows = await session.fetch(SQL["explain"], city, order_id)
         return [_explained(dict(row)) for row in rows]
 
-    async def prune(self, city: str, keep_h: int) -> int:
+    async def prune(self, city: str, keep_h: int, most: int) -> int:
         """`Archive`. The last tick before the horizon stays: its number must not be given twice."""
-        removed = 0
         async with _session(self._pool) as session:
             horizon = await session.fetchval(SQL["prune_horizon"], city, keep_h)
-            for name, value in (*((name, horizon) for name in _PRUNED), ("prune_outbox", keep_h)):
-                done: str = await session.execute(SQL[name], city, value)
-                removed += int(done.split()[-1])
-        return removed
+        for name, value in (*((name, horizon) for name in _PRUNED), ("prune_outbox", keep_h)):
+            async with _session(self._pool) as session:
+                done: str = await session.execute(SQL[name], city, value, most)
+            # What names an order must be gone to its last row before the order goes.
+            if (removed := int(done.split()[-1])) > 0:
+                return removed
+        return 0
 
     async def _write(self, session: Any, tick: TickCommit, writes: Sequence[Write]) -> None:
         own = tick.ownership

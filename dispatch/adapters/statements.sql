@@ -195,32 +195,43 @@ where city = $1 and published_at is not null and created_at > clock_timestamp() 
 select coalesce(max(tick), 0) from dispatch.ticks
 where city = $1 and committed_at < clock_timestamp() - make_interval(hours => $2)
 
+-- Each takes a piece: at most so many rows ($3), so that no delete holds locks or the log for long.
 -- name: prune_decisions
-delete from dispatch.decisions where city = $1 and tick <= $2
+delete from dispatch.decisions where ctid = any(array(
+    select ctid from dispatch.decisions where city = $1 and tick <= $2 limit $3))
 
 -- name: prune_offers
-delete from dispatch.offers where city = $1 and tick <= $2 and status <> 'live'
+delete from dispatch.offers where ctid = any(array(
+    select ctid from dispatch.offers where city = $1 and tick <= $2 and status <> 'live' limit $3))
 
 -- name: prune_holdings
-delete from dispatch.holdings where city = $1 and until_tick <= $2
+delete from dispatch.holdings where ctid = any(array(
+    select ctid from dispatch.holdings where city = $1 and until_tick <= $2 limit $3))
 
 -- name: prune_cooldowns
-delete from dispatch.cooldowns c using dispatch.orders o
-where c.city = $1 and o.order_id = c.order_id and o.ended_ms is not null and o.tick <= $2
+delete from dispatch.cooldowns where ctid = any(array(
+    select c.ctid from dispatch.cooldowns c join dispatch.orders o using (order_id)
+    where c.city = $1 and o.ended_ms is not null and o.tick <= $2 limit $3))
 
 -- name: prune_tracks
-delete from dispatch.tracks t using dispatch.orders o
-where t.city = $1 and o.order_id = t.order_id and o.ended_ms is not null and o.tick <= $2
+delete from dispatch.tracks where ctid = any(array(
+    select t.ctid from dispatch.tracks t join dispatch.orders o using (order_id)
+    where t.city = $1 and o.ended_ms is not null and o.tick <= $2 limit $3))
 
 -- name: prune_orders
-delete from dispatch.orders where city = $1 and tick <= $2 and ended_ms is not null
+delete from dispatch.orders where ctid = any(array(
+    select ctid from dispatch.orders where city = $1 and tick <= $2 and ended_ms is not null limit $3))
 
 -- name: prune_outbox
-delete from dispatch.outbox
-where city = $1 and published_at is not null and created_at < clock_timestamp() - make_interval(hours => $2)
+delete from dispatch.outbox where ctid = any(array(
+    select ctid from dispatch.outbox
+    where city = $1 and published_at is not null and created_at < clock_timestamp() - make_interval(hours => $2)
+    limit $3))
 
 -- name: prune_starts
-delete from dispatch.starts where city = $1 and tick <= $2
+delete from dispatch.starts where ctid = any(array(
+    select ctid from dispatch.starts where city = $1 and tick <= $2 limit $3))
 
 -- name: prune_ticks
-delete from dispatch.ticks where city = $1 and tick < $2
+delete from dispatch.ticks where ctid = any(array(
+    select ctid from dispatch.ticks where city = $1 and tick < $2 limit $3))

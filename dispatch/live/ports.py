@@ -197,8 +197,10 @@ class Outbox(Protocol):
 class Archive(Protocol):
     """What was decided long ago."""
 
-    async def prune(self, city: str, keep_h: int) -> int:
-        """Removes what ended over `keep_h` wall hours ago and was published; how many rows. May raise `StoreAway`."""
+    async def prune(self, city: str, keep_h: int, most: int) -> int:
+        """Removes a piece of what ended over `keep_h` wall hours ago and was published: at most so many rows of one
+        table. How many; 0 when nothing is left. May raise `StoreAway`.
+        """
 
 
 class ResultTopic(Protocol):
