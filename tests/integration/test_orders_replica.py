@@ -85,7 +85,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 
 
 async def test_reads_go_to_the_replica_when_it_has_what_the_reader_has_seen(world: World) -> None:
-    """Who wrote reads from the primary until the replica has it, others from the replica; never from an old or dead one."""
+    """Who wrote reads from the primary until the replica has it, others from the replica; none from a dead one."""
     mine, others = await world.place(1, ANA), await world.place(1, BEN)
     assert (await world.read(mine))[1] == "primary"  # at once, whatever the replica has
     assert (await world.until_read_from("replica", mine)).status is Status.PLACED
