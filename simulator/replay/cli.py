@@ -1,4 +1,4 @@
-"""`forno replay DIR [--json] [--solution DIR]`."""
+"""`forno replay DIR [--json] [--solution DIR]`, and `forno replay --log FILE [--params FILE] [--json]`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from dispatch.errors import DispatchError
 from simulator.replay.checker import violations
 from simulator.replay.errors import ReplayError
 from simulator.replay.instance import read_instance
@@ -16,22 +17,36 @@ from simulator.replay.metrics import measure
 from simulator.replay.policy import mdrp_params
 from simulator.replay.solution import write_solution
 from simulator.replay.world import replay
+from simulator.whatif.cli import replay_log
 
 SHOWN_VIOLATIONS = 10
 
 
 def main(argv: list[str]) -> int:
-    """Replay one instance; 0 if no rule was broken, 1 if one was, 2 if the input cannot be read."""
+    """Replay; 0 if no rule was broken (the recording was decided as before), 1 if not, 2 if it cannot be read."""
     parser = argparse.ArgumentParser(
-        prog="forno replay", description="Play an MDRPLib instance in virtual time through the dispatch engine."
+        prog="forno replay",
+        description="Play an MDRPLib instance, or a recorded stretch of a living city, through the dispatch engine.",
     )
-    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of the instance")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="folder of the instance")
+    what.add_argument("--log", type=Path, metavar="FILE", help="a recording made by `forno log dump`")
+    parser.add_argument(
+        "--params", type=Path, metavar="FILE", help="with --log: another policy, as JSON of what differs"
+    )
+    parser.add_argument("--roads", type=Path, metavar="FILE", help="with --log: the road network it was recorded on")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--solution", type=Path, metavar="DIR", help="write the official solution files here")
     args = parser.parse_args(argv)
+    if args.log is None and (args.params or args.roads):
+        parser.error("--params and --roads go with --log")
+    if args.log is not None and args.solution:
+        parser.error("--solution goes with DIR")
     try:
+        if args.log is not None:
+            return replay_log(args.log, args.params, args.roads, as_json=args.json)
         return _replay(args.folder, args.json, args.solution)
-    except (ReplayError, OSError) as error:
+    except (ReplayError, DispatchError, OSError) as error:
         print(f"forno replay: {error}", file=sys.stderr)
         return 2
 

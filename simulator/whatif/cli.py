@@ -1,0 +1,128 @@
+"""`forno replay --log`: is a recording decided again as it was, and what would another policy have done?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dispatch.errors import InvalidParams
+from dispatch.live.params import changed
+from dispatch.params import EngineParams
+from dispatch.ports import TravelTimes
+from dispatch.recording.recording import BadRecording, Recording, read_recording
+from dispatch.recording.rerun import Redone, params_of, rerun
+from dispatch.travel.free_flow import FreeFlowTravel
+from dispatch.travel.planar import PlanarTravel
+from simulator.whatif.regret import outcome, recorded_fates, regret, worst
+from simulator.whatif.script import script_of
+from simulator.whatif.world import live_again
+
+#: Ticks named that came out otherwise, and orders that lost most.
+_SHOWN = 10
+_WORST = 5
+
+
+@dataclass(slots=True)
+class TravelModels:
+    """Travel models by the version that ticks name; the road network is loaded when one asks for it."""
+
+    roads: Path | None
+    _known: dict[str, TravelTimes] = field(default_factory=dict)
+
+    def __call__(self, version: str) -> TravelTimes:
+        if not self._known:
+            self._add(FreeFlowTravel())
+            self._add(PlanarTravel(320))
+        if version not in self._known and self.roads is not None:
+            from dispatch.travel.road import RoadTravel
+
+            self._add(RoadTravel.load(self.roads))
+        if version not in self._known:
+            hint = "" if self.roads else ": name its road network by --roads"
+            raise BadRecording(f"decided with travel model {version!r}, which is not at hand{hint}")
+        return self._known[version]
+
+    def _add(self, model: TravelTimes) -> None:
+        self._known[model.version] = model
+
+
+def replay_log(file: Path, params_file: Path | None, roads: Path | None, *, as_json: bool) -> int:
+    """0 if every tick was decided as recorded, else 1. Raises `DispatchError` or `OSError` for what cannot be read."""
+    recording = read_recording(file)
+    if not recording.ticks:
+        raise BadRecording(f"{file} holds no tick")
+    models = TravelModels(roads)
+    last = recording.ticks[-1]
+    params = params_of(recording, last.params_digest)
+    other = _other_policy(params, params_file)
+    ticks = list(rerun(recording, models))
+    report = _report(recording, ticks)
+    report |= _policies(recording, ticks, params, other, models(last.travel_version))
+    print(json.dumps(report)) if as_json else _show(report)
+    return 0 if report["ticks_identical"] == report["ticks"] else 1
+
+
+def _other_policy(params: EngineParams, file: Path | None) -> EngineParams | None:
+    if file is None:
+        return None
+    try:
+        return changed(params, json.loads(file.read_text()), "params")
+    except ValueError as error:
+        raise error if isinstance(error, InvalidParams) else InvalidParams(f"{file}: {error}") from error
+
+
+def _report(recording: Recording, ticks: list[Redone]) -> dict[str, Any]:
+    different = [{"tick": t.recorded.tick, "differs": t.differs} for t in ticks if t.differs]
+    return {
+        "city": recording.city,
+        "ticks": len(ticks),
+        "ticks_identical": len(ticks) - len(different),
+        "different": different[:_SHOWN],
+        "epochs": len({t.recorded.epoch for t in ticks}),
+        "fallbacks": sum(bool(t.recorded.fallback) for t in ticks),
+        "offers": sum(len(t.result.decisions.offers) for t in ticks),
+        "domain_s": (ticks[-1].recorded.now_ms - ticks[0].recorded.now_ms) / 1000,
+    }
+
+
+def _policies(
+    recording: Recording, ticks: list[Redone], params: EngineParams, other: EngineParams | None, travel: TravelTimes
+) -> dict[str, Any]:
+    script = script_of(recording, ticks)
+    same = live_again(script, params, travel)
+    else_ = live_again(script, other, travel) if other is not None else None
+    recorded = outcome(recorded_fates(ticks), metres_known=False)
+    rows = regret(recorded, outcome(same), outcome(else_) if else_ is not None else None)
+    lost = worst(same, else_, _WORST) if else_ is not None else ()
+    return {"regret": rows, "waited_longer_min": {order_id: round(minutes, 2) for order_id, minutes in lost}}
+
+
+def _show(report: dict[str, Any]) -> None:
+    console = Console()
+    ticks, same = report["ticks"], report["ticks_identical"]
+    verdict = "every tick decided the same bytes" if ticks == same else f"{ticks - same} ticks came out otherwise"
+    console.print(
+        f"[bold]{report['city']}[/bold]: {ticks} ticks over {report['domain_s']:g} s, {report['offers']} offers, "
+        f"{report['epochs']} owners, {report['fallbacks']} fallbacks: {verdict}",
+        highlight=False,
+    )
+    for tick in report["different"]:
+        console.print(f"  tick {tick['tick']}: another {tick['differs']}", highlight=False)
+    rows = report["regret"]
+    columns = list(next(iter(rows.values())))
+    table = Table(
+        caption="recorded is what happened; the others are lived in one modelled world", caption_justify="left"
+    )
+    table.add_column("figure")
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="right")
+    for name, row in rows.items():
+        table.add_row(name, *("–" if row[c] is None else f"{row[c]:g}" for c in columns))
+    console.print(table)
+    for order_id, minutes in report["waited_longer_min"].items():
+        console.print(f"  {order_id} waited {minutes:g} min longer than under the other policy", highlight=False)

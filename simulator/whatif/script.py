@@ -1,0 +1,114 @@
+"""What a recording says of the world rather than of the dispatcher: orders, riders' terms, where riders were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dispatch.adapters import wire
+from dispatch.index import FixColumns, RiderPositions
+from dispatch.inputs import (
+    OfferReplied,
+    OrderCancelled,
+    OrderOpened,
+    OrderReadyChanged,
+    RiderOffline,
+    RiderOnline,
+)
+from dispatch.model import Point, RiderId
+from dispatch.recording.recording import Recording
+from dispatch.recording.rerun import Redone
+from dispatch.recording.snapshot import unpack_state
+from dispatch.state import CityState
+
+#: A tick each so long, domain ms, where the recording is too short to tell.
+_STEP_MS = 1000
+_STEPS_MS = (200, 60_000)
+#: How long a rider takes to answer where nobody did, domain ms.
+_REPLY_MS = 5000
+
+Told = OrderOpened | OrderReadyChanged | OrderCancelled | RiderOnline | RiderOffline
+"""Inputs that no dispatcher brings about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """At `at_ms` the engine is told `item`; `place` is where a rider that comes online stands, if that is known."""
+
+    at_ms: int
+    item: Told
+    place: Point | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The world of a recording. `start` is the memory at `began_ms`, `places` where its riders stood."""
+
+    city: str
+    began_ms: int
+    ended_ms: int
+    step_ms: int
+    reply_ms: int
+    lines: Sequence[Line]
+    start: CityState
+    places: dict[RiderId, Point]
+
+
+def script_of(recording: Recording, redone: Sequence[Redone]) -> Script:
+    """The script behind a recording that was run again."""
+    times = [tick.recorded.now_ms for tick in redone]
+    gaps = np.diff(times) if len(times) > 1 else np.array([_STEP_MS])
+    return Script(
+        city=recording.city,
+        began_ms=times[0],
+        ended_ms=times[-1],
+        step_ms=int(np.clip(np.median(gaps), *_STEPS_MS)),
+        reply_ms=_reply_ms(redone),
+        lines=tuple(_lines(redone)),
+        start=unpack_state(recording.start),
+        places=_places(recording),
+    )
+
+
+def _lines(redone: Iterable[Redone]) -> Iterable[Line]:
+    for tick in redone:
+        for event in tick.events:
+            if isinstance(event.item, OrderOpened | OrderReadyChanged | OrderCancelled | RiderOnline | RiderOffline):
+                place = _point(event.seed, 0) if event.seed is not None and len(event.seed) else None
+                yield Line(tick.recorded.now_ms, event.item, place)
+
+
+def _reply_ms(redone: Iterable[Redone]) -> int:
+    """The median from an offer to its acceptance."""
+    made: dict[str, int] = {}
+    took: list[int] = []
+    for tick in redone:
+        replies = [event.item for event in tick.events if isinstance(event.item, OfferReplied) and event.item.accepted]
+        took += [tick.recorded.now_ms - made[reply.offer_id] for reply in replies if reply.offer_id in made]
+        made.update((offer.offer_id, offer.made_ms) for offer in tick.result.decisions.offers)
+    return int(np.median(took)) if took else _REPLY_MS
+
+
+def _places(recording: Recording) -> dict[RiderId, Point]:
+    """Where each rider was first seen; for those seen before the first tick, where last before it."""
+    before = RiderPositions()
+    places: dict[RiderId, Point] = {}
+    for message in recording.pings:
+        decoded = wire.decode_fixes(message.value, recording.city)
+        if decoded is None:
+            continue
+        fixes = decoded[0]
+        if recording.ticks and message.offset < recording.ticks[0].pings_offset:
+            before.apply(fixes)
+        else:
+            for row, rider in enumerate(fixes.rider_id.tolist()):
+                places.setdefault(RiderId(rider), _point(fixes, row))
+    last = before.changed_since(0)
+    seen = {RiderId(rider): _point(last, row) for row, rider in enumerate(last.rider_id.tolist())}
+    return places | seen
+
+
+def _point(fixes: FixColumns, row: int) -> Point:
+    return Point(int(fixes.lat_e7[row]), int(fixes.lng_e7[row]))

@@ -1,0 +1,226 @@
+"""The recorded city lived again under a policy.
+
+Orders, kitchens' words and riders' terms are as recorded; what riders do is modelled: each accepts after the recorded
+median time, goes the straight way in the time of the travel model, waits for the food, and hands it over in the service
+time. Two policies in this one world differ by the policy alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dispatch.engine import CityState, run_tick
+from dispatch.inputs import (
+    Delivered,
+    Input,
+    OfferReplied,
+    OrderOpened,
+    OrderReadyChanged,
+    PickedUp,
+    Positions,
+    RiderArrived,
+    RiderOnline,
+)
+from dispatch.model import Offer, OfferId, OfferStatus, OrderId, Point, RiderId, Stop, StopKind
+from dispatch.params import EngineParams
+from dispatch.ports import TravelTimes
+from dispatch.travel.free_flow import great_circle_m
+from simulator.whatif.script import Script
+
+#: After the last recorded input the world goes on until every order has ended, at most so long; domain ms.
+_AFTERMATH_MS = 3 * 3_600_000
+
+
+@dataclass(slots=True)
+class _Body:
+    """A rider: on the way from `origin` (left at `left_ms`) to the stop ahead (there at `there_ms`)."""
+
+    place: Point
+    stops: tuple[Stop, ...] = ()
+    origin: Point | None = None
+    left_ms: int = 0
+    there_ms: int = 0
+    arrived: bool = False
+    busy_until_ms: int = 0
+
+    def at(self, now_ms: int) -> Point:
+        """Where the rider is, on the straight way."""
+        if self.origin is None or not self.stops:
+            return self.place
+        target = self.stops[0].point
+        if now_ms >= self.there_ms:
+            return target
+        share = max(0.0, (now_ms - self.left_ms) / max(1, self.there_ms - self.left_ms))
+        return Point(
+            round(self.origin.lat_e7 + share * (target.lat_e7 - self.origin.lat_e7)),
+            round(self.origin.lng_e7 + share * (target.lng_e7 - self.origin.lng_e7)),
+        )
+
+
+@dataclass(slots=True)
+class Fates:
+    """What became of the orders: domain ms by order, metres ridden for them, and how often riders were troubled."""
+
+    opened: dict[OrderId, OrderOpened] = field(default_factory=dict)
+    picked_up: dict[OrderId, int] = field(default_factory=dict)
+    delivered: dict[OrderId, int] = field(default_factory=dict)
+    pickups: int = 0
+    offers: int = 0
+    churned: int = 0
+    metres: float = 0.0
+
+
+def live_again(script: Script, params: EngineParams, travel: TravelTimes) -> Fates:
+    """Plays the script under a policy. Deterministic."""
+    return _World(script, params, travel).run()
+
+
+class _World:
+    def __init__(self, script: Script, params: EngineParams, travel: TravelTimes) -> None:
+        self._script, self._params, self._travel = script, params, travel
+        self._state = CityState()
+        self._state.orders |= script.start.orders
+        self._state.riders |= script.start.riders
+        self._state.offers |= script.start.offers
+        self._state.cooldowns |= script.start.cooldowns
+        self._state.ended |= script.start.ended
+        self._bodies: dict[RiderId, _Body] = {}
+        self._ready: dict[OrderId, int] = {o.order_id: o.ready_ms for o in script.start.orders.values()}
+        self._replies: list[tuple[int, OfferReplied]] = []
+        self._inbox: list[Input] = []
+        self._next_line = 0
+        self._fates = Fates()
+        for rider_id, rider in script.start.riders.items():
+            self._stand(rider_id)
+            if rider.stops:
+                self._head_for(self._bodies[rider_id], rider.stops, script.began_ms, rider.arrived)
+        for offer in script.start.offers.values():
+            self._answer(offer, script.began_ms)
+
+    def run(self) -> Fates:
+        now_ms, number = self._script.began_ms, 0
+        while now_ms <= self._script.ended_ms or (self._state.orders and now_ms < self._last_ms()):
+            number += 1
+            self._tell(now_ms)
+            self._move(now_ms)
+            self._tick(now_ms, number)
+            now_ms += self._script.step_ms
+        return self._fates
+
+    def _last_ms(self) -> int:
+        return self._script.ended_ms + _AFTERMATH_MS
+
+    def _tell(self, now_ms: int) -> None:
+        lines = self._script.lines
+        while self._next_line < len(lines) and lines[self._next_line].at_ms <= now_ms:
+            line = lines[self._next_line]
+            self._next_line += 1
+            item = line.item
+            if isinstance(item, RiderOnline):
+                self._stand(item.rider_id, line.place)
+            elif isinstance(item, OrderOpened):
+                self._fates.opened.setdefault(item.order_id, item)
+                self._ready[item.order_id] = item.ready_ms
+            elif isinstance(item, OrderReadyChanged):
+                self._ready[item.order_id] = item.ready_ms
+            self._inbox.append(item)
+
+    def _stand(self, rider_id: RiderId, place: Point | None = None) -> None:
+        """The rider is somewhere; one never seen counts as out of sight, as it did for the recorded shard."""
+        known = self._script.places.get(rider_id, place)
+        if rider_id not in self._bodies and known is not None:
+            self._bodies[rider_id] = _Body(known)
+
+    def _move(self, now_ms: int) -> None:
+        while self._replies and self._replies[0][0] <= now_ms:
+            self._inbox.append(self._replies.pop(0)[1])
+        for rider_id, body in self._bodies.items():
+            while body.stops and self._step(rider_id, body, now_ms):
+                pass
+
+    def _step(self, rider_id: RiderId, body: _Body, now_ms: int) -> bool:
+        """The next thing the rider does at its stop, if its time has come."""
+        if now_ms < body.there_ms:
+            return False
+        stop, service = body.stops[0], self._params.service
+        if stop.kind is StopKind.PICKUP:
+            if not body.arrived:
+                body.arrived = True
+                self._inbox.append(RiderArrived(body.there_ms, rider_id))
+            half_ms = round(service.pickup_s * 500)
+            done_ms = max(body.there_ms + half_ms, *(self._ready.get(o, 0) for o in stop.order_ids))
+            if now_ms < done_ms:
+                return False
+            self._inbox.append(PickedUp(done_ms, rider_id, stop.order_ids))
+            self._fates.pickups += 1
+            self._fates.picked_up.update(dict.fromkeys(stop.order_ids, done_ms))
+        else:
+            half_ms = round(service.dropoff_s * 500)
+            done_ms = body.there_ms + half_ms
+            if now_ms < done_ms:
+                return False
+            for order_id in stop.order_ids:
+                self._inbox.append(Delivered(done_ms, rider_id, order_id))
+                self._fates.delivered[order_id] = done_ms
+        body.place, body.origin, body.arrived = stop.point, None, False
+        body.stops = body.stops[1:]
+        body.busy_until_ms = done_ms + half_ms
+        if body.stops:
+            self._leave(body, body.busy_until_ms)
+        return True
+
+    def _leave(self, body: _Body, at_ms: int) -> None:
+        """Sets out for the stop ahead."""
+        start, target = body.place, body.stops[0].point
+        ends = [np.array([[p.lat_e7, p.lng_e7]], np.int64) for p in (start, target)]
+        seconds = float(self._travel.matrix(ends[0], ends[1], at_ms)[0, 0])
+        self._fates.metres += float(great_circle_m(ends[0], ends[1])[0])
+        body.origin, body.left_ms, body.arrived = start, at_ms, False
+        body.there_ms = at_ms + round(seconds * 1000)
+
+    def _tick(self, now_ms: int, number: int) -> None:
+        inputs, self._inbox = self._inbox, []
+        name = f"whatif-{number}"
+        result = run_tick(self._state, inputs, self._positions(now_ms), now_ms, self._travel, self._params, name)
+        decisions = result.decisions
+        self._state.commit(decisions.changes)
+        self._fates.offers += len(decisions.offers)
+        self._fates.churned += len(decisions.released)
+        self._fates.churned += sum(o.status is OfferStatus.RETRACTED for o in decisions.changes.offers)
+        for offer in decisions.offers:
+            self._answer(offer, now_ms)
+        for rider in decisions.changes.riders:
+            body = self._bodies.get(rider.rider_id)
+            if body is not None and rider.stops != body.stops:
+                self._head_for(body, rider.stops, now_ms, rider.arrived)
+
+    def _answer(self, offer: Offer, now_ms: int) -> None:
+        at_ms = min(now_ms + self._script.reply_ms, offer.expires_ms - 1)
+        self._replies.append((at_ms, OfferReplied(at_ms, OfferId(offer.offer_id), offer.rider_id, accepted=True)))
+        self._replies.sort(key=lambda reply: (reply[0], reply[1].offer_id))
+
+    def _head_for(self, body: _Body, stops: tuple[Stop, ...], now_ms: int, arrived: bool) -> None:
+        """Takes the plan; if the place ahead is another one, turns there from where the rider is."""
+        same = bool(stops) and bool(body.stops) and stops[0].point == body.stops[0].point
+        here = body.at(now_ms)
+        body.stops = stops
+        if same:
+            return
+        body.place, body.origin = here, None
+        if not stops:
+            return
+        self._leave(body, max(now_ms, body.busy_until_ms))
+        if arrived:
+            body.there_ms, body.arrived = min(body.there_ms, now_ms), True
+
+    def _positions(self, now_ms: int) -> Positions:
+        ids = sorted(self._bodies)
+        places = [self._bodies[rider_id].at(now_ms) for rider_id in ids]
+        return Positions(
+            np.array(ids, np.uint64),
+            np.array([p.lat_e7 for p in places], np.int64),
+            np.array([p.lng_e7 for p in places], np.int64),
+            np.zeros(len(ids), np.int64),
+        )
