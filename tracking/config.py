@@ -14,4 +14,6 @@ class EdgeSettings(NodeSettings):
     edge_id: str = Field(
         "edge-1", min_length=1, max_length=64, description="name of this process, written into the log"
     )
-    edge_linger_ms: float = Field(5.0, gt=0, le=1000, description="how long fixes are collected before they are packed")
+    edge_linger_ms: float = Field(
+        10.0, gt=0, le=1000, description="how long fixes are collected before they are packed"
+    )

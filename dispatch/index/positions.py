@@ -27,12 +27,14 @@ class Applied:
     """What a batch did: `applied + superseded` is its length.
 
     `applied` fixes became a rider's position; the rest had been overtaken (by this batch or an earlier one),
-    were duplicates, or are marked as implausible. `moved_rows` are the distinct rows with a new position.
+    were duplicates, or are marked as implausible. `moved_rows` are the distinct rows with a new position,
+    `moved` their riders.
     """
 
     applied: int
     superseded: int
     moved_rows: Rows
+    moved: Ids
 
 
 class RiderPositions:
@@ -76,7 +78,7 @@ class RiderPositions:
         self._write(usable, chosen, moved)
         self.applied_total += len(chosen)
         self.superseded_total += len(batch) - len(chosen)
-        return Applied(len(chosen), len(batch) - len(chosen), moved)
+        return Applied(len(chosen), len(batch) - len(chosen), moved, usable.rider_id[chosen])
 
     def snapshot(self, now_ms: int, stale_after_ms: int = STALE_AFTER_MS) -> PositionSnapshot:
         """The riders with a fix not older than `stale_after_ms` at `now_ms`, bucketed by cell.

@@ -12,6 +12,7 @@ import numpy as np
 import structlog
 
 from dispatch.index import FixColumns
+from dispatch.index.rows import Ids
 from dispatch.live.city import City, Watched
 from dispatch.live.ports import Announcements, LivePosition
 from dispatch.metrics import CityMetrics
@@ -20,6 +21,7 @@ from node.errors import Retryable
 
 #: After a failed publish, wall seconds.
 _PAUSE_S = 0.2
+NOBODY: Ids = np.zeros(0, np.uint64)
 
 
 class LiveFeed:
@@ -39,22 +41,23 @@ class LiveFeed:
         self._metrics = metrics
         self._log = log
         self._watched = Watched()
-        self._last: FixColumns | None = None
         self._waiting: dict[str, LivePosition] = {}
         self._there = asyncio.Event()
 
-    def applied(self) -> None:
-        """Takes the watched riders that moved since the last call. Call it right after fixes were applied."""
+    def applied(self, moved: Ids) -> None:
+        """Takes those of the riders that moved who are watched, and all whose watching began since the last call.
+
+        Call it right after fixes were applied. It costs by what moved, however many are watched.
+        """
         watched = self._city.watched
-        if not len(watched.rider_ids):
+        if watched is not self._watched:
+            new = np.setdiff1d(watched.rider_ids, self._watched.rider_ids, assume_unique=True)
+            moved = np.union1d(moved, new)
+            self._watched = watched
+        wanted = _among(watched.rider_ids, moved)
+        if not len(wanted):
             return
-        last = self._city.positions.positions_of(watched.rider_ids, 0)[0]
-        known, self._last = self._last, last
-        same = known is not None and np.array_equal(watched.rider_ids, self._watched.rider_ids)
-        self._watched = watched
-        if same and known is not None:
-            last = last.take((last.seq != known.seq) | (last.session != known.session))
-        for position in _positions(watched, last):
+        for position in _positions(watched, self._city.positions.positions_of(wanted, 0)[0]):
             self._waiting[position.order_id] = position
         if self._waiting:
             self._there.set()
@@ -77,6 +80,16 @@ class LiveFeed:
             except Retryable as error:
                 self._log.warning("live positions not published", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
+
+
+def _among(known: Ids, asked: Ids) -> Ids:
+    """Those of `asked` that are in `known`, which is sorted."""
+    if not len(known):
+        return NOBODY
+    at = np.searchsorted(known, asked)
+    at[at == len(known)] = 0
+    found: Ids = asked[known[at] == asked]
+    return found
 
 
 def _positions(watched: Watched, fixes: FixColumns) -> list[LivePosition]:

@@ -11,7 +11,7 @@ import structlog
 from dispatch.index import FixColumns
 from dispatch.live.city import WAITING_EVENTS, City
 from dispatch.live.errors import LogReplaced
-from dispatch.live.feed import LiveFeed
+from dispatch.live.feed import NOBODY, LiveFeed
 from dispatch.live.ports import CityLogs, Read
 from dispatch.metrics import CityMetrics
 from node.clock import Clock
@@ -63,14 +63,16 @@ class Ingest:
         city = self._city
         if read.pings_first > city.read.pings_offset or read.events_first > city.read.events_offset:
             self._note_hole(read)
+        moved = NOBODY
         if read.fixes:
             done = city.positions.apply(FixColumns.concat(list(read.fixes)))
+            moved = done.moved
             city.counters.fixes_applied += done.applied
             city.counters.fixes_superseded += done.superseded
             self._metrics.fixes(done.applied, done.superseded)
         city.read = read.cut
         if read.fixes:
-            self._feed.applied()
+            self._feed.applied(moved)
             if read.packed_wall_ms:
                 now_ms = self._clock.wall_ms()
                 self._metrics.log_age_ms(now_ms - read.packed_wall_ms)

@@ -35,10 +35,11 @@ def json_frame(value: dict[str, Any]) -> bytes:
 
 
 def exact_frame(fix: LiveFix, epoch: int) -> bytes:
-    """A position after pickup. The hot path: formatted by hand, which is twice as fast as a dict through orjson."""
+    """A position after pickup. The hot path: by hand, with numbers as JSON has them too (-299045123e-7), which takes a
+    quarter of the time of decimal fractions and an eighth of a dict through orjson."""
     return text_frame(
-        b'{"type":"position","lat":%.7f,"lng":%.7f,"ts_ms":%d,"heading":%.2f,"eta_ms":%d,"epoch":%d}'
-        % (fix.lat_e7 / _E7, fix.lng_e7 / _E7, fix.ts_ms, fix.heading_cdeg / 100, fix.eta_ms, epoch)
+        b'{"type":"position","lat":%de-7,"lng":%de-7,"ts_ms":%d,"heading":%de-2,"eta_ms":%d,"epoch":%d}'
+        % (fix.lat_e7, fix.lng_e7, fix.ts_ms, fix.heading_cdeg, fix.eta_ms, epoch)
     )
 
 
