@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
@@ -249,8 +250,10 @@ async def administer(base: str, statements: Sequence[str]) -> None:
 
 
 @asynccontextmanager
-async def orders_world(stack: LocalStack, folder: Path) -> AsyncIterator[OrdersWorld]:
-    """Both services with databases of their own, on the shared servers."""
+async def orders_world(
+    stack: LocalStack, folder: Path, settings: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[OrdersWorld]:
+    """Both services with databases of their own, on the shared servers; `settings` are added to their environment."""
     base = stack.env["FORNO_POSTGRES_URL"]
     suffix = uuid.uuid4().hex[:8]
     names = {name: f"{name}_{suffix}" for name in ("orders_0", "orders_1", "payments")}
@@ -259,6 +262,7 @@ async def orders_world(stack: LocalStack, folder: Path) -> AsyncIterator[OrdersW
         **stack.env,
         "FORNO_ORDERS_RANGES": f"0-32767={names['orders_0']},32768-65535={names['orders_1']}",
         "FORNO_PAYMENTS_DATABASE": names["payments"],
+        **settings,
     }
     router = Process("shard_router.main", env, folder / "router.log")
     env["FORNO_ROUTER_ADDRESS"] = router.listen
