@@ -10,17 +10,22 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import structlog
 from aiokafka import AIOKafkaProducer
 from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 
 from dispatch.adapters.kafka import KafkaCityLogs, KafkaResultTopic
+from dispatch.adapters.loans import KafkaBorderLogs
 from dispatch.adapters.mongo import MongoLastView
 from dispatch.adapters.mongo import connect as connect_mongo
 from dispatch.adapters.mongo_trails import MongoTrailStore
 from dispatch.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare
 from dispatch.adapters.redis import RedisAnnouncements, RedisGeoView, connect
+from dispatch.borders_api import SERVICE as BORDERS
+from dispatch.borders_api import BordersApi, LentRiders
+from dispatch.borders_boot import Borders
 from dispatch.config import DispatchSettings
 from dispatch.grpc_api import SERVICE, DispatchApi
 from dispatch.live.city import City
@@ -38,9 +43,11 @@ from node.kafka import LogIdentity, producer
 from node.lifecycle import Node
 from node.postgres import connect as connect_postgres
 from node.rpc import Server
+from proto.dispatch.v1.borders_pb2_grpc import add_BordersServicer_to_server
 from proto.dispatch.v1.dispatch_pb2_grpc import add_DispatchServicer_to_server
 from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.adapters.postgres import prepare as prepare_router
+from shard_router.client import Directory
 from shard_router.leases import ShardLease
 
 #: How old the views of last positions may grow, wall seconds, before the time of the write.
@@ -73,6 +80,7 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
     decision_log = PostgresDecisionLog(deciding, settings.shard_id)
     views = Views(settings, clock, identity, redis, connect_mongo(settings.mongo_url), decision_log, node.log)
     node.on_stop("mongo", views.mongo.close)
+    borders = _borders(node, settings, leasing, results, redis, solver)
     parts = Parts(
         clock=clock,
         log=node.log,
@@ -83,17 +91,26 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
         outbox=PostgresOutbox(deciding),
         topic=KafkaResultTopic(identity, results),
         announcements=RedisAnnouncements(redis),
-        views_of=views.of,
+        views_of=lambda city: [*views.of(city), ("borders", borders.desk(city).run())],
         tick_period_ms=settings.tick_period_ms,
         rewind_s=settings.rewind_s,
+        pass_on=borders.logs.said,
     )
     shard = Shard(settings.shard_id, parts, lambda city, epoch: lease.holds(city, epoch))
     store = PostgresRouterStore(leasing)
     lease = ShardLease(store, settings.shard_id, settings.advertise or settings.listen, shard, clock, node.log)
     lease.measure(shard.load)
 
-    api = DispatchApi(shard, decision_log, solver.travel_of, params, clock)
-    server = Server(settings.listen, [SERVICE], [lambda s: add_DispatchServicer_to_server(api, s)])
+    api = DispatchApi(shard, decision_log, solver.travel_of, params, clock, LentRiders(borders.directory))
+    next_door = BordersApi(shard, lambda: borders.ground, borders.logs, clock)
+    server = Server(
+        settings.listen,
+        [SERVICE, BORDERS],
+        [
+            lambda s: add_DispatchServicer_to_server(api, s),
+            lambda s: add_BordersServicer_to_server(next_door, s),
+        ],
+    )
     await server.start()
     node.on_stop("grpc", server.stop)
     node.start("lease", lease.run())
@@ -126,6 +143,26 @@ class Views:
         trail = TrailKeeper(city.ownership, logs, store, self.clock, log)
         house = keep_house(city.name, self.archive, log)
         return [("geo", geo.run()), ("last", last.run()), ("trail", trail.run()), ("housekeeping", house)]
+
+
+def _borders(
+    node: Node,
+    settings: DispatchSettings,
+    pool: asyncpg.Pool,
+    results: AIOKafkaProducer,
+    redis: Redis,
+    solver: Solver,
+) -> Borders:
+    directory = Directory(settings.router_address, node.log)
+    node.on_stop("directory", directory.close)
+    # Not waited for: a shard decides without the router.
+    node.start("directory", directory.run())
+    clock = settings.clock()
+    logs = KafkaBorderLogs(results, settings.shard_id, clock)
+    params = load_params(settings.params_file)
+    borders = Borders(pool, directory, logs, RedisAnnouncements(redis), solver, params, clock, node.log)
+    node.start("borders", borders.run())
+    return borders
 
 
 async def _producer(node: Node, settings: DispatchSettings) -> AIOKafkaProducer:

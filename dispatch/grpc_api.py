@@ -10,6 +10,7 @@ import grpc.aio
 import numpy as np
 
 from dispatch.adapters.wire import lat_lng, offer_message, point, stop_message
+from dispatch.borders_api import VERSION_SHIFT, LentRiders
 from dispatch.live import answers, tracks
 from dispatch.live.city import City
 from dispatch.live.errors import UnknownOrder
@@ -52,7 +53,9 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
         travel_of: Callable[[str], TravelTimes],
         params: EngineParams,
         clock: Clock,
+        lent: LentRiders,
     ) -> None:
+        self._lent = lent
         self._shard = shard
         self._decision_log = decision_log
         self._travel_of = travel_of
@@ -73,12 +76,16 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
     async def OpenOffers(self, request: pb.OpenOffersRequest, context: Context) -> pb.OpenOffersResponse:  # noqa: N802
         city = self._shard.city(request.city)
         offers = [pb.RiderOffer(rider_id=o.rider_id, offer=_offer(city, o)) for o in city.state.offers.values()]
+        for rider_id, task in (await self._lent.tasks(city)).items():
+            offers += [pb.RiderOffer(rider_id=rider_id, offer=offer) for offer in task.offers]
         return pb.OpenOffersResponse(epoch=city.epoch, offers=offers)
 
     async def RiderTasks(self, request: pb.RiderTasksRequest, context: Context) -> pb.RiderTasksResponse:  # noqa: N802
         city = self._shard.city(request.city)
         riders = (city.state.riders.get(RiderId(rider_id)) for rider_id in request.rider_ids)
-        return pb.RiderTasksResponse(epoch=city.epoch, tasks=[_tasks(city, r) for r in riders if r is not None])
+        lent = await self._lent.tasks(city, request.rider_ids)
+        tasks = [lent.get(r.rider_id) or _tasks(city, r) for r in riders if r is not None]
+        return pb.RiderTasksResponse(epoch=city.epoch, tasks=tasks)
 
     async def Estimate(self, request: pb.EstimateRequest, context: Context) -> pb.EstimateResponse:  # noqa: N802
         city = self._shard.city(request.city)
@@ -200,7 +207,7 @@ def _offer(city: City, offer: Offer) -> rider_link_pb2.Offer:
 
 def _tasks(city: City, rider: Rider) -> pb.RiderTasks:
     offer = city.state.offers.get(rider.offer_id) if rider.offer_id is not None else None
-    version = city.route_ticks.get(rider.rider_id, city.first_tick)
+    version = city.route_ticks.get(rider.rider_id, city.first_tick) << VERSION_SHIFT
     return pb.RiderTasks(
         rider_id=rider.rider_id,
         offers=[_offer(city, offer)] if offer is not None else [],

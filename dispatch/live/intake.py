@@ -17,7 +17,7 @@ def inputs_of(events: Iterable[Heard], state: CityState, now_ms: int) -> list[In
     inputs: list[Input] = []
     for event in events:
         item = event.item
-        if item is None or said_to_borrower(item, state) is not None:
+        if item is None or said_to_borrower(item, state):
             continue
         if isinstance(item, OrderCancelled | OrderReadyChanged | RiderBorrowed):
             item = replace(item, at_ms=now_ms)

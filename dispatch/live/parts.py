@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from dispatch.borders.relayed import PassOn, no_way
 from dispatch.live.city import City
 from dispatch.live.ports import Announcements, CityLogs, DecisionLog, Outbox, ResultTopic
 from dispatch.live.solver import Solving
@@ -34,3 +35,4 @@ class Parts:
     views_of: Views
     tick_period_ms: int
     rewind_s: int
+    pass_on: PassOn = no_way

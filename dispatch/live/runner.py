@@ -57,6 +57,7 @@ class CityRunner:
             self.relay.letters.set,
             metrics,
             self._log,
+            parts.pass_on,
         )
         self._tasks: list[asyncio.Task[None]] = []
 

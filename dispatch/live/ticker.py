@@ -13,6 +13,7 @@ import structlog
 from dispatch.apply import Note, NoteKind
 from dispatch.digest import digest
 from dispatch.engine import Decisions, Draft, Problem, Solution, apply, decide, needs_matching, nothing_decided, pose
+from dispatch.borders.relayed import PassOn, to_pass_on
 from dispatch.inputs import Input, Positions
 from dispatch.live.city import City
 from dispatch.live.cut import Applied
@@ -74,7 +75,9 @@ class Ticker:
         committed: Callable[[], None],
         metrics: CityMetrics,
         log: structlog.stdlib.BoundLogger,
+        pass_on: PassOn,
     ) -> None:
+        self._pass_on = pass_on
         self._city = city
         self._ingest = ingest
         self._solver = solver
@@ -140,6 +143,10 @@ class Ticker:
         began_s = self._clock.monotonic_s()
         round_ = await self._decide()
         city = self._city
+        # Before the commit that takes these events: what riders on loan say is passed on at least once.
+        said = to_pass_on([(event.event_id, event.item) for event in round_.events], city.state)
+        if said:
+            await self._pass_on(said)
         changed = bool(round_.decisions.changes) or bool(round_.told)
         if changed:
             await self._commit(round_, (self._clock.monotonic_s() - began_s) * 1000)
@@ -274,7 +281,7 @@ class Ticker:
         changes = round_.decisions.changes
         for rider in changes.riders:
             before = city.state.riders.get(rider.rider_id)
-            if before is None or before.stops != rider.stops:
+            if before is None or before.stops != rider.stops or before.loan != rider.loan:
                 city.route_ticks[rider.rider_id] = city.tick
         city.state.commit(changes)
         city.ended.extend(order for order in changes.orders if order.ended)

@@ -6,7 +6,9 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+import structlog
 
+from dispatch.borders_api import LentRiders
 from dispatch.grpc_api import DispatchApi
 from dispatch.live.errors import UnknownOrder
 from dispatch.live.runner import CityRunner
@@ -16,6 +18,7 @@ from node.errors import Invalid
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import dispatch_pb2 as pb
 from proto.tracking.v1 import rider_link_pb2 as link
+from shard_router.client import Directory
 from shard_router.errors import NotOwner
 from shard_router.leases import Ownership
 from tests.unit.dispatch.live.memory_city import CITY, PARTITION, STEP_E7, MemoryCity
@@ -34,7 +37,8 @@ class Answering:
         self.world = world
         self.runner = runner
         travel = FreeFlowTravel()
-        self.api = DispatchApi(shard, world.decisions, lambda _: travel, world.params, world.clock)
+        lent = LentRiders(Directory("127.0.0.1:1", structlog.get_logger()))
+        self.api = DispatchApi(shard, world.decisions, lambda _: travel, world.params, world.clock, lent)
 
 
 @pytest.fixture
