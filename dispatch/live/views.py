@@ -22,7 +22,7 @@ from node.clock import Clock
 from node.errors import Retryable
 
 #: After a write the view rests so many times as long as it took, so that a slow store is not kept busy by it.
-REST = 2.0
+REST = 6.0
 #: After a failed write, wall seconds.
 _PAUSE_S = (0.5, 5.0)
 
