@@ -9,6 +9,7 @@ So a rider is wished for only when the joint plan has nothing better for it at h
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,16 @@ def view(draft: Draft, positions: Positions) -> View:
     return View(orders, riders, positions)
 
 
+def joined(views: Iterable[View]) -> View:
+    """Several neighbours as one."""
+    every = list(views)
+    return View(
+        tuple(order for one in every for order in one.orders),
+        tuple(rider for one in every for rider in one.riders),
+        _together(Positions.none(), *(one.positions for one in every)),
+    )
+
+
 def pose_jointly(
     draft: Draft, positions: Positions, theirs: View, now_ms: int, travel: TravelTimes, params: EngineParams
 ) -> Problem:
@@ -69,6 +80,6 @@ def may_be_lent(rider: Rider) -> bool:
     return rider.online and not (rider.lent or rider.borrowed or rider.stops or rider.offer_id is not None)
 
 
-def _together(one: Positions, other: Positions) -> Positions:
+def _together(*parts: Positions) -> Positions:
     names = ("rider_ids", "lat_e7", "lng_e7", "age_ms")
-    return Positions(*(np.concatenate([getattr(one, name), getattr(other, name)]) for name in names))
+    return Positions(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
