@@ -28,8 +28,8 @@ class Alternative:
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
     """An offer explained. `terms` are weighted, named by `dispatch.matching.cost.TERMS`, and sum up to
-    `cost`; `candidates` counts the riders who could have taken the first order. `borrowed_from` is the rider's city when
-    that is a neighbour's."""
+    `cost`; `candidates` counts the riders who could have taken the first order; `borrowed_from` is the neighbour whose
+    rider it is."""
 
     offer_id: OfferId
     rider_id: RiderId
