@@ -47,7 +47,7 @@ def replay(instance: Instance, params: EngineParams) -> History:
 
 
 class World:
-    """The day of one instance. A subclass may split it over several cities: `minute` and `inbox` are what it changes."""
+    """The day of one instance. A subclass may split it over several cities: it changes `minute` and `inbox`."""
 
     def __init__(self, instance: Instance, params: EngineParams) -> None:
         self.instance, self.params = instance, params
