@@ -24,6 +24,11 @@ def greatest(values: NDArray[T]) -> NDArray[T]:
     return reduce(np.maximum, values.T)
 
 
+def least(values: NDArray[T]) -> NDArray[T]:
+    """(n, m) to (n,)."""
+    return reduce(np.minimum, values.T)
+
+
 def all_of(values: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(n, m) to (n,)."""
     return reduce(np.logical_and, values.T)

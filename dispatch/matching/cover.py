@@ -41,7 +41,8 @@ def cover(
     rows = np.unique(orders[orders >= 0])
     model = cp_model.CpModel()
     trips = [model.new_bool_var("") for _ in range(len(rider))]
-    waves, n = later.cost.shape
+    # Later waves cost more: nobody waits for the second while the first has room for all.
+    waves, n = (1 if later.room[0] >= len(rows) else len(later.room)), len(problem.orders.ids)
     put_off = {(k, o): model.new_bool_var("") for k in range(waves) for o in rows.tolist()}
     by_order = {o: [put_off[k, o] for k in range(waves)] for o in rows.tolist()}
     by_rider: dict[int, list[cp_model.IntVar]] = {}

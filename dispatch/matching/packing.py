@@ -7,8 +7,13 @@
 
 First the best matching of single orders, with its prices. If no bundle is cheaper than the prices say, that
 matching is the optimum over bundles too, and most ticks end here. Else CP-SAT solves the packing over the
-columns that could matter: those whose cost is less than `REACH_S` above the prices, and that hang together
-with such a bundle over shared orders and riders; elsewhere the matching stands.
+columns that could matter; elsewhere the matching stands. Which could? A packing costs what the matching costs, and
+for every column what that is above its prices (`over`):
+
+    cost of a packing  >=  cost of the matching + sum of `over` of its columns
+
+so a better one has a sum below zero: a column that is dearer than the bundles around it are cheap is in none
+(`_touched`).
 
 Orders put off (`dispatch.matching.waves`) are what a planner with one trip a rider must not forget.
 """
@@ -19,7 +24,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from dispatch.matching.across import sum_of
+from dispatch.matching.across import any_of, least, sum_of
 from dispatch.matching.assignment import match, prices
 from dispatch.matching.columns import Columns, columns_of
 from dispatch.matching.cover import cover
@@ -30,6 +35,9 @@ from dispatch.params import EngineParams
 REACH_S = 900.0
 MAX_COLUMNS = 2500
 """Columns given to CP-SAT at most, those nearest to the prices; they bound its time where the work limit is slow."""
+TOUCHED_COLUMNS = 400
+COLUMNS_A_BUNDLE = 20
+"""Fewer, where few bundles are cheap: those nearest to them."""
 NAME = "packing"
 
 
@@ -72,6 +80,7 @@ class _Singles:
         matched = match(problem, rider, order, cost, open_cost)
         price, worth = prices(matched, rider, order, cost, open_cost, len(problem.riders.ids))
         self.open_cost = open_cost
+        self.worth = worth
         self.put_off = np.flatnonzero(matched.pair < 0)
         self.chosen: Ints = single[matched.pair[matched.pair >= 0]]
         self.cost = float(columns.cost[self.chosen].sum() + open_cost[self.put_off].sum())
@@ -91,16 +100,104 @@ class _Singles:
 
 
 def _touched(problem: Problem, columns: Columns, first: _Singles) -> Ints:
-    """Near columns connected, over shared orders and riders, with a bundle that would improve the matching."""
-    n = len(problem.orders.ids)
-    near = first.nearest()
+    """The columns that could be in a better packing, and what the matching has for their orders and riders.
+
+    With riders on their way, who must get something, prices prove less: there everything within `REACH_S` is near
+    that hangs together with a cheap column.
+    """
+    if (problem.riders.heading >= 0).any():
+        near = first.nearest()
+        part, parts = _parts(problem, columns, near)
+        return near[_gain_s(columns, near, first, part, parts)[part] > 0]
+    near = np.arange(len(columns.rider))
+    gain_s = np.full(len(near), _gain_s(columns, near, first, np.zeros(len(near), np.int64), 1)[0])
+    while True:
+        found = _displaced(problem, columns, first, near, gain_s)
+        part, parts = _parts(problem, columns, found)
+        if len(found) == len(near):
+            break
+        near, gain_s = found, _gain_s(columns, found, first, part, parts)[part]
+    return near
+
+
+def _displaced(problem: Problem, columns: Columns, first: _Singles, near: Ints, gain_s: Floats) -> Ints:
+    """The near columns that a cheap one can bring into play.
+
+    A trip displaces the order that the matching gave its rider: any column that holds it may take it on. A trip frees
+    the riders that its orders had: what they are worth is lost unless they get another column. Each of these does the
+    same in turn. What is spent on the way, the sum of `over`, must not exceed what the part can gain at most. Shortest
+    ways from the cheap columns, by Bellman and Ford.
+    """
+    n, m = len(problem.orders.ids), len(problem.riders.ids)
+    order_of, rider_of = np.full(m, n), np.full(n + 1, m)  # Beyond the last: nobody, nothing.
+    order_of[columns.rider[first.chosen]] = columns.orders[first.chosen, 0]
+    rider_of[columns.orders[first.chosen, 0]] = columns.rider[first.chosen]
+    rider_of[:n][np.append(first.worth, 0.0)[rider_of[:n]] <= 0] = m
+    cheap = first.over[near] < -1.0
+    within = cheap | (first.over[near] <= gain_s)
+    near, gain_s, cheap = near[within], gain_s[within], cheap[within]
+    rider, orders = columns.rider[near], np.where(columns.orders[near] < 0, n, columns.orders[near])
+    over_s, displaces, frees = np.maximum(first.over[near], 0.0), order_of[rider], rider_of[orders]
+    displaces[any_of(orders == displaces[:, None])] = n
+    frees[frees == rider[:, None]] = m
+    to_s, moved = np.where(cheap, 0.0, np.inf), True
+    while moved:
+        reached = to_s <= gain_s
+        order_s, rider_s = np.full(n + 1, np.inf), np.full(m + 1, np.inf)
+        np.minimum.at(order_s, displaces[reached], to_s[reached])
+        np.minimum.at(rider_s, frees[reached], to_s[reached, None])
+        order_s[n], rider_s[m] = np.inf, np.inf
+        sooner_s = np.minimum(least(order_s[orders]), rider_s[rider]) + over_s
+        moved = bool((sooner_s < to_s).any())
+        to_s = np.minimum(to_s, sooner_s)
+    most = min(MAX_COLUMNS, TOUCHED_COLUMNS + COLUMNS_A_BUNDLE * int(cheap.sum()))
+    nearest = np.argsort(to_s, kind="stable")[:most]
+    return _with_chosen(columns, first.chosen, np.sort(near[nearest[to_s[nearest] <= gain_s[nearest]]]))
+
+
+def _with_chosen(columns: Columns, chosen: Ints, found: Ints) -> Ints:
+    """The columns found, and those of the matching that share an order or a rider with them."""
+    orders = columns.orders[found]
+    shares = np.isin(columns.rider[chosen], columns.rider[found])
+    shares |= np.isin(columns.orders[chosen, 0], orders[orders >= 0])
+    return np.union1d(found, chosen[shares])
+
+
+def _parts(problem: Problem, columns: Columns, near: Ints) -> tuple[Ints, int]:
+    """Connected parts of columns, over shared orders and riders: the part of each, and how many there are."""
+    n, m = len(problem.orders.ids), len(problem.riders.ids)
     orders = columns.orders[near]
     row, at = np.nonzero(orders >= 0)
     node = n + columns.rider[near]
-    graph = coo_array((np.ones(len(row)), (node[row], orders[row, at])), shape=(n + len(problem.riders.ids),) * 2)
-    _, component = connected_components(graph, directed=False)
-    live = np.unique(component[n + columns.rider[first.improving]])
-    return near[np.isin(component[node], live)]
+    graph = coo_array((np.ones(len(row)), (node[row], orders[row, at])), shape=(n + m, n + m))
+    parts, component = connected_components(graph, directed=False)
+    return component[node].astype(np.int64), int(parts)
+
+
+def _gain_s(columns: Columns, near: Ints, first: _Singles, part: Ints, parts: int) -> Floats:
+    """What each part could gain at most, (parts,).
+
+    No rider makes two trips: the best of each rider, summed. No order is in two trips: the best share of each order,
+    summed. The lesser of the two.
+    """
+    cheap = first.over[near] < -1.0
+    rows, part = near[cheap], part[cheap]
+    gain_s, orders = -first.over[rows], columns.orders[rows]
+    of_riders = _best_summed(columns.rider[rows], gain_s, part, parts)
+    row, at = np.nonzero(orders >= 0)
+    of_orders = _best_summed(orders[row, at], (gain_s / columns.size[rows])[row], part[row], parts)
+    return np.minimum(of_riders, of_orders)
+
+
+def _best_summed(key: Ints, gain_s: Floats, part: Ints, parts: int) -> Floats:
+    """The greatest gain of each key, summed up over the parts; all of a key's lie in one part."""
+    if len(key) == 0:
+        return np.zeros(parts)
+    best, at = np.zeros(int(key.max()) + 1), np.zeros(int(key.max()) + 1, np.int64)
+    np.maximum.at(best, key, gain_s)
+    at[key] = part
+    summed: Floats = np.bincount(at, weights=best, minlength=parts).astype(np.float64)
+    return summed
 
 
 def _solution(columns: Columns, chosen: Ints, status: str, work: int, cost: float) -> Solution:
