@@ -96,7 +96,12 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
         rewind_s=settings.rewind_s,
         pass_on=borders.logs.said,
     )
-    shard = Shard(settings.shard_id, parts, lambda city, epoch: lease.holds(city, epoch))
+    shard = Shard(
+        settings.shard_id,
+        parts,
+        lambda city, epoch: lease.holds(city, epoch),
+        lambda city, epoch, reason: lease.give_up(city, epoch, reason),
+    )
     store = PostgresRouterStore(leasing)
     lease = ShardLease(store, settings.shard_id, settings.advertise or settings.listen, shard, clock, node.log)
     lease.measure(shard.load)

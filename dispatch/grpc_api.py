@@ -63,7 +63,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
         self._clock = clock
 
     async def Track(self, request: pb.TrackRequest, context: Context) -> pb.TrackResponse:  # noqa: N802
-        city = self._shard.city(request.city)
+        city = await self._shard.soon(request.city)
         order, track = await self._order(city, OrderId(request.order_id))
         answer = pb.TrackResponse(state=_STATES[order.status], epoch=city.epoch)
         for event in track.events:
@@ -74,21 +74,21 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
         return answer
 
     async def OpenOffers(self, request: pb.OpenOffersRequest, context: Context) -> pb.OpenOffersResponse:  # noqa: N802
-        city = self._shard.city(request.city)
+        city = await self._shard.soon(request.city)
         offers = [pb.RiderOffer(rider_id=o.rider_id, offer=_offer(city, o)) for o in city.state.offers.values()]
         for rider_id, task in (await self._lent.tasks(city)).items():
             offers += [pb.RiderOffer(rider_id=rider_id, offer=offer) for offer in task.offers]
         return pb.OpenOffersResponse(epoch=city.epoch, offers=offers)
 
     async def RiderTasks(self, request: pb.RiderTasksRequest, context: Context) -> pb.RiderTasksResponse:  # noqa: N802
-        city = self._shard.city(request.city)
+        city = await self._shard.soon(request.city)
         riders = (city.state.riders.get(RiderId(rider_id)) for rider_id in request.rider_ids)
         lent = await self._lent.tasks(city, request.rider_ids)
         tasks = [lent.get(r.rider_id) or _tasks(city, r) for r in riders if r is not None]
         return pb.RiderTasksResponse(epoch=city.epoch, tasks=tasks)
 
     async def Estimate(self, request: pb.EstimateRequest, context: Context) -> pb.EstimateResponse:  # noqa: N802
-        city = self._shard.city(request.city)
+        city = await self._shard.soon(request.city)
         pickup, drop = _place(request.pickup, "pickup"), _place(request.dropoff, "dropoff")
         now_ms = self._clock.domain_ms()
         origins = answers.origins_near(city, pickup, now_ms)
@@ -112,7 +112,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
     async def NearestRiders(  # noqa: N802
         self, request: pb.NearestRidersRequest, context: Context
     ) -> pb.NearestRidersResponse:
-        city = self._shard.city(request.city)
+        city = await self._shard.soon(request.city)
         if not 1 <= request.k <= 100:
             raise Invalid("k", f"must be within 1..100, got {request.k}")
         columns, found = answers.near(city, _place(request.at, "at"), request.k, self._clock.domain_ms())
@@ -131,7 +131,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
         return pb.NearestRidersResponse(riders=riders)
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:  # noqa: N802
-        city = self._shard.city(request.city)
+        city = await self._shard.soon(request.city)
         await self._order(city, OrderId(request.order_id))
         records = await self._decision_log.explain(city.name, OrderId(request.order_id))
         return pb.ExplainResponse(records_json=records)
@@ -143,7 +143,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
             if not 100 <= request.every_ms <= 10_000:
                 raise Invalid("every_ms", f"must be within 100..10000, got {request.every_ms}")
             while True:
-                yield self._frame(self._shard.city(request.city))
+                yield self._frame(await self._shard.soon(request.city))
                 await asyncio.sleep(request.every_ms / 1000)
         except FornoError as error:
             await abort(context, error)

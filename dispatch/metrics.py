@@ -30,6 +30,11 @@ VIEW_LAG_MS = histogram("dispatch_view_lag_ms", "age of the oldest change when a
 VIEW_FAILURES = counter("dispatch_view_failures_total", "writes to a view that failed and will be made good", ["view"])
 
 
+def refused_total() -> int:
+    """Commits refused so far, whatever the city and the reason; the heartbeat tells it to all."""
+    return int(sum(s.value for metric in REFUSED.collect() for s in metric.samples if s.name.endswith("_total")))
+
+
 class CityMetrics:
     """Metrics of one city, bound to its name once: a lookup of labels costs more than the count."""
 

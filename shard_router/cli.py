@@ -1,4 +1,4 @@
-"""`forno shards`: which shard owns which city, and moving cities."""
+"""`forno shards`: which shard owns which city; moving cities, one or as a plan; proof that nothing was lost."""
 
 from __future__ import annotations
 
@@ -7,32 +7,43 @@ import asyncio
 import getpass
 import json
 import sys
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
-from google.protobuf.json_format import MessageToJson
 from rich.console import Console
-from rich.table import Table
 
 from node.rpc import fault_of
 from node.running import setting
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterStub
-from shard_router.client import map_value
-from shard_router.topology import CityMap
+from shard_router import show
+from shard_router.plans import Plan, PlanState
+from shard_router.topology import MoveState
+from shard_router.wire import map_value, move_value, plan_value
 
 if TYPE_CHECKING:
     from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterAsyncStub
 
 #: A move is given up on (it goes on, but is not waited for) after this long, wall seconds.
-MOVE_WAIT_S = 30.0
+MOVE_WAIT_S = 150.0
+#: How long the new owner's first tick is waited for once the move is done, wall seconds.
+GAP_WAIT_S = 5.0
+_LOOK_EVERY_S = 0.2
 
 
 def main(argv: list[str]) -> int:
     """Runs `forno shards …` and returns its exit code."""
+    words = _parser().parse_args(argv)
+    try:
+        return asyncio.run(_run(words))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--router", help="host:port of the shard router (default: the stack running in ./.forno)")
     common.add_argument("--json", action="store_true", help="for machines")
@@ -40,22 +51,37 @@ def main(argv: list[str]) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("list", parents=[common], help="the map as it stands")
     verbs.add_parser("watch", parents=[common], help="the map, again with each change, until Ctrl-C")
-    move = verbs.add_parser("move", parents=[common], help="move a city to another shard")
+    verbs.add_parser("moves", parents=[common], help="the last moves, and how long nobody decided")
+    move = verbs.add_parser("move", parents=[common], help="move a city to another shard while everything runs")
     move.add_argument("city")
     move.add_argument("shard")
+    cancel = verbs.add_parser("cancel", parents=[common], help="call a move off that was not handed over yet")
+    cancel.add_argument("city")
+    plan = verbs.add_parser("plan", parents=[common], help="the fewest moves that bring every shard under its target")
+    plan.add_argument("--target", type=int, default=0, help="riders a shard should carry at most (an order counts ten)")
+    apply = verbs.add_parser("apply", parents=[common], help="apply a plan, or go on with one; Ctrl-C stops it")
+    apply.add_argument("plan", nargs="?", type=int, default=0, help="default: the last one made")
+    apply.add_argument("--stop", action="store_true", help="stop the plan that runs, after the move under way")
+    for verb, about in (
+        ("drain", "empty a shard for maintenance; it gets nothing until it is undrained"),
+        ("undrain", "let a shard have cities again"),
+    ):
+        verbs.add_parser(verb, parents=[common], help=about).add_argument("shard")
     verbs.add_parser("audit", parents=[common], help="does the record hold what we promise? exit code 1 if not")
-    words = parser.parse_args(argv)
-    try:
-        return asyncio.run(_run(words))
-    except KeyboardInterrupt:
-        return 130
+    return parser
 
 
 async def _run(words: argparse.Namespace) -> int:
     verbs: dict[str, Callable[[ShardRouterAsyncStub, argparse.Namespace], Awaitable[int]]] = {
         "list": _list,
         "watch": _watch,
+        "moves": _moves,
         "move": _move,
+        "cancel": _cancel,
+        "plan": _plan,
+        "apply": _apply,
+        "drain": _drain,
+        "undrain": _undrain,
         "audit": _audit,
     }
     async with grpc.aio.insecure_channel(setting("router_address", words.router)) as channel:
@@ -63,76 +89,128 @@ async def _run(words: argparse.Namespace) -> int:
             return await verbs[words.verb](ShardRouterStub(channel), words)
         except grpc.aio.AioRpcError as error:
             fault = fault_of(error)
-            print(f"forno shards: {fault.message} [{fault.reason}]", file=sys.stderr)
+            _complain(f"{fault.message} [{fault.reason}]")
             return 1
 
 
+def _complain(what: str) -> None:
+    print(f"forno shards: {what}", file=sys.stderr)
+
+
 async def _list(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
-    _show(map_value(await router.GetMap(pb.GetMapRequest(), timeout=5)), as_json=words.json)
+    show.map_(map_value(await router.GetMap(pb.GetMapRequest(), timeout=5)), as_json=words.json)
     return 0
 
 
 async def _watch(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
     async for answer in router.WatchMap(pb.WatchMapRequest()):
-        _show(map_value(answer.map), as_json=words.json)
+        show.map_(map_value(answer.map), as_json=words.json)
+    return 0
+
+
+async def _moves(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
+    answer = await router.ListMoves(pb.ListMovesRequest(), timeout=5)
+    show.moves([move_value(move) for move in answer.moves], as_json=words.json)
     return 0
 
 
 async def _move(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
     request = pb.MoveCityRequest(city=words.city, to_shard=words.shard, actor=getpass.getuser())
-    before = (await router.MoveCity(request, timeout=5)).city
-    console = Console(stderr=True)
-    with console.status(f"{words.city}: waiting for {before.shard_id or 'nobody'} to finish its tick"):
-        try:
-            async with asyncio.timeout(MOVE_WAIT_S):
-                async for answer in router.WatchMap(pb.WatchMapRequest()):
-                    entry = map_value(answer.map).cities[words.city]
-                    if entry.owner == words.shard and entry.epoch > before.epoch:
-                        break
-        except TimeoutError:
-            print(
-                f"forno shards: {words.city} has not moved within {MOVE_WAIT_S:.0f} s; the move still stands"
-                " (`forno shards watch` shows it)",
-                file=sys.stderr,
-            )
-            return 1
-    done = {"city": words.city, "from": before.shard_id, "to": entry.owner, "epoch": entry.epoch}
-    text = f"{done['city']}: {done['from']} -> {done['to']}, epoch {done['epoch']}"
-    print(json.dumps(done) if words.json else text)
+    asked = (await router.MoveCity(request, timeout=5)).city
+    with Console(stderr=True).status("") as status:
+        move = await _ended(router, asked.move.move_id, lambda text: status.update(f"{words.city}: {text}"))
+    if move is None:
+        _complain(
+            f"{words.city} has not moved within {MOVE_WAIT_S:.0f} s; the move still stands (`forno shards watch`)"
+        )
+        return 1
+    value = move_value(move)
+    if value.state is MoveState.FAILED:
+        _complain(f"{words.city} was not moved: {value.reason}")
+        return 1
+    done = {"city": words.city, "from": value.from_shard, "to": value.to_shard, "epoch": value.epoch + 1}
+    done["gap_ms"] = round(value.gap_ms) if value.gap_ms is not None else None
+    text = f"{words.city}: {value.from_shard} -> {value.to_shard}, epoch {value.epoch + 1}"
+    gap = f", {done['gap_ms']} ms from the last tick there to the first tick here" if value.gap_ms else ""
+    print(json.dumps(done) if words.json else text + gap)
     return 0
+
+
+async def _ended(router: ShardRouterAsyncStub, move_id: int, say: Callable[[str], None]) -> pb.Move | None:
+    """Waits for the end of a move, and then a while for its new owner's first tick; None if it takes too long."""
+    began_s, done_s = time.monotonic(), 0.0
+    while time.monotonic() - began_s < MOVE_WAIT_S:
+        moves = (await router.ListMoves(pb.ListMovesRequest(limit=50), timeout=5)).moves
+        move = next((move for move in moves if move.move_id == move_id), None)
+        if move is not None:
+            value = move_value(move)
+            if value.state is MoveState.FAILED or value.gap_ms is not None:
+                return move
+            done_s = done_s or (time.monotonic() if not value.under_way else 0.0)
+            if done_s and time.monotonic() - done_s > GAP_WAIT_S:
+                return move
+            city = map_value(await router.GetMap(pb.GetMapRequest(), timeout=5)).cities[value.city]
+            say(show.progress(value, city.behind))
+        await asyncio.sleep(_LOOK_EVERY_S)
+    return None
+
+
+async def _cancel(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
+    await router.CancelMove(pb.CancelMoveRequest(city=words.city, actor=getpass.getuser()), timeout=5)
+    print(json.dumps({"city": words.city, "cancelled": True}) if words.json else f"{words.city} stays where it is")
+    return 0
+
+
+async def _plan(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
+    request = pb.MakePlanRequest(target=words.target, actor=getpass.getuser())
+    show.proposal(await router.MakePlan(request, timeout=30), as_json=words.json)
+    return 0
+
+
+async def _apply(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
+    if words.stop:
+        stopped = (await router.StopPlan(pb.StopPlanRequest(plan_id=words.plan), timeout=5)).plan
+        show.plan(plan_value(stopped), as_json=words.json)
+        return 0
+    plan = plan_value((await router.ApplyPlan(pb.ApplyPlanRequest(plan_id=words.plan), timeout=5)).plan)
+    return await _follow(router, plan, as_json=words.json)
+
+
+async def _drain(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
+    request = pb.SetDrainingRequest(shard_id=words.shard, draining=True, actor=getpass.getuser())
+    plan = plan_value((await router.SetDraining(request, timeout=5)).plan)
+    if plan.steps:
+        plan = plan_value((await router.ApplyPlan(pb.ApplyPlanRequest(plan_id=plan.plan_id), timeout=5)).plan)
+    return await _follow(router, plan, as_json=words.json)
+
+
+async def _undrain(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
+    request = pb.SetDrainingRequest(shard_id=words.shard, draining=False, actor=getpass.getuser())
+    await router.SetDraining(request, timeout=5)
+    done = {"shard": words.shard, "draining": False}
+    print(json.dumps(done) if words.json else f"{words.shard} may have cities again; `forno shards plan` spreads them")
+    return 0
+
+
+async def _follow(router: ShardRouterAsyncStub, plan: Plan, *, as_json: bool) -> int:
+    """Shows a plan's progress to its end; Ctrl-C stops it after the move under way."""
+    with Console(stderr=True).status("") as status:
+        try:
+            while plan.state is PlanState.RUNNING:
+                status.update(show.plan_progress(plan))
+                await asyncio.sleep(_LOOK_EVERY_S)
+                plan = plan_value((await router.GetPlan(pb.GetPlanRequest(plan_id=plan.plan_id), timeout=5)).plan)
+        except asyncio.CancelledError:
+            await router.StopPlan(pb.StopPlanRequest(plan_id=plan.plan_id), timeout=5)
+            _complain(
+                f"plan {plan.plan_id} stops after the move under way; `forno shards apply {plan.plan_id}` goes on"
+            )
+            raise
+    show.plan(plan, as_json=as_json)
+    return 0 if plan.state is PlanState.DONE else 1
 
 
 async def _audit(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
     done = await router.Audit(pb.AuditRequest(), timeout=60)
-    if words.json:
-        print(MessageToJson(done, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
-        return 1 if done.findings else 0
-    console = Console()
-    console.print("Looked at " + ", ".join(f"{count} {what}" for what, count in sorted(done.examined.items())))
-    broken = {finding.check for finding in done.findings}
-    for check in done.checks:
-        console.print(f"[red]✗[/red] {check}" if check in broken else f"[green]✓[/green] {check}")
-        for finding in done.findings:
-            if finding.check == check:
-                console.print(f"    {finding.city}: {finding.what}", soft_wrap=True)
-    if done.more:
-        console.print(f"    and {done.more} more")
-    return 1 if broken else 0
-
-
-def _show(map_: CityMap, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(asdict(map_)))
-        return
-    table = Table(title=f"Shards (map {map_.version})", title_justify="left")
-    for column in ("shard", "address", "heartbeat", "riders", "open orders", "tick p99", "cities (epoch)"):
-        table.add_column(column, no_wrap=column in ("shard", "address"))
-    for shard in map_.shards.values():
-        cities = ", ".join(f"{c.city} ({c.epoch})" for c in map_.owned_by(shard.shard_id))
-        beat = f"{shard.heartbeat_age_ms} ms ago" if shard.alive else "[red]dead[/red]"
-        load = (str(shard.load.riders), str(shard.load.open_orders), f"{shard.load.tick_p99_ms:.0f} ms")
-        table.add_row(shard.shard_id, shard.address, beat, *load, cities or "-")
-    console = Console()
-    console.print(table)
-    for city in map_.orphans():
-        console.print(f"[yellow]{city.city}: no owner (epoch {city.epoch})[/yellow]")
+    show.audit(done, as_json=words.json)
+    return 1 if done.findings else 0

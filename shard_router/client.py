@@ -26,7 +26,8 @@ from proto.dispatch.v1.dispatch_pb2_grpc import DispatchStub
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterStub
 from shard_router.errors import NoOwner, UnknownCity
-from shard_router.topology import CityEntry, CityMap, ShardEntry, ShardLoad
+from shard_router.topology import CityEntry, CityMap
+from shard_router.wire import map_value
 
 if TYPE_CHECKING:
     from proto.dispatch.v1.dispatch_pb2_grpc import DispatchAsyncStub
@@ -143,33 +144,3 @@ class Directory:
         living = {entry.address for entry in self._map.shards.values()}
         for address in set(self._shards) - living:
             await self._shards.pop(address).close()
-
-
-def map_value(answer: pb.GetMapResponse) -> CityMap:
-    """The map as a value."""
-    return CityMap(
-        answer.version,
-        {city.city: _city(city) for city in answer.cities},
-        {shard.shard_id: _shard(shard) for shard in answer.shards},
-    )
-
-
-def _city(city: pb.City) -> CityEntry:
-    return CityEntry(
-        city=city.city,
-        name=city.name,
-        partition=city.partition,
-        time_zone=city.time_zone,
-        currency=city.currency,
-        center_lat_e7=city.center.lat_e7,
-        center_lng_e7=city.center.lng_e7,
-        owner=city.shard_id or None,
-        epoch=city.epoch,
-        moving_to=city.moving_to or None,
-        address=city.address,
-    )
-
-
-def _shard(shard: pb.Shard) -> ShardEntry:
-    load = ShardLoad(shard.riders, shard.open_orders, shard.tick_p99_ms)
-    return ShardEntry(shard.shard_id, shard.address, shard.alive, shard.heartbeat_age_ms, load)

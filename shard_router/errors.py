@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from node.errors import FornoError, Invalid, Rejected, Retryable
 
 
@@ -10,6 +12,18 @@ class UnknownCity(Invalid):
 
     def __init__(self, city: str) -> None:
         super().__init__("city", f"no city {city!r}; `forno shards list` shows them", reason="UNKNOWN_CITY")
+
+
+class UnknownShard(Invalid):
+    """There is no such shard on the map."""
+
+    def __init__(self, shard_id: str, known: Iterable[str]) -> None:
+        names = ", ".join(sorted(known)) or "none"
+        super().__init__("shard", f"no shard {shard_id!r}; there are: {names}", reason="UNKNOWN_SHARD")
+
+
+class PlanRefused(Rejected):
+    """A plan that cannot be applied now: unknown, done, or another one runs."""
 
 
 class NoOwner(Retryable):
@@ -27,7 +41,7 @@ class NotOwner(Rejected):
 
 
 class MoveRefused(Rejected):
-    """A move that makes no sense now: unknown, same or dead target, or another move under way."""
+    """A move or drain that makes no sense now: unknown, same, dead or drained target, or another move under way."""
 
 
 class ShardTaken(FornoError):

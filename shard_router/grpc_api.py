@@ -5,28 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from statistics import median
 from typing import Any
 
 import structlog
 
 from node.errors import Retryable
-from proto.common.v1.types_pb2 import LatLng
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterServicer
 from shard_router.audit import CHECKS, Audit
-from shard_router.ports import RouterStore
-from shard_router.topology import CityEntry, CityMap, ShardEntry
+from shard_router.errors import MoveRefused, PlanRefused, UnknownCity
+from shard_router.plans import NOTHING, Plan, PlanState, balance, burdens, default_target, empty, moved
+from shard_router.ports import MapStore, PlanStore, RouterStore
+from shard_router.topology import CityMap
+from shard_router.wire import city_message, map_message, move_message, plan_message
 
 #: The map is read this often when nothing tells of a change: notices dead shards, and lost notifications.
 POLL_S = 0.5
 #: A watcher hears at least this often, as a sign of life.
 SIGN_OF_LIFE_S = 2.0
+#: Moves that are listed, and over which the cost of a move is taken.
+MOVES_SHOWN = 20
 
 
 class MapFeed:
     """One reader of the map for all watchers."""
 
-    def __init__(self, store: RouterStore, log: structlog.stdlib.BoundLogger) -> None:
+    def __init__(self, store: MapStore, log: structlog.stdlib.BoundLogger) -> None:
         self._store = store
         self._log = log
         self._map: CityMap | None = None
@@ -75,14 +80,18 @@ class MapFeed:
 
 def _gist(map_: CityMap) -> tuple[object, ...]:
     """What a watcher must hear of at once; loads and ages can wait for the sign of life."""
-    return (map_.version, *((s.shard_id, s.address, s.alive) for s in map_.shards.values()))
+    moving = ((city.city, city.move, city.behind) for city in map_.cities.values() if city.move is not None)
+    return (map_.version, *((s.shard_id, s.address, s.alive, s.draining) for s in map_.shards.values()), *moving)
 
 
 class ShardRouterApi(ShardRouterServicer):
-    """Translates, calls the store, maps errors."""
+    """Translates, calls the stores, maps errors."""
 
-    def __init__(self, store: RouterStore, feed: MapFeed, auditor: Callable[[], Awaitable[Audit]]) -> None:
+    def __init__(
+        self, store: RouterStore, plans: PlanStore, feed: MapFeed, auditor: Callable[[], Awaitable[Audit]]
+    ) -> None:
         self._store = store
+        self._plans = plans
         self._auditor = auditor
         self._feed = feed
 
@@ -95,46 +104,65 @@ class ShardRouterApi(ShardRouterServicer):
 
     async def MoveCity(self, request: pb.MoveCityRequest, context: Any) -> pb.MoveCityResponse:  # noqa: N802
         entry = await self._store.request_move(request.city, request.to_shard, request.actor)
-        return pb.MoveCityResponse(city=_city(entry))
+        return pb.MoveCityResponse(city=city_message(entry))
+
+    async def CancelMove(self, request: pb.CancelMoveRequest, context: Any) -> pb.CancelMoveResponse:  # noqa: N802
+        entry = (await self._store.read_map()).cities.get(request.city)
+        if entry is None:
+            raise UnknownCity(request.city)
+        if entry.move is None or not await self._store.fail_move(entry.move.move_id, "called off", request.actor):
+            raise MoveRefused(f"{request.city} has no move that could be called off", reason="NO_MOVE")
+        return pb.CancelMoveResponse()
+
+    async def ListMoves(self, request: pb.ListMovesRequest, context: Any) -> pb.ListMovesResponse:  # noqa: N802
+        moves = await self._store.moves(request.limit or MOVES_SHOWN)
+        return pb.ListMovesResponse(moves=[move_message(move) for move in moves])
+
+    async def MakePlan(self, request: pb.MakePlanRequest, context: Any) -> pb.MakePlanResponse:  # noqa: N802
+        map_ = await self._store.read_map()
+        target = request.target or default_target(map_)
+        steps = await asyncio.to_thread(balance, map_, target)
+        plan = await self._plans.save_plan(steps, None, request.actor) if steps else NOTHING
+        before, after = burdens(map_), burdens(moved(map_, steps))
+        done = [move for move in await self._store.moves(MOVES_SHOWN) if move.gap_ms is not None]
+        return pb.MakePlanResponse(
+            plan=plan_message(plan),
+            target=target,
+            burdens=[pb.ShardBurden(shard_id=name, before=before[name], after=after[name]) for name in sorted(before)],
+            warm_up_ms=median([move.warm_ms - move.asked_ms for move in done if move.warm_ms] or [0]),
+            gap_ms=median([move.gap_ms or 0.0 for move in done] or [0]),
+        )
+
+    async def SetDraining(self, request: pb.SetDrainingRequest, context: Any) -> pb.SetDrainingResponse:  # noqa: N802
+        shard_id, plan = request.shard_id, NOTHING
+        map_ = await self._store.read_map()
+        steps = empty(map_, shard_id) if request.draining else ()
+        await self._plans.set_draining(shard_id, request.draining, request.actor)
+        if steps:
+            plan = await self._plans.save_plan(steps, shard_id, request.actor)
+        return pb.SetDrainingResponse(plan=plan_message(plan))
+
+    async def ApplyPlan(self, request: pb.ApplyPlanRequest, context: Any) -> pb.ApplyPlanResponse:  # noqa: N802
+        plan = await self._plan(request.plan_id)
+        return pb.ApplyPlanResponse(plan=plan_message(await self._plans.set_plan(plan.plan_id, PlanState.RUNNING)))
+
+    async def StopPlan(self, request: pb.StopPlanRequest, context: Any) -> pb.StopPlanResponse:  # noqa: N802
+        running = await self._plans.running_plan()
+        if running is None or request.plan_id not in (0, running.plan_id):
+            raise PlanRefused("no such plan runs", reason="NO_PLAN_RUNS")
+        stopped = await self._plans.set_plan(running.plan_id, PlanState.STOPPED, "stopped by ops")
+        return pb.StopPlanResponse(plan=plan_message(stopped))
+
+    async def GetPlan(self, request: pb.GetPlanRequest, context: Any) -> pb.GetPlanResponse:  # noqa: N802
+        return pb.GetPlanResponse(plan=plan_message(await self._plan(request.plan_id)))
+
+    async def _plan(self, plan_id: int) -> Plan:
+        plan = await self._plans.plan(plan_id or None)
+        if plan is None:
+            raise PlanRefused(f"there is no plan {plan_id or ''}".strip(), reason="UNKNOWN_PLAN")
+        return plan
 
     async def Audit(self, request: pb.AuditRequest, context: Any) -> pb.AuditResponse:  # noqa: N802
         done = await self._auditor()
         findings = [pb.AuditFinding(check=f.check, city=f.city, what=f.what) for f in done.findings]
         return pb.AuditResponse(checks=list(CHECKS), examined=done.examined, findings=findings, more=done.more)
-
-
-def map_message(map_: CityMap) -> pb.GetMapResponse:
-    """The map as it goes over the wire."""
-    return pb.GetMapResponse(
-        version=map_.version,
-        cities=[_city(city) for city in map_.cities.values()],
-        shards=[_shard(shard, map_) for shard in map_.shards.values()],
-    )
-
-
-def _city(entry: CityEntry) -> pb.City:
-    return pb.City(
-        city=entry.city,
-        name=entry.name,
-        partition=entry.partition,
-        shard_id=entry.owner or "",
-        address=entry.address,
-        epoch=entry.epoch,
-        moving_to=entry.moving_to or "",
-        time_zone=entry.time_zone,
-        currency=entry.currency,
-        center=LatLng(lat_e7=entry.center_lat_e7, lng_e7=entry.center_lng_e7),
-    )
-
-
-def _shard(entry: ShardEntry, map_: CityMap) -> pb.Shard:
-    return pb.Shard(
-        shard_id=entry.shard_id,
-        address=entry.address,
-        alive=entry.alive,
-        cities=[city.city for city in map_.owned_by(entry.shard_id)],
-        heartbeat_age_ms=entry.heartbeat_age_ms,
-        riders=entry.load.riders,
-        open_orders=entry.load.open_orders,
-        tick_p99_ms=entry.load.tick_p99_ms,
-    )

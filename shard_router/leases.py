@@ -1,7 +1,9 @@
 """How a shard holds its cities: one lease a shard, renewed by heartbeat; cities claimed by compare-and-set.
 
-    beat ──> the map ──> lost or asked to move?  drop (finish the tick), release
-                    └──> orphans that are ours to try?  claim, take
+    beat ──> the map ──> lost?                     drop
+                    ├──> coming to us?             shadow it, say when warm
+                    ├──> its target is warm?       settle (finish the tick, final cut), release, drop
+                    └──> orphans ours to try?      claim, take (from the shadow, if there is one)
 
 The lease is judged by the database's clock; here it is counted on the monotonic clock from *before* the renewal was
 sent, less a margin, so that the shard stops deciding before anybody else may start. The database checks again in every
@@ -22,7 +24,7 @@ import structlog
 from node.clock import Clock
 from node.errors import Retryable
 from shard_router.ports import RouterStore
-from shard_router.topology import CityEntry, CityMap, ShardLoad, first_claimants
+from shard_router.topology import CityEntry, CityMap, Move, MoveState, ShardLoad, first_claimants
 
 LEASE_S = 3.0
 #: A shard stops deciding this much before its lease runs out by its own count.
@@ -30,7 +32,7 @@ MARGIN_S = 0.3
 BEAT_EVERY_S = 0.8
 RETRY_S = 0.1
 #: The next shard in line waits this long before it tries a city that the first one has not claimed.
-PATIENCE_S = 0.8
+PATIENCE_S = 0.4
 #: After its start a shard waits this long before it claims what was never its own, so that shards that start together
 #: share the cities evenly.
 SETTLE_S = 1.5
@@ -38,6 +40,12 @@ SETTLE_S = 1.5
 SHUN_S = 10.0
 #: A renewal that takes longer than this is given up and tried again.
 BEAT_TIMEOUT_S = 1.0
+#: Cities that a shard follows as a shadow at a time; the next ones wait. Bounds what moves may cost in memory.
+SHADOWS = 4
+#: A shadow that is not warm by then is given up, and its move with it.
+WARM_S = 120.0
+#: How long a new owner waits for its first tick before it tells nothing of it.
+FIRST_TICK_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +58,34 @@ class Ownership:
 
 
 class CityHost(Protocol):
-    """The part of a shard that runs cities."""
+    """The part of a shard that runs cities. One that keeps nothing in memory need only `take` and `drop`."""
 
     async def take(self, ownership: Ownership) -> None:
         """Begins to run a city. Raises `Retryable` when it cannot yet: the city is then released and claimed anew;
         after any other error others may claim it for `SHUN_S` before this shard tries again.
         """
 
+    async def settle(self, city: str, epoch: int) -> float:
+        """Finishes the tick under way, begins no other, stores the final cut. Seconds since the last tick."""
+        return 0.0
+
     async def drop(self, city: str, epoch: int, reason: str) -> None:
         """Ends to run a city after the tick under way; returns when nothing of it runs any more. Idempotent."""
+
+    async def shadow(self, ownership: Ownership) -> None:
+        """Follows a city that another shard runs, so that `take` is quick; returns once it is warm, and follows on.
+
+        Raises `Retryable` when it cannot just now, anything else when it never will; nothing is followed then.
+        """
+        return
+
+    async def unshadow(self, city: str) -> None:
+        """Follows a city no longer. Idempotent."""
+        return
+
+    async def first_tick(self, city: str, epoch: int) -> None:
+        """Returns once a tick of a city that was taken could commit."""
+        return
 
 
 class ShardLease:
@@ -87,6 +114,10 @@ class ShardLease:
         self._orphan_since_s: dict[tuple[str, int], float] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._shunned_until_s: dict[str, float] = {}
+        #: Cities followed for a move, by name: the move, and the task that warms the shadow.
+        self._shadows: dict[str, tuple[int, asyncio.Task[None]]] = {}
+        self._telling: set[asyncio.Task[None]] = set()
+        self._expiry_s = 0.0
         self._poke = asyncio.Event()
 
     def holds(self, city: str, epoch: int) -> bool:
@@ -98,24 +129,35 @@ class ShardLease:
         """Says how to measure the load that each heartbeat reports."""
         self._load = load
 
+    def give_up(self, city: str, epoch: int, reason: str) -> None:
+        """The host cannot run a city that it holds: others may claim it, here it is shunned for a while."""
+        held = self._held.get(city)
+        if held is not None and held.epoch == epoch:
+            self._shunned_until_s[city] = self._clock.monotonic_s() + SHUN_S
+            self._drop(held, reason, release=True)
+
     async def run(self) -> None:
         """Beats, claims and drops until cancelled. Raises `ShardTaken` when another process has the shard's name."""
         await self._enter()
         listening = asyncio.create_task(self._listen())
         try:
             while True:
-                pause_s = BEAT_EVERY_S if await self._beat() else RETRY_S
-                self._poke.clear()
+                self._poke.clear()  # before the map is read: what is told from now on is seen by the next beat
+                pause_s = min(BEAT_EVERY_S, self._expiry_s) if await self._beat() else RETRY_S
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause_s):
                         await self._poke.wait()
         finally:
             listening.cancel()
+            for task in (*(warming for _, warming in self._shadows.values()), *self._telling):
+                task.cancel()
 
     async def close(self) -> None:
         """Drops and releases every city, so that others need not wait for the lease to run out."""
         for held in list(self._held.values()):
             self._drop(held, "the shard stops", release=True)
+        for city in list(self._shadows):
+            self._unshadow(city)
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
 
     async def _enter(self) -> None:
@@ -150,23 +192,93 @@ class ShardLease:
         return True
 
     async def _reconcile(self, map_: CityMap) -> None:
+        self._expiry_s = next_expiry_s(map_, self._shard_id)
         for held in list(self._held.values()):
             entry = map_.cities.get(held.city)
             if entry is None or entry.owner != self._shard_id or entry.epoch != held.epoch:
                 self._drop(held, "another shard took it", release=False)
-            elif entry.moving_to not in (None, self._shard_id) and map_.alive(entry.moving_to):
-                self._drop(held, f"it moves to {entry.moving_to}", release=True)
+            elif entry.move is not None and held.city not in self._busy:
+                await self._let_go(held, entry.move, map_)
+        self._follow(map_)
+        if map_.shards[self._shard_id].draining:
+            for entry in self._idle(self._left_behind(map_)):
+                await self._release(Ownership(entry.city, entry.partition, entry.epoch))
         for entry in self._claimable(map_):
             await self._claim(entry)
+
+    async def _let_go(self, held: Ownership, move: Move, map_: CityMap) -> None:
+        """What the owner does about a move: hands over to a warm target, goes on if the target is dead."""
+        if not map_.alive(move.to_shard):
+            with suppress(Retryable):
+                await self._store.fail_move(move.move_id, f"{move.to_shard} died", self._shard_id)
+        elif move.state is MoveState.WARM:
+            self._log.info("handing over", city=held.city, epoch=held.epoch, to=move.to_shard)
+            self._start(held.city, self._hand_over(held))
+
+    async def _hand_over(self, held: Ownership) -> None:
+        """In this order: the last tick ends, the final cut is stored, nothing is decided, the target may claim."""
+        try:
+            idle_s = await self._host.settle(held.city, held.epoch)
+        except Exception as error:  # noqa: BLE001  it decides no more, whatever it is
+            self._log.error("city not settled", city=held.city, exc_info=error)
+            idle_s = 0.0
+        if self._held.get(held.city) is not held:
+            return  # lost meanwhile
+        self._held.pop(held.city)
+        await self._release(held, idle_s)
+        await self._host.drop(held.city, held.epoch, "it moved")
+
+    def _follow(self, map_: CityMap) -> None:
+        """Begins and ends shadows as the map says."""
+        coming = {c.city: c for c in map_.cities.values() if c.moving_to == self._shard_id and c.move is not None}
+        for city, (move_id, _) in list(self._shadows.items()):
+            entry = coming.get(city)
+            if city not in self._held and (entry is None or entry.move is None or entry.move.move_id != move_id):
+                self._unshadow(city)
+        for city, entry in coming.items():
+            if len(self._shadows) >= SHADOWS:
+                break
+            if entry.move is None or city in self._shadows or city in self._held or not map_.alive(entry.owner):
+                continue
+            task = asyncio.create_task(self._warm(entry, entry.move.move_id), name=f"shadow:{city}")
+            self._shadows[city] = (entry.move.move_id, task)
+
+    async def _warm(self, entry: CityEntry, move_id: int) -> None:
+        """Follows a city until it is warm here, and says so. What cannot be followed is not moved."""
+        until_s, why = self._clock.monotonic_s() + WARM_S, ""
+        while self._clock.monotonic_s() < until_s:
+            try:
+                await self._host.shadow(Ownership(entry.city, entry.partition, entry.epoch))
+                await self._store.warm(entry.city, self._shard_id, move_id)
+                return
+            except Retryable as error:
+                why = str(error)
+                self._log.warning("shadow not warm", city=entry.city, error=why)
+                await asyncio.sleep(0.5)
+            except Exception as error:  # noqa: BLE001  whatever it is: the owner goes on
+                self._log.warning("shadow failed", city=entry.city, exc_info=error)
+                why = repr(error)
+                break
+        with suppress(Retryable):
+            reason = f"{self._shard_id} cannot follow it: {why}" if why else f"not warm within {WARM_S:g} s"
+            await self._store.fail_move(move_id, reason, self._shard_id)
+
+    def _unshadow(self, city: str) -> None:
+        _, task = self._shadows.pop(city)
+        task.cancel()
+        if city not in self._busy and city not in self._held:
+            self._start(city, self._host.unshadow(city))
 
     def _claimable(self, map_: CityMap) -> list[CityEntry]:
         """Cities that this shard should try to claim now."""
         now_s = self._clock.monotonic_s()
-        mine = [c for c in map_.owned_by(self._shard_id) if c.city not in self._held]  # of an earlier run, or given up
         free = {entry.city: entry for entry in map_.orphans()}
         moving = [c for c in free.values() if c.moving_to == self._shard_id]
         since_s = {(c.city, c.epoch): self._orphan_since_s.get((c.city, c.epoch), now_s) for c in free.values()}
         self._orphan_since_s = since_s
+        if map_.shards[self._shard_id].draining:
+            return self._idle(moving)
+        mine = self._left_behind(map_)
         if now_s < self._settled_s:
             return self._idle([*mine, *moving])
         turn = []
@@ -178,6 +290,10 @@ class ShardLease:
             if waited_s >= PATIENCE_S * order.index(self._shard_id):
                 turn.append(entry)
         return self._idle([*mine, *moving, *turn])
+
+    def _left_behind(self, map_: CityMap) -> list[CityEntry]:
+        """Cities of ours by the map that we do not hold: of an earlier run, or given up."""
+        return [city for city in map_.owned_by(self._shard_id) if city.city not in self._held]
 
     def _idle(self, entries: list[CityEntry]) -> list[CityEntry]:
         """Without repetitions, and without cities that are being taken or dropped, or that failed here just now."""
@@ -219,6 +335,20 @@ class ShardLease:
             if not retryable:
                 # It will fail again here: leave it to others for a while, but not for ever, there may be none.
                 self._shunned_until_s[ownership.city] = self._clock.monotonic_s() + SHUN_S
+            return
+        finally:
+            _, warming = self._shadows.pop(ownership.city, (0, None))
+            if warming is not None:
+                warming.cancel()
+        telling = asyncio.create_task(self._tell_first_tick(ownership), name=f"first tick:{ownership.city}")
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+
+    async def _tell_first_tick(self, ownership: Ownership) -> None:
+        with suppress(Retryable, TimeoutError):
+            async with asyncio.timeout(FIRST_TICK_S):
+                await self._host.first_tick(ownership.city, ownership.epoch)
+                await self._store.first_tick(ownership.city, self._shard_id, ownership.epoch)
 
     def _drop(self, held: Ownership, reason: str, *, release: bool) -> None:
         """Stops deciding at once; ending the tick, and letting go, go on beside the heartbeat."""
@@ -235,9 +365,9 @@ class ShardLease:
 
         self._start(held.city, drop())
 
-    async def _release(self, held: Ownership) -> None:
+    async def _release(self, held: Ownership, idle_s: float = 0.0) -> None:
         with suppress(Retryable):  # the lease runs out by itself
-            await self._store.release(held.city, self._shard_id, held.epoch)
+            await self._store.release(held.city, self._shard_id, held.epoch, idle_s)
 
     def _start(self, city: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=f"lease:{city}")
@@ -260,3 +390,15 @@ class ShardLease:
                     async for _ in names:
                         self._poke.set()
             await asyncio.sleep(0.5)
+
+
+def next_expiry_s(map_: CityMap, own: str) -> float:
+    """When the next lease of another shard that has cities will run out unless it is renewed; a lease is judged then.
+
+    A shard that has just died is so found dead at once, not up to a heartbeat later.
+    """
+    owners = {city.owner for city in map_.cities.values()}
+    ages_ms = [
+        s.heartbeat_age_ms for s in map_.shards.values() if s.alive and s.shard_id != own and s.shard_id in owners
+    ]
+    return max(RETRY_S, LEASE_S - max(ages_ms, default=0) / 1000 + 0.01)

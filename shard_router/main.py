@@ -12,12 +12,14 @@ from proto.shard_router.v1.borders_pb2_grpc import add_CityBordersServicer_to_se
 from proto.shard_router.v1.shard_router_pb2_grpc import add_ShardRouterServicer_to_server
 from shard_router.adapters.postgres import PostgresRouterStore, prepare
 from shard_router.adapters.postgres_borders import PostgresBorders
+from shard_router.adapters.postgres_plans import PostgresPlanStore
 from shard_router.audit import audit
 from shard_router.borders_api import SERVICE as BORDERS
 from shard_router.borders_api import BordersApi
 from shard_router.cities import City, load_cities
 from shard_router.config import RouterSettings
 from shard_router.grpc_api import MapFeed, ShardRouterApi
+from shard_router.plan_runner import PlanRunner
 from shard_router.topology import CityEntry
 
 
@@ -47,7 +49,9 @@ def main() -> int:
         await store.ensure_cities(entries(settings.cities))
         feed = MapFeed(store, node.log)
         node.start("map", feed.run())
-        api = ShardRouterApi(store, feed, partial(audit, settings.core_url))
+        plans = PostgresPlanStore(pool)
+        node.start("plans", PlanRunner(store, plans, node.log).run())
+        api = ShardRouterApi(store, plans, feed, partial(audit, settings.core_url))
         borders = BordersApi(PostgresBorders(pool, load_cities()))
         server = Server(
             settings.listen,

@@ -4,8 +4,66 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+
+#: What a city costs its shard, counted in riders: an open order costs a tick about what ten riders do, and a city that
+#: sleeps still has its logs read and its views kept.
+ORDER_RIDERS = 10
+SLEEPING_RIDERS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class CityLoad:
+    """What the owner said of a city with its last heartbeat."""
+
+    riders: int = 0
+    open_orders: int = 0
+    tick_p99_ms: float = 0.0
+
+    @property
+    def burden(self) -> int:
+        """The whole of it as one number, in riders."""
+        return SLEEPING_RIDERS + self.riders + ORDER_RIDERS * self.open_orders
+
+
+class MoveState(StrEnum):
+    """Where a move is. The first three are under way."""
+
+    SHADOWING = "shadowing"
+    WARM = "warm"
+    RELEASED = "released"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A city on its way to another shard, or a move of the past. Times are milliseconds on the store's clock.
+
+    `gap_ms` is from the last commit of the old owner to the first tick that could commit at the new one.
+    """
+
+    move_id: int
+    city: str
+    from_shard: str | None
+    to_shard: str
+    epoch: int
+    actor: str
+    state: MoveState
+    asked_ms: int
+    reason: str = ""
+    warm_ms: int | None = None
+    released_ms: int | None = None
+    ended_ms: int | None = None
+    gap_ms: float | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it has neither come to its end nor failed."""
+        return self.state not in (MoveState.DONE, MoveState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +82,36 @@ class CityEntry:
     moving_to: str | None = None
     #: host:port of the owner's gRPC; empty while nobody owns it.
     address: str = ""
+    load: CityLoad = field(default_factory=CityLoad)
+    #: The move under way.
+    move: Move | None = None
+    #: Messages that the target's shadow is behind the log, as it last said.
+    behind: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ShardLoad:
-    """What a shard says of itself with each heartbeat."""
+    """What a shard says of itself with each heartbeat; `refused` counts commits that the fence refused it."""
 
     riders: int = 0
     open_orders: int = 0
     tick_p99_ms: float = 0.0
+    refused: int = 0
+    cities: Mapping[str, CityLoad] = field(default_factory=dict)
+    #: Messages behind the log, by city it follows as a shadow.
+    shadows: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ShardEntry:
-    """A shard as the map knows it; `alive` by the store's clock."""
+    """A shard as the map knows it; `alive` by the store's clock. A draining one gets no cities."""
 
     shard_id: str
     address: str
     alive: bool
     heartbeat_age_ms: int
     load: ShardLoad = field(default_factory=ShardLoad)
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +126,10 @@ class CityMap:
         """Whether the shard has a living lease."""
         return shard_id is not None and shard_id in self.shards and self.shards[shard_id].alive
 
+    def open_shards(self) -> list[str]:
+        """Living shards that may get cities."""
+        return [shard.shard_id for shard in self.shards.values() if shard.alive and not shard.draining]
+
     def orphans(self) -> list[CityEntry]:
         """Cities that no living shard owns."""
         return [city for city in self.cities.values() if not self.alive(city.owner)]
@@ -67,34 +139,51 @@ class CityMap:
         return sorted((c for c in self.cities.values() if c.owner == shard_id), key=lambda c: c.city)
 
 
+@lru_cache(maxsize=1 << 20)
 def score(city: str, shard_id: str) -> float:
     """Rendezvous score: the same everywhere, as good as random over pairs, in 0..1.
 
     Thaler and Ravishankar, "Using Name-Based Mappings to Increase Hit Rates", 1998.
     """
     digest = hashlib.blake2b(f"{city}\0{shard_id}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
+    return (int.from_bytes(digest, "big") + 1) / (2**64 + 1)
 
 
-def ranking(city: str, shards: Iterable[str]) -> list[str]:
-    """Shards in the order in which they should try to claim the city."""
-    return sorted(shards, key=lambda shard: (-score(city, shard), shard))
+def ranking(city: str, weights: Mapping[str, float]) -> list[str]:
+    """Shards in the order in which they should try to claim the city: a shard comes first as often as its weight says.
+
+    Weighted rendezvous hashing: the score is `weight / -ln(u)` (Schindelhauer and Schomaker, "Weighted Distributed
+    Hash Tables", 2005). Shards of no weight come last, among themselves by their plain score.
+    """
+
+    def key(shard: str) -> tuple[bool, float, str]:
+        u, weight = score(city, shard), weights[shard]
+        return (weight <= 0, -(weight / -math.log(u)) if weight > 0 else -u, shard)
+
+    return sorted(weights, key=key)
 
 
 def first_claimants(map_: CityMap) -> dict[str, list[str]]:
     """For each orphan, the living shards in the order in which they should try to claim it.
 
-    Rendezvous hashing with a bound: no shard is first while it has its even share of the cities
-    (Mirrokni et al., "Consistent Hashing with Bounded Loads", 2018), counting those it owns already.
+    Rendezvous hashing weighted by what room a shard has below its even share of the load, heaviest cities first; so no
+    shard is first while it has its share (Mirrokni et al., "Consistent Hashing with Bounded Loads", 2018). Before all
+    others comes the owner that let a city go to a target that then died.
     """
-    living = [shard.shard_id for shard in map_.shards.values() if shard.alive]
-    if not living:
+    orphans, living = map_.orphans(), map_.open_shards()
+    if not living or not orphans:
         return {}
-    share = math.ceil(len(map_.cities) / len(living))
-    room = {shard: share - len(map_.owned_by(shard)) for shard in living}
+    share = sum(city.load.burden for city in map_.cities.values()) / len(living)
+    room = dict.fromkeys(living, share)
+    for city in map_.cities.values():
+        if city.owner in room:
+            room[city.owner] -= city.load.burden
     order: dict[str, list[str]] = {}
-    for city in sorted(map_.orphans(), key=lambda entry: entry.city):
-        ranked = sorted(ranking(city.city, living), key=lambda shard: room[shard] <= 0)
-        room[ranked[0]] -= 1
+    for city in sorted(orphans, key=lambda entry: (-entry.load.burden, entry.city)):
+        ranked = ranking(city.city, room)
+        former = city.move.from_shard if city.move is not None else None
+        if former in room:
+            ranked.sort(key=lambda shard: shard != former)
+        room[ranked[0]] -= city.load.burden
         order[city.city] = ranked
     return order

@@ -14,7 +14,7 @@ from dispatch.index import FixColumns
 from dispatch.live.cut import Applied, Cut
 from dispatch.live.errors import CityLost, DoubleAssignment, LogReplaced
 from dispatch.live.holdings import Holding, HoldingChanges
-from dispatch.live.ports import Heard, Letter, LivePosition, Read, Stored, TickCommit
+from dispatch.live.ports import Changed, Heard, Letter, LivePosition, Read, Stored, TickCommit
 from dispatch.live.tracks import Track
 from dispatch.model import Cooldown, Offer, OfferStatus, Order, OrderId, Rider, RiderId
 from node.errors import Retryable
@@ -157,6 +157,26 @@ class MemoryDecisionLog:
             cut=rows.cut,
             entities=(*orders, *rows.riders.values(), *offers, *cooldowns),
             tracks=tuple(track for track in tracks if track is not None),
+            holdings=tuple(holding for name, holding in self.holdings.values() if name == city),
+        )
+
+    async def changed(self, city: str, after_tick: int, ended_since_ms: int) -> Changed:
+        rows = self._rows(city)
+        fresh = [rows.ticks[number].changes for number in sorted(rows.ticks) if number > after_tick]
+        told = [rows.ticks[number].tracks for number in sorted(rows.ticks) if number > after_tick]
+        offers = [o for name, o in self._offers.values() if name == city and o.status is OfferStatus.LIVE]
+        open_ids = {o for o, order in self.orders.items() if self._city_of[o] == city and not order.ended}
+        return Changed(
+            tick=rows.tick,
+            cut=rows.cut,
+            entities=(
+                *({o.order_id: o for changes in fresh for o in changes.orders}.values()),
+                *({r.rider_id: r for changes in fresh for r in changes.riders}.values()),
+                *offers,
+                *(c for c in rows.cooldowns.values() if c.order_id in open_ids),
+            ),
+            offer_ids=frozenset(offer.offer_id for offer in offers),
+            tracks=tuple({t.order_id: t for tracks in told for t in tracks.tracks}.values()),
             holdings=tuple(holding for name, holding in self.holdings.values() if name == city),
         )
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import structlog
 
-from dispatch.live.city import REMEMBERED_IDS, City, SeenIds
+from dispatch.live.city import REMEMBERED_IDS, WAITING_EVENTS, City, SeenIds
 from dispatch.live.cut import Cut
 from dispatch.live.holdings import Holdings
 from dispatch.live.ports import CityLogs, DecisionLog, Read, Stored
@@ -53,7 +53,7 @@ def _city(
         first_tick=stored.tick,
         read=start,
         # Fixes before the cut are read again for positions only: the range of this owner begins at the cut.
-        first=_later(cut, start) if cut is not None else start,
+        first=later(cut, start) if cut is not None else start,
         taken_offset=start.events_offset,
         seen=seen,
         stale_after_ms=stale_after_ms,
@@ -62,19 +62,23 @@ def _city(
     return city
 
 
-def _later(cut: Cut, start: Cut) -> Cut:
+def later(cut: Cut, start: Cut) -> Cut:
     """The cut, or where the log begins if it no longer holds the cut: a hole that the audit will tell."""
     pings_offset = max(cut.pings_offset, start.pings_offset)
     return replace(cut, pings_offset=pings_offset, events_offset=max(cut.events_offset, start.events_offset))
 
 
 async def catch_up(city: City, logs: CityLogs, take: Callable[[Read], None], log: structlog.stdlib.BoundLogger) -> None:
-    """Reads until where the logs ended when it began. Raises `Retryable` after `CATCH_UP_S`."""
+    """Reads until where the logs ended when it began, or until as many events wait as may: ticks will take those, and
+    reading goes on then. Raises `Retryable` after `CATCH_UP_S`.
+    """
     end = await logs.ends()
     began = city.read
     try:
         async with asyncio.timeout(CATCH_UP_S):
-            while city.read.pings_offset < end.pings_offset or city.read.events_offset < end.events_offset:
+            while (city.read.pings_offset < end.pings_offset or city.read.events_offset < end.events_offset) and len(
+                city.heard
+            ) < WAITING_EVENTS:
                 take(await logs.read(1.0))
     except TimeoutError:
         raise Retryable(f"{city.name}: not caught up within {CATCH_UP_S:g} s", reason="BEHIND") from None

@@ -38,6 +38,7 @@ class CityRunner:
         self.parts = parts
         self._log = parts.log.bind(city=city.name, epoch=city.epoch)
         self._stopping = False
+        self._settled = False
         self._failed: Callable[[BaseException], None] = lambda _: None
         metrics = CityMetrics(city.name)
         self.relay = Relay(city.name, parts.outbox, parts.topic, metrics, self._log)
@@ -53,7 +54,7 @@ class CityRunner:
             parts.params,
             parts.clock,
             parts.tick_period_ms,
-            lambda: not self._stopping and holds(),
+            holds,
             self.relay.letters.set,
             metrics,
             self._log,
@@ -85,22 +86,38 @@ class CityRunner:
         for name, view in self.parts.views_of(self.city):
             self._start(name, view)
 
+    async def settle(self) -> float:
+        """Finishes the tick under way, begins no other, and stores the final cut. Seconds since the last tick ended."""
+        await self._finish_ticks()
+        await self._save_final_cut()
+        return self.parts.clock.monotonic_s() - self.ticker.last_tick_s
+
     async def end(self) -> None:
         """Ends the tick under way, then every part, and stores the final cut. Idempotent, and over within seconds.
 
         What does not end in time is left behind: it may decide nothing any more, here and by the database's word.
         """
         self._stopping = True
-        if self._tasks:
-            await self.ticker.finish(LAST_TICK_S)
+        await self._finish_ticks()
         await self._end_parts()
-        city = self.city
-        with suppress(Retryable, CityLost, TimeoutError):
-            async with asyncio.timeout(LAST_CUT_S):
-                await self.parts.decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
+        await self._save_final_cut()
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_CUT_S):
                 await self.logs.close()
+
+    async def _finish_ticks(self) -> None:
+        self.ticker.closing = True
+        if self._tasks:
+            await self.ticker.finish(LAST_TICK_S)
+
+    async def _save_final_cut(self) -> None:
+        """Once: after it others may go on from there. Without it they go on from the last tick's."""
+        if self._settled:
+            return
+        self._settled, city = True, self.city
+        with suppress(Retryable, CityLost, TimeoutError):
+            async with asyncio.timeout(LAST_CUT_S):
+                await self.parts.decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
 
     async def _end_parts(self) -> None:
         left = [task for task in self._tasks if not task.done()]

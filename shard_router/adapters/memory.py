@@ -11,9 +11,10 @@ from uuid import UUID
 
 from node.clock import Clock
 from node.errors import Retryable
-from shard_router.errors import NotHeld, ShardTaken
+from shard_router.errors import NotHeld, ShardTaken, UnknownShard
 from shard_router.moves import check_move
-from shard_router.topology import CityEntry, CityMap, ShardEntry, ShardLoad
+from shard_router.plans import Plan, PlanState, Step, StepState, check_plan
+from shard_router.topology import CityEntry, CityLoad, CityMap, Move, MoveState, ShardEntry, ShardLoad
 
 #: A run that has not beaten for this long may be pushed aside by a new one (as in router.enter).
 STILL_BEATS_MS = 1600
@@ -26,10 +27,11 @@ class _Row:
     heartbeat_ms: float
     lease_until_ms: float
     load: ShardLoad = field(default_factory=ShardLoad)
+    draining: bool = False
 
 
 class MemoryRouterStore:
-    """`RouterStore` in one process."""
+    """`RouterStore` and `PlanStore` in one process."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -38,6 +40,10 @@ class MemoryRouterStore:
         self._version = 0
         self._listeners: set[asyncio.Queue[str]] = set()
         self._shared: Counter[str] = Counter()
+        #: By id, in their order; the last commit of the old owner beside.
+        self._moves: dict[int, Move] = {}
+        self._last_commit_ms: dict[int, float] = {}
+        self._plans: dict[int, Plan] = {}
 
     async def ensure_cities(self, cities: Sequence[CityEntry]) -> None:
         for city in cities:
@@ -56,18 +62,28 @@ class MemoryRouterStore:
 
     async def read_map(self) -> CityMap:
         shards = {name: self._shard(name, row) for name, row in self._shards.items()}
-        cities = {
-            name: replace(city, address=shards[city.owner].address if city.owner in shards else "")
-            for name, city in self._cities.items()
-        }
+        cities = {name: self._entry(city) for name, city in self._cities.items()}
         return CityMap(self._version, cities, shards)
+
+    def _entry(self, city: CityEntry) -> CityEntry:
+        owner = self._shards.get(city.owner or "")
+        if owner is None and city.move is None:
+            return replace(city, address="")
+        target = self._shards.get(city.moving_to or "")
+        return replace(
+            city,
+            address=owner.address if owner is not None else "",
+            load=owner.load.cities.get(city.city, CityLoad()) if owner is not None else CityLoad(),
+            behind=target.load.shadows.get(city.city) if target is not None else None,
+        )
 
     async def enter(self, shard_id: str, address: str, incarnation: UUID, lease_s: float) -> None:
         now_ms = self._now_ms()
         row = self._shards.get(shard_id)
         if row and row.incarnation != incarnation and row.heartbeat_ms >= now_ms - STILL_BEATS_MS:
             raise ShardTaken(f"another process is running as shard {shard_id}")
-        self._shards[shard_id] = _Row(address, incarnation, now_ms, now_ms + lease_s * 1000)
+        draining = row is not None and row.draining
+        self._shards[shard_id] = _Row(address, incarnation, now_ms, now_ms + lease_s * 1000, draining=draining)
 
     async def beat(self, shard_id: str, incarnation: UUID, lease_s: float, load: ShardLoad) -> CityMap:
         row = self._shards.get(shard_id)
@@ -86,18 +102,92 @@ class MemoryRouterStore:
             raise Retryable(f"a decision for {city} is under way", reason="POSTGRES_ERROR")
         if any(other not in (None, shard_id) and self._living(other) for other in (entry.owner, entry.moving_to)):
             return None
-        self._change(replace(entry, owner=shard_id, epoch=entry.epoch + 1, moving_to=None))
+        if entry.move is not None:
+            self._end_move(entry.move, *_ending(entry.move, shard_id))
+        self._change(replace(entry, owner=shard_id, epoch=entry.epoch + 1, moving_to=None, move=None))
         return entry.epoch + 1
 
-    async def release(self, city: str, shard_id: str, epoch: int) -> None:
+    async def release(self, city: str, shard_id: str, epoch: int, idle_s: float = 0.0) -> None:
         entry = self._cities[city]
         if entry.owner == shard_id and entry.epoch == epoch:
-            self._change(replace(entry, owner=None))
+            move = entry.move
+            if move is not None:
+                move = replace(move, state=MoveState.RELEASED, released_ms=int(self._now_ms()))
+                self._moves[move.move_id] = move
+                self._last_commit_ms[move.move_id] = self._now_ms() - idle_s * 1000
+            self._change(replace(entry, owner=None, move=move))
 
     async def request_move(self, city: str, to_shard: str, actor: str) -> CityEntry:
         entry = check_move(await self.read_map(), city, to_shard)
-        self._change(replace(entry, moving_to=to_shard))
-        return self._cities[city]
+        if entry.moving_to == to_shard:
+            return entry
+        if entry.move is not None:
+            self._end_move(entry.move, MoveState.FAILED, f"{entry.moving_to} died")
+        number = len(self._moves) + 1
+        now_ms = int(self._now_ms())
+        move = Move(number, city, entry.owner, to_shard, entry.epoch, actor, MoveState.SHADOWING, now_ms)
+        self._moves[number] = move
+        self._change(replace(self._cities[city], moving_to=to_shard, move=move))
+        return self._entry(self._cities[city])
+
+    async def warm(self, city: str, shard_id: str, move_id: int) -> None:
+        entry = self._cities[city]
+        move = entry.move
+        if move is None or (move.move_id, move.to_shard, move.state) != (move_id, shard_id, MoveState.SHADOWING):
+            return
+        self._moves[move_id] = move = replace(move, state=MoveState.WARM, warm_ms=int(self._now_ms()))
+        self._change(replace(entry, move=move))
+
+    async def fail_move(self, move_id: int, reason: str, actor: str) -> bool:
+        move = self._moves[move_id]
+        if not move.under_way or (move.state is MoveState.RELEASED and self._living(move.to_shard)):
+            return False
+        self._end_move(move, MoveState.FAILED, reason)
+        self._change(replace(self._cities[move.city], moving_to=None, move=None))
+        return True
+
+    async def first_tick(self, city: str, shard_id: str, epoch: int) -> None:
+        for number, move in self._moves.items():
+            mine = (move.city, move.to_shard, move.epoch + 1, move.state) == (city, shard_id, epoch, MoveState.DONE)
+            if mine and move.gap_ms is None and number in self._last_commit_ms:
+                self._moves[number] = replace(move, gap_ms=self._now_ms() - self._last_commit_ms[number])
+
+    async def moves(self, limit: int) -> Sequence[Move]:
+        return list(self._moves.values())[::-1][:limit]
+
+    def _end_move(self, move: Move, state: MoveState, reason: str) -> None:
+        self._moves[move.move_id] = replace(move, state=state, reason=reason, ended_ms=int(self._now_ms()))
+
+    async def set_draining(self, shard_id: str, draining: bool, actor: str) -> None:
+        if shard_id not in self._shards:
+            raise UnknownShard(shard_id, self._shards)
+        self._shards[shard_id].draining = draining
+
+    async def save_plan(self, steps: Sequence[Step], drains: str | None, actor: str) -> Plan:
+        plan = Plan(len(self._plans) + 1, PlanState.PROPOSED, tuple(steps), drains, actor)
+        self._plans[plan.plan_id] = plan
+        return plan
+
+    async def plan(self, plan_id: int | None) -> Plan | None:
+        return self._plans.get(plan_id if plan_id is not None else len(self._plans))
+
+    async def running_plan(self) -> Plan | None:
+        return next((plan for plan in self._plans.values() if plan.state is PlanState.RUNNING), None)
+
+    async def set_plan(self, plan_id: int, state: PlanState, reason: str = "") -> Plan:
+        plan, running = self._plans.get(plan_id), await self.running_plan()
+        check_plan(plan, plan_id, state, running)
+        assert plan is not None
+        steps = plan.steps
+        if state is PlanState.RUNNING:
+            again = (StepState.FAILED, StepState.SKIPPED)
+            steps = tuple(replace(s, state=StepState.WAITING, reason="") if s.state in again else s for s in steps)
+        self._plans[plan_id] = replace(plan, state=state, reason=reason, steps=steps)
+        return self._plans[plan_id]
+
+    async def set_step(self, plan_id: int, number: int, step: Step) -> None:
+        plan = self._plans[plan_id]
+        self._plans[plan_id] = replace(plan, steps=(*plan.steps[:number], step, *plan.steps[number + 1 :]))
 
     @contextmanager
     def hold(self, city: str, shard_id: str, epoch: int) -> Iterator[None]:
@@ -145,4 +235,11 @@ class MemoryRouterStore:
 
     def _shard(self, shard_id: str, row: _Row) -> ShardEntry:
         age_ms = int(self._now_ms() - row.heartbeat_ms)
-        return ShardEntry(shard_id, row.address, self._living(shard_id), age_ms, row.load)
+        return ShardEntry(shard_id, row.address, self._living(shard_id), age_ms, row.load, row.draining)
+
+
+def _ending(move: Move, claimant: str) -> tuple[MoveState, str]:
+    """What a claim makes of a move."""
+    if move.to_shard != claimant:
+        return MoveState.FAILED, f"{move.to_shard} did not take it; {claimant} did"
+    return MoveState.DONE, "" if move.state is MoveState.RELEASED else "the owner died"

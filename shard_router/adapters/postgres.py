@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from node.errors import Retryable
 from node.postgres import AWAY, Schema, migrate
 from shard_router.errors import ShardTaken
 from shard_router.moves import check_move
-from shard_router.topology import CityEntry, CityMap, ShardEntry, ShardLoad
+from shard_router.topology import CityEntry, CityLoad, CityMap, Move, MoveState, ShardEntry, ShardLoad
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 SCHEMA = Schema("shard_router", MIGRATIONS)
@@ -27,10 +28,21 @@ select c.city, c.name, c.partition, c.time_zone, c.currency, c.center_lat_e7, c.
 from router.cities c left join router.shards s on s.shard_id = c.owner order by c.city
 """
 _SHARDS = """
-select shard_id, address, lease_until > clock_timestamp() as alive, riders, open_orders, tick_p99_ms,
-       extract(epoch from clock_timestamp() - heartbeat_at) * 1000 as heartbeat_age_ms
+select shard_id, address, lease_until > clock_timestamp() as alive, riders, open_orders, tick_p99_ms, refused, draining,
+       loads::text as loads, extract(epoch from clock_timestamp() - heartbeat_at) * 1000 as heartbeat_age_ms
 from router.shards order by shard_id
 """
+_MOVES = """
+select move_id, city, from_shard, to_shard, epoch, actor, state, reason,
+       (extract(epoch from asked_at) * 1000)::bigint as asked_ms,
+       (extract(epoch from warm_at) * 1000)::bigint as warm_ms,
+       (extract(epoch from released_at) * 1000)::bigint as released_ms,
+       (extract(epoch from ended_at) * 1000)::bigint as ended_ms,
+       (extract(epoch from first_tick_at - last_commit_at) * 1000)::float8 as gap_ms
+from router.moves
+"""
+_MOVES_UNDER_WAY = _MOVES + "where ended_at is null"
+_LAST_MOVES = _MOVES + "order by move_id desc limit $1"
 _VERSION = "select coalesce(max(id), 0) from router.changes"
 _ENSURE_CITY = """
 insert into router.cities (city, name, partition, time_zone, currency, center_lat_e7, center_lng_e7)
@@ -40,6 +52,15 @@ on conflict (city) do update set name = excluded.name, time_zone = excluded.time
 returning xmax = 0 as added
 """
 _MOVE = "update router.cities set moving_to = $2 where city = $1 and epoch = $3"
+_REPLACED = """
+update router.moves set state = 'failed', reason = to_shard || ' died', ended_at = clock_timestamp()
+where city = $1 and ended_at is null
+"""
+_NEW_MOVE = "insert into router.moves (city, from_shard, to_shard, epoch, actor) values ($1, $2, $3, $4, $5)"
+_FIRST_TICK = """
+update router.moves set first_tick_at = clock_timestamp()
+where city = $1 and to_shard = $2 and epoch = $3 - 1 and state = 'done' and first_tick_at is null
+"""
 _TELL = "insert into router.changes (city, epoch, what, shard_id, actor) values ($1, $2, $3, $4, $5)"
 #: SQLSTATE of router.enter and router.beat when another run has the row.
 _TAKEN = "FR003"
@@ -75,13 +96,15 @@ class PostgresRouterStore:
     async def beat(self, shard_id: str, incarnation: UUID, lease_s: float, load: ShardLoad) -> CityMap:
         async with self._session() as session:
             await session.execute(
-                "select router.beat($1, $2, $3, $4, $5, $6)",
+                "select router.beat($1, $2, $3, $4, $5, $6, $7, $8::jsonb)",
                 shard_id,
                 incarnation,
                 timedelta(seconds=lease_s),
                 load.riders,
                 load.open_orders,
                 load.tick_p99_ms,
+                load.refused,
+                loads_json(load),
             )
             return await _read_map(session)
 
@@ -90,17 +113,38 @@ class PostgresRouterStore:
             epoch: int | None = await session.fetchval("select router.claim($1, $2, $3)", city, shard_id, seen_epoch)
             return epoch
 
-    async def release(self, city: str, shard_id: str, epoch: int) -> None:
+    async def release(self, city: str, shard_id: str, epoch: int, idle_s: float = 0.0) -> None:
         async with self._session() as session:
-            await session.execute("select router.release($1, $2, $3)", city, shard_id, epoch)
+            idle = timedelta(seconds=idle_s)
+            await session.execute("select router.release($1, $2, $3, $4)", city, shard_id, epoch, idle)
 
     async def request_move(self, city: str, to_shard: str, actor: str) -> CityEntry:
         async with self._session() as session, session.transaction():
             await session.execute("select from router.cities where city = $1 for update", city)
             entry = check_move(await _read_map(session), city, to_shard)
+            if entry.moving_to == to_shard:
+                return entry
+            await session.execute(_REPLACED, city)
+            await session.execute(_NEW_MOVE, city, entry.owner, to_shard, entry.epoch, actor)
             await session.execute(_MOVE, city, to_shard, entry.epoch)
             await session.execute(_TELL, city, entry.epoch, "move asked", to_shard, actor)
             return (await _read_map(session)).cities[city]
+
+    async def warm(self, city: str, shard_id: str, move_id: int) -> None:
+        async with self._session() as session:
+            await session.execute("select router.warm($1, $2, $3)", city, shard_id, move_id)
+
+    async def fail_move(self, move_id: int, reason: str, actor: str) -> bool:
+        async with self._session() as session:
+            return bool(await session.fetchval("select router.fail_move($1, $2, $3)", move_id, reason, actor))
+
+    async def first_tick(self, city: str, shard_id: str, epoch: int) -> None:
+        async with self._session() as session:
+            await session.execute(_FIRST_TICK, city, shard_id, epoch)
+
+    async def moves(self, limit: int) -> Sequence[Move]:
+        async with self._session() as session:
+            return [_move(row) for row in await session.fetch(_LAST_MOVES, limit)]
 
     @asynccontextmanager
     async def changes(self) -> AsyncIterator[AsyncIterator[str]]:
@@ -130,26 +174,56 @@ class PostgresRouterStore:
                 if not session.is_closed():
                     await session.remove_listener("router_map", told)
 
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[Any]:
-        try:
-            async with self._pool.acquire(timeout=2) as session:
-                yield session
-        except asyncpg.PostgresError as error:
-            if error.sqlstate == _TAKEN:
-                raise ShardTaken(str(error)) from error
-            raise Retryable(f"postgres: {error}", reason="POSTGRES_ERROR") from error
-        except AWAY as error:
-            raise Retryable(f"postgres is away: {error!r}", reason="POSTGRES_AWAY") from error
+    def _session(self) -> AbstractAsyncContextManager[Any]:
+        return session_of(self._pool)
+
+
+@asynccontextmanager
+async def session_of(pool: asyncpg.Pool) -> AsyncIterator[Any]:
+    """A connection whose failures are the router's own errors."""
+    try:
+        async with pool.acquire(timeout=2) as session:
+            yield session
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == _TAKEN:
+            raise ShardTaken(str(error)) from error
+        raise Retryable(f"postgres: {error}", reason="POSTGRES_ERROR") from error
+    except AWAY as error:
+        raise Retryable(f"postgres is away: {error!r}", reason="POSTGRES_AWAY") from error
 
 
 async def _read_map(session: Any) -> CityMap:
     version: int = await session.fetchval(_VERSION)
-    cities = {row["city"]: CityEntry(**dict(row)) for row in await session.fetch(_CITIES)}
     shards = {row["shard_id"]: _shard(row) for row in await session.fetch(_SHARDS)}
+    moves = {row["city"]: _move(row) for row in await session.fetch(_MOVES_UNDER_WAY)}
+    cities = {row["city"]: _city(row, shards, moves) for row in await session.fetch(_CITIES)}
     return CityMap(version, cities, shards)
 
 
+def _city(row: Any, shards: Mapping[str, ShardEntry], moves: Mapping[str, Move]) -> CityEntry:
+    owner, target = shards.get(row["owner"]), shards.get(row["moving_to"])
+    return CityEntry(
+        **dict(row),
+        load=owner.load.cities.get(row["city"], CityLoad()) if owner is not None else CityLoad(),
+        move=moves.get(row["city"]),
+        behind=target.load.shadows.get(row["city"]) if target is not None else None,
+    )
+
+
+def _move(row: Any) -> Move:
+    return Move(**{**dict(row), "state": MoveState(row["state"])})
+
+
 def _shard(row: Any) -> ShardEntry:
-    load = ShardLoad(row["riders"], row["open_orders"], row["tick_p99_ms"])
-    return ShardEntry(row["shard_id"], row["address"], row["alive"], int(row["heartbeat_age_ms"]), load)
+    loads = json.loads(row["loads"])
+    cities = {city: CityLoad(*figures) for city, figures in loads.get("cities", {}).items()}
+    shadows: dict[str, int] = loads.get("shadows", {})
+    load = ShardLoad(row["riders"], row["open_orders"], row["tick_p99_ms"], row["refused"], cities, shadows)
+    age_ms = int(row["heartbeat_age_ms"])
+    return ShardEntry(row["shard_id"], row["address"], row["alive"], age_ms, load, row["draining"])
+
+
+def loads_json(load: ShardLoad) -> str:
+    """Column `loads`: figures of each city as [riders, open orders, tick p99 ms], and the lag of each shadow."""
+    cities = {name: [c.riders, c.open_orders, round(c.tick_p99_ms, 1)] for name, c in load.cities.items()}
+    return json.dumps({"cities": cities, "shadows": dict(load.shadows)})

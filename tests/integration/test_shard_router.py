@@ -26,12 +26,12 @@ from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterStub
 from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.client import Directory
 from shard_router.errors import NoOwner, UnknownCity
-from shard_router.leases import Ownership, ShardLease
+from shard_router.leases import CityHost, Ownership, ShardLease
 
 LOG = structlog.get_logger()
 
 
-class Host:
+class Host(CityHost):
     """Runs nothing; owns what it is given."""
 
     async def take(self, ownership: Ownership) -> None:

@@ -18,13 +18,13 @@ from proto.dispatch.v1 import dispatch_pb2, dispatch_pb2_grpc
 from proto.dispatch.v1.live_pb2 import Wake
 from proto.tracking.v1 import rider_link_pb2 as link
 from shard_router.adapters.postgres import PostgresRouterStore
-from shard_router.leases import Ownership, ShardLease
+from shard_router.leases import CityHost, Ownership, ShardLease
 from tests.integration.tracking_world import CITY, TrackingWorld, tracking_world
 from tracking.client import Connected, EdgeLink, Event, Offer, OfferRetracted, RiderClient, Route
 
 
 @dataclass(slots=True)
-class Owner(dispatch_pb2_grpc.DispatchServicer):
+class Owner(dispatch_pb2_grpc.DispatchServicer, CityHost):
     """A shard that owns the city and offers what a test puts in."""
 
     offers: dict[int, list[str]] = field(default_factory=dict)

@@ -3,6 +3,8 @@ shards crash, freeze, wake up as zombies, and have clocks that run fast or slow.
 
 What must hold whatever happens: in an epoch only one shard commits; what was committed tiles the city's log without gap
 or overlap; no order is assigned twice. A zombie tries to commit whenever it likes: only the fence stands in its way.
+A target follows a city as a shadow for as long as its move takes, reads ahead of the owner and looks at what the owner
+committed when it likes; what it believes of the city when it takes it is what its first tick decides by.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from node.clock import ManualClock
 from node.errors import Retryable
 from shard_router.adapters.memory import MemoryRouterStore
 from shard_router.errors import MoveRefused, NotHeld, ShardTaken
-from shard_router.leases import Ownership, ShardLease
+from shard_router.leases import CityHost, Ownership, ShardLease
 from shard_router.topology import CityEntry
 
 CITIES = ("roma", "oslo", "lima")
@@ -81,22 +83,46 @@ class Database:
 
 
 @dataclass(slots=True)
+class Memory:
+    """What a shard believes of a city: where its next tick begins, and the events it has read since."""
+
+    cut: int
+    read: int
+    heard: list[int] = field(default_factory=list)
+
+    def tail(self, end: int) -> None:
+        """Reads the log to its end."""
+        self.heard += range(self.read, end)
+        self.read = max(self.read, end)
+
+    def forget(self, cut: int) -> None:
+        """Drops what has been taken by whoever committed up to the cut."""
+        self.heard = [event for event in self.heard if event >= cut]
+        self.cut, self.read = cut, max(self.read, cut)
+
+
+@dataclass(slots=True)
 class Transaction:
     """A tick's transaction that has passed the fence and not ended."""
 
     fence: AbstractContextManager[None]
     city: str
     commit: Commit
+    events: list[int]
     begun_ms: int
 
 
-class Shard:
-    """A run of a shard: the real lease, and a host that keeps each city's cut in memory, as a real one does."""
+class Shard(CityHost):
+    """A run of a shard: the real lease, and a host that keeps each city in memory, as a real one does."""
 
     def __init__(self, name: str, database: Database, clock: ManualClock) -> None:
         self.name = name
         self.database = database
-        self.cuts: dict[tuple[str, int], int] = {}
+        self.cities: dict[tuple[str, int], Memory] = {}
+        self.shadows: dict[str, Memory] = {}
+        self.closing: set[tuple[str, int]] = set()
+        self.warm: dict[str, asyncio.Event] = {}
+        self.ended = asyncio.Event()
         self.frozen = False
         self.transaction: Transaction | None = None
         own = DriftingClock(clock, DRIFTS[name])
@@ -104,11 +130,36 @@ class Shard:
         self.task = asyncio.get_running_loop().create_task(self.lease.run())
 
     async def take(self, ownership: Ownership) -> None:
-        """Loads what the last owner committed."""
-        self.cuts[(ownership.city, ownership.epoch)] = self.database.cut(ownership.city)
+        """Goes on from the shadow, or loads what the last owner committed."""
+        city, cut = ownership.city, self.database.cut(ownership.city)
+        memory = self.shadows.pop(city, None) or Memory(cut, cut)
+        memory.tail(cut)
+        memory.forget(cut)
+        self.cities[(city, ownership.epoch)] = memory
+
+    async def settle(self, city: str, epoch: int) -> float:
+        """No further tick begins; the one under way ends first."""
+        self.closing.add((city, epoch))
+        while self.transaction is not None and self.transaction.city == city:
+            self.ended.clear()
+            await self.ended.wait()
+        return 0.0
 
     async def drop(self, city: str, epoch: int, reason: str) -> None:
         """Keeps its memory of the city: a zombie is a shard that has not noticed."""
+
+    async def shadow(self, ownership: Ownership) -> None:
+        """Loads, then follows; warm when the world says so."""
+        city = ownership.city
+        if city not in self.shadows:
+            cut = self.database.cut(city)
+            self.shadows[city] = Memory(cut, cut)
+        self.warm[city] = asyncio.Event()
+        await self.warm[city].wait()
+
+    async def unshadow(self, city: str) -> None:
+        """Forgets what it followed."""
+        self.shadows.pop(city, None)
 
 
 class OwnershipMachine(RuleBasedStateMachine):
@@ -178,6 +229,8 @@ class OwnershipMachine(RuleBasedStateMachine):
             shard.lease._poke.set()
         self.spin()
         for shard in self.living():
+            for event in shard.warm.values():
+                event.set()
             for city in CITIES:
                 self.begin_tick(shard.name, city, zombie=False)
                 self.commit_tick(shard.name)
@@ -193,8 +246,9 @@ class OwnershipMachine(RuleBasedStateMachine):
         shard = self.shards.get(name)
         if shard is None or shard.frozen or shard.transaction:
             return
-        for (known, epoch), cut in sorted(shard.cuts.items()):
-            if known != city or not (zombie or shard.lease.holds(city, epoch)):
+        for (known, epoch), memory in sorted(shard.cities.items()):
+            may = zombie or (shard.lease.holds(city, epoch) and (city, epoch) not in shard.closing)
+            if known != city or not may:
                 continue
             fence = self.database.store.hold(city, name, epoch)
             try:
@@ -202,8 +256,9 @@ class OwnershipMachine(RuleBasedStateMachine):
             except NotHeld:
                 self.database.refused += 1
                 continue
-            commit = Commit(name, epoch, cut, self.database.logs[city])
-            shard.transaction = Transaction(fence, city, commit, self.clock.wall_ms())
+            memory.tail(self.database.logs[city])
+            commit = Commit(name, epoch, memory.cut, memory.read)
+            shard.transaction = Transaction(fence, city, commit, list(memory.heard), self.clock.wall_ms())
             return
 
     @rule(name=st.sampled_from(SHARDS))
@@ -212,18 +267,37 @@ class OwnershipMachine(RuleBasedStateMachine):
         shard = self.shards.get(name)
         if shard is None or shard.frozen or shard.transaction is None:
             return
-        city, commit = shard.transaction.city, shard.transaction.commit
+        city, commit, events = shard.transaction.city, shard.transaction.commit, shard.transaction.events
         self.end(shard)
         self.database.commits[city].append(commit)
-        shard.cuts[(city, commit.epoch)] = commit.next
-        for order in range(commit.first, commit.next):
+        shard.cities[(city, commit.epoch)].forget(commit.next)
+        for order in events:
             self.database.assigned[(city, order)] = self.database.assigned.get((city, order), 0) + 1
+
+    @rule(name=st.sampled_from(SHARDS), city=st.sampled_from(CITIES), look=st.booleans())
+    def shadow_follows(self, name: str, city: str, look: bool) -> None:
+        """A shadow reads the log, and perhaps looks at what the owner committed."""
+        shard = self.shards.get(name)
+        if shard is None or shard.frozen or city not in shard.shadows:
+            return
+        shard.shadows[city].tail(self.database.logs[city])
+        if look:
+            shard.shadows[city].forget(self.database.cut(city))
+
+    @rule(name=st.sampled_from(SHARDS), city=st.sampled_from(CITIES))
+    def shadow_is_warm(self, name: str, city: str) -> None:
+        """The target says so; the owner hears it with its next beat."""
+        shard = self.shards.get(name)
+        if shard is not None and not shard.frozen and city in shard.warm:
+            shard.warm[city].set()
+            self.spin()
 
     def end(self, shard: Shard) -> None:
         """The database ends a shard's transaction."""
         assert shard.transaction is not None
         shard.transaction.fence.__exit__(None, None, None)
         shard.transaction = None
+        shard.ended.set()
 
     @rule()
     def life_still_goes_on(self) -> None:
@@ -293,9 +367,10 @@ class OwnershipMachine(RuleBasedStateMachine):
                 assert after.epoch >= before.epoch
 
     @invariant()
-    def no_order_twice(self) -> None:
-        """Nobody assigns an order that was assigned."""
+    def every_order_once(self) -> None:
+        """Nobody assigns an order that was assigned, and none that was passed over is left unassigned."""
         assert all(times == 1 for times in self.database.assigned.values())
+        assert len(self.database.assigned) == sum(self.database.cut(city) for city in CITIES)
 
     @invariant()
     def leases_end_only_by_name(self) -> None:

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from proto.common.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -18,6 +19,168 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _MoveState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MoveStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MoveState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MOVE_STATE_UNSPECIFIED: _MoveState.ValueType  # 0
+    MOVE_STATE_SHADOWING: _MoveState.ValueType  # 1
+    """The target follows the city and is not warm yet; the owner decides."""
+    MOVE_STATE_WARM: _MoveState.ValueType  # 2
+    """The target is warm: the owner hands over after its tick."""
+    MOVE_STATE_RELEASED: _MoveState.ValueType  # 3
+    """The owner has let go; the target takes the city."""
+    MOVE_STATE_DONE: _MoveState.ValueType  # 4
+    MOVE_STATE_FAILED: _MoveState.ValueType  # 5
+
+class MoveState(_MoveState, metaclass=_MoveStateEnumTypeWrapper): ...
+
+MOVE_STATE_UNSPECIFIED: MoveState.ValueType  # 0
+MOVE_STATE_SHADOWING: MoveState.ValueType  # 1
+"""The target follows the city and is not warm yet; the owner decides."""
+MOVE_STATE_WARM: MoveState.ValueType  # 2
+"""The target is warm: the owner hands over after its tick."""
+MOVE_STATE_RELEASED: MoveState.ValueType  # 3
+"""The owner has let go; the target takes the city."""
+MOVE_STATE_DONE: MoveState.ValueType  # 4
+MOVE_STATE_FAILED: MoveState.ValueType  # 5
+Global___MoveState: _TypeAlias = MoveState  # noqa: Y015
+
+class _StepState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StepStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StepState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STEP_STATE_UNSPECIFIED: _StepState.ValueType  # 0
+    STEP_STATE_WAITING: _StepState.ValueType  # 1
+    STEP_STATE_MOVING: _StepState.ValueType  # 2
+    STEP_STATE_DONE: _StepState.ValueType  # 3
+    STEP_STATE_FAILED: _StepState.ValueType  # 4
+    STEP_STATE_SKIPPED: _StepState.ValueType  # 5
+
+class StepState(_StepState, metaclass=_StepStateEnumTypeWrapper): ...
+
+STEP_STATE_UNSPECIFIED: StepState.ValueType  # 0
+STEP_STATE_WAITING: StepState.ValueType  # 1
+STEP_STATE_MOVING: StepState.ValueType  # 2
+STEP_STATE_DONE: StepState.ValueType  # 3
+STEP_STATE_FAILED: StepState.ValueType  # 4
+STEP_STATE_SKIPPED: StepState.ValueType  # 5
+Global___StepState: _TypeAlias = StepState  # noqa: Y015
+
+class _PlanState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PlanStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlanState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PLAN_STATE_UNSPECIFIED: _PlanState.ValueType  # 0
+    PLAN_STATE_PROPOSED: _PlanState.ValueType  # 1
+    PLAN_STATE_RUNNING: _PlanState.ValueType  # 2
+    PLAN_STATE_STOPPED: _PlanState.ValueType  # 3
+    PLAN_STATE_DONE: _PlanState.ValueType  # 4
+
+class PlanState(_PlanState, metaclass=_PlanStateEnumTypeWrapper): ...
+
+PLAN_STATE_UNSPECIFIED: PlanState.ValueType  # 0
+PLAN_STATE_PROPOSED: PlanState.ValueType  # 1
+PLAN_STATE_RUNNING: PlanState.ValueType  # 2
+PLAN_STATE_STOPPED: PlanState.ValueType  # 3
+PLAN_STATE_DONE: PlanState.ValueType  # 4
+Global___PlanState: _TypeAlias = PlanState  # noqa: Y015
+
+@_typing.final
+class CityLoad(_message.Message):
+    """What the owner said with its last heartbeat."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RIDERS_FIELD_NUMBER: _builtins.int
+    OPEN_ORDERS_FIELD_NUMBER: _builtins.int
+    TICK_P99_MS_FIELD_NUMBER: _builtins.int
+    riders: _builtins.int
+    open_orders: _builtins.int
+    tick_p99_ms: _builtins.float
+    def __init__(
+        self,
+        *,
+        riders: _builtins.int = ...,
+        open_orders: _builtins.int = ...,
+        tick_p99_ms: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["open_orders", b"open_orders", "riders", b"riders", "tick_p99_ms", b"tick_p99_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CityLoad: _TypeAlias = CityLoad  # noqa: Y015
+
+@_typing.final
+class Move(_message.Message):
+    """A city on its way to another shard, or a move of the past. Times are milliseconds since the epoch by the database's
+    clock, 0 for what has not happened.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVE_ID_FIELD_NUMBER: _builtins.int
+    CITY_FIELD_NUMBER: _builtins.int
+    FROM_SHARD_FIELD_NUMBER: _builtins.int
+    TO_SHARD_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ASKED_MS_FIELD_NUMBER: _builtins.int
+    WARM_MS_FIELD_NUMBER: _builtins.int
+    RELEASED_MS_FIELD_NUMBER: _builtins.int
+    ENDED_MS_FIELD_NUMBER: _builtins.int
+    GAP_MS_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    move_id: _builtins.int
+    city: _builtins.str
+    from_shard: _builtins.str
+    to_shard: _builtins.str
+    actor: _builtins.str
+    state: Global___MoveState.ValueType
+    reason: _builtins.str
+    """Why it failed."""
+    asked_ms: _builtins.int
+    warm_ms: _builtins.int
+    released_ms: _builtins.int
+    ended_ms: _builtins.int
+    gap_ms: _builtins.float
+    """From the old owner's last tick to the new owner's first; 0 while unknown."""
+    epoch: _builtins.int
+    """The epoch in which it was asked."""
+    def __init__(
+        self,
+        *,
+        move_id: _builtins.int = ...,
+        city: _builtins.str = ...,
+        from_shard: _builtins.str = ...,
+        to_shard: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        state: Global___MoveState.ValueType = ...,
+        reason: _builtins.str = ...,
+        asked_ms: _builtins.int = ...,
+        warm_ms: _builtins.int = ...,
+        released_ms: _builtins.int = ...,
+        ended_ms: _builtins.int = ...,
+        gap_ms: _builtins.float = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "asked_ms", b"asked_ms", "city", b"city", "ended_ms", b"ended_ms", "epoch", b"epoch", "from_shard", b"from_shard", "gap_ms", b"gap_ms", "move_id", b"move_id", "reason", b"reason", "released_ms", b"released_ms", "state", b"state", "to_shard", b"to_shard", "warm_ms", b"warm_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Move: _TypeAlias = Move  # noqa: Y015
 
 @_typing.final
 class City(_message.Message):
@@ -33,6 +196,9 @@ class City(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
     CENTER_FIELD_NUMBER: _builtins.int
+    LOAD_FIELD_NUMBER: _builtins.int
+    MOVE_FIELD_NUMBER: _builtins.int
+    BEHIND_FIELD_NUMBER: _builtins.int
     city: _builtins.str
     name: _builtins.str
     partition: _builtins.int
@@ -48,8 +214,15 @@ class City(_message.Message):
     time_zone: _builtins.str
     """IANA time zone and ISO 4217 currency."""
     currency: _builtins.str
+    behind: _builtins.int
     @_builtins.property
     def center(self) -> _types_pb2.LatLng: ...
+    @_builtins.property
+    def load(self) -> Global___CityLoad: ...
+    @_builtins.property
+    def move(self) -> Global___Move:
+        """The move under way, if any, and messages that its target is behind."""
+
     def __init__(
         self,
         *,
@@ -63,10 +236,13 @@ class City(_message.Message):
         time_zone: _builtins.str = ...,
         currency: _builtins.str = ...,
         center: _types_pb2.LatLng | None = ...,
+        load: Global___CityLoad | None = ...,
+        move: Global___Move | None = ...,
+        behind: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["center", b"center"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["center", b"center", "load", b"load", "move", b"move"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "center", b"center", "city", b"city", "currency", b"currency", "epoch", b"epoch", "moving_to", b"moving_to", "name", b"name", "partition", b"partition", "shard_id", b"shard_id", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "behind", b"behind", "center", b"center", "city", b"city", "currency", b"currency", "epoch", b"epoch", "load", b"load", "move", b"move", "moving_to", b"moving_to", "name", b"name", "partition", b"partition", "shard_id", b"shard_id", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -84,6 +260,8 @@ class Shard(_message.Message):
     RIDERS_FIELD_NUMBER: _builtins.int
     OPEN_ORDERS_FIELD_NUMBER: _builtins.int
     TICK_P99_MS_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
     shard_id: _builtins.str
     address: _builtins.str
     alive: _builtins.bool
@@ -94,6 +272,10 @@ class Shard(_message.Message):
     """As the shard last reported it."""
     open_orders: _builtins.int
     tick_p99_ms: _builtins.float
+    draining: _builtins.bool
+    """Gets no cities."""
+    refused: _builtins.int
+    """Commits that the fence refused since the shard started: what it tried as a zombie."""
     @_builtins.property
     def cities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Owned cities."""
@@ -109,10 +291,12 @@ class Shard(_message.Message):
         riders: _builtins.int = ...,
         open_orders: _builtins.int = ...,
         tick_p99_ms: _builtins.float = ...,
+        draining: _builtins.bool = ...,
+        refused: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "alive", b"alive", "cities", b"cities", "heartbeat_age_ms", b"heartbeat_age_ms", "open_orders", b"open_orders", "riders", b"riders", "shard_id", b"shard_id", "tick_p99_ms", b"tick_p99_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "alive", b"alive", "cities", b"cities", "draining", b"draining", "heartbeat_age_ms", b"heartbeat_age_ms", "open_orders", b"open_orders", "refused", b"refused", "riders", b"riders", "shard_id", b"shard_id", "tick_p99_ms", b"tick_p99_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -241,6 +425,410 @@ class MoveCityResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MoveCityResponse: _TypeAlias = MoveCityResponse  # noqa: Y015
+
+@_typing.final
+class CancelMoveRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CITY_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    city: _builtins.str
+    actor: _builtins.str
+    def __init__(
+        self,
+        *,
+        city: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "city", b"city"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelMoveRequest: _TypeAlias = CancelMoveRequest  # noqa: Y015
+
+@_typing.final
+class CancelMoveResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelMoveResponse: _TypeAlias = CancelMoveResponse  # noqa: Y015
+
+@_typing.final
+class ListMovesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMIT_FIELD_NUMBER: _builtins.int
+    limit: _builtins.int
+    """0: 20."""
+    def __init__(
+        self,
+        *,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMovesRequest: _TypeAlias = ListMovesRequest  # noqa: Y015
+
+@_typing.final
+class ListMovesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def moves(self) -> _containers.RepeatedCompositeFieldContainer[Global___Move]: ...
+    def __init__(
+        self,
+        *,
+        moves: _abc.Iterable[Global___Move] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["moves", b"moves"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMovesResponse: _TypeAlias = ListMovesResponse  # noqa: Y015
+
+@_typing.final
+class PlanStep(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CITY_FIELD_NUMBER: _builtins.int
+    FROM_SHARD_FIELD_NUMBER: _builtins.int
+    TO_SHARD_FIELD_NUMBER: _builtins.int
+    RIDERS_FIELD_NUMBER: _builtins.int
+    OPEN_ORDERS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MOVE_ID_FIELD_NUMBER: _builtins.int
+    city: _builtins.str
+    from_shard: _builtins.str
+    to_shard: _builtins.str
+    riders: _builtins.int
+    """Whom it disturbs, when the plan was made."""
+    open_orders: _builtins.int
+    state: Global___StepState.ValueType
+    reason: _builtins.str
+    move_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        city: _builtins.str = ...,
+        from_shard: _builtins.str = ...,
+        to_shard: _builtins.str = ...,
+        riders: _builtins.int = ...,
+        open_orders: _builtins.int = ...,
+        state: Global___StepState.ValueType = ...,
+        reason: _builtins.str = ...,
+        move_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["city", b"city", "from_shard", b"from_shard", "move_id", b"move_id", "open_orders", b"open_orders", "reason", b"reason", "riders", b"riders", "state", b"state", "to_shard", b"to_shard"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanStep: _TypeAlias = PlanStep  # noqa: Y015
+
+@_typing.final
+class Plan(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DRAINS_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    plan_id: _builtins.int
+    """0: nothing needs to move, nothing was stored."""
+    state: Global___PlanState.ValueType
+    reason: _builtins.str
+    """Why it stopped."""
+    drains: _builtins.str
+    """The shard that it empties, or empty."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanStep]: ...
+    def __init__(
+        self,
+        *,
+        plan_id: _builtins.int = ...,
+        state: Global___PlanState.ValueType = ...,
+        reason: _builtins.str = ...,
+        drains: _builtins.str = ...,
+        steps: _abc.Iterable[Global___PlanStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drains", b"drains", "plan_id", b"plan_id", "reason", b"reason", "state", b"state", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Plan: _TypeAlias = Plan  # noqa: Y015
+
+@_typing.final
+class MakePlanRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    target: _builtins.int
+    """The most that a shard should carry, in riders (an open order counts for ten); 0: a fifth above the even share."""
+    actor: _builtins.str
+    def __init__(
+        self,
+        *,
+        target: _builtins.int = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MakePlanRequest: _TypeAlias = MakePlanRequest  # noqa: Y015
+
+@_typing.final
+class ShardBurden(_message.Message):
+    """What a shard carries now, and would carry after the plan, in riders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARD_ID_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    shard_id: _builtins.str
+    before: _builtins.int
+    after: _builtins.int
+    def __init__(
+        self,
+        *,
+        shard_id: _builtins.str = ...,
+        before: _builtins.int = ...,
+        after: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "shard_id", b"shard_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShardBurden: _TypeAlias = ShardBurden  # noqa: Y015
+
+@_typing.final
+class MakePlanResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    BURDENS_FIELD_NUMBER: _builtins.int
+    WARM_UP_MS_FIELD_NUMBER: _builtins.int
+    GAP_MS_FIELD_NUMBER: _builtins.int
+    target: _builtins.int
+    warm_up_ms: _builtins.float
+    """What a move has cost lately, by the median of the last moves; 0 without any."""
+    gap_ms: _builtins.float
+    @_builtins.property
+    def plan(self) -> Global___Plan: ...
+    @_builtins.property
+    def burdens(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShardBurden]: ...
+    def __init__(
+        self,
+        *,
+        plan: Global___Plan | None = ...,
+        target: _builtins.int = ...,
+        burdens: _abc.Iterable[Global___ShardBurden] | None = ...,
+        warm_up_ms: _builtins.float = ...,
+        gap_ms: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["burdens", b"burdens", "gap_ms", b"gap_ms", "plan", b"plan", "target", b"target", "warm_up_ms", b"warm_up_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MakePlanResponse: _TypeAlias = MakePlanResponse  # noqa: Y015
+
+@_typing.final
+class SetDrainingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARD_ID_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    shard_id: _builtins.str
+    draining: _builtins.bool
+    actor: _builtins.str
+    def __init__(
+        self,
+        *,
+        shard_id: _builtins.str = ...,
+        draining: _builtins.bool = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "draining", b"draining", "shard_id", b"shard_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetDrainingRequest: _TypeAlias = SetDrainingRequest  # noqa: Y015
+
+@_typing.final
+class SetDrainingResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan(self) -> Global___Plan:
+        """What empties it; without steps when nothing is there to move."""
+
+    def __init__(
+        self,
+        *,
+        plan: Global___Plan | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetDrainingResponse: _TypeAlias = SetDrainingResponse  # noqa: Y015
+
+@_typing.final
+class ApplyPlanRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: _builtins.int
+    plan_id: _builtins.int
+    """0: the last one made."""
+    def __init__(
+        self,
+        *,
+        plan_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_id", b"plan_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyPlanRequest: _TypeAlias = ApplyPlanRequest  # noqa: Y015
+
+@_typing.final
+class ApplyPlanResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan(self) -> Global___Plan: ...
+    def __init__(
+        self,
+        *,
+        plan: Global___Plan | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyPlanResponse: _TypeAlias = ApplyPlanResponse  # noqa: Y015
+
+@_typing.final
+class StopPlanRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: _builtins.int
+    plan_id: _builtins.int
+    """0: the one that runs."""
+    def __init__(
+        self,
+        *,
+        plan_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_id", b"plan_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopPlanRequest: _TypeAlias = StopPlanRequest  # noqa: Y015
+
+@_typing.final
+class StopPlanResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan(self) -> Global___Plan: ...
+    def __init__(
+        self,
+        *,
+        plan: Global___Plan | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopPlanResponse: _TypeAlias = StopPlanResponse  # noqa: Y015
+
+@_typing.final
+class GetPlanRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: _builtins.int
+    plan_id: _builtins.int
+    """0: the last one made."""
+    def __init__(
+        self,
+        *,
+        plan_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_id", b"plan_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlanRequest: _TypeAlias = GetPlanRequest  # noqa: Y015
+
+@_typing.final
+class GetPlanResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan(self) -> Global___Plan: ...
+    def __init__(
+        self,
+        *,
+        plan: Global___Plan | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlanResponse: _TypeAlias = GetPlanResponse  # noqa: Y015
 
 @_typing.final
 class AuditRequest(_message.Message):

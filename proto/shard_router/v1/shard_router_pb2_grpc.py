@@ -50,6 +50,41 @@ class ShardRouterStub:
                 request_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MoveCityRequest.SerializeToString,
                 response_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MoveCityResponse.FromString,
                 _registered_method=True)
+        self.CancelMove = channel.unary_unary(
+                '/shard_router.v1.ShardRouter/CancelMove',
+                request_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.CancelMoveRequest.SerializeToString,
+                response_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.CancelMoveResponse.FromString,
+                _registered_method=True)
+        self.ListMoves = channel.unary_unary(
+                '/shard_router.v1.ShardRouter/ListMoves',
+                request_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.ListMovesRequest.SerializeToString,
+                response_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.ListMovesResponse.FromString,
+                _registered_method=True)
+        self.MakePlan = channel.unary_unary(
+                '/shard_router.v1.ShardRouter/MakePlan',
+                request_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MakePlanRequest.SerializeToString,
+                response_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MakePlanResponse.FromString,
+                _registered_method=True)
+        self.SetDraining = channel.unary_unary(
+                '/shard_router.v1.ShardRouter/SetDraining',
+                request_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.SetDrainingRequest.SerializeToString,
+                response_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.SetDrainingResponse.FromString,
+                _registered_method=True)
+        self.ApplyPlan = channel.unary_unary(
+                '/shard_router.v1.ShardRouter/ApplyPlan',
+                request_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.ApplyPlanRequest.SerializeToString,
+                response_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.ApplyPlanResponse.FromString,
+                _registered_method=True)
+        self.StopPlan = channel.unary_unary(
+                '/shard_router.v1.ShardRouter/StopPlan',
+                request_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.StopPlanRequest.SerializeToString,
+                response_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.StopPlanResponse.FromString,
+                _registered_method=True)
+        self.GetPlan = channel.unary_unary(
+                '/shard_router.v1.ShardRouter/GetPlan',
+                request_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.GetPlanRequest.SerializeToString,
+                response_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.GetPlanResponse.FromString,
+                _registered_method=True)
         self.Audit = channel.unary_unary(
                 '/shard_router.v1.ShardRouter/Audit',
                 request_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.AuditRequest.SerializeToString,
@@ -75,8 +110,57 @@ class ShardRouterServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MoveCity(self, request, context):
-        """Asks that a city move to a shard. Returns when the move is recorded; progress is in the map.
+        """Asks that a city move to a shard. Returns when the move is recorded; progress is in the map. Again for the same
+        target, it changes nothing.
         """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelMove(self, request, context):
+        """Calls a move off that was not handed over yet; the owner goes on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMoves(self, request, context):
+        """The last moves, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MakePlan(self, request, context):
+        """The fewest moves that bring every shard under a target. Stored, not begun.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetDraining(self, request, context):
+        """A shard gets no cities from now on, and a plan that empties it is stored; or it gets cities again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyPlan(self, request, context):
+        """Begins a plan, or goes on with one that was stopped: the router makes its moves one at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopPlan(self, request, context):
+        """Stops it after the move under way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPlan(self, request, context):
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -105,6 +189,41 @@ def add_ShardRouterServicer_to_server(servicer, server):
                     servicer.MoveCity,
                     request_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MoveCityRequest.FromString,
                     response_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MoveCityResponse.SerializeToString,
+            ),
+            'CancelMove': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelMove,
+                    request_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.CancelMoveRequest.FromString,
+                    response_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.CancelMoveResponse.SerializeToString,
+            ),
+            'ListMoves': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMoves,
+                    request_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.ListMovesRequest.FromString,
+                    response_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.ListMovesResponse.SerializeToString,
+            ),
+            'MakePlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.MakePlan,
+                    request_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MakePlanRequest.FromString,
+                    response_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MakePlanResponse.SerializeToString,
+            ),
+            'SetDraining': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDraining,
+                    request_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.SetDrainingRequest.FromString,
+                    response_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.SetDrainingResponse.SerializeToString,
+            ),
+            'ApplyPlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyPlan,
+                    request_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.ApplyPlanRequest.FromString,
+                    response_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.ApplyPlanResponse.SerializeToString,
+            ),
+            'StopPlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopPlan,
+                    request_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.StopPlanRequest.FromString,
+                    response_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.StopPlanResponse.SerializeToString,
+            ),
+            'GetPlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPlan,
+                    request_deserializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.GetPlanRequest.FromString,
+                    response_serializer=proto_dot_shard__router_dot_v1_dot_shard__router__pb2.GetPlanResponse.SerializeToString,
             ),
             'Audit': grpc.unary_unary_rpc_method_handler(
                     servicer.Audit,
@@ -194,6 +313,195 @@ class ShardRouter:
             '/shard_router.v1.ShardRouter/MoveCity',
             proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MoveCityRequest.SerializeToString,
             proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MoveCityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelMove(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shard_router.v1.ShardRouter/CancelMove',
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.CancelMoveRequest.SerializeToString,
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.CancelMoveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMoves(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shard_router.v1.ShardRouter/ListMoves',
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.ListMovesRequest.SerializeToString,
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.ListMovesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MakePlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shard_router.v1.ShardRouter/MakePlan',
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MakePlanRequest.SerializeToString,
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.MakePlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDraining(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shard_router.v1.ShardRouter/SetDraining',
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.SetDrainingRequest.SerializeToString,
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.SetDrainingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyPlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shard_router.v1.ShardRouter/ApplyPlan',
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.ApplyPlanRequest.SerializeToString,
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.ApplyPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopPlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shard_router.v1.ShardRouter/StopPlan',
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.StopPlanRequest.SerializeToString,
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.StopPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shard_router.v1.ShardRouter/GetPlan',
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.GetPlanRequest.SerializeToString,
+            proto_dot_shard__router_dot_v1_dot_shard__router__pb2.GetPlanResponse.FromString,
             options,
             channel_credentials,
             insecure,

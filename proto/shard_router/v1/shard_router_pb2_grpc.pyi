@@ -37,7 +37,22 @@ class ShardRouterStub:
     WatchMap: _grpc.UnaryStreamMultiCallable[_shard_router_pb2.WatchMapRequest, _shard_router_pb2.WatchMapResponse]
     """The map now, and again with each change (and every few seconds, as a sign of life)."""
     MoveCity: _grpc.UnaryUnaryMultiCallable[_shard_router_pb2.MoveCityRequest, _shard_router_pb2.MoveCityResponse]
-    """Asks that a city move to a shard. Returns when the move is recorded; progress is in the map."""
+    """Asks that a city move to a shard. Returns when the move is recorded; progress is in the map. Again for the same
+    target, it changes nothing.
+    """
+    CancelMove: _grpc.UnaryUnaryMultiCallable[_shard_router_pb2.CancelMoveRequest, _shard_router_pb2.CancelMoveResponse]
+    """Calls a move off that was not handed over yet; the owner goes on."""
+    ListMoves: _grpc.UnaryUnaryMultiCallable[_shard_router_pb2.ListMovesRequest, _shard_router_pb2.ListMovesResponse]
+    """The last moves, newest first."""
+    MakePlan: _grpc.UnaryUnaryMultiCallable[_shard_router_pb2.MakePlanRequest, _shard_router_pb2.MakePlanResponse]
+    """The fewest moves that bring every shard under a target. Stored, not begun."""
+    SetDraining: _grpc.UnaryUnaryMultiCallable[_shard_router_pb2.SetDrainingRequest, _shard_router_pb2.SetDrainingResponse]
+    """A shard gets no cities from now on, and a plan that empties it is stored; or it gets cities again."""
+    ApplyPlan: _grpc.UnaryUnaryMultiCallable[_shard_router_pb2.ApplyPlanRequest, _shard_router_pb2.ApplyPlanResponse]
+    """Begins a plan, or goes on with one that was stopped: the router makes its moves one at a time."""
+    StopPlan: _grpc.UnaryUnaryMultiCallable[_shard_router_pb2.StopPlanRequest, _shard_router_pb2.StopPlanResponse]
+    """Stops it after the move under way."""
+    GetPlan: _grpc.UnaryUnaryMultiCallable[_shard_router_pb2.GetPlanRequest, _shard_router_pb2.GetPlanResponse]
     Audit: _grpc.UnaryUnaryMultiCallable[_shard_router_pb2.AuditRequest, _shard_router_pb2.AuditResponse]
     """Does the record hold what we promise? Reads what every shard wrote, in one snapshot, and changes nothing."""
 
@@ -50,7 +65,22 @@ class ShardRouterAsyncStub(ShardRouterStub):
     WatchMap: _aio.UnaryStreamMultiCallable[_shard_router_pb2.WatchMapRequest, _shard_router_pb2.WatchMapResponse]  # type: ignore[assignment]
     """The map now, and again with each change (and every few seconds, as a sign of life)."""
     MoveCity: _aio.UnaryUnaryMultiCallable[_shard_router_pb2.MoveCityRequest, _shard_router_pb2.MoveCityResponse]  # type: ignore[assignment]
-    """Asks that a city move to a shard. Returns when the move is recorded; progress is in the map."""
+    """Asks that a city move to a shard. Returns when the move is recorded; progress is in the map. Again for the same
+    target, it changes nothing.
+    """
+    CancelMove: _aio.UnaryUnaryMultiCallable[_shard_router_pb2.CancelMoveRequest, _shard_router_pb2.CancelMoveResponse]  # type: ignore[assignment]
+    """Calls a move off that was not handed over yet; the owner goes on."""
+    ListMoves: _aio.UnaryUnaryMultiCallable[_shard_router_pb2.ListMovesRequest, _shard_router_pb2.ListMovesResponse]  # type: ignore[assignment]
+    """The last moves, newest first."""
+    MakePlan: _aio.UnaryUnaryMultiCallable[_shard_router_pb2.MakePlanRequest, _shard_router_pb2.MakePlanResponse]  # type: ignore[assignment]
+    """The fewest moves that bring every shard under a target. Stored, not begun."""
+    SetDraining: _aio.UnaryUnaryMultiCallable[_shard_router_pb2.SetDrainingRequest, _shard_router_pb2.SetDrainingResponse]  # type: ignore[assignment]
+    """A shard gets no cities from now on, and a plan that empties it is stored; or it gets cities again."""
+    ApplyPlan: _aio.UnaryUnaryMultiCallable[_shard_router_pb2.ApplyPlanRequest, _shard_router_pb2.ApplyPlanResponse]  # type: ignore[assignment]
+    """Begins a plan, or goes on with one that was stopped: the router makes its moves one at a time."""
+    StopPlan: _aio.UnaryUnaryMultiCallable[_shard_router_pb2.StopPlanRequest, _shard_router_pb2.StopPlanResponse]  # type: ignore[assignment]
+    """Stops it after the move under way."""
+    GetPlan: _aio.UnaryUnaryMultiCallable[_shard_router_pb2.GetPlanRequest, _shard_router_pb2.GetPlanResponse]  # type: ignore[assignment]
     Audit: _aio.UnaryUnaryMultiCallable[_shard_router_pb2.AuditRequest, _shard_router_pb2.AuditResponse]  # type: ignore[assignment]
     """Does the record hold what we promise? Reads what every shard wrote, in one snapshot, and changes nothing."""
 
@@ -78,7 +108,64 @@ class ShardRouterServicer(metaclass=_abc_1.ABCMeta):
         request: _shard_router_pb2.MoveCityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_shard_router_pb2.MoveCityResponse, _abc.Awaitable[_shard_router_pb2.MoveCityResponse]]:
-        """Asks that a city move to a shard. Returns when the move is recorded; progress is in the map."""
+        """Asks that a city move to a shard. Returns when the move is recorded; progress is in the map. Again for the same
+        target, it changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelMove(
+        self,
+        request: _shard_router_pb2.CancelMoveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shard_router_pb2.CancelMoveResponse, _abc.Awaitable[_shard_router_pb2.CancelMoveResponse]]:
+        """Calls a move off that was not handed over yet; the owner goes on."""
+
+    @_abc_1.abstractmethod
+    def ListMoves(
+        self,
+        request: _shard_router_pb2.ListMovesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shard_router_pb2.ListMovesResponse, _abc.Awaitable[_shard_router_pb2.ListMovesResponse]]:
+        """The last moves, newest first."""
+
+    @_abc_1.abstractmethod
+    def MakePlan(
+        self,
+        request: _shard_router_pb2.MakePlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shard_router_pb2.MakePlanResponse, _abc.Awaitable[_shard_router_pb2.MakePlanResponse]]:
+        """The fewest moves that bring every shard under a target. Stored, not begun."""
+
+    @_abc_1.abstractmethod
+    def SetDraining(
+        self,
+        request: _shard_router_pb2.SetDrainingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shard_router_pb2.SetDrainingResponse, _abc.Awaitable[_shard_router_pb2.SetDrainingResponse]]:
+        """A shard gets no cities from now on, and a plan that empties it is stored; or it gets cities again."""
+
+    @_abc_1.abstractmethod
+    def ApplyPlan(
+        self,
+        request: _shard_router_pb2.ApplyPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shard_router_pb2.ApplyPlanResponse, _abc.Awaitable[_shard_router_pb2.ApplyPlanResponse]]:
+        """Begins a plan, or goes on with one that was stopped: the router makes its moves one at a time."""
+
+    @_abc_1.abstractmethod
+    def StopPlan(
+        self,
+        request: _shard_router_pb2.StopPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shard_router_pb2.StopPlanResponse, _abc.Awaitable[_shard_router_pb2.StopPlanResponse]]:
+        """Stops it after the move under way."""
+
+    @_abc_1.abstractmethod
+    def GetPlan(
+        self,
+        request: _shard_router_pb2.GetPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shard_router_pb2.GetPlanResponse, _abc.Awaitable[_shard_router_pb2.GetPlanResponse]]: ...
 
     @_abc_1.abstractmethod
     def Audit(

@@ -11,11 +11,11 @@ import structlog
 from node.clock import ManualClock
 from node.errors import Retryable
 from shard_router.adapters.memory import MemoryRouterStore
-from shard_router.leases import LEASE_S, MARGIN_S, SETTLE_S, Ownership, ShardLease
-from shard_router.topology import CityEntry, CityMap, ShardLoad
+from shard_router.leases import LEASE_S, MARGIN_S, SETTLE_S, SHUN_S, CityHost, Ownership, ShardLease
+from shard_router.topology import CityEntry, CityMap, Move, MoveState, ShardLoad
 
 
-class RecordingHost:
+class RecordingHost(CityHost):
     """A host that writes down what it was told."""
 
     def __init__(self) -> None:
@@ -23,6 +23,11 @@ class RecordingHost:
         self.dropped: list[tuple[str, int, str]] = []
         self.refuse = 0
         self.broken = False
+        self.settled: list[str] = []
+        self.shadows: set[str] = set()
+        self.may_warm = asyncio.Event()
+        self.may_warm.set()
+        self.blind = False
 
     async def take(self, ownership: Ownership) -> None:
         if self.broken:
@@ -31,6 +36,20 @@ class RecordingHost:
             self.refuse -= 1
             raise Retryable("not now")
         self.running[ownership.city] = ownership.epoch
+        self.shadows.discard(ownership.city)
+
+    async def settle(self, city: str, epoch: int) -> float:
+        self.settled.append(city)
+        return 0.25
+
+    async def shadow(self, ownership: Ownership) -> None:
+        if self.blind:
+            raise ValueError("a log nobody understands")
+        self.shadows.add(ownership.city)
+        await self.may_warm.wait()
+
+    async def unshadow(self, city: str) -> None:
+        self.shadows.discard(city)
 
     async def drop(self, city: str, epoch: int, reason: str) -> None:
         self.running.pop(city, None)
@@ -131,7 +150,7 @@ async def test_the_other_shard_takes_over_when_one_dies(world: World) -> None:
     """After the dead shard's lease its cities are owned by the living one, an epoch later."""
     await world.start("a")
     await world.start("b")
-    world.clock.advance(2000)
+    world.clock.advance(int(SETTLE_S * 1000) + 1)
     await world.until(lambda: all(len(host.running) == 1 for host in world.hosts.values()))
     world.tasks["a"].cancel()
     await asyncio.gather(world.tasks["a"], return_exceptions=True)
@@ -147,13 +166,116 @@ async def test_a_move_goes_over_in_order(world: World) -> None:
     """The owner drops and releases, then the target takes the city in the next epoch."""
     await world.start("a")
     await world.start("b")
-    world.clock.advance(2000)
+    world.clock.advance(int(SETTLE_S * 1000) + 1)
     await world.until(lambda: all(len(host.running) == 1 for host in world.hosts.values()))
     city = next(iter(world.hosts["a"].running))
     await world.store.request_move(city, "b", "ops")
     await world.until(lambda: world.hosts["b"].running.get(city) == 2)
     assert world.hosts["a"].running == {}
-    assert world.hosts["a"].dropped == [(city, 1, "it moves to b")]
+    assert world.hosts["a"].dropped == [(city, 1, "it moved")]
+
+
+@pytest.fixture
+async def moving(world: World) -> tuple[World, str]:
+    """Two shards with a city each; that of a is on its way to b, which follows it and is not warm yet."""
+    await world.start("a")
+    await world.start("b")
+    world.clock.advance(int(SETTLE_S * 1000) + 1)
+    await world.until(lambda: all(len(host.running) == 1 for host in world.hosts.values()))
+    city = next(iter(world.hosts["a"].running))
+    world.hosts["b"].may_warm.clear()
+    await world.store.request_move(city, "b", "ops")
+    await world.until(lambda: city in world.hosts["b"].shadows)
+    return world, city
+
+
+async def last_move(world: World) -> Move:
+    """The last move of all."""
+    return (await world.store.moves(1))[0]
+
+
+async def test_the_owner_goes_on_until_the_shadow_is_warm(moving: tuple[World, str]) -> None:
+    """Then it settles, releases, and the target takes the city; the move tells how long nobody decided."""
+    world, city = moving
+    assert world.leases["a"].holds(city, 1)
+    assert world.hosts["a"].settled == []
+    world.hosts["b"].may_warm.set()
+    await world.until(lambda: world.hosts["b"].running.get(city) == 2)
+    assert world.hosts["a"].settled == [city]
+    await world.until(lambda: world.store._moves[1].gap_ms is not None)
+    move = await last_move(world)
+    assert (move.state, move.from_shard, move.to_shard, move.gap_ms) == (MoveState.DONE, "a", "b", 250.0)
+
+
+async def test_a_target_that_dies_leaves_the_city_where_it_is(moving: tuple[World, str]) -> None:
+    """The owner never stopped; the move failed and says why."""
+    world, city = moving
+    world.tasks["b"].cancel()
+    for _ in range(5):
+        world.clock.advance(800)
+        await world.until(lambda: world.leases["a"]._until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S)
+    await world.until(lambda: not world.store._moves[1].under_way)
+    move = await last_move(world)
+    assert (move.state, move.reason) == (MoveState.FAILED, "b died")
+    assert world.leases["a"].holds(city, 1)
+
+
+async def test_an_owner_that_dies_is_followed_by_the_target(moving: tuple[World, str]) -> None:
+    """An ordinary failover, to the shard that has a shadow of the city."""
+    world, city = moving
+    world.tasks["a"].cancel()
+    for _ in range(5):
+        world.clock.advance(800)
+        await world.until(lambda: world.leases["b"]._until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S)
+    await world.until(lambda: world.hosts["b"].running.get(city) == 2)
+    move = await last_move(world)
+    assert (move.state, move.reason) == (MoveState.DONE, "the owner died")
+
+
+async def test_a_target_that_cannot_follow_says_so(world: World) -> None:
+    """The move fails, and the owner never stopped."""
+    await world.start("a")
+    await world.start("b")
+    world.clock.advance(int(SETTLE_S * 1000) + 1)
+    await world.until(lambda: all(len(host.running) == 1 for host in world.hosts.values()))
+    city = next(iter(world.hosts["a"].running))
+    world.hosts["b"].blind = True
+    await world.store.request_move(city, "b", "ops")
+    await world.until(lambda: not world.store._moves[1].under_way)
+    assert "a log nobody understands" in (await last_move(world)).reason
+    assert world.leases["a"].holds(city, 1)
+
+
+async def test_a_shadow_ends_with_its_move(moving: tuple[World, str]) -> None:
+    """Called off, the target forgets what it followed."""
+    world, _ = moving
+    assert await world.store.fail_move(1, "called off", "ops")
+    await world.until(lambda: not world.hosts["b"].shadows)
+
+
+async def test_a_drained_shard_takes_nothing(small_world: World) -> None:
+    """Even alone, and even what was its own before it started anew."""
+    world = small_world
+    await world.start("a")
+    await world.store.set_draining("a", True, "ops")
+    world.clock.advance(2000)
+    await world.until(lambda: world.leases["a"]._until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S)
+    assert world.hosts["a"].running == {}
+    await world.store.set_draining("a", False, "ops")
+    await world.until(lambda: world.hosts["a"].running == {"city-0": 1})
+
+
+async def test_a_city_given_up_is_left_to_others_for_a_while(small_world: World) -> None:
+    """The host says that it cannot run it: released, and shunned here."""
+    world = small_world
+    await world.start("a")
+    world.clock.advance(2000)
+    await world.until(lambda: world.hosts["a"].running == {"city-0": 1})
+    world.leases["a"].give_up("city-0", 1, "damaged")
+    await world.until(lambda: world.store._cities["city-0"].owner is None)
+    assert not world.leases["a"].holds("city-0", 1)
+    world.clock.advance(int(SHUN_S * 1000) + 1)
+    await world.until(lambda: world.hosts["a"].running == {"city-0": 2})
 
 
 async def test_a_host_that_cannot_take_yet_gets_another_chance(small_world: World) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from shard_router.topology import CityEntry, CityMap, ShardEntry, first_claimants, ranking
+from shard_router.topology import CityEntry, CityLoad, CityMap, Move, MoveState, ShardEntry, first_claimants, ranking
 
 
 def a_map(cities: int, shards: int, *, dead: int = 0) -> CityMap:
@@ -39,7 +40,38 @@ def test_a_shard_that_goes_takes_only_its_own_along() -> None:
     """Rendezvous hashing: removing a shard changes no other city's first choice."""
     shards = [f"shard-{n}" for n in range(5)]
     for n in range(200):
-        before = ranking(f"city-{n}", shards)
+        before = ranking(f"city-{n}", dict.fromkeys(shards, 1.0))
         gone = "shard-3"
-        after = ranking(f"city-{n}", [s for s in shards if s != gone])
+        after = ranking(f"city-{n}", {s: 1.0 for s in shards if s != gone})
         assert after == [s for s in before if s != gone]
+
+
+def test_a_shard_of_twice_the_weight_is_first_twice_as_often() -> None:
+    """Weighted rendezvous hashing: first places go by weight."""
+    weights = {"a": 1.0, "b": 2.0, "c": 3.0}
+    firsts = [ranking(f"city-{n}", weights)[0] for n in range(6000)]
+    for shard, weight in weights.items():
+        assert firsts.count(shard) == pytest.approx(1000 * weight, rel=0.1)
+
+
+def test_a_loaded_shard_stands_back() -> None:
+    """Orphans go to where there is room by load, not by the number of cities."""
+    map_ = a_map(10, 2)
+    heavy = replace(map_.cities["city-0"], owner="shard-0", load=CityLoad(riders=10_000))
+    order = first_claimants(replace(map_, cities={**map_.cities, "city-0": heavy}))
+    assert {ranked[0] for ranked in order.values()} == {"shard-1"}
+
+
+def test_a_draining_shard_gets_nothing() -> None:
+    """It stands in no line, even alone."""
+    map_ = a_map(3, 2)
+    drained = {name: replace(shard, draining=name == "shard-0") for name, shard in map_.shards.items()}
+    assert {tuple(ranked) for ranked in first_claimants(replace(map_, shards=drained)).values()} == {("shard-1",)}
+
+
+def test_a_city_whose_target_died_goes_back() -> None:
+    """The owner that had let it go is first in line, whatever the hashes say."""
+    map_ = a_map(40, 3, dead=1)
+    move = Move(1, "", "shard-1", "shard-2", 1, "ops", MoveState.RELEASED, 0)
+    moving = {name: replace(city, moving_to="shard-2", move=move) for name, city in map_.cities.items()}
+    assert {ranked[0] for ranked in first_claimants(replace(map_, cities=moving)).values()} == {"shard-1"}

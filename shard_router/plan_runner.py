@@ -1,0 +1,85 @@
+"""Applies plans: one move at a time, each to its end. All it knows is in the store, so any router may go on with it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import structlog
+
+from node.errors import FornoError, Retryable
+from shard_router.plans import Plan, PlanState, Step, StepState
+from shard_router.ports import PlanStore, RouterStore
+from shard_router.topology import CityMap, Move, MoveState
+
+LOOK_EVERY_S = 0.3
+#: Moves looked through for the one of a step: they are made one at a time.
+_RECENT = 50
+
+
+class PlanRunner:
+    """Makes the moves of the plan that runs. Two routers that do so at once ask for the same moves: no harm done."""
+
+    def __init__(self, store: RouterStore, plans: PlanStore, log: structlog.stdlib.BoundLogger) -> None:
+        self._store = store
+        self._plans = plans
+        self._log = log
+
+    async def run(self) -> None:
+        """Looks and acts until cancelled."""
+        while True:
+            try:
+                plan = await self._plans.running_plan()
+                if plan is not None:
+                    await self.advance(plan)
+            except Retryable as error:
+                self._log.warning("plan waits", error=str(error))
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def advance(self, plan: Plan) -> None:
+        """One look: ends the step whose move has ended, begins the next one, ends the plan. Idempotent."""
+        map_ = await self._store.read_map()
+        for number, step in enumerate(plan.steps):
+            if step.state in (StepState.DONE, StepState.SKIPPED):
+                continue
+            fresh = await self._look(step, map_)
+            if fresh != step:
+                await self._plans.set_step(plan.plan_id, number, fresh)
+            if fresh.state is StepState.FAILED:
+                self._log.warning("plan stopped", plan=plan.plan_id, city=step.city, reason=fresh.reason)
+                await self._plans.set_plan(plan.plan_id, PlanState.STOPPED, f"{step.city}: {fresh.reason}")
+            if fresh.state in (StepState.MOVING, StepState.FAILED):
+                return
+        await self._plans.set_plan(plan.plan_id, PlanState.DONE)
+
+    async def _look(self, step: Step, map_: CityMap) -> Step:
+        """The step as it is now; begun, if it was waiting and its city is where the plan thought."""
+        if step.state is StepState.MOVING:
+            return after(step, {move.move_id: move for move in await self._store.moves(_RECENT)}, map_)
+        entry = map_.cities.get(step.city)
+        if entry is None or entry.owner != step.from_shard:
+            where = (entry.owner or "nobody") if entry is not None else "no map"
+            return replace(step, state=StepState.SKIPPED, reason=f"it is with {where} by now")
+        try:
+            asked = await self._store.request_move(step.city, step.to_shard, "plan")
+        except Retryable:
+            raise
+        except FornoError as error:
+            return replace(step, state=StepState.FAILED, reason=str(error))
+        move_id = asked.move.move_id if asked.move is not None else None
+        return replace(step, state=StepState.MOVING, move_id=move_id)
+
+
+def after(step: Step, moves: dict[int, Move], map_: CityMap) -> Step:
+    """A step that is moving, by what has become of its move."""
+    move = moves.get(step.move_id or 0)
+    if move is None:
+        here = map_.cities[step.city].owner == step.to_shard
+        return replace(
+            step, state=StepState.DONE if here else StepState.FAILED, reason="" if here else "its move is gone"
+        )
+    if move.state is MoveState.DONE:
+        return replace(step, state=StepState.DONE, reason=move.reason)
+    if move.state is MoveState.FAILED:
+        return replace(step, state=StepState.FAILED, reason=move.reason)
+    return step

@@ -1,0 +1,101 @@
+"""A shadow: a city followed without owning it, then taken where its owner stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from dispatch.live.runner import CityRunner
+from dispatch.live.shadow import Shadow
+from dispatch.model import OrderStatus
+from node.errors import Retryable
+from tests.unit.dispatch.live.memory_city import CITY, PARTITION, MemoryCity, status_of
+from tests.unit.dispatch.live.worlds import ownership
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Waits for a condition."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+async def taken(world: MemoryCity, shadow: Shadow, epoch: int = 2) -> CityRunner:
+    """The city in the hands of the shadow's shard."""
+    city, logs = await shadow.become(ownership(CITY, epoch, PARTITION))
+    return CityRunner(city, logs, (await world.owner()).parts, lambda: world.holds)
+
+
+async def test_the_new_owner_goes_on_where_the_old_one_stopped() -> None:
+    """State, holdings, tracks, offers and positions are those of the owner, and so is the next tick's beginning."""
+    world = MemoryCity()
+    owner = await world.owner()
+    await world.online({1: (0, 1), 2: (0, 5)})
+    await world.open_order("o-1")
+    await world.step(owner)
+    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), owner.parts)
+    await world.reply(owner, accepted=True)
+    await world.open_order("o-2", door=(0, 9))
+    await world.step(owner)
+    await world.fix({1: (3, 3)})
+    await world.read(owner)
+    await owner.settle()
+    new = await taken(world, shadow)
+    assert new.city.state == owner.city.state
+    assert new.city.holdings == owner.city.holdings
+    assert new.city.tracks == owner.city.tracks
+    assert (new.city.tick, new.city.first, new.city.epoch) == (owner.city.tick, world.decisions._rows(CITY).cut, 2)
+    assert not new.city.heard
+    await world.open_order("o-3")
+    await world.step(new)
+    assert status_of(new, "o-1") is OrderStatus.ASSIGNED
+    assert await world.decisions.committed(CITY, new.city.tick, 2)
+
+
+async def test_events_the_owner_did_not_take_are_taken_by_the_new_one() -> None:
+    """Between the final cut and the end of the log nothing is lost and nothing is taken twice."""
+    world = MemoryCity()
+    owner = await world.owner()
+    await world.online({1: (0, 1)})
+    await world.step(owner)
+    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), owner.parts)
+    await world.open_order("o-1")
+    await world.step(owner)
+    await world.open_order("o-2")
+    await until(lambda: len(shadow.city.heard) >= 2)
+    await owner.settle()
+    new = await taken(world, shadow)
+    assert [event.offset for event in new.city.heard] == [new.city.taken_offset]
+    await world.step(new)
+    assert status_of(new, "o-1") is not None
+    assert status_of(new, "o-2") is not None
+
+
+async def test_a_shadow_of_another_log_is_not_used() -> None:
+    """The city is loaded anew then, by whoever takes it."""
+    world = MemoryCity()
+    owner = await world.owner()
+    await world.online({1: (0, 1)})
+    await world.step(owner)
+    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), owner.parts)
+    world.decisions._rows(CITY).cut = None
+    with pytest.raises(Retryable):
+        await shadow.become(ownership(CITY, 2, PARTITION))
+
+
+async def test_what_waits_for_the_owner_is_bounded() -> None:
+    """Events that the owner has taken leave the shadow's memory with the next look at the database."""
+    world = MemoryCity()
+    owner = await world.owner()
+    await world.online({1: (0, 1)})
+    await world.step(owner)
+    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), owner.parts)
+    for number in range(50):
+        await world.open_order(f"o-{number}")
+    await until(lambda: shadow.behind == 50)
+    await world.step(owner)
+    await shadow.sync()
+    assert shadow.behind == 0
+    await shadow.end()
