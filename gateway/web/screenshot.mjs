@@ -85,8 +85,10 @@ for (const error of errors) console.error(`error: ${error}`);
 if (foreign.length + errors.length > 0) process.exit(1);
 console.log(`${out}: ${width}x${height}, no request to another host, no console error`);
 
-// Runs in the page. The live map says how many riders it shows; the customer's map is ready when it is drawn.
+// Runs in the page. The live map says how many riders it shows; the customer's map is ready when it is drawn; the screen
+// of a restaurant when it has its board.
 function ridersAreShown() {
+  if (document.querySelector(".kitchen[data-ready=true]") !== null) return true;
   const map = document.querySelector(".map");
   if (map === null || map.dataset.ready !== "true") return false;
   return map.dataset.rider !== undefined || Number(map.dataset.riders ?? 0) > 0;

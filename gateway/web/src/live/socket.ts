@@ -57,6 +57,13 @@ export class LiveSocket<Frame> {
     };
   }
 
+  /** Says something; false when there is no line to say it on. */
+  send(text: string): boolean {
+    if (this.socket?.readyState !== WebSocket.OPEN) return false;
+    this.socket.send(text);
+    return true;
+  }
+
   close(): void {
     this.stopped = true;
     window.clearTimeout(this.timer);
