@@ -110,6 +110,7 @@ def _show(report: dict[str, Any]) -> None:
         f"[bold]{report['city']}[/bold]: {ticks} ticks over {report['domain_s']:g} s, {report['offers']} offers, "
         f"{report['epochs']} owners, {report['fallbacks']} fallbacks: {verdict}",
         highlight=False,
+        soft_wrap=True,
     )
     for tick in report["different"]:
         console.print(f"  tick {tick['tick']}: another {tick['differs']}", highlight=False)
@@ -118,11 +119,13 @@ def _show(report: dict[str, Any]) -> None:
     table = Table(
         caption="recorded is what happened; the others are lived in one modelled world", caption_justify="left"
     )
-    table.add_column("figure")
+    table.add_column("figure", no_wrap=True)
     for column in columns:
         table.add_column(column.replace("_", " "), justify="right")
     for name, row in rows.items():
         table.add_row(name, *("–" if row[c] is None else f"{row[c]:g}" for c in columns))
     console.print(table)
     for order_id, minutes in report["waited_longer_min"].items():
-        console.print(f"  {order_id} waited {minutes:g} min longer than under the other policy", highlight=False)
+        console.print(
+            f"  {order_id} waited {minutes:g} min longer than under the other policy", highlight=False, soft_wrap=True
+        )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from deploy.stack.stack import LocalStack
-from dispatch.recording.recording import read_recording
+from dispatch.recording.recording import read_recording, write_recording
 from dispatch.recording.rerun import rerun
 from dispatch.travel.free_flow import FreeFlowTravel
 from proto.tracking.v1 import rider_link_pb2 as link
@@ -20,7 +22,7 @@ async def forno(env: dict[str, str], *words: str) -> tuple[int | None, str, str]
     """Exit code, standard output and standard error of a `forno` command."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "node.cli", *words, stdout=pipe, stderr=pipe, env=env
+        sys.executable, "-m", "node.cli", *words, stdout=pipe, stderr=pipe, env={**os.environ, **env}
     )
     printed, said = await process.communicate()
     return process.returncode, printed.decode(), said.decode()
@@ -37,7 +39,7 @@ async def live_a_little(world: DispatchWorld, city: str, numbers: range) -> None
         await world.reply(city, offer, accepted=False)
         async with asyncio.timeout(30):
             while (await world.offer_for(city, order_id)).offer.offer_id == offer.offer.offer_id:
-                await asyncio.sleep(0.05)
+                pass  # Each look is a call.
         await deliver(world, city, order_id)
 
 
@@ -61,3 +63,14 @@ async def test_a_recorded_city_decides_the_same_again(stack: LocalStack, fresh_d
         assert sum(len(t.result.decisions.offers) for t in ticks) >= 6
         code, _, said = await forno(dict(world.env), "log", "dump", "nowhere", str(file))
         assert (code, "no tick of a city 'nowhere'" in said) == (1, True)
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"solver": {"strategy": "greedy"}}')
+    code, printed, said = await forno({}, "replay", "--log", str(file), "--params", str(policy), "--json")
+    report = json.loads(printed or "{}")
+    assert (code, said, report["ticks_identical"]) == (0, "", len(ticks))
+    assert report["regret"]["delivered"] == {"recorded": 3, "same_policy": 3, "other_policy": 3, "difference": 0}
+    first = next(n for n, tick in enumerate(ticks) if tick.result.decisions.offers)
+    forged = replace(recording.ticks[first], now_ms=recording.ticks[first].now_ms + 1)
+    write_recording(file, replace(recording, ticks=[*recording.ticks[:first], forged]))
+    code, printed, _ = await forno({}, "replay", "--log", str(file), "--json")
+    assert (code, json.loads(printed)["different"][0]["tick"]) == (1, forged.tick)
