@@ -1,4 +1,4 @@
-"""`forno orders get | archive`: works upon the databases and the archive, with or without a running service."""
+"""`forno orders get | recent | archive`: upon the databases and the archive, with or without a running service."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import asyncio
 import json
 import os
 import sys
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import structlog
 
 from node import postgres
-from node.errors import FornoError
+from node.errors import FornoError, Invalid
 from node.running import setting
 from node.settings import load
 from node.telemetry import configure_logging
 from orders.adapters.archived import ArchivedOrders
-from orders.adapters.postgres import PostgresOrders
+from orders.adapters.postgres import SQL, PostgresOrders
 from orders.archive.archiver import Archiver, Month, months_before
 from orders.archive.cold import ColdOrders
 from orders.archive.files import Files
@@ -39,12 +40,16 @@ def main(argv: list[str]) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     get = verbs.add_parser("get", parents=[common], help="an order, from its row or from the archive")
     get.add_argument("order", help="the order's id")
+    recent = verbs.add_parser("recent", parents=[common], help="a city's orders of the last hours, by status")
+    recent.add_argument("city")
+    recent.add_argument("--hours", type=int, default=24, metavar="N", help="1..168, default 24")
     archive = verbs.add_parser("archive", parents=[common], help="move old months to the archive ($FORNO_ARCHIVE_URL)")
     archive.add_argument("--older-than-months", type=int, metavar="N", help="default: $FORNO_ARCHIVE_AFTER_MONTHS or 6")
     words = parser.parse_args(argv)
     settings = _settings()
     try:
-        return asyncio.run(_get(settings, words) if words.verb == "get" else _archive(settings, words))
+        verb = {"get": _get, "recent": _recent, "archive": _archive}[words.verb]
+        return asyncio.run(verb(settings, words))
     except (FornoError, *postgres.AWAY, asyncpg.PostgresError) as error:
         print(f"forno orders: {error}", file=sys.stderr)
         return 1
@@ -76,6 +81,32 @@ async def _get(settings: OrdersSettings, words: argparse.Namespace) -> int:
         return 1
     found = {"source": source, "database": database, **asdict(order)}
     print(json.dumps(found, indent=2) if words.json else _told(order, source, database))
+    return 0
+
+
+async def _recent(settings: OrdersSettings, words: argparse.Namespace) -> int:
+    if not 1 <= words.hours <= 168:
+        raise Invalid("hours", "1..168: what is older is for the archive's own queries", reason="OUT_OF_RANGE")
+    since = datetime.now(UTC) - timedelta(hours=words.hours)
+    found: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for part in RangeMap.parse(settings.orders_ranges).ranges:
+        connection = await asyncpg.connect(settings.database(part.database))
+        try:
+            for row in await connection.fetch(SQL.recent, words.city, since):
+                counts = found[row["status"], row["currency"]]
+                counts[0] += row["orders"]
+                counts[1] += row["minor"]
+        finally:
+            await connection.close()
+    rows = [
+        {"status": status, "orders": orders, "minor": minor, "currency": currency}
+        for (status, currency), (orders, minor) in sorted(found.items())
+    ]
+    if words.json:
+        print(json.dumps({"city": words.city, "hours": words.hours, "statuses": rows}, indent=2))
+    else:
+        lines = [f"{row['status']:<11} {row['orders']:>7} {row['minor']:>12} {row['currency']}" for row in rows]
+        print("\n".join(lines) or f"no orders of {words.city} in the last {words.hours} hours")
     return 0
 
 

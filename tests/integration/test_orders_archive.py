@@ -147,8 +147,8 @@ async def test_archived_orders_are_the_same_for_the_service_the_command_and_duck
 ) -> None:
     """Every field comes back; sums agree; what is archived changes no more."""
     before = {order_id: await world.hot.get(order_id) for order_id in world.ids[:200:20]}
-    sums = "select city, count(*), sum(items_minor) from {} where created_at < '2026-08-01 00:00:00+00' group by 1 order by 1"
-    rows = [tuple(row) for row in await world.pool.fetch(sums.format("orders"))]
+    sums = "select city, count(*), sum(items_minor) from {} where created_at < '{}' group by 1 order by 1"
+    rows = [tuple(row) for row in await world.pool.fetch(sums.format("orders", OLD))]
     months = await world.archiver().archive(OLD)
     assert {order_id: await world.orders.get(order_id) for order_id in before} == before
     assert await world.hot.get(world.ids[0]) is None
@@ -156,7 +156,7 @@ async def test_archived_orders_are_the_same_for_the_service_the_command_and_duck
 
     glob = f"{world.folder}/orders/**/*.parquet"
     with duckdb.connect() as connection:
-        cold = connection.sql(sums.format(f"read_parquet('{glob}', hive_partitioning = true)")).fetchall()
+        cold = connection.sql(sums.format(f"read_parquet('{glob}', hive_partitioning = true)", OLD)).fetchall()
     assert cold == rows
     manifest = json.loads((world.folder / "manifests/month=2026-01/orders_0.json").read_text())
     assert manifest["rows"] == next(month.rows for month in months if month.month == date(2026, 1, 1))
@@ -171,6 +171,9 @@ async def test_archived_orders_are_the_same_for_the_service_the_command_and_duck
         told = json.loads(capsys.readouterr().out)
         assert (told["order_id"], told["source"], told["status"]) == (order_id, source, "COMPLETED")
     assert await asyncio.to_thread(cli.main, ["get", order_id_at(FIRST_MS, 7, 7)]) == 1
+    assert await asyncio.to_thread(cli.main, ["recent", "la-serena", "--hours", "0"]) == 1
+    assert await asyncio.to_thread(cli.main, ["recent", "la-serena", "--hours", "168", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["city"] == "la-serena"
 
     with pytest.raises(TransitionRefused):
         await world.orders.change(world.ids[0], lambda order: step(order, Signal(Trigger.CANCEL, NOW_MS)))

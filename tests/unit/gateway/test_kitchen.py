@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import Forbidden
@@ -59,6 +59,7 @@ def test_a_board_of_before_takes_nothing_back() -> None:
     assert told(seen.snapshot())["tickets"] == [{"order_id": "a", "version": 5}]
 
 
+@settings(deadline=None)
 @given(steps=st.lists(st.dictionaries(st.sampled_from("abcd"), st.integers(1, 5)), max_size=12), cut=st.integers(0, 12))
 def test_a_screen_that_resumes_shows_what_one_that_stayed_shows(steps: list[dict[str, int]], cut: int) -> None:
     """Snapshot at any moment, then the missed changes, give the newest snapshot."""
@@ -110,6 +111,7 @@ def test_nonsense_is_refused_by_name(message: str, field: str) -> None:
     assert refusal.value.field == field
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40) | st.text(max_size=40))
 def test_no_message_breaks_the_parser(message: str | bytes) -> None:
     """Whatever comes, it is a command or `Invalid`; its id can always be asked for."""

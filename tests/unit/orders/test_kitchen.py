@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.clock import ManualClock
-from node.errors import Invalid, Retryable
+from node.errors import FornoError, Invalid, Retryable
+from orders.adapters.cities import MappedCities
 from orders.adapters.codec import encode
 from orders.adapters.memory import MemoryKitchens, MemoryOrders
 from orders.errors import TransitionRefused, UnknownOrder
@@ -19,6 +22,7 @@ from orders.events import ReadyChanged
 from orders.hearing import Source
 from orders.kitchen.answers import Accept, Answer, Ready, ReadyIn, Reject, answered
 from orders.kitchen.desk import KitchenDesk
+from orders.kitchen.grpc_api import KitchensApi
 from orders.kitchen.pace import EDGES, PRIOR_P90, Cooked, pace_of
 from orders.kitchen.patience import Patience
 from orders.kitchen.ports import CookedOrder, Kitchen
@@ -29,6 +33,7 @@ from orders.ports import IdempotencyKey
 from orders.saga import Signal, step
 from orders.transitions import Trigger
 from proto.dispatch.v1.city_event_pb2 import CityEvent
+from proto.orders.v1 import kitchen_pb2 as pb
 from tests.unit.orders.kitchens import kitchen_book, utc_hour
 from tests.unit.orders.worlds import NOW_MS, TWO_PIZZAS, heard, order_id, placed
 
@@ -120,6 +125,7 @@ SAMPLES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(cooked=SAMPLES, hour=st.integers(0, 23))
 def test_a_pace_is_always_sane(cooked: list[Cooked], hour: int) -> None:
     """Whatever was recorded: finite, within the edges, the 90th percentile not below the median."""
@@ -236,3 +242,66 @@ async def test_placing_goes_on_when_kitchens_cannot_be_looked_up() -> None:
     book = kitchen_book(MemoryOrders(clock), clock)
     book._store = Away(MemoryOrders(clock))
     assert await book.terms(TWO_PIZZAS) == KitchenTerms(auto_accept=True, preparation_s=0)
+
+
+ZONES = [
+    # Chile sets its clocks back on 5 April 2026 at 24:00 of the day before: 23:30 happens twice.
+    ("the first half past eleven", "2026-04-05T02:30:00+00:00", 23),
+    ("the second half past eleven", "2026-04-05T03:30:00+00:00", 23),
+    ("midnight after it", "2026-04-05T04:00:00+00:00", 0),
+    # And forward on 6 September: 00:30 does not happen.
+    ("before the hour that is left out", "2026-09-06T03:59:59+00:00", 23),
+    ("after it", "2026-09-06T04:00:00+00:00", 1),
+]
+
+
+@pytest.mark.parametrize(("at", "hour"), [row[1:] for row in ZONES], ids=[row[0] for row in ZONES])
+def test_the_hour_is_the_citys_when_its_clock_is_set_back_or_forward(at: str, hour: int) -> None:
+    """What is learned by the hour of the day follows the clock on the kitchen's wall."""
+
+    class Map:
+        def entry(self, name: str) -> SimpleNamespace:
+            return SimpleNamespace(time_zone="America/Santiago")
+
+    cities = MappedCities(Map())  # type: ignore[arg-type]
+    assert cities.hour("la-serena", int(datetime.fromisoformat(at).timestamp() * 1000)) == hour
+
+
+REQUESTS = st.builds(
+    pb.AnswerRequest,
+    city=st.sampled_from(["la-serena", "", "atlantis"]),
+    restaurant_id=st.text(max_size=70),
+    order_id=st.sampled_from([order_id(), order_id(2), order_id().upper()]) | st.text(max_size=40),
+    accept=st.builds(pb.Accept, preparation_s=st.integers(-(2**31), 2**31 - 1)) | st.none(),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(request=REQUESTS, reject=st.text(max_size=300) | st.none())
+async def test_bad_input_of_a_kitchen_is_a_typed_error_and_leaves_nothing(
+    request: pb.AnswerRequest, reject: str | None
+) -> None:
+    """Whatever is sent: an error with a reason, or an answer; after an error no order changed and nothing is told."""
+    world = World()
+    await world.place()
+    world.desk = replace(world.desk, check_city=served)
+    api = KitchensApi(world.desk, world.clock)
+    if reject is not None:
+        request.reject.reason = reject
+    before = (world.orders.all(), list(world.orders.outbox.unsent))
+    reason = ""
+    try:
+        await api.Answer(request, None)
+    except FornoError as error:
+        reason = error.reason
+    if reason:
+        assert reason.isupper()
+        assert (world.orders.all(), world.orders.outbox.unsent) == before
+    else:
+        assert (request.city, request.restaurant_id) == ("la-serena", "r-1")
+
+
+def served(city: str) -> None:
+    """One city is."""
+    if city != "la-serena":
+        raise Invalid("city", "no such city", reason="UNKNOWN_CITY")
