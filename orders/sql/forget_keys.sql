@@ -1,1 +1,1 @@
-delete from idempotency_keys where created_at < clock_timestamp() - make_interval(days => $1)
+delete from idempotency_keys where created_at < now() - make_interval(days => $1)

@@ -1,1 +1,1 @@
-delete from outbox where sent_at < clock_timestamp() - interval '24 hours'
+delete from outbox where sent_at < now() - interval '24 hours'
