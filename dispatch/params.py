@@ -208,6 +208,25 @@ class LoanParams:
 
 
 @dataclass(frozen=True, slots=True)
+class PrepositioningParams:
+    """Whether idle riders are sent to wait where orders are expected within `ahead_s`, of the orders of about the last
+    `memory_s`. A rider at the counter is worth `worth_s` for an order; none is sent for less than `least_gain_s`, or
+    further than `max_way_s`, or twice within `every_s`."""
+
+    on: bool = False
+    ahead_s: float = 1200.0
+    memory_s: float = 3600.0
+    worth_s: float = 600.0
+    least_gain_s: float = 60.0
+    max_way_s: float = 600.0
+    every_s: float = 300.0
+
+    def __post_init__(self) -> None:
+        names = ("ahead_s", "memory_s", "worth_s", "least_gain_s", "max_way_s", "every_s")
+        _check(self, **{name: (1.0, 86_400.0) for name in names})
+
+
+@dataclass(frozen=True, slots=True)
 class SolverParams:
     """The strategy by name (a key of `dispatch.matching.solve.STRATEGIES`).
 
@@ -244,4 +263,5 @@ class EngineParams:
     eta: EtaParams = field(default_factory=EtaParams)
     bundles: BundleParams = field(default_factory=BundleParams)
     loans: LoanParams = field(default_factory=LoanParams)
+    prepositioning: PrepositioningParams = field(default_factory=PrepositioningParams)
     solver: SolverParams = field(default_factory=SolverParams)
