@@ -67,12 +67,17 @@ class LiveFeed:
         """Positions that will be published next."""
         return list(self._waiting.values())
 
+    def take(self) -> list[LivePosition]:
+        """The positions to publish now; they wait no more."""
+        self._there.clear()
+        positions, self._waiting = self.waiting, {}
+        return positions
+
     async def run(self) -> None:
         """Publishes until cancelled."""
         while True:
             await self._there.wait()
-            self._there.clear()
-            positions, self._waiting = list(self._waiting.values()), {}
+            positions = self.take()
             try:
                 await self._announcements.positions(self._city.name, self._city.epoch, positions)
                 sent_ms = self._clock.wall_of_domain_ms(positions[-1].ts_ms)

@@ -1,7 +1,5 @@
 """What a fix costs at the riders' edge, from the gRPC stream to the columnar message for the log, beside bare gRPC.
 
-    python -m benchmarks.micro.edge [--seconds 4] [--json FILE]
-
 Three servers of one shape take the same messages from the same client, one after another, each in a process of its own:
 *edge* is the real one with everything but the broker (tokens, parsing, checks, jumps, packing, `FixColumns`, acks);
 *echo* is `grpc.aio` that answers each message with a few bytes (the edge acknowledges a stream at most every 100 ms);
@@ -13,12 +11,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import subprocess
-import sys
 import tempfile
-import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +24,12 @@ import numpy as np
 import structlog
 import uvloop
 
+from benchmarks.motion.child import Child, left, say
+from benchmarks.motion.place import CITY
+from benchmarks.motion.record import Figure, Say, at_least
+from benchmarks.orders.cpu import cpu_s
 from node.clock import SystemClock
+from node.lifecycle import calm_collector
 from node.rpc import Server
 from node.tokens import TokenSigner, TokenVerifier, create_keys
 from proto.tracking.v1 import rider_link_pb2 as pb
@@ -42,27 +42,29 @@ from tracking.grpc_api import SERVICE, RiderLinkApi
 from tracking.model import Fixes
 
 METHOD = f"/{SERVICE}/Connect"
-CITY = "la-serena"
 #: Un-acknowledged fixes a stream; the edge itself allows 2,000.
-WINDOW = 1_000
+WINDOW = 1_900
 WARM_UP_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A shape of load."""
+    """A shape of load, and the fixes a CPU second that it must reach."""
 
     name: str
     batch: int
     streams: int
     connections: int
+    target: int
 
 
 CASES = (
-    Case("50 fixes a message, 20 streams on 2 connections", 50, 20, 2),
-    Case("1 fix a message, 200 streams on 2 connections", 1, 200, 2),
-    Case("1 fix a message, 200 streams on 200 connections", 1, 200, 200),
+    Case("50 fixes a message, shared connections", 50, 20, 2, 900_000),
+    Case("1 fix a message, shared connections", 1, 200, 2, 20_000),
+    Case("1 fix a message, a connection a rider", 1, 200, 200, 12_000),
 )
+#: Of the bare echo of the same shape.
+ECHO_SHARE = 0.7
 
 
 class EncodingLog:
@@ -72,26 +74,24 @@ class EncodingLog:
         fix_columns(city, fixes, "edge-1", 0).SerializeToString()
 
 
-async def serve(kind: str, keys: Path) -> None:
-    """Runs a server until killed; prints its port."""
-    log = structlog.get_logger()
-    if kind == "edge":
-        edge = Edge(
-            MemoryPartitions({CITY: 0}),
-            EncodingLog(),
-            MemoryEventLog(),
-            MemoryOffers(),
-            SystemClock(),
-            Limits(),
-            log,
-            linger_ms=5,
-        )
-        api = RiderLinkApi(edge, TokenVerifier(keys / "jwks.json"), log)
-        server = Server("127.0.0.1:0", [SERVICE], [api.add_to])
-        await server.start()
-        print(server.port, flush=True)
-        await edge.run()
-    answers = kind == "echo"
+async def serve_edge(keys: Path) -> None:
+    """The real edge."""
+    log, logs = structlog.get_logger(), (EncodingLog(), MemoryEventLog())
+    partitions = MemoryPartitions({CITY: 0})
+    edge = Edge(partitions, *logs, MemoryOffers(), SystemClock(), Limits(), log, linger_ms=10)
+    api = RiderLinkApi(edge, TokenVerifier(keys / "jwks.json"), log)
+    server = Server("127.0.0.1:0", [SERVICE], [api.add_to])
+    await server.start()
+    calm_collector()
+    running = asyncio.create_task(edge.run())
+    say({"port": server.port})
+    await left()
+    running.cancel()
+    await server.stop(0)
+
+
+async def serve_bare(answers: bool) -> None:
+    """A server that reads, and answers each message or none."""
 
     async def connect(_: Any, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         while isinstance(await context.read(), bytes):  # else grpc.aio.EOF
@@ -103,14 +103,10 @@ async def serve(kind: str, keys: Path) -> None:
     bare.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     port = bare.add_insecure_port("127.0.0.1:0")
     await bare.start()
-    print(port, flush=True)
-    await bare.wait_for_termination()
-
-
-def cpu_s(pid: int) -> float:
-    """CPU time a process has used, all threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    calm_collector()
+    say({"port": port})
+    await left()
+    await bare.stop(None)
 
 
 class Rider:
@@ -127,12 +123,13 @@ class Rider:
         self._head, _, self._tail = message.partition(first)
 
     async def open(self) -> None:
-        hello = wire.hello(SystemClock().domain_ms(), 0, "bench").SerializeToString()
-        await self.call.write(hello)
+        """Says Hello, and hears the Welcome."""
+        await self.call.write(wire.hello(SystemClock().domain_ms(), 0, "bench").SerializeToString())
         if self.kind != "sink":
             await self.call.read()
 
     async def send(self) -> None:
+        """Sends until cancelled."""
         seqs = np.arange(1, self.batch + 1, dtype="<u8")
         while True:
             if self.kind != "sink" and self.sent - self.acked >= WINDOW:
@@ -142,10 +139,11 @@ class Rider:
             self.sent += self.batch
 
     async def hear(self) -> None:
+        """Counts what is acknowledged, until cancelled."""
         while True:
             raw = await self.call.read()
             if self.kind == "edge":
-                self.acked = pb.ConnectResponse.FromString(raw).ack.seq
+                self.acked = pb.ConnectResponse.FromString(raw).ack.seq or self.acked
             else:
                 self.acked += self.batch
             self._room.set()
@@ -160,7 +158,8 @@ async def drive(kind: str, port: int, pid: int, case: Case, signer: TokenSigner,
         token = signer.sign("rider", str(number + 1), ttl_s=600, city=CITY)
         connect: Any = channels[number % case.connections].stream_stream(METHOD)
         riders.append(Rider(connect(metadata=(("authorization", f"Bearer {token}"),)), kind, case.batch))
-        await riders[-1].open()
+    for first in range(0, len(riders), 50):
+        await asyncio.gather(*(rider.open() for rider in riders[first : first + 50]))
     tasks = [asyncio.create_task(rider.send()) for rider in riders]
     if kind != "sink":
         tasks += [asyncio.create_task(rider.hear()) for rider in riders]
@@ -180,51 +179,53 @@ async def drive(kind: str, port: int, pid: int, case: Case, signer: TokenSigner,
     return (after - before) / cpu
 
 
-async def measure(case: Case, seconds: float) -> dict[str, Any]:
-    """One case against the three servers."""
-    figures: dict[str, float] = {}
+async def rate(kind: str, case: Case, seconds: float) -> float:
+    """Fixes a CPU second of one server that is begun for it."""
     with tempfile.TemporaryDirectory() as folder:
-        keys = Path(folder)
-        create_keys(keys / "key.pem", keys / "jwks.json")
-        signer = TokenSigner(keys / "key.pem")
-        for kind in ("edge", "echo", "sink"):
-            command = [sys.executable, "-m", "benchmarks.micro.edge", "--serve", kind, "--keys", folder]
-            server = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-            assert server.stdout is not None
-            try:
-                port = int(await server.stdout.readline())
-                figures[kind] = await drive(kind, port, server.pid, case, signer, seconds)
-            finally:
-                server.kill()
-                await server.wait()
-    return {
-        **asdict(case),
-        "fixes_per_cpu_s": {kind: round(value) for kind, value in figures.items()},
-        "edge_us_per_fix": round(1e6 / figures["edge"], 3),
-        "edge_to_echo": round(figures["edge"] / figures["echo"], 2),
-        "edge_to_sink": round(figures["edge"] / figures["sink"], 2),
-    }
+        create_keys(Path(folder) / "key.pem", Path(folder) / "jwks.json")
+        signer = TokenSigner(Path(folder) / "key.pem")
+        async with Child("benchmarks.motion.edge", ("--serve", kind, "--keys", folder)) as server:
+            port = (await server.told())["port"]
+            return await drive(kind, port, server.pid, case, signer, seconds)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.micro.edge", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=4.0, help="measured for so long, each server and case")
-    parser.add_argument("--json", type=Path, help="write the figures to a file")
-    parser.add_argument("--serve", choices=("edge", "echo", "sink"), help=argparse.SUPPRESS)
-    parser.add_argument("--keys", type=Path, help=argparse.SUPPRESS)
-    words = parser.parse_args()
-    if words.serve:
-        uvloop.run(serve(words.serve, words.keys))
-        return 0
-    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+async def measure(seconds: float, tell: Say) -> dict[str, Any]:
+    """All cases against the three servers."""
     rows = []
     for case in CASES:
-        rows.append(uvloop.run(measure(case, words.seconds)))
-        print(json.dumps(rows[-1]), flush=True)
-    if words.json:
-        words.json.write_text(json.dumps({"at": started, "cpus": os.cpu_count(), "cases": rows}, indent=1) + "\n")
-    return 0
+        rates = {}
+        for kind in ("edge", "echo", "sink"):
+            tell(f"edge: {case.name}: {kind}")
+            rates[kind] = round(await rate(kind, case, seconds))
+        rows.append(
+            {
+                **asdict(case),
+                "fixes_per_cpu_s": rates,
+                "us_per_fix": {kind: round(1e6 / value, 3) for kind, value in rates.items()},
+                "edge_to_echo": round(rates["edge"] / rates["echo"], 3),
+            }
+        )
+    return {"cases": rows, "load_average": os.getloadavg()[0]}
+
+
+def figures(section: dict[str, Any]) -> Sequence[Figure]:
+    """Each case against its target, and against the echo."""
+    found = []
+    for row in section["cases"]:
+        rates = row["fixes_per_cpu_s"]
+        name, unit = f"edge, {row['name']}", "fixes/CPU s"
+        found.append(at_least(name, rates["edge"], row["target"], unit, rates["echo"], "bare grpc.aio echo"))
+        found.append(at_least(f"{name}, share of the echo", row["edge_to_echo"], ECHO_SHARE, "of the echo"))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--serve", choices=("edge", "echo", "sink"), required=True)
+    parser.add_argument("--keys", type=Path, required=True)
+    args = parser.parse_args()
+    uvloop.run(serve_edge(args.keys) if args.serve == "edge" else serve_bare(args.serve == "echo"))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,0 +1,140 @@
+"""`forno bench soak [--seconds 600] [--json FILE]`: a steady load on Apache Kafka, and nothing may drift.
+
+Every `--window` seconds the ages of fixes on screens and the resident memory of every process are taken. A line is laid
+through each series by Theil and Sen (the median of the slopes of all pairs; one bad window does not bend it), and must
+rise over the whole run by less than an allowance:
+
+    p50 and p99 of the age    a quarter of its median, or 10 ms (p50) and 40 ms (p99), whichever is more
+    memory of a process       a tenth of its median, or 16 MB, whichever is more
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import uvloop
+
+from benchmarks.motion import screen
+from benchmarks.motion.record import Figure, Say, at_most, document
+
+#: Half of what the machine carries with the promised ages: 2,000 riders.
+RIDERS = 1_000
+SHAPE_ORDERS = (270, 255)
+#: The system fills its caches for so long before the first window, wall seconds.
+WARM_UP_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much a series may rise over a run: a share of its median, or so much."""
+
+    share: float
+    floor: float
+
+    def of(self, series: Sequence[float]) -> float:
+        """In the unit of the series."""
+        return max(self.share * median(series), self.floor)
+
+
+P50_MS = Allowance(0.25, 10)
+P99_MS = Allowance(0.25, 40)
+RSS_MB = Allowance(0.10, 16)
+
+
+def rise(times_s: Sequence[float], series: Sequence[float]) -> float:
+    """How much the series rises from the first time to the last, by the Theil-Sen line. Needs two points."""
+    points = list(zip(times_s, series, strict=True))
+    slopes = [(b - a) / (t - s) for (s, a), (t, b) in combinations(points, 2)]
+    return median(slopes) * (times_s[-1] - times_s[0])
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process and its children."""
+    family, found = {pid}, 0.0
+    for stat in sorted(Path("/proc").glob("[0-9]*/stat"), key=lambda path: int(path.parent.name)):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        number = int(stat.parent.name)
+        if number == pid or int(fields[1]) in family:
+            family.add(number)
+            found += int(fields[21]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return found
+
+
+async def run(seconds: float, window_s: float, riders: int, tell: Say) -> dict[str, Any]:
+    """Windows of a steady load."""
+    orders, carried = (round(n * riders / RIDERS) for n in SHAPE_ORDERS)
+    shape = screen.Shape(riders, orders, carried)
+    windows: list[dict[str, Any]] = []
+    async with screen.scene(shape, "apache", tell) as running:
+        await asyncio.sleep(WARM_UP_S)
+        begun_s, before = time.monotonic(), await running.riders.ask("totals")
+        while time.monotonic() - begun_s < seconds:
+            await running.audience.ask("begin")
+            await asyncio.sleep(window_s)
+            seen = await running.audience.ask("end")
+            at_s = round(time.monotonic() - begun_s, 1)
+            memory = {name: round(rss_mb(pid), 1) for name, pid in running.pids().items()}
+            seen.pop("by_2_ms", None)
+            windows.append({"at_s": at_s, "screen": seen, "rss_mb": memory, "load_average": os.getloadavg()[0]})
+            tell(
+                f"{at_s:.0f} s: p50 {seen.get('p50_ms')} ms, p99 {seen.get('p99_ms')} ms, load {os.getloadavg()[0]:.1f}"
+            )
+        after = await running.riders.ask("totals")
+    return {"riders": riders, "fixes": {name: after[name] - before[name] for name in after}, "windows": windows}
+
+
+def figures(section: Mapping[str, Any]) -> list[Figure]:
+    """The rise of each series beside what it may be."""
+    windows = section["windows"]
+    times = [window["at_s"] for window in windows]
+    found = []
+    for name, allowed in (("p50_ms", P50_MS), ("p99_ms", P99_MS)):
+        series = [window["screen"][name] for window in windows]
+        found.append(at_most(f"rise of {name}", round(rise(times, series), 1), round(allowed.of(series), 1), "ms"))
+    for name in windows[0]["rss_mb"]:
+        series = [window["rss_mb"][name] for window in windows if name in window["rss_mb"]]
+        risen = round(rise(times, series), 1)
+        found.append(
+            at_most(f"rise of memory, {name}", risen, round(RSS_MB.of(series), 1), "MB", median(series), "median")
+        )
+    lost = section["fixes"]["refused"] + section["fixes"]["thinned"] + section["fixes"]["sessions"]
+    return [*found, at_most("fixes refused or thinned, streams broken", lost, 0, "in all")]
+
+
+def main(argv: list[str]) -> int:
+    """0 if nothing drifts, 1 if something does."""
+    parser = argparse.ArgumentParser(
+        prog="forno bench soak", description="Half the measured limit, and nothing drifts."
+    )
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--window", type=float, default=20, help="seconds of each measurement")
+    parser.add_argument("--riders", type=int, default=RIDERS, help="each sends one fix a second")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all windows here")
+    args = parser.parse_args(argv)
+    if args.seconds < 2 * args.window:
+        parser.error("--seconds: at least two windows, or there is no slope")
+
+    def tell(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    section = uvloop.run(run(args.seconds, args.window, args.riders, tell))
+    found = figures(section)
+    for figure in found:
+        print(figure.line())
+    if args.json is not None:
+        args.json.write_text(json.dumps(document(found, {"soak": section}), indent=1) + "\n", encoding="utf-8")
+    return 0 if all(figure.met for figure in found) else 1
