@@ -1,0 +1,1 @@
+"""What a border through a city costs, with borrowing and without."""

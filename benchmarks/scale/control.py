@@ -1,0 +1,278 @@
+"""The control plane in virtual time: thousands of cities, hundreds of shards, the real leases, claims and plans.
+
+Every shard is a `ShardLease` on one `MemoryRouterStore`; between them stands a database with so many cores, whose calls
+take the time that was measured on Postgres. Cities cost nothing to run here; to take one takes `TAKE_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import structlog
+
+from benchmarks.scale.virtual import VirtualClock, VirtualLoop, run_virtually
+from shard_router import leases
+from shard_router.adapters.memory import MemoryRouterStore
+from shard_router.leases import BEAT_EVERY_S, CityHost, Ownership, ShardLease
+from shard_router.topology import CityEntry, CityLoad, CityMap, ShardLoad, first_claimants
+
+#: From a claim to the first tick that could commit, seconds: the shadowless take of a city of some hundred riders.
+TAKE_S = 1.0
+DATABASE_CORES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class CallCosts:
+    """Seconds of a database core that a call takes, on a map of this size."""
+
+    beat_s: float
+    claim_s: float
+
+
+@dataclass(slots=True)
+class Storm:
+    """What happened after so many shards died at once. Times are seconds after their death."""
+
+    killed: int
+    orphans: int
+    claims: int = 0
+    claims_lost: int = 0
+    beats: int = 0
+    owned_s: float = 0.0
+    half_owned_s: float = 0.0
+    database_busy: float = 0.0
+    load_max_over_mean: float = 0.0
+    curve: list[tuple[float, int]] = field(default_factory=list)
+
+
+class PlanetStore(MemoryRouterStore):
+    """The same store; reading the map costs by what changed since the last reading, as thousands of cities need it."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(clock)
+        self._read: dict[str, CityEntry] = {}
+        self._dirty: set[str] = set()
+
+    async def read_map(self) -> CityMap:
+        if self._dirty:
+            self._read = {**self._read, **{name: self._entry(self._cities[name]) for name in self._dirty}}
+            self._dirty.clear()
+        shards = {name: self._shard(name, row) for name, row in self._shards.items()}
+        return CityMap(self._version, self._read, shards)
+
+    async def beat(self, shard_id: str, incarnation: UUID, lease_s: float, load: ShardLoad) -> CityMap:
+        known = self._read
+        self._dirty.update(c for c, said in load.cities.items() if c in known and known[c].load != said)
+        return await super().beat(shard_id, incarnation, lease_s, load)
+
+    def _change(self, entry: CityEntry) -> None:
+        super()._change(entry)
+        self._dirty.add(entry.city)
+
+    def given(self, city: str, shard_id: str) -> None:
+        """The city is the shard's in epoch 1, as it came to be before the simulation begins."""
+        self._change(replace(self._cities[city], owner=shard_id, epoch=1))
+
+
+class SlowStore:
+    """A `RouterStore` behind a database with few cores: calls queue for one, and take their time there."""
+
+    def __init__(self, inner: PlanetStore, costs: CallCosts) -> None:
+        self.inner = inner
+        self.costs = costs
+        self.count: Counter[str] = Counter()
+        self.busy_s = 0.0
+        self._cores = asyncio.Semaphore(DATABASE_CORES)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    async def beat(self, shard_id: str, incarnation: UUID, lease_s: float, load: ShardLoad) -> CityMap:
+        """As the store's."""
+        await self._spend("beat", self.costs.beat_s)
+        return await self.inner.beat(shard_id, incarnation, lease_s, load)
+
+    async def claim(self, city: str, shard_id: str, seen_epoch: int) -> int | None:
+        """As the store's."""
+        await self._spend("claim", self.costs.claim_s)
+        epoch = await self.inner.claim(city, shard_id, seen_epoch)
+        self.count["won" if epoch is not None else "lost"] += 1
+        return epoch
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """As the store's; counted by listener."""
+        return self._counted()
+
+    @asynccontextmanager
+    async def _counted(self) -> AsyncIterator[AsyncIterator[str]]:
+        async with self.inner.changes() as names:
+
+            async def counted() -> AsyncIterator[str]:
+                async for name in names:
+                    self.count["notified"] += 1
+                    yield name
+
+            yield counted()
+
+    async def _spend(self, what: str, seconds: float) -> None:
+        self.count[what] += 1
+        self.busy_s += seconds
+        async with self._cores:
+            await asyncio.sleep(seconds)
+
+
+class _Host(CityHost):
+    """Runs nothing; taking a city takes its time."""
+
+    def __init__(self, loads: Mapping[str, CityLoad]) -> None:
+        self.loads = loads
+        self.cities: set[str] = set()
+
+    async def take(self, ownership: Ownership) -> None:
+        await asyncio.sleep(TAKE_S)
+        self.cities.add(ownership.city)
+
+    async def drop(self, city: str, epoch: int, reason: str) -> None:
+        self.cities.discard(city)
+
+    def load(self) -> ShardLoad:
+        """What the heartbeat reports."""
+        mine = {city: self.loads[city] for city in self.cities}
+        riders, orders = sum(c.riders for c in mine.values()), sum(c.open_orders for c in mine.values())
+        return ShardLoad(riders=riders, open_orders=orders, cities=mine)
+
+
+def planet(cities: int, riders: int, seed: int = 1) -> tuple[list[CityEntry], dict[str, CityLoad]]:
+    """So many cities and riders, sizes by Zipf's law as cities have them, and an open order for every two riders."""
+    rng = np.random.default_rng(seed)
+    share = 1 / (np.arange(cities) + 20.0)
+    sizes = np.rint(riders * share / share.sum()).astype(int)
+    places = rng.uniform((-50.0, -180.0), (60.0, 180.0), (cities, 2))
+    names = [f"city-{number:04d}" for number in range(cities)]
+    entries = [
+        CityEntry(name, f"City {number}", number, "Etc/UTC", "USD", round(lat * 1e7), round(lng * 1e7))
+        for number, (name, (lat, lng)) in enumerate(zip(names, places.tolist(), strict=True))
+    ]
+    loads = {name: CityLoad(int(size), int(size) // 2, 20.0) for name, size in zip(names, sizes, strict=True)}
+    return entries, loads
+
+
+@dataclass(slots=True)
+class World:
+    """A running control plane."""
+
+    store: SlowStore
+    loads: Mapping[str, CityLoad]
+    partitions: Mapping[str, int]
+    shards: dict[str, tuple[_Host, asyncio.Task[None]]] = field(default_factory=dict)
+
+    async def begin(self, count: int, clock: VirtualClock) -> None:
+        """So many shards that share the load evenly and whose heartbeats are spread over their period."""
+        names = [f"shard-{number:03d}" for number in range(count)]
+        carried = dict.fromkeys(names, 0)
+        given: dict[str, list[str]] = {name: [] for name in names}
+        for city in sorted(self.loads, key=lambda city: (-self.loads[city].burden, city)):
+            least = min(carried, key=lambda name: (carried[name], name))
+            carried[least] += self.loads[city].burden
+            given[least].append(city)
+        for number, (name, cities) in enumerate(given.items()):
+            host = _Host(self.loads)
+            host.cities.update(cities)
+            lease = ShardLease(self.store, name, f"10.0.{number // 250}.{number % 250}:7020", host, clock, _quiet())
+            lease.measure(host.load)
+            for city in cities:
+                self.store.given(city, name)
+                lease._held[city] = Ownership(city, self.partitions[city], 1)
+            self.shards[name] = (host, asyncio.create_task(lease.run(), name=name))
+            await asyncio.sleep(BEAT_EVERY_S / count)
+
+    def owned(self) -> int:
+        """Cities that run."""
+        return sum(len(host.cities) for host, _ in self.shards.values())
+
+    def kill(self, count: int) -> int:
+        """Kills the first so many living shards; how many cities they ran."""
+        orphans = 0
+        for name in list(self.shards)[:count]:
+            host, task = self.shards.pop(name)
+            task.cancel()
+            orphans += len(host.cities)
+        return orphans
+
+    def spread(self) -> float:
+        """Load of the fullest shard over the mean."""
+        carried = [sum(self.loads[c].burden for c in host.cities) for host, _ in self.shards.values()]
+        return round(max(carried) * len(carried) / sum(carried), 3)
+
+
+@contextmanager
+def one_answer_a_map() -> Iterator[None]:
+    """Every shard asks `first_claimants` the same of the same map: here it is worked out once. Nothing else changes."""
+    known: dict[tuple[int, frozenset[str]], dict[str, list[str]]] = {}
+
+    def remembered(map_: CityMap) -> dict[str, list[str]]:
+        key = (map_.version, frozenset(map_.open_shards()))
+        if key not in known:
+            known.clear()
+            known[key] = first_claimants(map_)
+        return known[key]
+
+    leases.first_claimants = remembered  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        leases.first_claimants = first_claimants  # type: ignore[attr-defined]
+
+
+def storm(cities: int, shards: int, riders: int, killed: int, costs: CallCosts) -> Storm:
+    """Starts a planet, kills shards, and watches until every city is owned again."""
+    loop = VirtualLoop()
+    with one_answer_a_map():
+        return run_virtually(_storm(loop, cities, shards, riders, killed, costs), loop)
+
+
+async def _world(loop: VirtualLoop, cities: int, shards: int, riders: int, costs: CallCosts) -> World:
+    clock = VirtualClock(loop)
+    entries, loads = planet(cities, riders)
+    inner = PlanetStore(clock)
+    await inner.ensure_cities(entries)
+    world = World(SlowStore(inner, costs), loads, {entry.city: entry.partition for entry in entries})
+    await world.begin(shards, clock)
+    return world
+
+
+async def _storm(loop: VirtualLoop, cities: int, shards: int, riders: int, killed: int, costs: CallCosts) -> Storm:
+    world = await _world(loop, cities, shards, riders, costs)
+    await asyncio.sleep(1.0)
+    world.store.count.clear()
+    world.store.busy_s = 0.0
+    died_s, orphans = loop.time(), world.kill(killed)
+    done = Storm(killed, orphans)
+    while world.owned() < cities:
+        await asyncio.sleep(0.05)
+        after_s = round(loop.time() - died_s, 2)
+        done.curve.append((after_s, cities - world.owned()))
+        if not done.half_owned_s and world.owned() >= cities - orphans / 2:
+            done.half_owned_s = after_s
+        if after_s > 120:
+            break
+    done.owned_s = round(loop.time() - died_s, 2)
+    count = world.store.count
+    done.claims, done.claims_lost, done.beats = count["claim"], count["lost"], count["beat"]
+    done.database_busy = round(world.store.busy_s / (done.owned_s * DATABASE_CORES), 3)
+    done.load_max_over_mean = world.spread()
+    return done
+
+
+def _quiet() -> Any:
+    return structlog.wrap_logger(
+        structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+    )
