@@ -54,6 +54,11 @@ class WatchedOrder:
     #: Held while a question is under way: who joins meanwhile waits for its answer.
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def due(self, now_s: float, period_s: float) -> bool:
+        """Whether it is to be asked about though nobody said that it changed."""
+        calm = now_s - self.seen_s < SEEN_S
+        return now_s >= self.asked_s + (max(period_s, CALM_POLL_S) if calm else period_s)
+
 
 class Hub:
     """The watched orders. It is the `FeedSink` of their cities."""
@@ -157,9 +162,8 @@ class Hub:
             await asyncio.sleep(_POLL_TICK_S)
             now_s = self._clock.monotonic_s()
             period_s = max(self._poll_s, len(self._orders) / self._polls_per_s)
-            calm_s = max(period_s, CALM_POLL_S)
             for order in self._orders.values():
-                if order.asked_s + (calm_s if now_s - order.seen_s < SEEN_S else period_s) <= now_s:
+                if order.due(now_s, period_s):
                     self._ask_soon(order)
 
     async def _heartbeat(self) -> None:

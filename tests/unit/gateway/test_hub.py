@@ -14,6 +14,7 @@ from gateway.live.adapters.memory import MemoryFeed, MemoryOrders
 from gateway.live.hub import Hub, WatchedOrder
 from gateway.live.model import OrderId
 from gateway.live.outbox import Outbox
+from gateway.live.watch import OrderWatch
 from node.clock import SystemClock
 from node.errors import NotFound
 from tests.unit.gateway.worlds import CITY, CLOCK_LINE, ORDER, StiffWire, fix, order_at_the_kitchen, read, track
@@ -79,6 +80,32 @@ async def test_a_lost_wake_costs_one_poll() -> None:
     """Nobody wakes the hub, and the watcher gets the news all the same."""
     async with world(poll_s=0.01) as w, w.watcher() as (_, wire):
         w.source.tracks[ORDER] = track("accepted", "assigned")
+        await until(lambda: words(wire) == ["assigned"])
+
+
+@pytest.mark.parametrize(
+    ("label", "seen_s", "asked_s", "due"),
+    [
+        ("never seen, asked two seconds ago", float("-inf"), 98.0, True),
+        ("never seen, just asked", float("-inf"), 99.0, False),
+        ("seen, asked two seconds ago", 99.0, 98.0, False),
+        ("seen, asked ten seconds ago", 99.0, 90.0, True),
+        ("seen long ago", 94.0, 98.0, True),
+    ],
+)
+def test_an_order_whose_rider_is_seen_is_asked_about_less_often(
+    label: str, seen_s: float, asked_s: float, due: bool
+) -> None:
+    """Positions that come in show that its owner and Redis are at work."""
+    order = WatchedOrder(OrderWatch(order_at_the_kitchen(), CLOCK_LINE), seen_s=seen_s, asked_s=asked_s)
+    assert order.due(100.0, 1.5) is due, label
+
+
+async def test_another_owners_first_position_has_the_order_asked_about() -> None:
+    """What the owner before it committed last may never have been said: its wake died with it."""
+    async with world() as w, w.watcher() as (_, wire):
+        w.source.tracks[ORDER] = track("accepted", "assigned", epoch=2)
+        await w.feed.publish_fixes(CITY, 2, [fix(1)])
         await until(lambda: words(wire) == ["assigned"])
 
 

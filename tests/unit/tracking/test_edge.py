@@ -10,6 +10,7 @@ import pytest
 from node.errors import Invalid
 from tests.unit.tracking.worlds import NOW_MS, EdgeWorld
 from tracking.adapters.memory import MemoryFixLog
+from tracking.engine.edge import ACKS_PER_S
 from tracking.engine.limits import Limits
 from tracking.engine.outbox import Acked, GoAway, Throttled
 from tracking.engine.session import RiderSession
@@ -50,6 +51,32 @@ async def test_ack_comes_after_the_log_and_not_before() -> None:
     assert acked(ana) == 4
     assert world.logged() == [(1, ana.session, 1), (1, ana.session, 2), (1, ana.session, 3)]
     assert world.edge.waiting_fixes == 0
+
+
+async def test_with_many_streams_acks_of_fixes_come_less_often() -> None:
+    """With 1,400 streams a stream's fixes are acknowledged every two seconds, but a reply at once and all before it."""
+    world = EdgeWorld()
+    ana, *_ = [world.rider(number) for number in range(1, 2 * round(ACKS_PER_S) + 1)]
+
+    async def durable(seq: int) -> None:
+        await until(lambda: ana.ledger.acked == seq)
+
+    world.send(ana, 1)
+    await durable(1)
+    assert acked(ana) == 1
+    world.clock.advance(1900)
+    world.send(ana, 2)
+    await durable(2)
+    assert acked(ana) == 0
+    world.clock.advance(100)
+    world.send(ana, 3)
+    await durable(3)
+    assert acked(ana) == 3
+    world.send(ana, 4)
+    await durable(4)
+    world.edge.event(ana, 5, RiderReplied("o-1", True, NOW_MS))
+    await durable(5)
+    assert acked(ana) == 5
 
 
 async def test_a_log_that_is_away_is_tried_again() -> None:
