@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import structlog
@@ -119,8 +120,20 @@ async def _on_a_stack(options: Options, scene: Scene, screen: Screen, brake: Bra
         run = Run(options, scene, play, screen, stack, town, monitor, time.monotonic())
         brake.running = True
         screen.say(f"Live map: {endpoints.gateway_url}/#token={token}")
+        if (kitchen := _kitchen(play, endpoints, signer)) is not None:
+            screen.say(f"A kitchen: {kitchen}")
         await _live(run, brake.stop)
         return await _finish(run)
+
+
+def _kitchen(play: Play, endpoints: Endpoints, signer: TokenSigner) -> str | None:
+    """The page of the kitchen that most is ordered from."""
+    for city in play.cities:
+        for restaurant in city.restaurants[:1]:
+            name = restaurant.restaurant_id
+            token = signer.sign("restaurant", name, ttl_s=_OPS_TOKEN_TTL_S, city=city.city)
+            return f"{endpoints.gateway_url}/kitchen/{quote(name, safe='')}#token={token}"
+    return None
 
 
 def _log_to(path: Path) -> None:

@@ -21,6 +21,7 @@ from simulator.city.model import Place
 from simulator.city.params import CustomerParams, RiderParams
 from simulator.city.scenario import City, CityParams, Ground, build
 from simulator.drive.customers import CustomerDriver, PlacedOrder
+from simulator.drive.kitchens import Kitchens
 from simulator.drive.riders import Fleet
 from simulator.drive.tokens import Tokens
 from simulator.drive.watchers import Watchers
@@ -33,6 +34,8 @@ _FIX_EVERY_WALL_S = 0.5
 #: Sockets open at once; further orders go unwatched.
 _WATCHED_AT_ONCE = 40
 _FLUSH_WITHIN_S = 15.0
+#: The first kitchens of a city, those most is ordered from, have a screen on which they press Ready.
+SCREENS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,9 @@ class Town:
         self.cities = tuple(cities)
         self.watchers = Watchers(clock, _WATCHED_AT_ONCE)
         riders = [(city.city, rider) for city in cities for rider in city.riders]
+        self.kitchens = Kitchens(
+            clock, tokens, frozenset(r.restaurant_id for c in cities for r in c.restaurants[:SCREENS])
+        )
         self.fleet = Fleet(riders, endpoints.tracking_address, tokens, clock)
         self.placed: list[PlacedOrder] = []
         self._exit = AsyncExitStack()
@@ -96,6 +102,7 @@ class Town:
         self._exit.push_async_callback(self._http.aclose)
         self._exit.push_async_callback(self.fleet.close)
         self._exit.push_async_callback(self.watchers.close)
+        self._exit.push_async_callback(self.kitchens.close)
         self._riding = asyncio.create_task(self.fleet.run(), name="riders")
         self._ordering = [asyncio.create_task(driver.run(), name="customers") for driver in self._drivers]
         return self
@@ -130,6 +137,7 @@ class Town:
     def _on_placed(self, order: PlacedOrder) -> None:
         self.placed.append(order)
         self.watchers.offer(order)
+        self.kitchens.expect(order)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

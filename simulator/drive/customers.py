@@ -33,6 +33,9 @@ class PlacedOrder:
     city: str
     live_url: str
     tracking_token: str
+    #: Who cooks it, and when it will really be ready; domain milliseconds.
+    restaurant_id: str = ""
+    ready_ms: int = 0
 
 
 class PlaceFailed(Exception):
@@ -87,7 +90,12 @@ class CustomerDriver:
             self._log.warning("order refused", why=str(error))
             return
         order = PlacedOrder(
-            OrderId(answer["order"]["order_id"]), self._city, answer["live_url"], answer["tracking_token"]
+            OrderId(answer["order"]["order_id"]),
+            self._city,
+            answer["live_url"],
+            answer["tracking_token"],
+            draft.restaurant.restaurant_id,
+            draft.ready_ms,
         )
         self._counter.expect(order.order_id, draft.ready_ms)
         self.placed += 1
