@@ -53,6 +53,7 @@ class NoteKind(StrEnum):
     PICKED_UP = "picked_up"
     DELIVERED = "delivered"
     CANCELLED = "cancelled"
+    FAILED = "failed"
     LENT = "lent"
     RETURNED = "returned"
 
@@ -61,7 +62,7 @@ class NoteKind(StrEnum):
 class Note:
     """One thing worth telling: results for the outbox, refusals for the metrics.
 
-    `reason` is a fixed word for DUPLICATE and REFUSED, else empty.
+    `reason` is a fixed word for DUPLICATE and REFUSED, words for FAILED, else mostly empty.
     """
 
     kind: NoteKind

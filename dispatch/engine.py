@@ -4,6 +4,7 @@ One tick is
 
     draft = Draft(state)
     notes = apply(draft, inputs, now_ms, params)             # what happened
+    notes += lose_patience(draft, positions, now_ms, params)  # what nobody says
     problem = pose(draft, positions, now_ms, travel, params)  # what is to be decided
     solution = solve(problem, params)                        # in a worker process, if live
     decisions = decide(draft, problem, solution, tick_id, params)
@@ -17,7 +18,7 @@ arrive between `apply` and `commit` wait for the next tick. Nothing here does I/
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dispatch.apply import Note, NoteKind, apply
 from dispatch.decide import Decisions, decide
@@ -25,6 +26,7 @@ from dispatch.inputs import Input, Positions
 from dispatch.matching.problem import Problem, Solution
 from dispatch.matching.solve import solve
 from dispatch.params import EngineParams
+from dispatch.patience import lose_patience
 from dispatch.ports import TravelTimes
 from dispatch.pose import pose
 from dispatch.state import Changes, CityState, Draft
@@ -41,6 +43,7 @@ __all__ = [
     "TickResult",
     "apply",
     "decide",
+    "lose_patience",
     "needs_matching",
     "nothing_decided",
     "pose",
@@ -54,7 +57,7 @@ class TickResult:
     """Notes and decisions of one tick run in one go; `problem` is None where there was nothing to match."""
 
     notes: tuple[Note, ...]
-    problem: Problem | None
+    problem: Problem | None = field(compare=False)  # Arrays: compare `dispatch.digest` of it.
     decisions: Decisions
 
 
@@ -81,6 +84,7 @@ def run_tick(
     """A whole tick in one process; the caller commits. A replay passes the recorded `fallback`."""
     draft = Draft(state)
     notes = apply(draft, inputs, now_ms, params)
+    notes += lose_patience(draft, positions, now_ms, params)
     if not needs_matching(draft, params):
         return TickResult(tuple(notes), None, nothing_decided(draft))
     problem = pose(draft, positions, now_ms, travel, params)

@@ -36,6 +36,7 @@ _STATES = {
     OrderStatus.PICKED_UP: pb.ORDER_STATE_PICKED_UP,
     OrderStatus.DELIVERED: pb.ORDER_STATE_DELIVERED,
     OrderStatus.CANCELLED: pb.ORDER_STATE_CANCELLED,
+    OrderStatus.FAILED: pb.ORDER_STATE_FAILED,
 }
 #: Ended orders stay on the ops map this long, domain milliseconds.
 _SHOWN_AFTER_END_MS = 60_000

@@ -41,6 +41,7 @@ class OrderStatus(StrEnum):
     PICKED_UP = "picked_up"
     DELIVERED = "delivered"
     CANCELLED = "cancelled"
+    FAILED = "failed"
 
 
 class OfferStatus(StrEnum):
@@ -85,7 +86,7 @@ class Order:
     @property
     def ended(self) -> bool:
         """Nothing can happen to the order any more."""
-        return self.status in (OrderStatus.DELIVERED, OrderStatus.CANCELLED)
+        return self.status in (OrderStatus.DELIVERED, OrderStatus.CANCELLED, OrderStatus.FAILED)
 
     @property
     def matchable(self) -> bool:
@@ -144,7 +145,8 @@ class Rider:
     the rider stands at the pickup ahead. `offer_id` is the one
     live offer on the rider's screen. `rested_ms` is when the last job ended, service time included. `loan` is the loan
     under way; with the borrower the last one, when it is over. `offers_answered` counts the offers that ended by the
-    rider's doing; of those it refused, or let expire, `offers_refused`.
+    rider's doing; of those it refused, or let expire, `offers_refused`. `unseen_ms` is since when a rider with
+    something to do has shown no usable fix.
     """
 
     rider_id: RiderId
@@ -161,6 +163,7 @@ class Rider:
     loan: Loan | None = None
     offers_answered: int = 0
     offers_refused: int = 0
+    unseen_ms: int | None = None
 
     @property
     def lent(self) -> bool:

@@ -52,6 +52,21 @@ class OfferParams:
 
 
 @dataclass(frozen=True, slots=True)
+class PatienceParams:
+    """When hope is given up: a rider with something to do and without a usable fix for `vanished_s` loses what it has
+    not picked up, for `lost_s` the food on board is written off; an order that nobody has `nobody_s` after its food was
+    ready has failed.
+    """
+
+    vanished_s: float = 300.0
+    lost_s: float = 3600.0
+    nobody_s: float = 5400.0
+
+    def __post_init__(self) -> None:
+        _check(self, vanished_s=(60, 10**9), lost_s=(60, 10**9), nobody_s=(60, 10**9))
+
+
+@dataclass(frozen=True, slots=True)
 class CandidateParams:
     """Which riders are considered for an order.
 
@@ -255,6 +270,7 @@ class EngineParams:
     rebundle: bool = False
     service: ServiceParams = field(default_factory=ServiceParams)
     offers: OfferParams = field(default_factory=OfferParams)
+    patience: PatienceParams = field(default_factory=PatienceParams)
     candidates: CandidateParams = field(default_factory=CandidateParams)
     acceptance: AcceptanceParams = field(default_factory=AcceptanceParams)
     pace: PaceParams = field(default_factory=PaceParams)

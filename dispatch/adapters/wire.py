@@ -186,6 +186,8 @@ def encode_result(city: str, epoch: int, result: Result) -> bytes:
         event.picked_up.rider_id, event.picked_up.eta_ms = result.rider_id, eta.median_ms
     elif result.kind is ResultKind.DELIVERED:
         event.delivered.rider_id = result.rider_id
+    elif result.kind is ResultKind.FAILED:
+        event.failed.reason = result.reason
     else:
         event.eta_changed.eta_ms, event.eta_changed.eta_p90_ms = eta.median_ms, eta.p90_ms
     return event.SerializeToString()

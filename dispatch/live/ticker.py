@@ -11,9 +11,20 @@ from itertools import islice
 import structlog
 
 from dispatch.apply import Note, NoteKind
-from dispatch.digest import digest
-from dispatch.engine import Decisions, Draft, Problem, Solution, apply, decide, needs_matching, nothing_decided, pose
 from dispatch.borders.relayed import PassOn, to_pass_on
+from dispatch.digest import digest
+from dispatch.engine import (
+    Decisions,
+    Draft,
+    Problem,
+    Solution,
+    apply,
+    decide,
+    lose_patience,
+    needs_matching,
+    nothing_decided,
+    pose,
+)
 from dispatch.inputs import Input, Positions
 from dispatch.live.city import City
 from dispatch.live.cut import Applied
@@ -174,6 +185,7 @@ class Ticker:
         positions = Positions(seen.rider_id, seen.lat_e7, seen.lng_e7, snapshot.age_ms)
         draft = Draft(city.state)
         notes = apply(draft, inputs, now_ms, self._params)
+        notes += lose_patience(draft, positions, now_ms, self._params)
         problem, decisions = None, nothing_decided(draft)
         if needs_matching(draft, self._params):
             problem = await asyncio.to_thread(pose, draft, positions, now_ms, self._travel, self._params)

@@ -66,6 +66,7 @@ class ResultKind(StrEnum):
     UNASSIGNED = "unassigned"
     PICKED_UP = "picked_up"
     DELIVERED = "delivered"
+    FAILED = "failed"
     ETA_CHANGED = "eta_changed"
 
 
@@ -121,6 +122,7 @@ _RESULT_OF = {
     NoteKind.UNASSIGNED: ResultKind.UNASSIGNED,
     NoteKind.PICKED_UP: ResultKind.PICKED_UP,
     NoteKind.DELIVERED: ResultKind.DELIVERED,
+    NoteKind.FAILED: ResultKind.FAILED,
 }
 _STATE_OF = {
     NoteKind.ASSIGNED: OrderStatus.ASSIGNED,
@@ -128,6 +130,7 @@ _STATE_OF = {
     NoteKind.PICKED_UP: OrderStatus.PICKED_UP,
     NoteKind.DELIVERED: OrderStatus.DELIVERED,
     NoteKind.CANCELLED: OrderStatus.CANCELLED,
+    NoteKind.FAILED: OrderStatus.FAILED,
 }
 
 

@@ -8,6 +8,7 @@ from dispatch.params import (
     CostParams,
     EngineParams,
     OfferParams,
+    PatienceParams,
     ServiceParams,
     SolverParams,
 )
@@ -21,6 +22,8 @@ def mdrp_params(rules: Rules, strategy: str = "packing") -> EngineParams:
         rebundle=True,
         service=ServiceParams(rules.pickup_service * 60.0, rules.dropoff_service * 60.0),
         offers=OfferParams(timeout_s=60.0, lead_s=0.0, cooldown_s=0.0),
+        # Couriers on their way show no position, and an instance's day has an end of its own.
+        patience=PatienceParams(vanished_s=1e9, lost_s=1e9, nobody_s=1e9),
         candidates=CandidateParams(per_restaurant=1000, per_bundle=16, horizon_s=5400.0, max_approach_s=86400.0),
         # Couriers never decline, ways are exact, and a bundle is of one restaurant and of any size.
         bundles=BundleParams(between_m=0.0, max_stops=1000),
