@@ -17,6 +17,7 @@ from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 
 from dispatch.adapters.kafka import KafkaCityLogs, KafkaResultTopic
+from dispatch.adapters.lessons import PostgresLessonStore
 from dispatch.adapters.loans import KafkaBorderLogs
 from dispatch.adapters.mongo import MongoLastView
 from dispatch.adapters.mongo import connect as connect_mongo
@@ -88,6 +89,7 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
         params=params,
         logs_of=lambda city: KafkaCityLogs(settings.kafka_url, identity, city, settings.default_capacity),
         decision_log=decision_log,
+        lessons=PostgresLessonStore(deciding, settings.shard_id),
         outbox=PostgresOutbox(deciding),
         topic=KafkaResultTopic(identity, results),
         announcements=RedisAnnouncements(redis),

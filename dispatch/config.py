@@ -21,7 +21,7 @@ class DispatchSettings(NodeSettings):
     solve_limit_ms: int = Field(800, ge=10, le=10_000, description="wall time a solve may take until greedy answers")
     default_capacity: int = Field(3, ge=1, le=20, description="orders a rider carries who did not say")
 
-    travel: Literal["free_flow", "road", "planar"] = Field("free_flow", description="model of travel times")
+    travel: Literal["free_flow", "learned", "road", "planar"] = Field("free_flow", description="model of travel times")
     roads_file: Path | None = Field(None, description="road network for FORNO_TRAVEL=road")
     planar_metres_per_minute: int = Field(320, ge=1, description="speed for FORNO_TRAVEL=planar")
     params_file: Path | None = Field(None, description="JSON of EngineParams fields that differ from the defaults")

@@ -5,6 +5,7 @@ One tick is
     draft = Draft(state)
     notes = apply(draft, inputs, now_ms, params)             # what happened
     notes += lose_patience(draft, positions, now_ms, params)  # what nobody says
+    resequence(draft, positions, now_ms, travel, params)      # plans in a better order, where there is one
     problem = pose(draft, positions, now_ms, travel, params)  # what is to be decided
     solution = solve(problem, params)                        # in a worker process, if live
     decisions = decide(draft, problem, solution, tick_id, params)
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 
 from dispatch.apply import Note, NoteKind, apply
 from dispatch.decide import Decisions, decide
+from dispatch.eta.resequence import resequence
 from dispatch.inputs import Input, Positions
 from dispatch.matching.problem import Problem, Solution
 from dispatch.matching.solve import solve
@@ -47,6 +49,7 @@ __all__ = [
     "needs_matching",
     "nothing_decided",
     "pose",
+    "resequence",
     "run_tick",
     "solve",
 ]
@@ -85,6 +88,7 @@ def run_tick(
     draft = Draft(state)
     notes = apply(draft, inputs, now_ms, params)
     notes += lose_patience(draft, positions, now_ms, params)
+    resequence(draft, positions, now_ms, travel, params)
     if not needs_matching(draft, params):
         return TickResult(tuple(notes), None, nothing_decided(draft))
     problem = pose(draft, positions, now_ms, travel, params)

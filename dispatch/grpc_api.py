@@ -11,6 +11,7 @@ import numpy as np
 
 from dispatch.adapters.wire import lat_lng, offer_message, point, stop_message
 from dispatch.borders_api import VERSION_SHIFT, LentRiders
+from dispatch.eta.open_order import open_eta
 from dispatch.live import answers, tracks
 from dispatch.live.city import City
 from dispatch.live.errors import UnknownOrder
@@ -72,6 +73,9 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
                 answer.events.add(seq=event.seq, state=_STATES[event.state], at_ms=event.at_ms)
         if order.status in answers.HELD and order.rider_id is not None:
             _add_rider(answer, city, order.order_id, order.rider_id)
+        eta = city.etas.get(order.order_id)
+        if eta is not None and not order.ended:
+            answer.eta_ms, answer.eta_p90_ms = eta.median_ms, eta.p90_ms
         return answer
 
     async def OpenOffers(self, request: pb.OpenOffersRequest, context: Context) -> pb.OpenOffersResponse:  # noqa: N802
@@ -92,22 +96,16 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
         city = await self._shard.soon(request.city)
         pickup, drop = _place(request.pickup, "pickup"), _place(request.dropoff, "dropoff")
         now_ms = self._clock.domain_ms()
-        origins = answers.origins_near(city, pickup, now_ms)
-        found = await asyncio.to_thread(
-            answers.estimate,
-            origins,
-            pickup,
-            drop,
-            request.ready_ms or now_ms,
-            now_ms,
-            self._travel_of(city.name),
-            self._params,
-        )
+        travel = city.travel or self._travel_of(city.name)
+        asked = answers.AskedOrder(pickup, drop, request.ready_ms or now_ms)
+        waiting = answers.waiting_for(city, asked, now_ms, self._params)
+        calibration = city.learning.calibration
+        found = await asyncio.to_thread(open_eta, waiting, now_ms, travel, self._params, calibration)
         return pb.EstimateResponse(
-            eta_ms=found.eta.median_ms,
-            eta_p90_ms=found.eta.p90_ms,
+            eta_ms=found.quote.median_ms,
+            eta_p90_ms=found.quote.p90_ms,
             travel_s=found.travel_s,
-            travel_model=found.travel_version,
+            travel_model=travel.version,
         )
 
     async def NearestRiders(  # noqa: N802
@@ -192,9 +190,6 @@ def _add_rider(answer: pb.TrackResponse, city: City, order_id: OrderId, rider_id
     if fix is not None:
         answer.rider_at.lat_e7, answer.rider_at.lng_e7 = int(fix.lat_e7[0]), int(fix.lng_e7[0])
         answer.rider_ts_ms = int(fix.ts_ms[0])
-    eta = city.etas.get(order_id)
-    if eta is not None:
-        answer.eta_ms, answer.eta_p90_ms = eta.median_ms, eta.p90_ms
     answer.stops.extend(_stop(city, stop) for stop in answers.stops_of(city.state.riders[rider_id], order_id))
 
 

@@ -104,6 +104,14 @@ select $1, x.order_id, x.version, x.payload
 from unnest($2::text[], $3::bigint[], $4::bytea[]) with ordinality as x(order_id, version, payload, n)
 order by x.n
 
+-- name: insert_quotes
+insert into dispatch.eta_quotes (order_id, stage, city, made_ms, raw_ms, spread_ms, predicted_ms, predicted_p90_ms,
+    delivered_ms)
+select x.order_id, x.stage, $1, x.made_ms, x.raw_ms, x.spread_ms, x.predicted_ms, x.predicted_p90_ms, x.delivered_ms
+from unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
+    as x(order_id, stage, made_ms, raw_ms, spread_ms, predicted_ms, predicted_p90_ms, delivered_ms)
+on conflict (order_id, stage) do nothing
+
 -- name: insert_outcomes
 insert into dispatch.eta_outcomes (order_id, city, rider_id, placed_ms, accepted_ms, predicted_ms, predicted_p90_ms,
     delivered_ms)

@@ -123,6 +123,12 @@ def _told(tick: TickCommit) -> Iterable[Write]:
     ]
     if outcomes:
         yield Write("insert_outcomes", outcomes, many=True)
+    quotes = [
+        (o.order_id, q.stage, q.made_ms, q.raw_ms, q.spread_ms, q.median_ms, q.p90_ms, o.delivered_ms)
+        for o in told.outcomes
+        for q in o.quotes
+    ]
+    yield from _columns("insert_quotes", (own.city,), quotes)
 
 
 def _columns(statement: str, keys: tuple[Any, ...], rows: Sequence[tuple[Any, ...]]) -> Iterable[Write]:

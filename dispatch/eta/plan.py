@@ -1,37 +1,57 @@
-"""When a rider will be at each of its stops: the sum along the plan, and how sure that is.
+"""When food will be where: the sum along a rider's plan, and how sure it is.
 
-The median follows the plan stop by stop: way, half a service, for a pickup no sooner than the kitchen, handover,
-half a service. The 90th percentile adds the spread of what has been summed up. Ways, kitchens and doors are taken
-as independent, so their variances add:
+The sum follows the plan stop by stop: way, half a service, for a pickup no sooner than the kitchen, handover, half a
+service. Ways, kitchens and doors are taken as independent, so their variances add along the plan; of rider and food the
+later counts (`waiting.later_of`):
 
-    p90 = median + 1.2816 * sqrt(sum of (travel_cv * way)^2 + kitchen_s^2 if it is still cooking + door_s^2 a stop)
+    spread^2 = sum of (travel_cv way)^2 + door_s^2 a stop, and at a counter the later of two spreads:
+               the rider's so far, and the kitchen's kitchen_s + kitchen_cv x what is left of the cooking
 
-1.2816 is the 90% quantile of the normal distribution.
+What becomes of sum and spread at the customer is for `calibration` to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import hypot
 
 import numpy as np
 
-from dispatch.model import Order, OrderId, Point, Rider, Stop, StopKind
-from dispatch.params import EngineParams, EtaParams
+from dispatch.eta.calibration import Calibration, Quote, Stage
+from dispatch.eta.waiting import later_of
+from dispatch.model import Order, OrderId, Point, Rider, RiderId, Stop, StopKind
+from dispatch.params import EngineParams
 from dispatch.ports import Points, TravelTimes
 
-Z90 = 1.2816
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the past has taught: how sure quotes are, and how long a rider takes against the others (1: as long)."""
+
+    calibration: Calibration = field(default_factory=Calibration)
+    pace: Mapping[RiderId, float] = field(default_factory=dict)
+
+    def pace_of(self, rider: Rider, params: EngineParams) -> float:
+        """Seconds of this rider's ways over those of the travel model."""
+        return params.pace.of(rider.vehicle) * self.pace.get(rider.rider_id, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class StopEta:
-    """Food handed over at the stop: half the chances before `median_ms`, nine tenths before `p90_ms`."""
+    """Food handed over at the stop: half the chances before the quote's median, nine tenths before its p90."""
 
     kind: StopKind
     order_ids: tuple[OrderId, ...]
-    median_ms: int
-    p90_ms: int
+    quote: Quote
+
+    @property
+    def median_ms(self) -> int:
+        return self.quote.median_ms
+
+    @property
+    def p90_ms(self) -> int:
+        return self.quote.p90_ms
 
 
 def plan_etas(
@@ -41,6 +61,7 @@ def plan_etas(
     now_ms: int,
     travel: TravelTimes,
     params: EngineParams,
+    known: Known | None = None,
 ) -> tuple[StopEta, ...]:
     """ETAs of the rider's stops, in order. Without a position the plan's own expectation is the first arrival.
 
@@ -48,51 +69,47 @@ def plan_etas(
     """
     if not rider.stops:
         return ()
-    way_s = _ways_s(rider, position, now_ms, travel, params)
+    known = known or Known()
+    hops_s = _hops_s(rider, position, now_ms, travel, known.pace_of(rider, params))
     etas: list[StopEta] = []
-    at_s, spread_s = 0.0, 0.0
-    for stop, hop_s in zip(rider.stops, way_s, strict=True):
+    at_s, spread_s = _still_there_s(rider, orders, now_ms, params), 0.0
+    stage = Stage.CARRIED
+    for stop, hop_s in zip(rider.stops, hops_s, strict=True):
+        if stop.kind is StopKind.PICKUP:
+            stage = Stage.ASSIGNED
         half_s = (params.service.pickup_s if stop.kind is StopKind.PICKUP else params.service.dropoff_s) / 2
         done_s = at_s + hop_s + half_s
         spread_s = hypot(spread_s, params.eta.travel_cv * hop_s, params.eta.door_s)
-        ready_s = _ready_s(stop, orders, now_ms)
-        if ready_s > 0:
-            spread_s = hypot(spread_s, params.eta.kitchen_s)
-        done_s = max(done_s, ready_s)
-        median_ms = now_ms + round(done_s * 1000)
-        etas.append(StopEta(stop.kind, stop.order_ids, median_ms, median_ms + round(Z90 * spread_s * 1000)))
+        cooking_s = _cooking_s(stop, orders, now_ms)
+        if cooking_s > 0:
+            done_s, spread_s = later_of(done_s, spread_s, cooking_s, kitchen_spread_s(cooking_s, params))
+        etas.append(StopEta(stop.kind, stop.order_ids, known.calibration.quote(stage, now_ms, done_s, spread_s)))
         at_s = done_s + half_s
     return tuple(etas)
 
 
-def open_eta(order: Order, now_ms: int, travel: TravelTimes, params: EngineParams) -> StopEta:
-    """ETA at the door of an order no rider has yet: ready, or a rider's usual way to the counter from now."""
-    places = _points([order.pickup, order.drop])
-    way_s = float(travel.matrix(places[:1], places[1:], now_ms)[0, 0])
-    cooking_s = (order.ready_ms - now_ms) / 1000
-    pickup_s = max(cooking_s, params.eta.approach_s + params.service.pickup_s / 2)
-    door_s = pickup_s + params.service.pickup_s / 2 + way_s + params.service.dropoff_s / 2
-    spread_s = hypot(_open_spread_s(params.eta, cooking_s), params.eta.travel_cv * way_s)
-    median_ms = now_ms + round(door_s * 1000)
-    return StopEta(StopKind.DROP, (order.order_id,), median_ms, median_ms + round(Z90 * spread_s * 1000))
+def _still_there_s(rider: Rider, orders: Mapping[OrderId, Order], now_ms: int, params: EngineParams) -> float:
+    """Until a rider who has just picked up leaves the counter."""
+    if not rider.carrying:
+        return 0.0
+    picked_ms = [orders[o].picked_up_ms or 0 for s in rider.stops for o in s.order_ids if o in orders]
+    return max(0.0, (max(picked_ms, default=0) - now_ms) / 1000 + params.service.pickup_s / 2)
 
 
-def _open_spread_s(eta: EtaParams, cooking_s: float) -> float:
-    return hypot(eta.approach_s / 2, 2**0.5 * eta.door_s, eta.kitchen_s if cooking_s > 0 else 0.0)
+def kitchen_spread_s(cooking_s: float, params: EngineParams) -> float:
+    """How sure a kitchen is that has so long to go."""
+    return params.eta.kitchen_s + params.eta.kitchen_cv * cooking_s if cooking_s > 0 else 0.0
 
 
-def _ways_s(
-    rider: Rider, position: Point | None, now_ms: int, travel: TravelTimes, params: EngineParams
-) -> list[float]:
+def _hops_s(rider: Rider, position: Point | None, now_ms: int, travel: TravelTimes, pace: float) -> list[float]:
     """Seconds from place to place along the plan; the first is what is left of the way."""
-    pace = params.pace.of(rider.vehicle)
-    places = _points([s.point for s in rider.stops])
+    places = points([s.point for s in rider.stops])
     if rider.arrived:
         first_s = 0.0
     elif position is None:
         first_s = max(0.0, (rider.stops[0].arrive_ms - now_ms) / 1000)
     else:
-        first_s = float(travel.matrix(_points([position]), places[:1], now_ms)[0, 0]) * pace
+        first_s = float(travel.matrix(points([position]), places[:1], now_ms)[0, 0]) * pace
     hops = [
         float(travel.matrix(places[i : i + 1], places[i + 1 : i + 2], now_ms)[0, 0]) * pace
         for i in range(len(places) - 1)
@@ -100,7 +117,7 @@ def _ways_s(
     return [first_s, *hops]
 
 
-def _ready_s(stop: Stop, orders: Mapping[OrderId, Order], now_ms: int) -> float:
+def _cooking_s(stop: Stop, orders: Mapping[OrderId, Order], now_ms: int) -> float:
     """When the food of a pickup is ready, from now; 0 if it is, or if nothing is picked up."""
     if stop.kind is not StopKind.PICKUP:
         return 0.0
@@ -108,5 +125,6 @@ def _ready_s(stop: Stop, orders: Mapping[OrderId, Order], now_ms: int) -> float:
     return max(0.0, (max(found, default=now_ms) - now_ms) / 1000)
 
 
-def _points(places: list[Point]) -> Points:
-    return np.array([(p.lat_e7, p.lng_e7) for p in places], np.int64)
+def points(places: Sequence[Point]) -> Points:
+    """Places as the travel models take them."""
+    return np.array([(p.lat_e7, p.lng_e7) for p in places], np.int64).reshape(-1, 2)

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot
 
 import numpy as np
 
-from dispatch.eta.plan import Z90
+from dispatch.eta.open_order import OpenOrder, ahead_of, starter_of
 from dispatch.index import FixColumns, NearestRiders
 from dispatch.index.rows import Ids
 from dispatch.live.city import City
-from dispatch.live.tracks import Eta
+from dispatch.live.etas import STARTERS
 from dispatch.model import OrderId, OrderStatus, Point, Rider, RiderId, Stop, StopKind
 from dispatch.params import EngineParams
-from dispatch.ports import Points, TravelTimes
-
-#: Riders asked when an order that was not placed yet is estimated.
-_ESTIMATE_RIDERS = 8
-#: With no rider in sight, domain seconds until one is.
-_NOBODY_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """An order that was not placed yet."""
+class AskedOrder:
+    """An order that may be placed."""
 
-    eta: Eta
-    travel_s: float
-    travel_version: str
+    pickup: Point
+    drop: Point
+    ready_ms: int
 
 
 def near(city: City, at: Point, k: int, now_ms: int) -> tuple[FixColumns, NearestRiders]:
@@ -44,30 +37,21 @@ def online_ids(city: City) -> Ids:
     return np.array([r.rider_id for r in city.state.riders.values() if r.online], np.uint64)
 
 
-def origins_near(city: City, pickup: Point, now_ms: int) -> Points:
-    """Places of a few riders near a restaurant."""
-    columns, found = near(city, pickup, _ESTIMATE_RIDERS, now_ms)
-    rows = found.index[0][found.index[0] >= 0]
-    places: Points = np.stack([columns.lat_e7[rows], columns.lng_e7[rows]], axis=1).astype(np.int64)
-    return places
-
-
-def estimate(
-    origins: Points, pickup: Point, drop: Point, ready_ms: int, now_ms: int, travel: TravelTimes, params: EngineParams
-) -> Estimate:
-    """When an order would be at its door, taken by the nearest of the riders at `origins`. Asks the travel model."""
-    counter = np.array([[pickup.lat_e7, pickup.lng_e7]], np.int64)
-    door = np.array([[drop.lat_e7, drop.lng_e7]], np.int64)
-    approach_s = float(travel.matrix(origins, counter, now_ms).min()) if len(origins) else _NOBODY_S
-    travel_s = float(travel.matrix(counter, door, now_ms)[0, 0])
-    service = params.service
-    at_counter_ms = now_ms + round((approach_s + service.pickup_s / 2) * 1000)
-    done_s = service.pickup_s / 2 + travel_s + service.dropoff_s / 2
-    eta_ms = max(ready_ms, at_counter_ms) + round(done_s * 1000)
-    sure = params.eta
-    kitchen_s = sure.kitchen_s if ready_ms > now_ms else 0.0
-    spread_s = hypot(sure.travel_cv * (approach_s + travel_s), 2**0.5 * sure.door_s, kitchen_s)
-    return Estimate(Eta(eta_ms, eta_ms + round(Z90 * spread_s * 1000)), travel_s, travel.version)
+def waiting_for(city: City, order: AskedOrder, now_ms: int, params: EngineParams) -> OpenOrder:
+    """An order that nobody has yet, with the riders on shift near its counter."""
+    columns, found = near(city, order.pickup, STARTERS, now_ms)
+    rows = found.index[0][found.index[0] >= 0].tolist()
+    riders = [city.state.riders[RiderId(int(columns.rider_id[row]))] for row in rows]
+    known = city.learning.known(riders)
+    starters = tuple(
+        starter_of(
+            rider, Point(int(columns.lat_e7[row]), int(columns.lng_e7[row])), now_ms, known.pace_of(rider, params)
+        )
+        for rider, row in zip(riders, rows, strict=True)
+    )
+    waiting = sum(other.matchable for other in city.state.orders.values())
+    ahead = ahead_of(waiting, len(columns), len(starters))
+    return OpenOrder(order.pickup, order.drop, order.ready_ms, starters, ahead)
 
 
 def stops_of(rider: Rider, order_id: OrderId) -> Sequence[Stop]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dispatch.eta.learning import EtaLearning
 from dispatch.index import RiderPositions
 from dispatch.index.rows import Ids
 from dispatch.live.counters import Counters
@@ -17,6 +18,7 @@ from dispatch.live.ports import Heard
 from dispatch.live.tracks import Eta, Track
 from dispatch.model import Order, OrderId, OrderStatus, RiderId
 from dispatch.state import CityState
+from dispatch.travel.learned import LearnedTravel
 from shard_router.leases import Ownership
 
 #: Ids of events that are remembered, to drop repetitions. A repetition comes within seconds of its first.
@@ -90,6 +92,9 @@ class City:
     ended: deque[Order] = field(default_factory=lambda: deque(maxlen=ENDED_SHOWN))
     #: The tick that the city was taken after: every route is at least of this version.
     first_tick: int = 0
+    #: What the city's past has taught, and the travel times it learned, where the shard goes by those.
+    learning: EtaLearning = field(default_factory=EtaLearning)
+    travel: LearnedTravel | None = None
     counters: Counters = field(default_factory=Counters)
 
     @property

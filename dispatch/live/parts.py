@@ -10,6 +10,7 @@ import structlog
 
 from dispatch.borders.relayed import PassOn, no_way
 from dispatch.live.city import City
+from dispatch.live.lessons import LessonStore
 from dispatch.live.ports import Announcements, CityLogs, DecisionLog, Outbox, ResultTopic
 from dispatch.live.solver import Solving
 from dispatch.params import EngineParams
@@ -29,6 +30,7 @@ class Parts:
     params: EngineParams
     logs_of: Callable[[str], CityLogs]
     decision_log: DecisionLog
+    lessons: LessonStore
     outbox: Outbox
     topic: ResultTopic
     announcements: Announcements

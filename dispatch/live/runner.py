@@ -11,6 +11,7 @@ from dispatch.live.city import City
 from dispatch.live.errors import CityLost, PartEnded
 from dispatch.live.feed import LiveFeed
 from dispatch.live.ingest import Ingest
+from dispatch.live.lessons import Lessons
 from dispatch.live.parts import Parts
 from dispatch.live.ports import CityLogs
 from dispatch.live.recovery import catch_up, load_city
@@ -18,6 +19,7 @@ from dispatch.live.relay import Relay
 from dispatch.live.ticker import Ticker
 from dispatch.live.wakes import Wakes
 from dispatch.metrics import CityMetrics
+from dispatch.travel.learned import LearnedTravel
 from node.errors import Retryable
 from shard_router.leases import Ownership
 
@@ -45,11 +47,14 @@ class CityRunner:
         self.feed = LiveFeed(city, parts.announcements, parts.clock, metrics, self._log)
         self.wakes = Wakes(city, parts.announcements, self._log)
         self.ingest = Ingest(city, logs, self.feed, parts.clock, metrics, self._log)
+        learns_ways = isinstance(parts.solver.travel_of(city.name), LearnedTravel)
+        lessons = Lessons(city, parts.lessons, parts.params, parts.clock, self._log, travels_by_them=learns_ways)
         self.ticker = Ticker(
             city,
             self.ingest,
             parts.solver,
             parts.decision_log,
+            lessons,
             self.wakes,
             parts.params,
             parts.clock,

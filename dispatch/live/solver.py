@@ -167,7 +167,7 @@ class Solver:
             return await asyncio.to_thread(solve, problem, params, "worker died")
 
     async def etas(self, city: str, asked: EtaQuestion, params: EngineParams) -> dict[OrderId, Eta]:
-        light = light_model(self._settings, self._settings.kind_of(city))
+        light = asked.travel or light_model(self._settings, self._settings.kind_of(city))
         if light is not None:
             return await asyncio.to_thread(answer, asked, light, params)
         try:
@@ -241,7 +241,7 @@ class InlineSolver:
         return solve(problem, params)
 
     async def etas(self, city: str, asked: EtaQuestion, params: EngineParams) -> dict[OrderId, Eta]:
-        return answer(asked, self._travel, params)
+        return answer(asked, asked.travel or self._travel, params)
 
 
 class WorkerTravel:

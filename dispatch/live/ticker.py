@@ -24,14 +24,17 @@ from dispatch.engine import (
     needs_matching,
     nothing_decided,
     pose,
+    resequence,
 )
+from dispatch.index import PositionSnapshot
 from dispatch.inputs import Input, Positions
 from dispatch.live.city import City
 from dispatch.live.cut import Applied
 from dispatch.live.errors import CityLost, DoubleAssignment, OutcomeUnknown, StoreAway
-from dispatch.live.etas import EtaTurns, carried_on, question
+from dispatch.live.etas import WAITING, EtaTurns, carried_on, due_open, question
 from dispatch.live.ingest import Ingest
 from dispatch.live.intake import inputs_of, old_orders, without
+from dispatch.live.lessons import Lessons
 from dispatch.live.ports import DecisionLog, Heard, Start, TickCommit
 from dispatch.live.solver import Solving
 from dispatch.live.tracks import Eta, TrackChanges, tell
@@ -39,6 +42,7 @@ from dispatch.live.wakes import Wakes
 from dispatch.metrics import CityMetrics
 from dispatch.model import OfferStatus, OrderId
 from dispatch.params import EngineParams
+from dispatch.ports import TravelTimes
 from dispatch.recording.snapshot import pack_state
 from node.clock import Clock
 from node.errors import Retryable
@@ -67,6 +71,7 @@ class Round:
     told: TrackChanges
     problem: Problem | None
     ignored: tuple[OrderId, ...]
+    positions: Positions
 
 
 class Ticker:
@@ -78,6 +83,7 @@ class Ticker:
         ingest: Ingest,
         solver: Solving,
         decision_log: DecisionLog,
+        lessons: Lessons,
         wakes: Wakes,
         params: EngineParams,
         clock: Clock,
@@ -94,6 +100,7 @@ class Ticker:
         self._solver = solver
         self._travel = solver.travel_of(city.name)
         self._decision_log = decision_log
+        self._lessons = lessons
         self._wakes = wakes
         self._params = params
         self._clock = clock
@@ -152,6 +159,7 @@ class Ticker:
     async def tick(self) -> None:
         """One round. Raises `CityLost`, `StoreAway` and `DoubleAssignment`; nothing has changed then."""
         began_s = self._clock.monotonic_s()
+        await self._lessons.before()
         round_ = await self._decide()
         city = self._city
         # Before the commit that takes these events: what riders on loan say is passed on at least once.
@@ -162,6 +170,8 @@ class Ticker:
         if changed:
             await self._commit(round_, (self._clock.monotonic_s() - began_s) * 1000)
         self._make_true(round_, changed=changed)
+        ended = [order for order in round_.decisions.changes.orders if order.ended]
+        await self._lessons.after(round_.notes, ended, round_.told.outcomes, round_.positions)
         if changed:
             self._count(round_, (self._clock.monotonic_s() - began_s) * 1000)
             self._committed()
@@ -171,6 +181,11 @@ class Ticker:
             self._cut_saved_s = self._clock.monotonic_s()
         self.last_tick_s = self._clock.monotonic_s()
         self.ticked.set()
+
+    @property
+    def _travel_now(self) -> TravelTimes:
+        """The model that the city has learned, where it goes by one."""
+        return self._city.travel or self._travel
 
     async def _decide(self) -> Round:
         city, now_ms = self._city, self._clock.domain_ms()
@@ -186,14 +201,16 @@ class Ticker:
         draft = Draft(city.state)
         notes = apply(draft, inputs, now_ms, self._params)
         notes += lose_patience(draft, positions, now_ms, self._params)
+        await asyncio.to_thread(resequence, draft, positions, now_ms, self._travel_now, self._params)
         problem, decisions = None, nothing_decided(draft)
         if needs_matching(draft, self._params):
-            problem = await asyncio.to_thread(pose, draft, positions, now_ms, self._travel, self._params)
+            problem = await asyncio.to_thread(pose, draft, positions, now_ms, self._travel_now, self._params)
             solution = await self._solver.solve(problem, self._params)
             decisions = await asyncio.to_thread(self._decided, draft, problem, solution)
-        etas = await self._etas(draft, decisions, now_ms)
+        etas = await self._etas(draft, decisions, snapshot)
         told = tell(city.tracks, notes, decisions, etas, now_ms)
-        return Round(events, now_ms, applied, tuple(notes), decisions, etas, told, problem, self._ignored + again)
+        ignored = self._ignored + again
+        return Round(events, now_ms, applied, tuple(notes), decisions, etas, told, problem, ignored, positions)
 
     async def _inputs(self, events: tuple[Heard, ...], now_ms: int) -> tuple[list[Input], tuple[OrderId, ...]]:
         """The inputs, and which orders' openings are left out because they were opened long ago."""
@@ -207,15 +224,18 @@ class Ticker:
         """Pure; runs in a thread."""
         return decide(draft, problem, solution, f"{self._city.name}-{self._city.tick + 1}", self._params)
 
-    async def _etas(self, draft: Draft, decisions: Decisions, now_ms: int) -> dict[OrderId, Eta]:
+    async def _etas(self, draft: Draft, decisions: Decisions, snapshot: PositionSnapshot) -> dict[OrderId, Eta]:
         city = self._city
         busy = {rider.rider_id: rider for rider in draft.riders() if rider.stops}
         riders = self._turns.next_riders(busy, (rider.rider_id for rider in decisions.changes.riders))
-        if not riders:
-            return {}
-        orders = {order.order_id: order for order in draft.orders()}
-        fresh = await self._solver.etas(city.name, question(riders, city, orders, now_ms), self._params)
-        return carried_on(city.etas, fresh, busy.values())
+        waiting = tuple(order for order in draft.orders() if order.status in WAITING)
+        new = due_open(waiting, city.etas, snapshot.now_ms)
+        fresh: dict[OrderId, Eta] = {}
+        if riders or new:
+            asked = question(riders, new, city, draft, snapshot, self._params)
+            fresh = await self._solver.etas(city.name, asked, self._params)
+        known = (*(o for rider in busy.values() for o in rider.order_ids), *(order.order_id for order in waiting))
+        return carried_on(city.etas, fresh, known)
 
     async def _commit(self, round_: Round, decided_ms: float) -> None:
         city, decisions = self._city, round_.decisions
@@ -227,7 +247,7 @@ class Ticker:
             now_ms=round_.now_ms,
             applied=round_.applied,
             params=self._params,
-            travel_version=self._travel.version,
+            travel_version=self._travel_now.version,
             strategy=solution.strategy,
             solver_status=solution.status,
             solver_work=solution.work,

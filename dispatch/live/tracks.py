@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from dispatch.apply import Note, NoteKind
 from dispatch.decide import Decisions
+from dispatch.eta.calibration import Quote
 from dispatch.model import Order, OrderId, OrderStatus, RiderId
 from dispatch.state import Changes
 
@@ -21,10 +22,16 @@ SUBSTANCE_MS = 120_000
 
 @dataclass(frozen=True, slots=True)
 class Eta:
-    """Expected drop-off, domain milliseconds: median and 90th percentile."""
+    """Expected drop-off, domain milliseconds: median and 90th percentile; and the quote they are, if it is one."""
 
     median_ms: int
     p90_ms: int
+    quote: Quote | None = None
+
+    @staticmethod
+    def of(quote: Quote) -> Eta:
+        """What a quote tells."""
+        return Eta(quote.median_ms, quote.p90_ms, quote)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,8 @@ class TrackEvent:
 class Track:
     """An order's story so far. `version` is that of the last result; `told_*` the ETA as last told in one.
 
-    `predicted_*` is the ETA at acceptance by the rider who has it, for calibration.
+    `predicted_*` is the ETA at acceptance by the rider who has it; `quotes` holds the first of each stage, for
+    calibration: when it was opened, when its rider accepted, when it was picked up.
     """
 
     order_id: OrderId
@@ -51,6 +59,14 @@ class Track:
     accepted_ms: int = 0
     predicted_ms: int = 0
     predicted_p90_ms: int = 0
+    quotes: tuple[Quote, ...] = ()
+
+    def quoted(self, eta: Eta) -> Track:
+        """With the quote in the place of an earlier one of its stage."""
+        if eta.quote is None:
+            return self
+        others = (quote for quote in self.quotes if quote.stage is not eta.quote.stage)
+        return replace(self, quotes=(*others, eta.quote))
 
     def moved(self, state: OrderStatus, at_ms: int) -> Track:
         """With one more event, unless the order is in that state already."""
@@ -89,7 +105,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class EtaOutcome:
-    """A delivery against what was predicted when its rider accepted; domain milliseconds."""
+    """A delivery against what was predicted when its rider accepted, and in each stage; domain milliseconds."""
 
     order_id: OrderId
     rider_id: RiderId
@@ -98,6 +114,7 @@ class EtaOutcome:
     predicted_ms: int
     predicted_p90_ms: int
     delivered_ms: int
+    quotes: tuple[Quote, ...] = ()
 
     @property
     def error_s(self) -> float:
@@ -150,6 +167,11 @@ class _Writer:
         if moved is not self.before.get(order_id):
             self.tracks[order_id] = moved
 
+    def open(self, order_id: OrderId, at_ms: int) -> None:
+        track = self.track(order_id).moved(OrderStatus.OPEN, at_ms)
+        eta = self.etas.get(order_id)
+        self.tracks[order_id] = track.quoted(eta) if eta is not None else track
+
     def tell(self, order_id: OrderId, kind: ResultKind, at_ms: int, rider_id: RiderId, reason: str = "") -> None:
         track = self.track(order_id)
         eta = self.etas.get(order_id, Eta(0, 0))
@@ -158,6 +180,8 @@ class _Writer:
         track = replace(track, version=version, told_eta_ms=eta.median_ms, told_p90_ms=eta.p90_ms)
         if kind is ResultKind.ASSIGNED:
             track = replace(track, accepted_ms=at_ms, predicted_ms=eta.median_ms, predicted_p90_ms=eta.p90_ms)
+        if kind in (ResultKind.ASSIGNED, ResultKind.PICKED_UP):
+            track = track.quoted(eta)
         self.tracks[order_id] = track
 
 
@@ -168,12 +192,12 @@ def tell(
     etas: Mapping[OrderId, Eta],
     now_ms: int,
 ) -> TrackChanges:
-    """The stories after a tick. `etas` holds the ETA of every order that a rider has, as of this tick."""
+    """The stories after a tick. `etas` holds the ETA of each order that a rider has or that is new, as of this tick."""
     writer = _Writer(before, etas)
     ended = {o.order_id: o for o in decisions.changes.orders if o.ended}
     for order in decisions.changes.orders:
         if order.order_id not in before:
-            writer.move(order.order_id, OrderStatus.OPEN, max(order.placed_ms, 0))
+            writer.open(order.order_id, max(order.placed_ms, 0))
     for note in notes:
         _tell_note(writer, note, ended)
     for order_id, rider_id in decisions.released:
@@ -202,6 +226,7 @@ def _tell_note(writer: _Writer, note: Note, ended: Mapping[OrderId, Order]) -> N
                 track.predicted_ms,
                 track.predicted_p90_ms,
                 note.at_ms,
+                track.quotes,
             )
         )
 

@@ -8,12 +8,13 @@ from typing import Literal
 
 from dispatch.ports import TravelTimes
 from dispatch.travel.free_flow import FreeFlowTravel
+from dispatch.travel.learned import LearnedTravel
 from dispatch.travel.planar import PlanarTravel
 
 #: The city that `forno demo --instance` plays an instance in.
 INSTANCE_CITY = "instance"
 
-Kind = Literal["free_flow", "road", "planar"]
+Kind = Literal["free_flow", "learned", "road", "planar"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,14 @@ class TravelSettings:
 
 
 def light_model(settings: TravelSettings, kind: Kind) -> TravelTimes | None:
-    """A model that is only array arithmetic, which needs no worker; None for the road network."""
+    """A model that is only array arithmetic, which needs no worker; None for the road network.
+
+    The learned model of a city that has learned nothing is free flow; `dispatch.live.lessons` brings better ones.
+    """
     if kind == "planar":
         return PlanarTravel(settings.planar_metres_per_minute)
+    if kind == "learned":
+        return LearnedTravel.ignorant()
     return FreeFlowTravel() if kind == "free_flow" else None
 
 

@@ -32,12 +32,13 @@ class FreeFlowTravel:
         return f"free-flow-{self.speed_mps:g}-{self.detour:g}"
 
     def matrix(self, origins: Points, destinations: Points, at_ms: int) -> Seconds:
-        return self._seconds(origins[:, None, :], destinations[None, :, :])
+        return self.between(origins[:, None, :], destinations[None, :, :])
 
     def pairs(self, origins: Points, destinations: Points, at_ms: int) -> Seconds:
-        return self._seconds(origins, destinations)
+        return self.between(origins, destinations)
 
-    def _seconds(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> Seconds:
+    def between(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> Seconds:
+        """Seconds from places `a` to places `b`, of any shapes that go together; the last axis is lat_e7, lng_e7."""
         return great_circle_m(a, b) * (self.detour / self.speed_mps)
 
 

@@ -22,7 +22,8 @@ _TRIES = 60
 
 @dataclass(frozen=True, slots=True)
 class OrderDraft:
-    """An order as a customer sends it, and what only the kitchen knows: when the food will really be ready."""
+    """An order as a customer sends it, and what only the kitchen knows: when the food will really be ready, and when it
+    will say so anew (`again_ms`, 0: never)."""
 
     at_ms: int
     key: str
@@ -34,6 +35,8 @@ class OrderDraft:
     tip_minor: int
     payment_token: str
     ready_ms: int
+    again_ms: int = 0
+    again_ready_ms: int = 0
 
 
 class Demand(Protocol):
@@ -90,6 +93,8 @@ class Customers:
             tip_minor=rng.choice((0, 0, 500, 1000)),
             payment_token="tok_declined" if rng.random() < self._params.decline else "tok_ok",
             ready_ms=cooking.ready_ms,
+            again_ms=cooking.again_ms,
+            again_ready_ms=cooking.again_ready_ms,
         )
 
     def _home_near(self, at: Place) -> Place:

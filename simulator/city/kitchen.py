@@ -16,10 +16,15 @@ _REMEMBERED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Cooking:
-    """What the kitchen says it needs for an order, and when the food will really be ready."""
+    """What the kitchen says it needs for an order, and when the food will really be ready.
+
+    At `again_ms` it will say anew when that is: at `again_ready_ms`; 0: it does not.
+    """
 
     said_s: int
     ready_ms: int
+    again_ms: int = 0
+    again_ready_ms: int = 0
 
 
 class Kitchen:
@@ -37,7 +42,12 @@ class Kitchen:
         said_s = (starts_ms - now_ms) / 1000 + cook_s
         ready_ms = now_ms + round(said_s * self._rng.lognormvariate(0, self._params.surprise) * 1000)
         heapq.heappush(self._free_ms, max(starts_ms, ready_ms))
-        return Cooking(round(said_s), ready_ms)
+        if self._params.looks_again >= 1:
+            return Cooking(round(said_s), ready_ms)
+        again_ms = now_ms + round(said_s * self._params.looks_again * 1000)
+        left_ms = max(0, ready_ms - again_ms)
+        sure = self._rng.lognormvariate(0, self._params.surprise / 3)
+        return Cooking(round(said_s), ready_ms, again_ms, again_ms + round(left_ms * sure))
 
 
 class Pass:

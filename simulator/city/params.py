@@ -24,9 +24,10 @@ def _check(owner: object, **ranges: Range) -> None:
 class RiderParams:
     """How riders behave.
 
-    Half of a service time lies before the handover, half after it (Reyes et al. 2018). A rider who idles for
-    `rest_s` drifts towards a busy restaurant with chance `drift`. The signal is lost `losses_per_hour` times an
-    hour on average, for `loss_s`. An accepted order that no route confirms within `confirm_s` is forgotten.
+    Half of a service time lies before the handover, half after it (Reyes et al. 2018); each half is multiplied by a
+    log-normal factor with deviation `service_surprise`. A rider who idles for `rest_s` drifts towards a busy restaurant
+    with chance `drift`. The signal is lost `losses_per_hour` times an hour on average, for `loss_s`. An accepted order
+    that no route confirms within `confirm_s` is forgotten.
     """
 
     fix_every_s: float = 15.0
@@ -34,6 +35,7 @@ class RiderParams:
     decline: float = 0.05
     pickup_s: float = 120.0
     dropoff_s: float = 120.0
+    service_surprise: float = 0.0
     rest_s: Range = (120.0, 600.0)
     drift: float = 0.35
     losses_per_hour: float = 0.5
@@ -49,6 +51,7 @@ class RiderParams:
             decline=(0, 1),
             pickup_s=(0, 3600),
             dropoff_s=(0, 3600),
+            service_surprise=(0, 2),
             rest_s=(1, 86400),
             drift=(0, 1),
             losses_per_hour=(0, 60),
@@ -62,15 +65,18 @@ class RiderParams:
 class KitchenParams:
     """How kitchens cook: `cook_s` is the spread of an order's own time, `ovens` how many at once.
 
-    The real time is what the kitchen says times a log-normal factor with deviation `surprise`.
+    The real time is what the kitchen says times a log-normal factor with deviation `surprise`. After the share
+    `looks_again` of the said time the kitchen says anew when the food will be ready, three times as surely; with 1 it
+    never does.
     """
 
     cook_s: Range = (180.0, 420.0)
     ovens: int = 6
     surprise: float = 0.12
+    looks_again: float = 1.0
 
     def __post_init__(self) -> None:
-        _check(self, cook_s=(0, 7200), ovens=(1, 1000), surprise=(0, 2))
+        _check(self, cook_s=(0, 7200), ovens=(1, 1000), surprise=(0, 2), looks_again=(0, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +100,40 @@ class CustomerParams:
             reach_m=(1, 100_000),
             users=(1, 10_000_000),
             decline=(0, 1),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficParams:
+    """What makes ways longer than free flow (see `simulator.city.traffic`).
+
+    `jam` is how much the worst hour adds in the centre, fading over `centre_m` to 40 % of it; cells differ from that by
+    log-normal factors with deviation `unlike`, trips by `luck`. A day has `rains` spells of `rain_h` hours that make
+    every way `rain_slow` times as long, and `closures` of cells, `closed_h` hours each, slow by `closed_slow`.
+    """
+
+    jam: float = 0.7
+    centre_m: float = 2500.0
+    unlike: float = 0.25
+    luck: float = 0.08
+    rains: tuple[int, int] = (0, 0)
+    rain_h: Range = (0.7, 2.5)
+    rain_slow: Range = (1.15, 1.45)
+    closures: tuple[int, int] = (0, 0)
+    closed_h: Range = (1.0, 5.0)
+    closed_slow: float = 2.5
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            jam=(0, 10),
+            centre_m=(1, 100_000),
+            unlike=(0, 2),
+            luck=(0, 2),
+            rains=(0, 100),
+            rain_h=(0, 48),
+            rain_slow=(1, 10),
+            closures=(0, 1000),
+            closed_h=(0, 48),
+            closed_slow=(1, 100),
         )

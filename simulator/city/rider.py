@@ -13,7 +13,7 @@ is always delivered, whatever a route says.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from simulator.city.actions import (
@@ -34,6 +34,7 @@ from simulator.city.motion import Trip, Ways
 from simulator.city.params import RiderParams
 from simulator.city.shifts import Shifts
 from simulator.city.todo import Todo
+from simulator.city.traffic import FreeTraffic, Traffic
 
 #: Later than any event.
 NEVER_MS = 1 << 62
@@ -58,11 +59,12 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a rider finds: ways, kitchens, places to wait."""
+    """What a rider finds: ways, kitchens, places to wait, traffic."""
 
     ways: Ways
     ready_ms: ReadyTimes
     hot_place: HotPlaces
+    traffic: Traffic = field(default_factory=FreeTraffic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +264,7 @@ class Rider:
             self._rest(at_ms)
 
     def _drive(self, to: Place, goal: Stop | None, at_ms: int) -> None:
-        trip = self._world.ways.trip(self.pose(at_ms).at, to)
+        trip = self._world.traffic.driven(self._world.ways.trip(self.pose(at_ms).at, to), at_ms, self._rng)
         pace = self.profile.pace
         self._doing = _Driving(trip if pace == 1.0 else trip.slowed(pace), at_ms, goal)
 
@@ -275,8 +277,8 @@ class Rider:
     def _handover_ms(self, stop: Stop, arrived_ms: int) -> int:
         """When goods change hands: half the service time after arrival, and not before the food is ready."""
         if stop.kind is StopKind.DROP:
-            return arrived_ms + round(self._params.dropoff_s * 500)
-        at_counter_ms = arrived_ms + round(self._params.pickup_s * 500)
+            return arrived_ms + self._service_ms(self._params.dropoff_s)
+        at_counter_ms = arrived_ms + self._service_ms(self._params.pickup_s)
         return max([at_counter_ms, *(self._world.ready_ms(order_id, stop.ready_ms) for order_id in stop.order_ids)])
 
     def _hand_over(self, doing: _AtStop, at_ms: int) -> None:
@@ -285,7 +287,7 @@ class Rider:
             for order_id in stop.order_ids:
                 self._todo.delivered(order_id)
                 self._out.append(Delivered(at_ms, order_id))
-            self._doing = replace(doing, leave_ms=at_ms + round(self._params.dropoff_s * 500))
+            self._doing = replace(doing, leave_ms=at_ms + self._service_ms(self._params.dropoff_s))
             return
         wait_ms = self._todo.unconfirmed_until_ms(stop.order_ids)
         if wait_ms > at_ms:
@@ -296,7 +298,7 @@ class Rider:
         else:
             self._todo.picked_up(stop.order_ids)
             self._out.append(PickedUp(at_ms, stop.order_ids))
-            self._doing = replace(doing, leave_ms=at_ms + round(self._params.pickup_s * 500))
+            self._doing = replace(doing, leave_ms=at_ms + self._service_ms(self._params.pickup_s))
 
     def _replan(self, at_ms: int) -> None:
         """What is to be done has changed: go elsewhere, wait for more food, or go on as before."""
@@ -325,6 +327,12 @@ class Rider:
             self._rest(at_ms)
         else:
             self._drive(goal.at, goal, at_ms)
+
+    def _service_ms(self, whole_s: float) -> int:
+        """Half of a service, as long as it takes this time."""
+        surprise = self._params.service_surprise
+        factor = self._rng.lognormvariate(0, surprise) if surprise > 0 else 1.0
+        return round(whole_s * 500 * factor)
 
     def _draw_ms(self, spread_s: tuple[float, float]) -> int:
         return round(self._rng.uniform(*spread_s) * 1000)

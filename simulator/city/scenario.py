@@ -17,6 +17,7 @@ from simulator.city.motion import Ways
 from simulator.city.params import CustomerParams, KitchenParams, RiderParams
 from simulator.city.rider import Profile, Rider, World
 from simulator.city.shifts import DailyShifts, Shifts
+from simulator.city.traffic import FreeTraffic, Traffic
 
 #: Restaurants become rarer with distance from the centre, and riders begin near restaurants, as exp(-d / metres).
 _CENTRE_M = 1500.0
@@ -34,15 +35,18 @@ class Ground:
     center: Place
     places: Sequence[Place]
     ways: Ways
+    traffic: Traffic = field(default_factory=FreeTraffic)
 
 
 @dataclass(frozen=True, slots=True)
 class CityParams:
-    """How many live in a city, and how."""
+    """How many live in a city, and how. A share `slow` of the riders takes `slow_pace` times as long as others."""
 
     riders: int = 40
     restaurants: int = 24
     first_rider_id: int = 1
+    slow: float = 0.0
+    slow_pace: tuple[float, float] = (1.2, 1.6)
     rider: RiderParams = field(default_factory=RiderParams)
     kitchen: KitchenParams = field(default_factory=KitchenParams)
     customer: CustomerParams = field(default_factory=CustomerParams)
@@ -66,7 +70,7 @@ def build(ground: Ground, params: CityParams, seed: int, now_ms: int, *, shifts:
     """
     restaurants = _restaurants(ground, params.restaurants, _stream(seed, ground.city, "restaurants"))
     counter = Pass()
-    world = World(ground.ways, counter.ready_ms, _Magnets(restaurants))
+    world = World(ground.ways, counter.ready_ms, _Magnets(restaurants), ground.traffic)
     homes = _homes(ground, restaurants, params.riders, _stream(seed, ground.city, "homes"))
     riders = tuple(
         _rider(ground, params, world, shifts, RiderId(params.first_rider_id + i), home, seed, now_ms)
@@ -110,12 +114,14 @@ def _rider(
     now_ms: int,
 ) -> Rider:
     rng = _stream(seed, ground.city, f"rider {rider_id}")
+    slowness = _stream(seed, ground.city, f"slowness of rider {rider_id}")
+    slow = slowness.uniform(*params.slow_pace) if slowness.random() < params.slow else 1.0
     profile = Profile(
         rider_id,
         home=home,
         shifts=shifts or DailyShifts.draw(ground.zone, rng),
         capacity=rng.choice((2, 2, 3)),
-        pace=rng.uniform(0.92, 1.12),
+        pace=rng.uniform(0.92, 1.12) * slow,
     )
     return Rider(profile, world, params.rider, rng, now_ms)
 

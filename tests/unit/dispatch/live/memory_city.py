@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from dispatch.adapters.lessons import MemoryLessonStore
 from dispatch.adapters.memory import (
     MemoryAnnouncements,
     MemoryCityLogs,
@@ -41,6 +42,7 @@ class MemoryCity:
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOON_MS))
     log: MemoryLog = field(default_factory=MemoryLog)
     decisions: MemoryDecisionLog = field(default_factory=MemoryDecisionLog)
+    lessons: MemoryLessonStore = field(default_factory=MemoryLessonStore)
     topic: MemoryResultTopic = field(default_factory=MemoryResultTopic)
     announcements: MemoryAnnouncements = field(default_factory=MemoryAnnouncements)
     params: EngineParams = field(default_factory=EngineParams)
@@ -56,6 +58,7 @@ class MemoryCity:
             params=self.params,
             logs_of=lambda city: MemoryCityLogs(self.log, city),
             decision_log=self.decisions,
+            lessons=self.lessons,
             outbox=self.decisions,
             topic=self.topic,
             announcements=self.announcements,

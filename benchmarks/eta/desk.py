@@ -1,0 +1,203 @@
+"""Quotes by several travel models on the same days, each judged by what came.
+
+The `learned` desk is what a shard does: it learns from pings and deliveries as they come, and the engine decides by its
+travel times. The others look on: free flow and the road network, with the same calibration of their own quotes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from benchmarks.eta.world import Day
+from dispatch.apply import NoteKind
+from dispatch.eta.calibration import Calibration, Quote, Stage
+from dispatch.eta.learning import EtaLearning
+from dispatch.eta.open_order import OpenOrder, ahead_of, starter_of
+from dispatch.eta.plan import Known
+from dispatch.live.etas import STARTERS, EtaQuestion, answer
+from dispatch.model import Order, OrderId, OrderStatus, Point, Rider, RiderId
+from dispatch.params import EngineParams
+from dispatch.ports import TravelTimes
+from dispatch.travel.free_flow import FreeFlowTravel, great_circle_m
+from dispatch.travel.learned import LearnedTravel
+from simulator.drive.alone import Moment
+
+#: A new travel model is made so often, domain milliseconds.
+MODEL_EVERY_MS: Final = 600_000
+_FRESH_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A quote against the truth; whether it rained at the delivery, whether its rider was a slow one."""
+
+    desk: str
+    day: str
+    quote: Quote
+    delivered_ms: int
+    rain: bool
+    slow_rider: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A way with food on board, to a door: what each desk said when it began, and what it took."""
+
+    day: str
+    said_s: dict[str, float]
+    took_s: float
+
+
+@dataclass(slots=True)
+class Desk:
+    """One travel model and the calibration of its quotes."""
+
+    name: str
+    travel: TravelTimes
+    learning: EtaLearning = field(default_factory=EtaLearning)
+    knows_riders: bool = False
+    calibrated: bool = True
+    quotes: dict[OrderId, dict[Stage, Quote]] = field(default_factory=dict)
+
+    def known(self, riders: Iterable[Rider]) -> Known:
+        """What its quotes go by."""
+        calibration = self.learning.calibration if self.calibrated else Calibration()
+        return self.learning.known(riders) if self.knows_riders else Known(calibration)
+
+    def way_s(self, rider: Rider, start: Point, end: Point, at_ms: int, params: EngineParams) -> float:
+        """A way of this rider."""
+        places = np.array([(p.lat_e7, p.lng_e7) for p in (start, end)], np.int64)
+        return float(self.travel.matrix(places[:1], places[1:], at_ms)[0, 0]) * self.known([rider]).pace_of(
+            rider, params
+        )
+
+
+@dataclass(slots=True)
+class Desks:
+    """Looks on a day (`simulator.drive.alone.Watcher`): `desks[0]` learns, and its travel times are the engine's."""
+
+    desks: list[Desk]
+    params: EngineParams
+    day: Day | None = None
+    judged: list[Judged] = field(default_factory=list)
+    legs: list[Leg] = field(default_factory=list)
+    _next_model_ms: int = 0
+    _left: dict[RiderId, tuple[Point, int, dict[str, float]]] = field(default_factory=dict)
+
+    def travel(self, now_ms: int) -> TravelTimes:
+        learned = self.desks[0]
+        if now_ms >= self._next_model_ms:
+            self._next_model_ms = now_ms + MODEL_EVERY_MS
+            learned.travel = learned.learning.travel.model()
+        return learned.travel
+
+    def saw(self, moment: Moment) -> None:
+        learning = self.desks[0].learning
+        state, now_ms = moment.state, moment.now_ms
+        orders = {**state.orders, **{order.order_id: order for order in moment.ended}}
+        if learning.due(now_ms):
+            learning.look(moment.positions, state.riders, now_ms, self.params)
+        self._finish_legs(moment, orders)
+        learning.heard(moment.notes, orders, state.riders, self.params)
+        for desk in self.desks:
+            self._quote(desk, moment)
+        for order in moment.ended:
+            self._judge(order)
+        self._begin_legs(moment)
+
+    def _quote(self, desk: Desk, moment: Moment) -> None:
+        """New orders, and those that a rider accepted or picked up."""
+        told = {NoteKind.ASSIGNED, NoteKind.PICKED_UP}
+        news = [
+            n for n in moment.notes if n.kind in told and n.order_id in moment.state.orders and n.rider_id is not None
+        ]
+        riders = {n.rider_id: moment.state.riders[n.rider_id] for n in news if n.rider_id is not None}
+        if not riders and not moment.placed:
+            return
+        seen = _seen(moment)
+        online = {r: p for r, p in seen.items() if moment.state.riders[r].online}
+        known = desk.known([*riders.values(), *(moment.state.riders[r] for r in online)])
+        opened = tuple((o.order_id, _open(o, moment, online, known, self.params)) for o in moment.placed)
+        places = tuple(seen.get(r) for r in riders)
+        asked = EtaQuestion(tuple(riders.values()), places, moment.state.orders, moment.now_ms, opened, known)
+        etas = answer(asked, desk.travel, self.params)
+        for order_id in [*(order.order_id for order in moment.placed), *(n.order_id for n in news)]:
+            eta = etas.get(order_id) if order_id is not None else None
+            if eta is not None and eta.quote is not None and order_id is not None:
+                desk.quotes.setdefault(order_id, {})[eta.quote.stage] = eta.quote
+
+    def _judge(self, order: Order) -> None:
+        assert self.day is not None
+        for desk in self.desks:
+            quotes = desk.quotes.pop(order.order_id, {})
+            if order.status is not OrderStatus.DELIVERED or order.ended_ms is None:
+                continue
+            desk.learning.delivered(quotes.values(), order.ended_ms)
+            rain, slow = self.day.weather.rains(order.ended_ms), order.rider_id in self.day.slow_riders
+            for quote in quotes.values():
+                self.judged.append(Judged(desk.name, self.day.name, quote, order.ended_ms, rain, slow))
+
+    def _begin_legs(self, moment: Moment) -> None:
+        """What each desk says of the ways that begin now with food on board."""
+        for note in moment.notes:
+            if note.rider_id is None or note.kind not in (NoteKind.PICKED_UP, NoteKind.DELIVERED):
+                continue
+            rider = moment.state.riders[note.rider_id]
+            if not rider.carrying or note.order_id is None:
+                self._left.pop(note.rider_id, None)
+                continue
+            service = self.params.service
+            picked = note.kind is NoteKind.PICKED_UP
+            place = moment.state.orders[note.order_id].pickup if picked else _drop(note.order_id, moment)
+            left_ms = note.at_ms + round((service.pickup_s if picked else service.dropoff_s) * 500)
+            door = rider.stops[0].point
+            said = {desk.name: desk.way_s(rider, place, door, left_ms, self.params) for desk in self.desks}
+            self._left[note.rider_id] = door, left_ms, said
+
+    def _finish_legs(self, moment: Moment, orders: dict[OrderId, Order]) -> None:
+        assert self.day is not None
+        for note in moment.notes:
+            if note.kind is not NoteKind.DELIVERED or note.rider_id is None or note.order_id is None:
+                continue
+            left = self._left.pop(note.rider_id, None)
+            if left is not None and left[0] == orders[note.order_id].drop:
+                took_s = (note.at_ms - left[1]) / 1000 - self.params.service.dropoff_s / 2
+                self.legs.append(Leg(self.day.name, left[2], took_s))
+
+
+def _drop(order_id: OrderId, moment: Moment) -> Point:
+    return next(order.drop for order in moment.ended if order.order_id == order_id)
+
+
+def _seen(moment: Moment) -> dict[RiderId, Point]:
+    """Riders with a fresh fix."""
+    p = moment.positions
+    rows = zip(p.rider_ids.tolist(), p.lat_e7.tolist(), p.lng_e7.tolist(), p.age_ms.tolist(), strict=True)
+    known = moment.state.riders
+    return {RiderId(r): Point(lat, lng) for r, lat, lng, age_ms in rows if age_ms <= _FRESH_MS and RiderId(r) in known}
+
+
+def _open(order: Order, moment: Moment, online: dict[RiderId, Point], known: Known, params: EngineParams) -> OpenOrder:
+    """An order with the nearest riders on shift."""
+    ids = list(online)
+    places = np.array([(p.lat_e7, p.lng_e7) for p in online.values()], np.int64).reshape(-1, 2)
+    apart = great_circle_m(places, np.array([order.pickup.lat_e7, order.pickup.lng_e7], np.int64))
+    near = [ids[i] for i in np.argsort(apart, kind="stable")[:STARTERS]]
+    riders = moment.state.riders
+    starters = tuple(starter_of(riders[r], online[r], moment.now_ms, known.pace_of(riders[r], params)) for r in near)
+    waiting = sum(o.matchable for o in moment.state.orders.values()) - 1
+    return OpenOrder(order.pickup, order.drop, order.ready_ms, starters, ahead_of(waiting, len(online), len(starters)))
+
+
+def new_desks(road: TravelTimes) -> list[Desk]:
+    """The learned model, and its peers."""
+    return [
+        Desk("learned", LearnedTravel.ignorant(), knows_riders=True),
+        Desk("free flow", FreeFlowTravel()),
+        Desk("road", road),
+        Desk("uncalibrated", FreeFlowTravel(), calibrated=False),
+    ]
