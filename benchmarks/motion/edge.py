@@ -112,8 +112,11 @@ async def serve_bare(answers: bool) -> None:
 class Rider:
     """A stream that sends as fast as its window allows."""
 
-    def __init__(self, call: Any, kind: str, batch: int) -> None:
-        self.call, self.kind, self.batch = call, kind, batch
+    call: Any
+
+    def __init__(self, channel: grpc.aio.Channel, token: str, kind: str, batch: int) -> None:
+        self.kind, self.batch = kind, batch
+        self._channel, self._token = channel, token
         self.sent = self.acked = 0
         self._room = asyncio.Event()
         clock = SystemClock()
@@ -124,6 +127,8 @@ class Rider:
 
     async def open(self) -> None:
         """Says Hello, and hears the Welcome."""
+        connect: Any = self._channel.stream_stream(METHOD)
+        self.call = connect(metadata=(("authorization", f"Bearer {self._token}"),))
         await self.call.write(wire.hello(SystemClock().domain_ms(), 0, "bench").SerializeToString())
         if self.kind != "sink":
             await self.call.read()
@@ -156,8 +161,7 @@ async def drive(kind: str, port: int, pid: int, case: Case, signer: TokenSigner,
     riders = []
     for number in range(case.streams):
         token = signer.sign("rider", str(number + 1), ttl_s=600, city=CITY)
-        connect: Any = channels[number % case.connections].stream_stream(METHOD)
-        riders.append(Rider(connect(metadata=(("authorization", f"Bearer {token}"),)), kind, case.batch))
+        riders.append(Rider(channels[number % case.connections], token, kind, case.batch))
     for first in range(0, len(riders), 50):
         await asyncio.gather(*(rider.open() for rider in riders[first : first + 50]))
     tasks = [asyncio.create_task(rider.send()) for rider in riders]

@@ -24,6 +24,7 @@ from benchmarks.orders.cpu import cpu_s
 from deploy.stack.servers.kafka import Broker
 from deploy.stack.services import SERVICES
 from deploy.stack.stack import LocalStack
+from simulator.demo.facts.hops import hop_buckets, percentiles
 
 #: One shard: all riders are in one city.
 LEFT_OUT = {"shard-2"}
@@ -83,17 +84,20 @@ async def fix_to_screen(shape: Shape, broker: Broker, seconds: float, say: Say) 
     async with scene(shape, broker, say) as running:
         say(f"{broker}: measuring {seconds:.0f} s")
         before, cpu = await running.riders.ask("totals"), running.cpu_s()
+        hops = await hop_buckets(running.stack.metrics)
         await running.audience.ask("begin")
         await asyncio.sleep(seconds)
         seen = await running.audience.ask("end")
         spent = {name: used - cpu[name] for name, used in running.cpu_s().items()}
         after = await running.riders.ask("totals")
+        hops_after = await hop_buckets(running.stack.metrics)
     acked = max(1, after["acked"] - before["acked"])
     return {
         "broker": broker,
         "riders": shape.riders,
         "seconds": seconds,
         "screen": seen,
+        "age_at_hops_ms": {hop: percentiles(found, hops[hop]) for hop, found in hops_after.items()},
         "fixes": _less(after, before),
         "cpu_share": {name: round(used / seconds, 3) for name, used in spent.items()},
         "cpu_us_per_fix": {name: round(1e6 * used / acked, 1) for name, used in spent.items()},

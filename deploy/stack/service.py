@@ -39,9 +39,11 @@ class ServicePart(Part):
     #: A shard that takes cities over replays their logs first.
     ready_within_s = 90.0
 
-    def __init__(self, service: Service, port: int) -> None:
+    def __init__(self, service: Service, port: int, metrics_port: int) -> None:
         super().__init__()
         self._service = service
+        #: Where it answers Prometheus.
+        self.metrics = f"127.0.0.1:{metrics_port}"
         self._listen = f"127.0.0.1:{port}"
         self.name = service.name
         self.needs = service.needs
@@ -50,7 +52,7 @@ class ServicePart(Part):
 
     def command(self) -> Command:
         # Unbuffered: a log file that lacks the last words before a crash is of no use.
-        own = {"FORNO_LISTEN": self._listen, "PYTHONUNBUFFERED": "1"}
+        own = {"FORNO_LISTEN": self._listen, "FORNO_METRICS_ADDRESS": self.metrics, "PYTHONUNBUFFERED": "1"}
         return Command(self._service.argv, {**own, **self._service.env})
 
     async def check(self) -> str:

@@ -78,6 +78,12 @@ class LocalStack:
         """Where each part answers."""
         return {name: keeper.part.address for name, keeper in self._keepers.items()}
 
+    @property
+    def metrics(self) -> dict[str, str]:
+        """Where each service answers Prometheus, host:port."""
+        parts = {name: keeper.part for name, keeper in self._keepers.items()}
+        return {name: part.metrics for name, part in parts.items() if isinstance(part, ServicePart)}
+
     def pid(self, name: str) -> int | None:
         """The process of a part; None while there is none."""
         return self._keepers[name].pid
@@ -146,7 +152,7 @@ class LocalStack:
             "FORNO_JWT_PRIVATE_KEY_FILE": str(private_key),
             "FORNO_JWT_JWKS_FILE": str(jwks),
         }
-        services = tuple(ServicePart(service, ports.take()) for service in self._services)
+        services = tuple(ServicePart(service, ports.take(), ports.take()) for service in self._services)
         for service in services:
             self.env |= service.announced
         return (*servers, *services)

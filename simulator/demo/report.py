@@ -26,6 +26,8 @@ class Findings:
     seconds: float
     versions: Mapping[str, str]
     shards: Sequence[ShardRow]
+    #: How old fixes were at each hop, by what the services observed.
+    hops_ms: Mapping[str, Mapping[str, float | int | None]]
     #: Orders the gateway said yes to, orders it refused by reason, and what the order databases hold by status.
     orders_placed: int
     orders_refused: Mapping[str, int]
@@ -78,6 +80,7 @@ def report(found: Findings) -> dict[str, Any]:
         "messages_refused": dict(found.messages_refused),
         "fix_to_screen_ms": _percentiles(found.fix_age_ms[~found.fix_was_offline]),
         "fix_to_screen_after_no_signal_ms": _percentiles(found.fix_age_ms[found.fix_was_offline]),
+        "fix_age_at_hops_ms": {hop: dict(ages) for hop, ages in found.hops_ms.items()},
         "watched": found.watched,
         "frames": dict(found.frames),
         "tick_ms": {"p50": _ms(found.dispatch.tick_ms.middle), "p99": _ms(found.dispatch.tick_ms.high)}

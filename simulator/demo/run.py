@@ -27,6 +27,7 @@ from shard_router.audit import audit
 from shard_router.client import Directory
 from simulator.demo import pages
 from simulator.demo.facts import database, logs, shards
+from simulator.demo.facts.hops import hop_buckets, percentiles
 from simulator.demo.monitor import Monitor
 from simulator.demo.options import Options
 from simulator.demo.report import Findings, report
@@ -248,6 +249,7 @@ async def _finish(run: Run) -> int:
 
 async def _findings(run: Run) -> Findings:
     town, env, seconds = run.town, run.stack.env, run.elapsed_s
+    at_hops = await hop_buckets(run.stack.metrics)
     await town.stop_ordering()
     unsettled = await town.settle()
     logged = await logs.logged_fixes(env["FORNO_KAFKA_URL"])
@@ -260,6 +262,7 @@ async def _findings(run: Run) -> Findings:
         seconds=seconds,
         versions={row.name: row.version for row in run.stack.manifest().parts if row.kind != "service"},
         shards=await shards.shard_rows(env["FORNO_ROUTER_ADDRESS"]),
+        hops_ms={hop: percentiles(buckets) for hop, buckets in at_hops.items()},
         orders_placed=len(town.placed),
         orders_refused=town.refused,
         order_statuses=await database.order_statuses([f"{postgres}/orders_{n}" for n in range(2)]),
@@ -282,12 +285,14 @@ async def _findings(run: Run) -> Findings:
 
 def _tell(screen: Screen, document: dict[str, Any]) -> None:
     orders, pings, screen_ms = document["orders"], document["pings"], document["fix_to_screen_ms"]
+    hops = ", ".join(f"{hop} {ages['p50']}" for hop, ages in document["fix_age_at_hops_ms"].items())
     screen.say(
         f"orders: {orders['placed']} placed, {orders['delivered']} delivered,"
         f" {orders['double_assigned']} assigned twice\n"
         f"pings: {pings['sent']} sent, {pings['acked']} acknowledged = {pings['applied']} applied"
         f" + {pings['superseded']} superseded\n"
         f"fix to screen: p50 {screen_ms['p50']} ms, p99 {screen_ms['p99']} ms over {screen_ms['samples']} frames"
+        f" ({hops})"
     )
     for line in document["broken"]:
         screen.complain(f"BROKEN: {line}")

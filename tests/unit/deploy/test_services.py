@@ -32,7 +32,7 @@ def test_the_module_of_a_service_exists(service: object) -> None:
 
 def test_a_service_is_told_where_to_listen_and_tells_the_others() -> None:
     """The router's address is what it was told, under the name the others read."""
-    router = ServicePart(SERVICES[0], 7001)
+    router = ServicePart(SERVICES[0], 7001, 7002)
     assert router.command().env["FORNO_LISTEN"] == "127.0.0.1:7001"
     assert router.announced == {"FORNO_ROUTER_ADDRESS": "127.0.0.1:7001"}
 

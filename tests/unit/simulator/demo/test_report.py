@@ -24,6 +24,7 @@ GOOD = Findings(
     seconds=60,
     versions={"redis": "7"},
     shards=[ShardRow("shard-1", ("la-serena",), (1,))],
+    hops_ms={"packed": {"p50": 5.0, "p99": 11.0, "samples": 4}},
     orders_placed=3,
     orders_refused={},
     order_statuses={"completed": 2, "assigned": 1},
@@ -57,6 +58,7 @@ def test_a_good_run_is_whole() -> None:
     """Every figure of the contract is there, and nothing is broken."""
     document = report(GOOD)
     assert document["broken"] == []
+    assert document["fix_age_at_hops_ms"] == {"packed": {"p50": 5.0, "p99": 11.0, "samples": 4}}
     assert document["orders"]["placed"] == 3
     assert document["orders"]["double_assigned"] == 0
     assert document["pings"] == {
