@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from dispatch.adapters.memory_trails import MemoryTrails
 from dispatch.adapters.wire import decode_fixes
@@ -85,15 +85,18 @@ class Motion(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Nobody is connected, the log is empty."""
+        """Everybody has ridden a little and is connected, the log is empty."""
         self.now_ms = NOON_MS
         self.apps = [App(n) for n in range(RIDERS)]
         self.edges = [EdgeProcess(), EdgeProcess()]
-        self.log: list[bytes] = []
+        self.log: list[FixColumns] = []
         #: Parcels of dead edges that the broker has not written yet; it still may.
         self.late: list[Parcel] = []
         self.trails = MemoryTrails()
         self.restart_shard()
+        for n in range(RIDERS):
+            self.ride(n, 5)
+            self.connect(n, n % 2)
 
     # Riders
 
@@ -123,6 +126,15 @@ class Motion(RuleBasedStateMachine):
         app = self.apps[rider]
         app.outbox.disconnected()
         app.edge = app.stream = None
+
+    @rule(riders=st.sets(_RIDER, min_size=1), count=st.integers(1, 30), edge=_EDGE, twice=st.booleans())
+    def a_second(self, riders: set[int], count: int, edge: int, twice: bool) -> None:
+        """What happens most of the time, as one step: some ride and send, an edge packs, one parcel gets through."""
+        for rider in riders:
+            self.ride(rider, count)
+            self.send(rider, 2)
+        self.pack(edge)
+        self.append(edge, 0, twice)
 
     @rule(rider=_RIDER, messages=st.integers(1, 4))
     def send(self, rider: int, messages: int) -> None:
@@ -156,6 +168,7 @@ class Motion(RuleBasedStateMachine):
         process.sending += packed.parcels
         settle(packed.settled)
 
+    @precondition(lambda self: any(edge.sending for edge in self.edges))
     @rule(edge=_EDGE, which=_WHICH, twice=st.booleans())
     def append(self, edge: int, which: int, twice: bool) -> None:
         """Some parcel becomes durable, not always the oldest, and sometimes twice: a producer that sent again."""
@@ -167,6 +180,7 @@ class Motion(RuleBasedStateMachine):
                 self.land(parcel)
             settle(parcel.held)
 
+    @precondition(lambda self: len(self.log) > 1)
     @rule(edge=_EDGE)
     def kill_edge(self, edge: int) -> None:
         """What it had not packed is gone; what was on its way may still come to the log, much later."""
@@ -176,6 +190,7 @@ class Motion(RuleBasedStateMachine):
                 self.lose_signal(app.number)
         self.edges[edge] = EdgeProcess()
 
+    @precondition(lambda self: self.late)
     @rule(which=_WHICH, lands=st.booleans())
     def late_arrival(self, which: int, lands: bool) -> None:
         """The broker writes what a dead edge had sent, or never does."""
@@ -185,11 +200,15 @@ class Motion(RuleBasedStateMachine):
                 self.land(parcel)
 
     def land(self, parcel: Parcel) -> None:
-        """A message of the log."""
-        self.log.append(fix_columns(CITY, parcel.fixes, "edge", self.now_ms).SerializeToString())
+        """A message of the log, over the wire and back."""
+        value = fix_columns(CITY, parcel.fixes, "edge", self.now_ms).SerializeToString()
+        message = decode_fixes(value, CITY)
+        assert message is not None, "a message that the shard does not understand"
+        self.log.append(message[0])
 
     # The shard
 
+    @precondition(lambda self: self.applied < len(self.log))
     @rule(messages=st.integers(1, 10))
     def read(self, messages: int) -> None:
         """The shard applies what is next, several messages as one batch."""
@@ -198,11 +217,13 @@ class Motion(RuleBasedStateMachine):
             self.positions.apply(batch)
         self.applied = min(len(self.log), self.applied + messages)
 
+    @precondition(lambda self: self.applied > 1)
     @rule()
     def restart_shard(self) -> None:
         """A new owner: it goes back in the log, further than any of this lies."""
         self.positions, self.applied = RiderPositions(), 0
 
+    @precondition(lambda self: self.log)
     @rule(messages=st.integers(1, 10), dies=st.booleans())
     def keep_trails(self, messages: int, dies: bool) -> None:
         """Trails are written from where they went; a keeper that dies before it stores how far begins there again."""
@@ -217,10 +238,8 @@ class Motion(RuleBasedStateMachine):
 
     def read_log(self, begin: int, messages: int) -> FixColumns | None:
         """Messages of the log as one batch."""
-        parts = [decode_fixes(value, CITY) for value in self.log[begin : begin + messages]]
-        known = [part[0] for part in parts if part is not None]
-        assert len(known) == len(parts), "a message that the shard does not understand"
-        return FixColumns.concat(known) if known else None
+        part = self.log[begin : begin + messages]
+        return FixColumns.concat(part) if part else None
 
     # What must hold
 
@@ -230,6 +249,19 @@ class Motion(RuleBasedStateMachine):
         logged = self.logged()
         for app in self.apps:
             assert {(app.rider_id, s, q) for s, q in app.outbox.journal.acked_fixes} <= logged.keys()
+
+    @invariant()
+    def positions_are_the_newest_that_was_read(self) -> None:
+        """At any moment, whatever order it came in: the greatest (session, seq) of each rider."""
+        read = self.read_log(0, self.applied)
+        if read is None:
+            return
+        order = np.lexsort((read.seq, read.session, read.rider_id))
+        last = order[np.flatnonzero(np.diff(read.rider_id[order], append=0))]
+        shown, _, known = self.positions.positions_of(read.rider_id[last], self.now_ms)
+        assert known.all()
+        assert np.array_equal(shown.session, read.session[last])
+        assert np.array_equal(shown.seq, read.seq[last])
 
     def teardown(self) -> None:
         """Everybody drains, everything is read: then positions and trails are what they should be, and no more."""
@@ -299,6 +331,6 @@ def settle(held: tuple[Held, ...]) -> None:
 
 
 Motion.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestMotionConverges = Motion.TestCase
