@@ -69,6 +69,7 @@ async def test_a_short_demo_holds_what_it_promises(tmp_path: Path) -> None:
     assert pings["acked"] == pings["applied"] + pings["superseded"] > 500
     assert pings["lost"] == 0
     assert report["fix_to_screen_ms"]["samples"] > 0
+    assert all(ages["samples"] > 0 for ages in report["fix_age_at_hops_ms"].values())
     assert {city for shard in report["shards"] for city in shard["cities"]} == {"la-serena", "coquimbo"}
     assert len(report["shards"]) == 2
     assert {"redis", "postgres", "kafka", "mongo"} <= report["versions"].keys()
