@@ -8,6 +8,7 @@ from importlib import import_module
 #: name -> (module:function, one line of help). Loaded only when called.
 BENCHES: dict[str, tuple[str, str]] = {
     "dispatch": ("benchmarks.dispatch.cli:main", "quality on MDRPLib instances and tick speed, against the published"),
+    "move": ("benchmarks.move.cli:main", "a city moved again and again under riders, orders and watchers"),
     "motion": ("benchmarks.motion.cli:main", "fixes, index, pushes and fix to screen, beside gRPC, Redis, websockets"),
     "orders": ("benchmarks.orders.cli:main", "orders placed a second, latencies and the lag of the outbox"),
     "soak": ("benchmarks.motion.soak:main", "ten minutes at half the limit: latencies and memory do not drift"),

@@ -32,7 +32,7 @@ MARGIN_S = 0.3
 BEAT_EVERY_S = 0.8
 RETRY_S = 0.1
 #: The next shard in line waits this long before it tries a city that the first one has not claimed.
-PATIENCE_S = 0.4
+PATIENCE_S = 0.8
 #: After its start a shard waits this long before it claims what was never its own, so that shards that start together
 #: share the cities evenly.
 SETTLE_S = 1.5

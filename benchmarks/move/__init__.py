@@ -1,0 +1,1 @@
+"""A city moved again and again under riders, orders and watchers."""

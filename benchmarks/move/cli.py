@@ -1,0 +1,248 @@
+"""`forno bench move [--riders N] [--moves N] [--json FILE]`: a city moved again and again while everything runs.
+
+Real servers (Apache Kafka), real edge streams by the rider SDK, real orders through the gateway, real WebSockets. One
+city and two shards; it goes to and fro.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import asyncpg
+import httpx
+import uvloop
+from rich.console import Console
+
+from benchmarks.move.custom import Customers
+from benchmarks.move.fleet import Fleet
+from benchmarks.move.picture import draw
+from benchmarks.move.proof import MoveTime, applied_to_the_end, double_assignments, lost_fixes, move_times
+from benchmarks.orders.cpu import cpu_s
+from deploy.stack.services import SERVICES
+from deploy.stack.stack import LocalStack
+from node import postgres
+from node.clock import SystemClock
+from node.tokens import TokenSigner
+from shard_router.adapters.postgres import PostgresRouterStore
+from shard_router.audit import audit
+from simulator.drive.tokens import Tokens
+
+CITY, CENTER = "la-serena", (-299_027_000, -712_520_000)
+SHARDS = ("shard-1", "shard-2")
+PERIOD_MS = 1000
+FIXES_PER_S, OPEN_ORDERS, WATCHERS, PAUSE_MS = 2000, 500, 500, 250.0
+#: Placed beyond what must be open, so that deliveries do not bring it below.
+_SPARE = 60
+#: Between the end of a move and the next one, wall seconds.
+_REST_S = 2.0
+_MOVE_S = 60.0
+_SAY = Console(stderr=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What was under way in a second of the run."""
+
+    at_s: float
+    fixes_per_s: float
+    open_orders: int
+    watchers: int
+
+
+def main(argv: list[str]) -> int:
+    """0 if every target is met, 1 if one falls short."""
+    parser = argparse.ArgumentParser(prog="forno bench move", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--riders", type=int, default=10_000)
+    parser.add_argument("--moves", type=int, default=20)
+    parser.add_argument("--fixes", type=float, default=FIXES_PER_S, help="fixes a second of all riders together")
+    parser.add_argument("--orders", type=int, default=OPEN_ORDERS, help="open orders at least")
+    parser.add_argument("--watchers", type=int, default=WATCHERS)
+    parser.add_argument("--kafka", choices=("apache", "embedded"), default="apache")
+    parser.add_argument("--dir", type=Path, help="where the stack runs; default: a temporary folder")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here, and a picture beside")
+    words = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        report = uvloop.run(measure(words, words.dir or Path(folder)))
+    for name, figure in report["summary"].items():
+        print(f"{'met   ' if figure['met'] else 'missed'} {name}: {figure['value']} (target {figure['target']})")
+    if words.json is not None:
+        words.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        draw(report, words.json.with_suffix(".png"))
+    return 0 if all(figure["met"] for figure in report["summary"].values()) else 1
+
+
+async def measure(words: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The whole run on a stack of its own."""
+    async with LocalStack(folder, kafka=words.kafka, services=SERVICES) as stack:
+        core = f"{stack.env['FORNO_POSTGRES_URL']}/core"
+        pool = await postgres.connect(core, max_size=4)
+        try:
+            return await _measured(words, stack, pool, core)
+        finally:
+            await pool.close()
+
+
+async def _measured(words: argparse.Namespace, stack: LocalStack, pool: asyncpg.Pool, core: str) -> dict[str, Any]:
+    tokens = Tokens(TokenSigner(Path(stack.env["FORNO_JWT_PRIVATE_KEY_FILE"])))
+    store, clock = PostgresRouterStore(pool), SystemClock()
+    fleet = Fleet(clock, stack.env["FORNO_TRACKING_ADDRESS"], lambda n: tokens.get("rider", str(n), city=CITY), CENTER)
+    loads: list[Load] = []
+    open_orders = [0]
+    async with httpx.AsyncClient(base_url=stack.env["FORNO_GATEWAY_URL"], timeout=20, trust_env=False) as http:
+        degrees = (CENTER[0] / 1e7, CENTER[1] / 1e7)
+        customers = Customers(http, tokens, CITY, degrees, words.orders + _SPARE, words.watchers + _SPARE)
+        _SAY.print(f"{words.riders} riders connect")
+        await fleet.start(words.riders)
+        began_s = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(fleet.ride(words.fixes), name="rides"),
+                group.create_task(_look(pool, open_orders, fleet, customers, loads, began_s), name="looks"),
+                group.create_task(customers.run(open_orders), name="customers"),
+            ]
+            await _until(lambda: open_orders[0] >= words.orders and customers.connected >= words.watchers, 120)
+            fleet.watch_streams()
+            customers.dropped.clear()
+            before, steady = _cpu(stack), len(loads)
+            under_load_s = time.monotonic()
+            await _moves(store, words.moves)
+            spent, took_s = _cpu(stack), time.monotonic() - under_load_s
+            loads = loads[steady:]
+            for task in tasks:
+                task.cancel()
+        await fleet.drain(60)
+        cuts, dropped = dict(fleet.cuts), dict(customers.dropped)
+        await customers.close()
+        partition = (await store.read_map()).cities[CITY].partition
+        end = await applied_to_the_end(pool, stack.env["FORNO_KAFKA_URL"], CITY, partition)
+        acked, lost = await lost_fixes(fleet, stack.env["FORNO_KAFKA_URL"], CITY, partition, end)
+        await fleet.close()
+    found = await audit(core)
+    times = await move_times(pool, PERIOD_MS)
+    done = [time for time in times if time.state == "done"]
+    return {
+        "machine": {"platform": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()},
+        "commit": _commit(),
+        "summary": _summary(words, done, loads, acked, lost, cuts, dropped, await double_assignments(pool), found),
+        "moves": [asdict(time) for time in times],
+        "loads": [asdict(load) for load in loads],
+        "cpu_share": {name: round((spent[name] - before[name]) / took_s, 3) for name in spent if name in before},
+        "seconds": round(took_s, 1),
+        "delivered": fleet.delivered,
+        "frames": dict(customers.frames),
+        "refused_orders": dict(customers.refused),
+        "versions": stack.versions,
+        "audit": {"examined": dict(found.examined), "findings": [asdict(finding) for finding in found.findings]},
+    }
+
+
+def _summary(
+    words: argparse.Namespace,
+    done: list[MoveTime],
+    loads: list[Load],
+    acked: int,
+    lost: int,
+    cuts: dict[str, int],
+    dropped: dict[str, int],
+    doubles: int,
+    found: Any,
+) -> dict[str, Any]:
+    pauses = [time.pause_ms for time in done] or [float("inf")]
+    rate = sum(load.fixes_per_s for load in loads) / max(1, len(loads))
+    orders, watchers = min(load.open_orders for load in loads), min(load.watchers for load in loads)
+    return {
+        "moves done": _figure(len(done), f"{words.moves}", len(done) == words.moves),
+        "longest pause, ms": _figure(max(pauses), f"<= {PAUSE_MS:g}", max(pauses) <= PAUSE_MS),
+        "median pause, ms": _figure(median(pauses), f"<= {PAUSE_MS:g}", median(pauses) <= PAUSE_MS),
+        "longest from release to a tick, ms": _figure(
+            max([time.released_to_tick_ms for time in done] or [float("inf")]), "told", True
+        ),
+        "longest warm-up, ms": _figure(max([time.warm_ms for time in done] or [float("inf")]), "told", True),
+        "acknowledged fixes lost": _figure(lost, "0", lost == 0 and acked > 0),
+        "acknowledged fixes": _figure(acked, "told", True),
+        "double assignments": _figure(doubles, "0", doubles == 0),
+        "audit findings": _figure(len(found.findings) + found.more, "0", found.clean),
+        "riders' streams dropped": _figure(sum(cuts.values()), "0", not cuts),
+        "watchers' sockets dropped": _figure(sum(dropped.values()), "0", not dropped),
+        "fixes a second": _figure(round(rate), f">= {0.97 * words.fixes:g}", rate >= 0.97 * words.fixes),
+        "open orders, least": _figure(orders, f">= {words.orders}", orders >= words.orders),
+        "watchers, least": _figure(watchers, f">= {words.watchers}", watchers >= words.watchers),
+    }
+
+
+def _figure(value: float, target: str, met: bool) -> dict[str, Any]:
+    return {"value": value, "target": target, "met": bool(met)}
+
+
+async def _moves(store: PostgresRouterStore, count: int) -> None:
+    """To and fro, each move to its end."""
+    for number in range(count):
+        entry = (await store.read_map()).cities[CITY]
+        target = SHARDS[1] if entry.owner == SHARDS[0] else SHARDS[0]
+        asked = await store.request_move(CITY, target, "bench")
+        assert asked.move is not None
+        move_id = asked.move.move_id
+
+        async def ended(move_id: int = move_id) -> bool:
+            move = next(move for move in await store.moves(3) if move.move_id == move_id)
+            return move.gap_ms is not None or move.state == "failed"
+
+        await _until_async(ended, _MOVE_S)
+        _SAY.print(f"move {number + 1} of {count}: {entry.owner} -> {target}")
+        await asyncio.sleep(_REST_S)
+
+
+async def _look(
+    pool: asyncpg.Pool, open_orders: list[int], fleet: Fleet, customers: Customers, loads: list[Load], began_s: float
+) -> None:
+    """What is under way, each second."""
+    sent, at_s = fleet.sent, time.monotonic()
+    while True:
+        await asyncio.sleep(1.0)
+        count = await pool.fetchval("select count(*) from dispatch.orders where city = $1 and ended_ms is null", CITY)
+        open_orders[0] = int(count)
+        now_s = time.monotonic()
+        rate = (fleet.sent - sent) / (now_s - at_s)
+        loads.append(Load(round(now_s - began_s, 2), round(rate, 1), open_orders[0], customers.connected))
+        sent, at_s = fleet.sent, now_s
+
+
+async def _until(true: Callable[[], bool], within_s: float) -> None:
+    async def asked() -> bool:
+        return true()
+
+    await _until_async(asked, within_s)
+
+
+async def _until_async(true: Callable[[], Awaitable[bool]], within_s: float) -> None:
+    async with asyncio.timeout(within_s):
+        while not await true():  # noqa: ASYNC110  what is waited for is in the database
+            await asyncio.sleep(0.2)
+
+
+def _cpu(stack: LocalStack) -> dict[str, float]:
+    """CPU seconds of each part, and of this process, which is riders, customers and watchers."""
+    pids = {name: pid for name in stack.versions if (pid := stack.pid(name)) is not None}
+    return {name: cpu_s(pid) for name, pid in pids.items()} | {"generator": time.process_time()}
+
+
+def _commit() -> str:
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
+    return found.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,123 @@
+"""What the record says after the moves: pauses from the ticks, fixes from the log, assignments from the audit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import asyncpg
+import numpy as np
+from aiokafka import TopicPartition
+
+from benchmarks.move.fleet import Fleet
+from dispatch.adapters.wire import decode_fixes
+from node import kafka
+from proto.topics import RIDER_PINGS
+
+_PAUSES = """
+select m.move_id, m.city, m.from_shard, m.to_shard, m.state, m.reason,
+       extract(epoch from m.warm_at - m.asked_at) * 1000 as warm_ms,
+       extract(epoch from m.first_tick_at - m.released_at) * 1000 as released_to_tick_ms,
+       extract(epoch from least(m.first_tick_at, new.at) - old.at) * 1000 as gap_ms
+from router.moves m
+cross join lateral (select max(committed_at) as at from dispatch.ticks t
+                    where t.city = m.city and t.epoch = m.epoch) as old
+cross join lateral (select min(committed_at) as at from dispatch.ticks t
+                    where t.city = m.city and t.epoch = m.epoch + 1) as new
+order by m.move_id
+"""
+_CUT = "select pings_offset from dispatch.cuts where city = $1"
+_DOUBLE = """
+select count(*) from (
+    select order_id from dispatch.holdings where slot is not null and until_tick is null group by order_id
+    having count(*) > 1
+) as doubles
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveTime:
+    """A move as the database's clock saw it. `pause_ms` is as DESIGN §8 defines it, never below zero."""
+
+    move_id: int
+    city: str
+    to_shard: str
+    state: str
+    reason: str
+    warm_ms: float
+    gap_ms: float
+    released_to_tick_ms: float
+    pause_ms: float
+
+
+async def move_times(pool: asyncpg.Pool, period_ms: int) -> list[MoveTime]:
+    """Every move: from the last committed tick of the old epoch to the first tick that could commit in the new one."""
+    return [
+        MoveTime(
+            row["move_id"],
+            row["city"],
+            row["to_shard"],
+            row["state"],
+            row["reason"],
+            round(float(row["warm_ms"] or 0), 1),
+            round(float(row["gap_ms"] or np.inf), 1),
+            round(float(row["released_to_tick_ms"] or np.inf), 1),
+            round(max(0.0, float(row["gap_ms"] or np.inf) - period_ms), 1),
+        )
+        for row in await pool.fetch(_PAUSES)
+    ]
+
+
+async def double_assignments(pool: asyncpg.Pool) -> int:
+    """Orders that are live with two riders."""
+    return int(await pool.fetchval(_DOUBLE))
+
+
+async def applied_to_the_end(pool: asyncpg.Pool, kafka_url: str, city: str, partition: int) -> int:
+    """Waits until the owner has applied all fixes of the log; the offset after the last."""
+    reader = kafka.consumer(kafka_url)
+    await reader.start()
+    try:
+        pings = TopicPartition(RIDER_PINGS.name, partition)
+        reader.assign([pings])
+        end = int((await reader.end_offsets([pings]))[pings])
+    finally:
+        await reader.stop()
+    async with asyncio.timeout(30):
+        while int(await pool.fetchval(_CUT, city)) < end:  # noqa: ASYNC110  it is in the database
+            await asyncio.sleep(0.2)
+    return end
+
+
+async def lost_fixes(fleet: Fleet, kafka_url: str, city: str, partition: int, end: int) -> tuple[int, int]:
+    """How many fixes were acknowledged, and how many of them the log does not hold."""
+    logged = await _logged(kafka_url, city, partition, end)
+    acked = lost = 0
+    for number, rider in fleet.riders.items():
+        promised = set(rider.client.journal.acked_fixes)
+        acked += len(promised)
+        lost += len(promised - logged.get(number, set()))
+    return acked, lost
+
+
+async def _logged(kafka_url: str, city: str, partition: int, end: int) -> Mapping[int, set[tuple[int, int]]]:
+    found: dict[int, set[tuple[int, int]]] = {}
+    reader = kafka.consumer(kafka_url)
+    await reader.start()
+    try:
+        pings = TopicPartition(RIDER_PINGS.name, partition)
+        reader.assign([pings])
+        await reader.seek_to_beginning(pings)
+        while await reader.position(pings) < end:
+            for record in (await reader.getmany(pings, timeout_ms=500)).get(pings, ()):
+                decoded = decode_fixes(record.value or b"", city)
+                if decoded is None:
+                    continue
+                columns = decoded[0]
+                rows = zip(columns.rider_id.tolist(), columns.session.tolist(), columns.seq.tolist(), strict=True)
+                for rider, session, seq in rows:
+                    found.setdefault(rider, set()).add((session, seq))
+    finally:
+        await reader.stop()
+    return found
