@@ -27,6 +27,11 @@ OPEN_ORDERS = gauge("dispatch_open_orders", "orders that are not ended", ["city"
 RIDERS_ONLINE = gauge("dispatch_riders_online", "riders on shift", ["city"])
 OUTBOX_PUBLISHED = counter("dispatch_outbox_published_total", "results published to dispatch.events", ["city"])
 VIEW_LAG_MS = histogram("dispatch_view_lag_ms", "age of the oldest change when a view was written, wall ms", ["view"])
+VIEW_BEHIND_MS = gauge(
+    "dispatch_view_behind_ms",
+    "age of the oldest change that a view lacks by now; grows while its store is away, wall ms",
+    ["city", "view"],
+)
 VIEW_FAILURES = counter("dispatch_view_failures_total", "writes to a view that failed and will be made good", ["view"])
 
 

@@ -9,7 +9,7 @@ import structlog
 from dispatch.index import FixColumns
 from dispatch.live.cut import Cut
 from dispatch.live.ports import CityLogs, TrailStore
-from dispatch.metrics import VIEW_FAILURES
+from dispatch.metrics import VIEW_BEHIND_MS, VIEW_FAILURES, VIEW_LAG_MS
 from node.clock import Clock
 from node.errors import Retryable
 from shard_router.leases import Ownership
@@ -40,7 +40,11 @@ class TrailKeeper:
         self._waiting: list[FixColumns] = []
         self._count = 0
         self._read = Cut("", 0, 0, 0)
+        #: When the oldest batch that waits was packed by its edge, wall ms; 0: none waits.
+        self._oldest_ms = 0
         self._failures = VIEW_FAILURES.labels("trail")
+        self._lag_ms = VIEW_LAG_MS.labels("trail")
+        self._behind_ms = VIEW_BEHIND_MS.labels(ownership.city, "trail")
 
     async def run(self) -> None:
         """Reads and writes until cancelled; after a failure it goes back to its stored position."""
@@ -51,6 +55,7 @@ class TrailKeeper:
                     await self._follow()
                 except Retryable as error:
                     self._failures.inc()
+                    self._behind_ms.set(self._lag())
                     self._log.warning("trails wait", error=str(error), pause_s=pause_s)
                     await asyncio.sleep(pause_s)
                     pause_s = min(2 * pause_s, _PAUSE_S[1])
@@ -59,13 +64,14 @@ class TrailKeeper:
 
     async def _follow(self) -> None:
         own = self._ownership
-        self._waiting, self._count = [], 0
+        self._waiting, self._count, self._oldest_ms = [], 0, 0
         self._read = await self._logs.open(own.partition, await self._store.position(own.city), 0)
         flush_at_s = self._clock.monotonic_s() + FLUSH_EVERY_S
         while True:
             read = await self._logs.read(1.0)
             for fixes in read.fixes:
                 self.take(fixes)
+            self._oldest_ms = self._oldest_ms or read.packed_wall_ms
             self._read = read.cut
             if self._count >= MAX_WAITING or self._clock.monotonic_s() >= flush_at_s:
                 await self.flush()
@@ -82,4 +88,11 @@ class TrailKeeper:
         if self._waiting:
             await self._store.write(own.city, own.epoch, FixColumns.concat(self._waiting))
         await self._store.advance(own.city, own.epoch, self._read)
-        self._waiting, self._count = [], 0
+        if self._oldest_ms:
+            self._lag_ms.observe(self._lag())
+        self._behind_ms.set(self._lag())
+        self._waiting, self._count, self._oldest_ms = [], 0, 0
+
+    def _lag(self) -> float:
+        """How long the oldest fix that waits has been durable and is not in the trails, wall ms."""
+        return float(self._clock.wall_ms() - self._oldest_ms) if self._oldest_ms else 0.0

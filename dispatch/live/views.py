@@ -16,7 +16,7 @@ import structlog
 from dispatch.live.answers import rider_state
 from dispatch.live.city import City
 from dispatch.live.ports import PositionsView
-from dispatch.metrics import VIEW_FAILURES, VIEW_LAG_MS
+from dispatch.metrics import VIEW_BEHIND_MS, VIEW_FAILURES, VIEW_LAG_MS
 from dispatch.model import RiderId
 from node.clock import Clock
 from node.errors import Retryable
@@ -58,7 +58,10 @@ class ViewFollower:
         self._version = 0
         #: Riders in the view; None until those are known whom earlier owners left there.
         self._shown: set[int] | None = None
+        #: When the last round that ended well began: what changed before is in the view.
+        self._since_s = clock.monotonic_s()
         self._lag_ms = VIEW_LAG_MS.labels(name)
+        self._behind_ms = VIEW_BEHIND_MS.labels(city.name, name)
         self._failures = VIEW_FAILURES.labels(name)
 
     async def run(self) -> None:
@@ -71,12 +74,16 @@ class ViewFollower:
                 pause_s = _PAUSE_S[0]
             except Retryable as error:
                 self._failures.inc()
+                self._behind_ms.set(1000 * (self._clock.monotonic_s() - self._since_s))
                 self._log.warning("view not written", view=self._name, error=str(error), pause_s=pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _PAUSE_S[1])
                 continue
-            took_s = self._clock.monotonic_s() - began_s
-            self._lag_ms.observe((took_s + self._every_s) * 1000)
+            now_s = self._clock.monotonic_s()
+            took_s, lag_ms = now_s - began_s, 1000 * (now_s - self._since_s)
+            self._since_s = began_s
+            self._lag_ms.observe(lag_ms)
+            self._behind_ms.set(lag_ms)
             await asyncio.sleep(max(self._every_s - took_s, REST * took_s))
 
     async def write(self) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 import structlog
 
-from dispatch.adapters.memory import MemoryPositionsView
+from dispatch.adapters.memory import MemoryCityLogs, MemoryPositionsView
 from dispatch.adapters.memory_trails import MemoryTrails
 from dispatch.index import FixColumns
-from dispatch.live import wakes
+from dispatch.live import trail_keeper, wakes
 from dispatch.live.trail_keeper import TrailKeeper
 from dispatch.live.views import ViewFollower
-from dispatch.model import OrderId, RiderId
+from dispatch.metrics import VIEW_BEHIND_MS
+from dispatch.model import OrderId, OrderStatus, RiderId
 from node.errors import Retryable
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
-from tests.unit.dispatch.live.memory_city import CITY, MemoryCity
+from tests.unit.dispatch.live.memory_city import CITY, PARTITION, STEP_E7, MemoryCity
 from tests.unit.dispatch.live.worlds import DOWNTOWN, NOON_MS, fixes, ownership
 
 
@@ -118,3 +120,97 @@ async def test_wakes_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
         (["o-0", "o-1", "o-2"], [1]),
         ([], []),
     ]
+
+
+class StuckView(MemoryPositionsView):
+    """A store that takes a write and does not answer until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = asyncio.Event()
+        self.asked = 0
+
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+        self.asked += 1
+        await self.free.wait()
+        await super().write(city, epoch, fixes)
+
+
+class StuckTrails(MemoryTrails):
+    """The same, of trails; and it fails the first time after it was let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = asyncio.Event()
+        self.failed = False
+
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+        await self.free.wait()
+        if not self.failed:
+            self.failed = True
+            raise Retryable("the connection died")
+        await super().write(city, epoch, fixes)
+
+
+async def test_stores_that_hang_hold_up_nobody_and_catch_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A view and the trails hang: fixes are applied and orders assigned all the same; let go, both have everything."""
+    monkeypatch.setattr(trail_keeper, "FLUSH_EVERY_S", 0.0)
+    monkeypatch.setattr(trail_keeper, "_PAUSE_S", (0.0, 0.0))
+    world, view, store = MemoryCity(), StuckView(), StuckTrails()
+    await world.online({1: (0, 1)})
+    runner = await world.owner()
+    follower = ViewFollower("stuck", view, runner.city, world.clock, 0.001, structlog.get_logger())
+    logs = MemoryCityLogs(world.log, CITY)
+    keeper = TrailKeeper(ownership(CITY, 1, PARTITION), logs, store, world.clock, structlog.get_logger())
+    tasks = [asyncio.create_task(follower.run()), asyncio.create_task(keeper.run())]
+    try:
+        for n in range(1, 6):
+            await world.fix({1: (0, n)})
+            await asyncio.sleep(0)
+            await world.read(runner)
+        async with asyncio.timeout(5):
+            while not view.asked:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        await world.open_order("o-1")
+        await world.step(runner)
+        await world.reply(runner, accepted=True)
+        await world.step(runner)
+        assert runner.city.state.orders[OrderId("o-1")].status is OrderStatus.ASSIGNED
+        assert view.shown == {}
+        view.free.set()
+        store.free.set()
+        newest = DOWNTOWN.lng_e7 + 5 * STEP_E7
+        async with asyncio.timeout(10):
+            while (CITY, 1) not in view.shown or view.shown[CITY, 1][2] != newest:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            while len(await store.of_rider(CITY, 1, NOON_MS, NOON_MS + 60_000)) < 5:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def test_the_lag_of_a_view_is_measured() -> None:
+    """From the beginning of the round before to the end of this one; while the store is away it grows."""
+    world, view = MemoryCity(), AwayView()
+    runner = await world.owner()
+    follower = ViewFollower("lagging", view, runner.city, world.clock, 0.001, structlog.get_logger())
+    behind = VIEW_BEHIND_MS.labels(CITY, "lagging")
+    view.away = True
+    await world.fix({1: (0, 0)})
+    await world.read(runner)
+    world.clock.advance(7_000)
+    task = asyncio.create_task(follower.run())
+    try:
+        async with asyncio.timeout(5):
+            while behind._value.get() < 7_000:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            view.away = False
+            while not view.shown:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            while behind._value.get() >= 7_000:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
