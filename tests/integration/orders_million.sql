@@ -1,7 +1,7 @@
 -- A year's orders of one shard: $1 rows over 12 months, 20,000 users, one in 2,000 still open.
 insert into orders (
     order_id, created_at, user_id, city, restaurant_id, status, version, events, placed_ms, promised_ms,
-    basket, currency, items_minor, delivery_fee_minor, tip_minor, history, changed_at
+    basket, currency, items_minor, delivery_fee_minor, tip_minor, history, changed_at, cooked_ms
 )
 select
     (
@@ -20,7 +20,8 @@ select
         jsonb_build_object('status', 'PLACED', 'at_ms', ms, 'reason', ''),
         jsonb_build_object('status', status, 'at_ms', ms + 1000, 'reason', '')
     ),
-    to_timestamp(ms / 1000.0)
+    to_timestamp(ms / 1000.0),
+    case when n % 3 = 0 then ms + 900000 else 0 end
 from (
     select
         n,

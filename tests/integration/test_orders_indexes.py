@@ -13,8 +13,11 @@ import pytest
 import pytest_asyncio
 
 from deploy.stack.stack import LocalStack
+from node.clock import ManualClock
 from orders.adapters.postgres import SCHEMAS, SQL
+from orders.adapters.recent_index import RecentIndex
 from orders.adapters.rows import created_at
+from orders.messaging import postgres as messaging
 from orders.model import OrderId
 from tests.contract.orders_databases import migrated_pool
 
@@ -31,8 +34,16 @@ async def pool(stack: LocalStack) -> AsyncIterator[asyncpg.Pool]:
             await pool.execute("select make_partition($1)", datetime(year, month, 1, tzinfo=UTC).date())
         fill = Path(__file__).with_name("orders_million.sql").read_text()
         await pool.execute(fill, ROWS, timeout=500)
-        await pool.execute("vacuum analyze orders", timeout=100)
+        await pool.execute(Path(__file__).with_name("orders_million_messages.sql").read_text(), ROWS, timeout=500)
+        for table in ("orders", "outbox", "idempotency_keys"):
+            await pool.execute(f"vacuum analyze {table}", timeout=100)
         yield pool
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def url(stack: LocalStack, pool: asyncpg.Pool) -> str:
+    """Where the database is."""
+    return f"{stack.env['FORNO_POSTGRES_URL']}/{await pool.fetchval('select current_database()')}"
 
 
 async def plan(pool: asyncpg.Pool, query: str, *args: object) -> list[dict[str, Any]]:
@@ -98,6 +109,58 @@ async def test_stuck_orders_are_found_by_the_partial_index(pool: asyncpg.Pool) -
     assert not any(node["Node Type"] == "Seq Scan" and node["Actual Rows"] > 0 for node in nodes)
 
 
+async def test_a_kitchens_board_is_found_by_the_partial_index(pool: asyncpg.Pool) -> None:
+    """Of a restaurant's orders only the few that are with it are looked at."""
+    nodes = await plan(pool, SQL.kitchen_tickets, "r-0", "la-serena", 201)
+    assert all(name.endswith("_restaurant_id_city_idx") for name in indexes(nodes))
+    assert not any(node["Node Type"] == "Seq Scan" and node["Actual Rows"] > 0 for node in nodes)
+
+
+async def test_what_a_kitchen_called_ready_is_found_by_the_partial_index(pool: asyncpg.Pool) -> None:
+    """The last three hundred of eight weeks, newest first, of a kitchen that has thousands."""
+    nodes = await plan(pool, SQL.kitchen_cooked, "r-3", "coquimbo", datetime(2026, 9, 28, tzinfo=UTC), 300)
+    assert {name.partition("_restaurant")[2] for name in indexes(nodes)} == {"_id_city_created_at_idx"}
+    assert tables(nodes) <= {"orders_2026_09", "orders_2026_10", "orders_2026_11", "orders_2026_12"}
+
+
+async def test_a_citys_last_hours_are_found_by_the_index_of_the_last_seven_days(pool: asyncpg.Pool, url: str) -> None:
+    """Made by the job for today; the next night's takes its place, and what a dead process left is cleared away."""
+    clock = ManualClock(int(datetime(2026, 7, 31, 12, tzinfo=UTC).timestamp() * 1000))
+    job = RecentIndex(url, clock)
+    assert await job.renew() == ["orders_2026_07_recent_20260724"]
+    assert await job.renew() == []
+    since = datetime(2026, 7, 31, 0, tzinfo=UTC)
+    nodes = await plan(pool, SQL.recent, "coquimbo", since)
+    assert "orders_2026_07_recent_20260724" in indexes(nodes)
+    # A week is a quarter of the month: reading its rows in order costs less than by the index. That is right so.
+    clock.advance(24 * 3_600_000)
+    await pool.execute(
+        "update pg_index set indisvalid = false where indexrelid = 'orders_2026_07_recent_20260724'::regclass"
+    )
+    assert await job.renew() == ["orders_2026_07_recent_20260725", "orders_2026_08_recent_20260725"]
+    left = await pool.fetch("select indexname from pg_indexes where indexname like '%_recent_%' order by 1")
+    assert [row["indexname"] for row in left] == ["orders_2026_07_recent_20260725", "orders_2026_08_recent_20260725"]
+
+
+async def test_old_keys_and_sent_messages_are_found_by_their_age(pool: asyncpg.Pool) -> None:
+    """What is forgotten by age lies together on disk: a BRIN index of a few pages finds it among a million."""
+    assert indexes(await plan(pool, SQL.forget_keys, 30)) == {"idempotency_keys_by_age"}
+    assert indexes(await plan(pool, messaging.SQL.forget_sent)) == {"outbox_sent"}
+
+
+async def test_a_key_finds_what_it_placed(pool: asyncpg.Pool) -> None:
+    """A repeated call reads one row."""
+    nodes = await plan(pool, SQL.placed_by_key, "customer-17", "key-980017")
+    assert indexes(nodes) == {"idempotency_keys_pkey"}
+    assert nodes[0]["Actual Rows"] == 1
+
+
+async def test_what_waits_to_be_sent_is_found_among_what_was_sent(pool: asyncpg.Pool) -> None:
+    """Ten unsent messages beside a million sent ones: the partial index has just those."""
+    nodes = await plan(pool, messaging.SQL.claim_orders, 256)
+    assert indexes(nodes) == {"outbox_unsent"}
+
+
 async def test_orders_that_once_failed_are_found_by_their_history(pool: asyncpg.Pool) -> None:
     """Support asks which orders of a month were ever in a status: the GIN index on the history answers."""
     nodes = await plan(
@@ -106,3 +169,31 @@ async def test_orders_that_once_failed_are_found_by_their_history(pool: asyncpg.
         " and created_at >= '2026-07-01Z' and created_at < '2026-08-01Z'",
     )
     assert indexes(nodes) == {"orders_2026_07_history_idx"}
+
+
+#: Indexes that no query of ours was seen to choose, and why they stay.
+KEPT = {
+    "shard_range_pkey": "keeps the table at one row",
+    "schema_migrations_pkey": "keeps a migration from being noted twice",
+    "kafka_log_pkey": "keeps the table at one row",
+    "kafka_offsets_pkey": "the conflict by which offsets are replaced; read as a whole",
+    "inbox_held_pkey": "the conflict by which an event is held once; the table is nearly always empty",
+    "archived_months_pkey": "keeps a month from being archived twice; a row a month, so it is read as a whole",
+    "kitchens_pkey": "the conflict by which a choice is replaced; a lookup of one row",
+}
+
+
+async def test_every_index_is_chosen_or_has_its_reason(pool: asyncpg.Pool) -> None:
+    """The statistics of the server after all queries above: an index that was never used must say why it is there."""
+    await pool.execute("select pg_stat_force_next_flush()")
+    rows = await pool.fetch(
+        "select coalesce(parent.relname, i.relname) as name, sum(s.idx_scan) as scans"
+        " from pg_stat_user_indexes s join pg_class i on i.oid = s.indexrelid"
+        " left join pg_inherits on inhrelid = i.oid left join pg_class parent on parent.oid = inhparent group by 1"
+    )
+    used = {row["name"] for row in rows if row["scans"]}
+    unused = {row["name"] for row in rows} - used
+    assert {name for name in unused if "_recent_" not in name} <= KEPT.keys()
+    for name in sorted(KEPT.keys() & {row["name"] for row in rows}):
+        print(f"kept: {name}: {KEPT[name]}")
+    assert {"orders_pkey", "orders_by_user", "orders_by_history", "orders_not_final", "orders_in_kitchen"} <= used
