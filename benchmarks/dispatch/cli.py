@@ -1,4 +1,4 @@
-"""`forno bench dispatch [--instances DIR] [--ticks] [--json FILE] [--jobs N]`."""
+"""`forno bench dispatch [--instances DIR] [--no-ticks] [--waiting] [--json FILE] [--jobs N]`."""
 
 from __future__ import annotations
 
@@ -8,92 +8,126 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.dispatch.quality import Row, as_rows, instances, run_all, summary
-from benchmarks.dispatch.ticks import measure_ticks
+from benchmarks.dispatch import quality, speed, table
+from benchmarks.dispatch.figures import Figure
+from benchmarks.dispatch.plot import plot
+from benchmarks.dispatch.quality import Quality, Row
 from simulator.replay.errors import ReplayError
 
-TICK_SIZES = (300, 3_000, 10_000)
-TICK_TARGET_MS = 150.0
-COST_TARGET_PCT = 1.0
-TARGET_SIZE = 3_000
+DESCRIPTION = """Quality of dispatch on a folder of MDRPLib instances, beside the published figures, and the speed of
+its ticks beside other solvers. Targets that need instances which the folder does not hold are named and left out."""
 
 
 def main(argv: list[str]) -> int:
     """0 if every target that applies is met, 1 if not, 2 if there is nothing to measure."""
-    parser = argparse.ArgumentParser(prog="forno bench dispatch", description="Quality and speed of dispatch.")
-    parser.add_argument("--instances", type=Path, metavar="DIR", help="folder of MDRPLib instances")
-    parser.add_argument("--ticks", action="store_true", help="time ticks on big snapshots, beside scipy")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
-    args = parser.parse_args(argv)
-    if args.instances is None and not args.ticks:
-        parser.error("nothing to measure: name --instances or --ticks")
-    report: dict[str, object] = {"machine": _machine(), "commit": _commit()}
-    targets: list[dict[str, object]] = []
-    figures: dict[str, object] = {}
+    args = _parser().parse_args(argv)
+    if args.instances is None and args.no_ticks:
+        print("forno bench dispatch: nothing to measure: name --instances, or leave out --no-ticks", file=sys.stderr)
+        return 2
+    summary: dict[str, object] = {}
+    report: dict[str, object] = {"machine": _machine(), "commit": _commit(), "summary": summary}
+    found: list[Figure] = []
     if args.instances is not None:
-        folders = instances(args.instances)
+        folders = quality.instances(args.instances)
         if not folders:
             print(f"forno bench: no instance in {args.instances}", file=sys.stderr)
             return 2
         try:
-            quality = run_all(folders, args.jobs, _show)
+            found += _quality(folders, args.jobs, args.waiting, report, summary)
         except ReplayError as error:
             print(f"forno bench: {error}", file=sys.stderr)
             return 2
-        figures |= summary(quality)
-        targets += figures.pop("targets")  # type: ignore[arg-type]
-        report["instances"] = as_rows(quality)
-    if args.ticks:
-        rows = [measure_ticks(n, rounds=30, dense=n <= TARGET_SIZE) for n in TICK_SIZES]
-        report["ticks"] = [asdict(r) for r in rows]
-        for row in rows:
-            print(json.dumps(asdict(row)))
-        targets += _tick_targets(next(asdict(r) for n, r in zip(TICK_SIZES, rows, strict=True) if n == TARGET_SIZE))
-    report["summary"] = figures | {"targets": targets}
-    _print_summary(figures, targets)
+    if not args.no_ticks:
+        found += _speed(args.json, report, summary)
+    summary["targets"] = [f.plain() for f in found]
+    for figure in found:
+        print(figure.line())
     if args.json is not None:
         args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(t["met"] for t in targets) else 1
+    return 0 if all(f.met for f in found) else 1
 
 
-def _tick_targets(row: dict[str, float]) -> list[dict[str, object]]:
-    group = f"{TARGET_SIZE} orders"
-    wanted = {"tick_p95_ms": (TICK_TARGET_MS, row["dense_ms"]), "cost_over_dense_pct": (COST_TARGET_PCT, None)}
-    return [
-        {
-            "group": group,
-            "figure": name,
-            "value": row[name],
-            "target": target,
-            "peer": peer,
-            "ratio": round(row[name] / peer, 4) if peer else None,
-            "met": row[name] <= target,
-        }
-        for name, (target, peer) in wanted.items()
-    ]
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="forno bench dispatch", description=DESCRIPTION)
+    parser.add_argument("--instances", type=Path, metavar="DIR", help="folder of MDRPLib instances, any of the 240")
+    parser.add_argument("--no-ticks", action="store_true", help="quality alone")
+    parser.add_argument(
+        "--waiting",
+        action="store_true",
+        help="replay every instance once more with idle couriers sent to wait where orders are expected",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here, and a plot beside it")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    return parser
 
 
-def _show(row: Row) -> None:
-    m = row.metrics
-    print(
-        f"{row.instance:<16} {m.orders:>5} orders  click-to-door {m.click_to_door_mean_min:6.2f}"
-        f"  (floor {m.floor_min:6.2f})  ready-to-pickup {m.ready_to_pickup_mean_min:5.2f}"
-        f"  undelivered {m.undelivered_pct:5.2f}%  {row.cpu_s:6.1f} s",
-        flush=True,
+def _quality(
+    folders: list[Path], jobs: int, waiting: bool, report: dict[str, object], summary: dict[str, object]
+) -> list[Figure]:
+    """Replays the folder, fills report and summary; the targets that apply."""
+    found = quality.run_all(folders, jobs, _progress(len(folders)))
+    summary |= quality.summary(found)
+    report["instances"] = quality.as_rows(found)
+    rows = table.beside(found.rows)
+    report["published"] = [asdict(b) | {"gap": b.gap, "published_gap": b.published_gap} for b in rows]
+    print(table.text(rows))
+    for name, value in summary.items():
+        if isinstance(value, int | float):
+            print(f"{name:<28} {value}")
+    for line in quality.incomplete(found.rows):
+        print(f"left out: {line}")
+    if waiting:
+        again = quality.run_all(folders, jobs, _progress(len(folders)), waiting=True)
+        summary["with_prepositioning"] = quality.summary(again)
+        report["instances_with_prepositioning"] = quality.as_rows(again)
+        print(_compared(found, again))
+    return quality.figures(found)
+
+
+def _compared(without: Quality, with_: Quality) -> str:
+    """Every mean without and with prepositioning."""
+    before, after = quality.means(list(without.rows)), quality.means(list(with_.rows))
+    lines = [f"{name:<28} {value:>9.3f} {after[name]:>9.3f}" for name, value in before.items()]
+    broken = [sum(r.violations for r in q.rows) for q in (without, with_)]
+    return "\n".join(
+        [
+            f"{'prepositioning':<28} {'without':>9} {'with':>9}",
+            *lines,
+            f"{'violations':<28} {broken[0]:>9} {broken[1]:>9}",
+        ]
     )
 
 
-def _print_summary(figures: dict[str, object], targets: list[dict[str, object]]) -> None:
-    for name, value in figures.items():
-        print(f"{name:<28} {value}")
-    for t in targets:
-        peer = "" if t["peer"] is None else f"  peer {t['peer']}  ratio {t['ratio']}"
-        verdict = "met" if t["met"] else "MISSED"
-        print(f"{t['group']}: {t['figure']} {t['value']}, target {t['target']}: {verdict}{peer}")
+def _speed(file: Path | None, report: dict[str, object], summary: dict[str, object]) -> list[Figure]:
+    measured = speed.measure(lambda line: print(line, flush=True))
+    report |= speed.as_plain(measured)
+    summary |= speed.summary(measured)
+    if file is not None:
+        picture = file.with_suffix(".png")
+        drawn = plot(measured, picture)
+        print(f"plot: {picture}" if drawn else "no plot: matplotlib is not installed; `make bench` installs it")
+    return speed.figures(measured)
+
+
+def _progress(of: int) -> Callable[[Row], None]:
+    done = 0
+
+    def show(row: Row) -> None:
+        nonlocal done
+        done += 1
+        m = row.metrics
+        print(
+            f"[{done:>3}/{of}] {row.instance:<16} {m.orders:>5} orders  click-to-door {m.click_to_door_mean_min:6.2f}"
+            f"  (floor {m.floor_min:6.2f})  ready-to-pickup {m.ready_to_pickup_mean_min:5.2f}"
+            f"  undelivered {m.undelivered_pct:5.2f}%  {row.cpu_s:6.1f} s",
+            flush=True,
+        )
+
+    return show
 
 
 def _machine() -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The variant of the MDRP that lets idle couriers be sent to a restaurant: away until they arrive, then waiting there."""
+"""The MDRP variant that lets idle couriers be sent to a restaurant: away until they arrive, then waiting there."""
 
 from __future__ import annotations
 

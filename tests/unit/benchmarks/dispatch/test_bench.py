@@ -18,7 +18,9 @@ def test_summary_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     for name in ("a", "b"):
         write_instance(tmp_path / "in" / name, one_courier_two_orders())
     report = tmp_path / "report.json"
-    assert main(["dispatch", "--instances", str(tmp_path / "in"), "--json", str(report), "--jobs", "1"]) == 0
+    assert (
+        main(["dispatch", "--instances", str(tmp_path / "in"), "--json", str(report), "--jobs", "1", "--no-ticks"]) == 0
+    )
     figures = json.loads(report.read_text())
     summary = figures["summary"]
     assert summary["instances"] == 2
@@ -33,7 +35,7 @@ def test_a_missed_target_is_exit_1(tmp_path: Path) -> None:
     """The hard instance by name alone: a courier who is off before the food is ready delivers nothing."""
     folder = write_instance(tmp_path / "in" / HARD, one_courier_two_orders())
     (folder / "couriers.txt").write_text("courier\tx\ty\ton_time\toff_time\nc1\t0\t0\t0\t5\n")
-    assert main(["dispatch", "--instances", str(tmp_path / "in"), "--jobs", "1"]) == 1
+    assert main(["dispatch", "--instances", str(tmp_path / "in"), "--jobs", "1", "--no-ticks"]) == 1
 
 
 def test_nothing_to_measure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,6 +54,6 @@ def test_published_means_are_those_of_the_paper() -> None:
 
 def test_sparse_candidates_cost_next_to_nothing() -> None:
     """On a small snapshot the engine's candidates lose less than 1% against every pair."""
-    figures = measure_ticks(60, rounds=2, dense=True)
+    figures = measure_ticks(60, rounds=2, peers=1)
     assert figures.cost_over_dense_pct is not None
     assert figures.cost_over_dense_pct < 1.0

@@ -1,0 +1,194 @@
+"""What a big city's ticks do to the event loop they run beside.
+
+A real `CityRunner`: it reads fixes from its log, ticks every second, solves in the worker process, commits. Only the
+servers are in memory. The loop is loaded with 20,000 fixes a second. Each callback on the loop is timed: by the CPU
+time of its thread, which is what it would take from others on a machine of its own, and by the wall.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from asyncio import events
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+
+from benchmarks.dispatch.snapshot import big_city
+from dispatch.adapters.lessons import MemoryLessonStore
+from dispatch.adapters.memory import (
+    MemoryAnnouncements,
+    MemoryCityLogs,
+    MemoryDecisionLog,
+    MemoryLog,
+    MemoryResultTopic,
+)
+from dispatch.adapters.wire import encode_fixes
+from dispatch.index import FixColumns
+from dispatch.inputs import Positions
+from dispatch.live.parts import Parts
+from dispatch.live.runner import CityRunner
+from dispatch.live.solver import Solver
+from dispatch.live.travel import TravelSettings
+from dispatch.params import EngineParams
+from node.clock import SystemClock
+from proto.dispatch.v1 import city_event_pb2
+from proto.tracking.v1 import rider_link_pb2 as link
+from shard_router.leases import Ownership
+
+CITY, PARTITION = "bench", 0
+FIXES_PER_S = 20_000
+BATCH = 400
+SOLVE_LIMIT_MS = 5_000
+"""The guard of this run: a busy machine must not turn it into a measurement of greedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFigures:
+    """Milliseconds of the callbacks of one loop. `tick_*` are ticks with their way to the worker and their commit."""
+
+    orders: int
+    seconds: float
+    callbacks: int
+    fixes: int
+    ticks: int
+    fallbacks: int
+    longest_cpu_ms: float
+    longest_cpu_of: str
+    wall_p999_ms: float
+    longest_wall_ms: float
+    tick_p50_ms: float
+    tick_p95_ms: float
+
+
+@dataclass(slots=True)
+class _Timing:
+    cpu_s: list[float] = field(default_factory=list)
+    wall_s: list[float] = field(default_factory=list)
+    longest: tuple[float, str] = (0.0, "")
+
+
+@contextmanager
+def _timed() -> Iterator[_Timing]:
+    """Times every callback of asyncio's own loop (not of uvloop, whose handles cannot be reached)."""
+    timing, run = _Timing(), events.Handle._run
+
+    def timed(handle: events.Handle) -> None:
+        wall, cpu = time.perf_counter(), time.thread_time()
+        run(handle)
+        spent = time.thread_time() - cpu
+        timing.cpu_s.append(spent)
+        timing.wall_s.append(time.perf_counter() - wall)
+        if spent > timing.longest[0]:
+            timing.longest = (spent, repr(handle)[:200])
+
+    events.Handle._run = timed  # type: ignore[assignment,method-assign]
+    try:
+        yield timing
+    finally:
+        events.Handle._run = run  # type: ignore[method-assign]
+
+
+def measure_loop(orders: int, seconds: float) -> LoopFigures:
+    """A city with so many open orders for so long."""
+    return asyncio.run(_measure(orders, seconds))
+
+
+async def _measure(orders: int, seconds: float) -> LoopFigures:
+    log, clock = structlog.get_logger(), SystemClock()
+    solver = Solver(TravelSettings(), SOLVE_LIMIT_MS, log)
+    await solver.warm()
+    fixes = MemoryLog()
+    runner = await _runner(solver, fixes, clock, log)
+    city = big_city(orders, now_ms=clock.domain_ms())
+    runner.city.state = city.state
+    await _send(fixes, city.positions, clock)
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    runner.begin(lambda error: failed.set_exception(error))
+    try:
+        await asyncio.sleep(4.0)  # The first tick offers all that has piled up.
+        runner.city.counters.tick_ms.clear()
+        before = runner.city.counters.ticks_committed, runner.city.counters.ticks_fallback
+        with _timed() as timing:
+            sent = await _load(runner, fixes, city.positions, clock, seconds)
+        ticks = list(runner.city.counters.tick_ms) or [0.0]
+    finally:
+        with suppress(Exception):
+            failed.cancel()
+        await runner.end()
+        await solver.close()
+    counters = runner.city.counters
+    return LoopFigures(
+        orders=orders,
+        seconds=seconds,
+        callbacks=len(timing.cpu_s),
+        fixes=sent,
+        ticks=counters.ticks_committed - before[0],
+        fallbacks=counters.ticks_fallback - before[1],
+        longest_cpu_ms=round(1000 * timing.longest[0], 2),
+        longest_cpu_of=timing.longest[1],
+        wall_p999_ms=round(1000 * float(np.percentile(timing.wall_s, 99.9)), 2),
+        longest_wall_ms=round(1000 * max(timing.wall_s), 2),
+        tick_p50_ms=round(float(np.percentile(ticks, 50)), 1),
+        tick_p95_ms=round(float(np.percentile(ticks, 95)), 1),
+    )
+
+
+async def _runner(
+    solver: Solver, fixes: MemoryLog, clock: SystemClock, log: structlog.stdlib.BoundLogger
+) -> CityRunner:
+    decisions = MemoryDecisionLog()
+    parts = Parts(
+        clock=clock,
+        log=log,
+        solver=solver,
+        params=EngineParams(),
+        logs_of=lambda city: MemoryCityLogs(fixes, city),
+        decision_log=decisions,
+        lessons=MemoryLessonStore(),
+        outbox=decisions,
+        topic=MemoryResultTopic(),
+        announcements=MemoryAnnouncements(),
+        views_of=lambda _: (),
+        tick_period_ms=1000,
+        rewind_s=600,
+    )
+    return await CityRunner.load(Ownership(CITY, PARTITION, 1), parts, lambda: True)
+
+
+async def _load(runner: CityRunner, fixes: MemoryLog, positions: Positions, clock: SystemClock, seconds: float) -> int:
+    """Every rider's fix in turn, in batches, at the rate; and every offer is accepted soon."""
+    sent, seq, until = 0, 2, clock.monotonic_s() + seconds
+    while clock.monotonic_s() < until:
+        for first in range(0, len(positions.rider_ids), BATCH):
+            rows = slice(first, first + BATCH)
+            await fixes.append_pings(PARTITION, _encoded(positions, rows, seq, clock))
+            sent += len(positions.rider_ids[rows])
+            await asyncio.sleep(BATCH / FIXES_PER_S)
+        await _accept(runner, fixes, seq, clock)
+        seq += 1
+    return sent
+
+
+async def _accept(runner: CityRunner, fixes: MemoryLog, seq: int, clock: SystemClock) -> None:
+    for offer in list(runner.city.state.offers.values()):
+        reply = link.OfferReply(seq=seq, offer_id=offer.offer_id, accepted=True, ts_ms=clock.domain_ms())
+        replied = city_event_pb2.RiderReplied(rider_id=offer.rider_id, session=1, reply=reply)
+        event = city_event_pb2.CityEvent(event_id=f"yes-{offer.offer_id}", city=CITY, rider_replied=replied)
+        await fixes.append_event(PARTITION, event.SerializeToString())
+
+
+async def _send(fixes: MemoryLog, positions: Positions, clock: SystemClock) -> None:
+    await fixes.append_pings(PARTITION, _encoded(positions, slice(None), 1, clock))
+
+
+def _encoded(positions: Positions, rows: slice, seq: int, clock: SystemClock) -> bytes:
+    ids = positions.rider_ids[rows]
+    columns = FixColumns.zeros(len(ids))
+    columns.rider_id[:] = ids
+    columns.session[:], columns.seq[:], columns.ts_ms[:] = 1, seq, clock.domain_ms()
+    columns.lat_e7[:], columns.lng_e7[:] = positions.lat_e7[rows], positions.lng_e7[rows]
+    return encode_fixes(CITY, columns, "bench", clock.wall_ms())
