@@ -16,6 +16,8 @@ from node.clock import Clock
 from orders.messaging.postgres import retryable
 
 DAYS = 7
+#: An index that waits for longer, because somebody holds a transaction open, is left for the next time; wall seconds.
+_TIMEOUT_S = 900.0
 
 _INDEXES = """
 select t.relname as partition, i.relname as name, x.indisvalid as valid
@@ -37,7 +39,7 @@ class RecentIndex:
         today = datetime.fromtimestamp(self.clock.wall_ms() / 1000, UTC).date()
         with retryable():
             # Making an index takes longer than a query may, and is not done within a transaction.
-            connection = await asyncpg.connect(self.url)
+            connection = await asyncpg.connect(self.url, command_timeout=_TIMEOUT_S)
             try:
                 if not await connection.fetchval(_ALONE):
                     return []

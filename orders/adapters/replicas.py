@@ -67,16 +67,20 @@ class ReplicatedOrders:
                 await self._measure()
             except Retryable as error:
                 self._log.warning("replica not measured", error=str(error))
-            REPLICA_AGE_S.set(min(self._clock.monotonic_s() - self.current_s, 1e6))
+            self._tell_age()
             await asyncio.sleep(EVERY_S)
 
     async def _measure(self) -> None:
         asked_s = self._clock.monotonic_s()
         with retryable():
             on_disk = await self._primary_pool.fetchval(_ON_DISK)
-            while not await self._replica_pool.fetchval(_REPLAYED, on_disk):  # noqa: ASYNC110 (nobody tells)
+            while not await self._replica_pool.fetchval(_REPLAYED, on_disk):
+                self._tell_age()
                 await asyncio.sleep(LOOK_S)
         self.current_s = asked_s
+
+    def _tell_age(self) -> None:
+        REPLICA_AGE_S.set(min(self._clock.monotonic_s() - self.current_s, 1e6))
 
     async def get(self, order_id: OrderId) -> Order | None:
         order = await self._read(point_of_order(order_id), lambda store: store.get(order_id))
@@ -102,8 +106,8 @@ class ReplicatedOrders:
     async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
         return await self._primary.stuck(status, older_than_s, limit)
 
-    async def tell_again(self, orders: Sequence[OrderId]) -> None:
-        await self._primary.tell_again(orders)
+    async def tell_again(self, orders: Sequence[OrderId], pause_s: float) -> int:
+        return await self._primary.tell_again(orders, pause_s)
 
     async def _read(self, point: int, read: Callable[[PostgresOrders], Coroutine[Any, Any, T]]) -> T:
         if self._may_read_replica(point):
