@@ -52,8 +52,10 @@ class OrderStore(Protocol):
     async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
         """Orders that have been in a status for longer than that, the oldest first."""
 
-    async def tell_again(self, orders: Sequence[OrderId]) -> None:
-        """Has all events of these orders sent once more."""
+    async def tell_again(self, orders: Sequence[OrderId], pause_s: float) -> int:
+        """Has all events of these orders sent once more, but for those that had it lately: after each time an order
+        is left alone for twice as long, from `pause_s` to an hour. Returns of how many.
+        """
 
 
 @dataclass(frozen=True, slots=True)

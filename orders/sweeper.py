@@ -2,8 +2,10 @@
 
 An order waits for others: for payments while it is placed or delivered, for dispatch while it is accepted. When the
 answer does not come in time, the order's events are sent once more: whoever missed them hears them now, whoever heard
-them drops them, and payments answers a repeated request by repeating its answer. An order that was never paid for is
-given up after a while: nobody wants it any more, and if the money comes after all, it is voided.
+them drops them, and payments answers a repeated request by repeating its answer. If that does not help it is done again
+after twice as long, and so on: orders that are stuck because somebody is away for hours shall not flood the log. An
+order that was never paid for is given up after a while: nobody wants it any more, and if the money comes after all, it
+is voided.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ STUCK_AFTER_S: Mapping[Status, float] = {
 }
 GIVE_UP_PLACED_AFTER_S = 900.0
 EVERY_S = 15.0
-LIMIT = 500
+#: Looked at in one round, of each status and database; those that wait for longest first.
+LIMIT = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,9 @@ class Sweeper:
             stuck = await self.store.stuck(status, after_s, LIMIT)
             STUCK.labels(status).set(len(stuck))
             if stuck:
-                self.log.warning("stuck orders told again", status=status, orders=len(stuck), first=stuck[0])
-                await self.store.tell_again(stuck)
-                RESUMED.labels(status).inc(len(stuck))
+                told = await self.store.tell_again(stuck, after_s)
+                RESUMED.labels(status).inc(told)
+                self.log.warning("orders are stuck", status=status, orders=len(stuck), told=told, first=stuck[0])
 
     async def _give_up(self, order_id: OrderId) -> None:
         timeout = Signal(Trigger.CANCEL, self.clock.domain_ms(), reason="payment_timeout")

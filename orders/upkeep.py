@@ -38,6 +38,7 @@ class Upkeep:
         for store in self.stores:
             await store.make_partitions()
             await store.outbox.forget_sent()
+            await store.forget_told()
             await store.forget_keys(KEEP_KEYS_DAYS)
         for index in self.recent:
             await index.renew()

@@ -68,8 +68,8 @@ class ArchivedOrders:
     async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
         return await self.hot.stuck(status, older_than_s, limit)
 
-    async def tell_again(self, orders: Sequence[OrderId]) -> None:
-        await self.hot.tell_again(orders)
+    async def tell_again(self, orders: Sequence[OrderId], pause_s: float) -> int:
+        return await self.hot.tell_again(orders, pause_s)
 
     async def _archived(self, order_id: OrderId) -> Order | None:
         month = month_of(order_id)

@@ -57,6 +57,8 @@ class MemoryOrders:
         self._orders: dict[OrderId, _Kept] = {}
         self._keys: dict[tuple[UserId, str], tuple[OrderId, bytes]] = {}
         self._held: dict[OrderId, list[Heard]] = defaultdict(list)
+        #: How often orders were told again, and until when they are left alone, wall milliseconds.
+        self._told: dict[OrderId, tuple[int, float]] = {}
         self.offsets: dict[tuple[str, int], int] = {}
         self.outbox = MemoryOutbox()
 
@@ -115,8 +117,14 @@ class MemoryOrders:
         found = [kept for kept in self._orders.values() if kept.order.status is status and kept.changed_ms < before_ms]
         return [kept.order.order_id for kept in sorted(found, key=lambda kept: kept.changed_ms)[:limit]]
 
-    async def tell_again(self, orders: Sequence[OrderId]) -> None:
-        self.outbox.send_again(orders)
+    async def tell_again(self, orders: Sequence[OrderId], pause_s: float) -> int:
+        now_ms = self._clock.wall_ms()
+        due = [order_id for order_id in orders if self._told.get(order_id, (0, 0.0))[1] <= now_ms]
+        for order_id in due:
+            times = self._told.get(order_id, (0, 0.0))[0] + 1
+            self._told[order_id] = (times, now_ms + 1000 * min(pause_s * 2**times, 3600))
+        self.outbox.send_again(due)
+        return len(due)
 
     def _keep(self, change: Change, seen: Seen) -> None:
         self._orders[change.order.order_id] = _Kept(change.order, seen, self._clock.wall_ms())

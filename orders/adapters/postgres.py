@@ -175,9 +175,17 @@ class PostgresOrders:
             rows = await self._pool.fetch(SQL.stuck, status, older_than_s, limit)
         return [OrderId(row["order_id"]) for row in rows]
 
-    async def tell_again(self, orders: Sequence[OrderId]) -> None:
-        await self.outbox.send_again(orders)
-        self._wrote()
+    async def tell_again(self, orders: Sequence[OrderId], pause_s: float) -> int:
+        with retryable():
+            told: int = await self._pool.fetchval(SQL.tell_again, list(orders), pause_s)
+        if told:
+            self._wrote()
+        return told
+
+    async def forget_told(self) -> None:
+        """Forgets who was told again, a day after there was reason to."""
+        with retryable():
+            await self._pool.execute(SQL.forget_told)
 
     def _messages(self, events: Sequence[Event]) -> list[Message]:
         wall_ms = self._clock.wall_ms()

@@ -46,11 +46,12 @@ class ShardedOrders:
         found = await asyncio.gather(*(store.stuck(status, older_than_s, limit) for store in self.stores.values()))
         return [order_id for part in found for order_id in part]
 
-    async def tell_again(self, orders: Iterable[OrderId]) -> None:
+    async def tell_again(self, orders: Iterable[OrderId], pause_s: float) -> int:
         parts: dict[str, list[OrderId]] = defaultdict(list)
         for order_id in orders:
             parts[self.ranges.of_order(order_id)].append(order_id)
-        await asyncio.gather(*(self.stores[name].tell_again(part) for name, part in parts.items()))
+        told = await asyncio.gather(*(self.stores[name].tell_again(part, pause_s) for name, part in parts.items()))
+        return sum(told)
 
     def _of(self, order_id: OrderId) -> OrderStore:
         return self.stores[self.ranges.of_order(order_id)]

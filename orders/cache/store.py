@@ -48,5 +48,5 @@ class CachedOrders:
     async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
         return await self.store.stuck(status, older_than_s, limit)
 
-    async def tell_again(self, orders: Sequence[OrderId]) -> None:
-        await self.store.tell_again(orders)
+    async def tell_again(self, orders: Sequence[OrderId], pause_s: float) -> int:
+        return await self.store.tell_again(orders, pause_s)

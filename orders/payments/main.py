@@ -14,9 +14,13 @@ from orders.messaging.relay import Relay
 from orders.payments.adapters.listener import Listener
 from orders.payments.adapters.local import LocalProvider
 from orders.payments.adapters.postgres import SCHEMAS, PostgresPayments
+from orders.payments.adapters.stripe import StripeProvider
+from orders.payments.adapters.webhooks import StripeWebhooks, WebhookServer
 from orders.payments.cashier import Cashier
 from orders.payments.config import PaymentsSettings
 from orders.payments.grpc_api import SERVICE, PaymentsApi
+from orders.payments.ports import PaymentProvider
+from orders.payments.upkeep import Upkeep
 from proto.payments.v1.payments_pb2_grpc import add_PaymentsServicer_to_server
 from proto.topics import ORDER_EVENTS
 
@@ -40,11 +44,12 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
     book = PostgresPayments(pool, clock, relay.wake)
     node.start("relay", relay.run(book.outbox))
 
-    # A provider elsewhere has connections of its own: so has the local one.
-    provider_pool = await postgres.connect(url, max_size=8)
-    node.on_stop("provider", provider_pool.close)
-    cashier = Cashier(book, LocalProvider(provider_pool, settings.payments_seed), clock, log)
+    cashier = Cashier(book, await _provider(node, settings), clock, log)
     node.start("cashier", cashier.run())
+    node.start("upkeep", Upkeep(book, log).run())
+    if settings.payment_provider == "stripe" and settings.stripe_webhook_listen:
+        webhooks = StripeWebhooks(book, settings.stripe_webhook_secret.get_secret_value(), cashier.wake, log)
+        node.start("webhooks", WebhookServer(webhooks.app(), settings.stripe_webhook_listen).run())
     node.start("notices", cashier.hear())
     node.start("overdue", cashier.watch())
 
@@ -65,6 +70,18 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
     await server.start()
 
 
+async def _provider(node: Node, settings: PaymentsSettings) -> PaymentProvider:
+    if settings.payment_provider == "stripe":
+        key = settings.stripe_api_key.get_secret_value()
+        stripe = StripeProvider(key, settings.stripe_api_url, settings.clock())
+        node.on_stop("provider", stripe.close)
+        return stripe
+    # A provider elsewhere has connections of its own: so has the local one.
+    pool = await postgres.connect(settings.database(settings.payments_database), max_size=8)
+    node.on_stop("provider", pool.close)
+    return LocalProvider(pool, settings.payments_seed)
+
+
 def _no_city(city: str) -> int:
     raise ValueError(f"payments tell nothing to cities ({city})")
 
@@ -72,6 +89,9 @@ def _no_city(city: str) -> int:
 def main() -> int:
     """Runs the service."""
     settings = load(PaymentsSettings)
+    if missing := settings.missing():
+        print(f"{', '.join(missing)}: needed for FORNO_PAYMENT_PROVIDER=stripe", file=sys.stderr)
+        return 2
     return run("payments", settings, lambda node: boot(node, settings))
 
 

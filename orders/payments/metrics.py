@@ -14,4 +14,9 @@ INSTRUCTIONS = counter(
     "Events of orders by what became of them: applied, duplicates, held, unreadable.",
     ["outcome"],
 )
+WEBHOOKS = counter(
+    "payments_webhooks_total",
+    "Webhooks of the provider by what became of them: heard, repeated, ignored, refused, too_large, put_off.",
+    ["outcome"],
+)
 OVERDUE = gauge("payments_overdue", "Payments that have had something to do for more than a minute.")

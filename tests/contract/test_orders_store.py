@@ -195,7 +195,8 @@ async def test_messages_of_an_order_are_relayed_in_the_order_they_were_written(s
         await store.outbox.relay(10, fail)
     ids = [message.event_id for message in await relayed(store)]
     assert ids == [f"{order_id()}-1", f"{order_id()}-2", f"{order_id()}-opened"]
-    await store.tell_again([order_id()])
+    assert await store.tell_again([order_id()], 30) == 1
+    assert await store.tell_again([order_id()], 30) == 0
     assert [message.event_id for message in await relayed(store)] == ids
 
 

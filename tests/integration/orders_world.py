@@ -151,10 +151,10 @@ class OrdersWorld:
         request = pb.GetRequest(order_id=order_id)
         return (await self.orders.Get(request, timeout=DEADLINE_S, wait_for_ready=True)).order
 
-    async def until_status(self, order_id: str, status: str) -> pb.Order:
-        """The order, once it has that status."""
-        wanted = pb.OrderStatus.Value(f"ORDER_STATUS_{status}")
-        return await until(lambda: self.order(order_id), lambda order: order.status == wanted, f"order is {status}")
+    async def until_status(self, order_id: str, *statuses: str) -> pb.Order:
+        """The order, once it has one of these statuses."""
+        wanted = [pb.OrderStatus.Value(f"ORDER_STATUS_{status}") for status in statuses]
+        return await until(lambda: self.order(order_id), lambda order: order.status in wanted, f"order is {statuses}")
 
     async def until_payment(self, order_id: str, status: str) -> payments_pb.Payment:
         """The payment, once it has that status."""

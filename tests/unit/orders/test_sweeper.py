@@ -41,7 +41,12 @@ async def test_a_placed_order_without_an_answer_is_told_again_and_given_up_in_th
     clock.advance(31_000)
     await sweeper.sweep()
     assert await sent(store) == [f"{order_id()}-1"]
-    clock.advance(900_000)
+    # It is left alone for a minute, then for two.
+    for wait_ms, told in ((15_000, False), (45_000, True), (100_000, False), (20_000, True)):
+        clock.advance(wait_ms)
+        await sweeper.sweep()
+        assert await sent(store) == ([f"{order_id()}-1"] if told else [])
+    clock.advance(720_000)
     await sweeper.sweep()
     order = await store.get(order_id())
     assert order is not None
