@@ -229,11 +229,11 @@ class PrepositioningParams:
     further than `max_way_s`, or twice within `every_s`."""
 
     on: bool = False
-    ahead_s: float = 1200.0
+    ahead_s: float = 900.0
     memory_s: float = 3600.0
-    worth_s: float = 600.0
+    worth_s: float = 1200.0
     least_gain_s: float = 60.0
-    max_way_s: float = 600.0
+    max_way_s: float = 900.0
     every_s: float = 300.0
 
     def __post_init__(self) -> None:
