@@ -20,7 +20,7 @@ from tracking.engine.ledger import Ticket
 from tracking.engine.limits import Limits
 from tracking.engine.session import RiderSession
 from tracking.engine.table import StreamTable
-from tracking.engine.validate import Fault, first_faults, jumps
+from tracking.engine.validate import Fault, first_faults, jumps, some_far
 from tracking.model import BATCH_COLUMNS, JUMP, Fixes, RawBatch, Refusal
 
 Held = tuple[RiderSession, Ticket]
@@ -146,22 +146,38 @@ class Inbox:
         streams = rows[new_stream]
         first = (ends - counts)[new_stream]
         last = np.append(first[1:], ends[-1]) - 1
-        step: dict[str, NDArray[np.int64]] = {}
-        for name in ("ts_ms", "lat_e7", "lng_e7", "accuracy_dm"):
-            now = columns[name].astype(np.int64)
-            before = np.empty_like(now)
-            before[1:] = now[:-1]
-            before[first] = table[name][streams]
-            step[name] = now + before if name == "accuracy_dm" else now - before
+        step = {name: _steps(columns[name], table[name][streams], first) for name in ("ts_ms", "lat_e7", "lng_e7")}
         unknown = first[table["ts_ms"][streams] == 0]
-        half_turn = 1_800_000_000
-        step["lng_e7"] = (step["lng_e7"] + half_turn) % (2 * half_turn) - half_turn
-        east = step["lng_e7"] * np.cos(columns["lat_e7"] * (np.pi / 1.8e9))
-        marked = jumps(step["lat_e7"], east, step["ts_ms"], step["accuracy_dm"] / 10, self.limits)
-        marked[unknown] = False
-        for name in step:
+        step["lat_e7"][unknown] = step["lng_e7"][unknown] = 0
+        flags = np.zeros(len(columns["seq"]), np.uint8)
+        if some_far(step["lat_e7"], step["lng_e7"], step["ts_ms"], self.limits):
+            # Seldom: the exact check, with both accuracies, the shape of the earth and the line of the dates.
+            before_dm = _before(columns["accuracy_dm"], table["accuracy_dm"][streams], first)
+            accuracy_m = (columns["accuracy_dm"] + before_dm) / 10
+            half_turn = 1_800_000_000
+            around = (step["lng_e7"] + half_turn) % (2 * half_turn) - half_turn
+            east = around * np.cos(columns["lat_e7"] * (np.pi / 1.8e9))
+            marked = jumps(step["lat_e7"], east, step["ts_ms"], accuracy_m, self.limits)
+            marked[unknown] = False
+            flags[marked] = JUMP
+        for name in ("ts_ms", "lat_e7", "lng_e7", "accuracy_dm"):
             table[name][streams] = columns[name][last]
-        return marked.astype(np.uint8) * np.uint8(JUMP)
+        return flags
+
+
+def _before(column: NDArray[Any], last: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of each fix the value of the one before it in its stream: `last` for the `first` ones."""
+    before = np.empty(len(column), np.int64)
+    before[1:] = column[:-1]
+    before[first] = last
+    return before
+
+
+def _steps(column: NDArray[Any], last: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of each fix the difference from the one before it in its stream."""
+    before = _before(column, last, first)
+    np.subtract(column, before, out=before)
+    return before
 
 
 def _joined(batches: list[RawBatch]) -> dict[str, NDArray[Any]]:

@@ -68,6 +68,19 @@ def _note(faults: dict[int, Fault], good: Bools, ends: Ints, column: str, reason
         faults.setdefault(batch, Fault(batch, row - start, column, reason, message))
 
 
+def some_far(lat_e7: Ints, lng_e7: Ints, ts_ms: Ints, limits: Limits) -> bool:
+    """Whether any of n fixes may be a jump: a quick look, on a flat earth of equal degrees with streets in squares.
+
+    Both make ways longer, so whoever is near here is near. The arguments are differences fix - predecessor.
+    """
+    if not len(ts_ms):
+        return False
+    way_e7 = np.abs(lat_e7)
+    way_e7 += np.abs(lng_e7)
+    seconds = np.maximum(ts_ms, 1000) * 0.001
+    return bool((way_e7 * M_PER_E7 > limits.max_speed_m_s * seconds + limits.jump_slack_m).any())
+
+
 def jumps(lat_e7: Ints, lng_e7: Ints, ts_ms: Ints, accuracy_m: NDArray[np.float64], limits: Limits) -> Bools:
     """Which of n fixes is an impossible jump from its predecessor.
 

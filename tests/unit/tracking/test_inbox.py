@@ -12,6 +12,7 @@ from tracking.engine.inbox import Inbox, Packed
 from tracking.engine.limits import Limits
 from tracking.engine.session import RiderSession
 from tracking.engine.table import StreamTable
+from tracking.engine.validate import jumps, some_far
 from tracking.model import JUMP, RiderId, SessionId
 
 HOUR_MS = 3_600_000
@@ -113,6 +114,22 @@ def test_jumps_are_marked_within_and_across_batches() -> None:
     flags = [parcel.fixes.flags.tolist() for parcel in (*first.parcels, *second.parcels)]
     assert flags == [[0, 0, JUMP, 0], [0, JUMP]]
     assert (first.jumps, second.jumps) == (1, 1)
+
+
+def test_the_quick_look_overlooks_no_jump() -> None:
+    """Of 5,000 random steps none that is a jump passes for near; nor is every step far."""
+    seed, limits = 11, Limits()
+    rng = np.random.default_rng(seed)
+    seen = 0
+    for _ in range(5_000):
+        lat, lng = (np.array([round(step)]) for step in rng.normal(0, 40_000, 2))
+        ts_ms = rng.integers(0, 5_000, 1)
+        east = lng * np.cos(rng.uniform(-1.4, 1.4))
+        near = not some_far(lat, lng, ts_ms, limits)
+        seen += near
+        jumped = jumps(lat, east, ts_ms, rng.uniform(0, 50, 1), limits)[0]
+        assert not (near and jumped), f"seed {seed}: {lat} {lng} {ts_ms}"
+    assert 500 < seen < 4_500
 
 
 def test_the_date_line_is_no_jump() -> None:
