@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -23,12 +25,15 @@ from node.clock import SystemClock
 from node.rpc import fault_of
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterStub
+from shard_router import cli
 from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.client import Directory
 from shard_router.errors import NoOwner, UnknownCity
 from shard_router.leases import CityHost, Ownership, ShardLease
 
 LOG = structlog.get_logger()
+#: A log that does not mix with what a command prints.
+QUIET = structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(50))
 
 
 class Host(CityHost):
@@ -100,6 +105,75 @@ async def test_owners_are_found_and_follow_a_move(stack: LocalStack, fresh_datab
                 task.cancel()
             await asyncio.gather(*running, following, return_exceptions=True)
             await directory.close()
+            await pool.close()
+
+
+class Ops:
+    """Somebody at a terminal, without the start of a process for each command."""
+
+    def __init__(self, address: str, capsys: pytest.CaptureFixture[str]) -> None:
+        self.address = address
+        self.capsys = capsys
+
+    async def says(self, *words: str) -> tuple[int, Any, str]:
+        """Exit code of `forno shards … --json`, what it printed, and what it complained of."""
+        code = await cli._run(cli._parser().parse_args([*words, "--json", "--router", self.address]))
+        printed = self.capsys.readouterr()
+        return code, json.loads(printed.out) if printed.out else None, printed.err
+
+
+async def test_ops_move_plan_and_drain(
+    stack: LocalStack, fresh_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every verb of `forno shards` on two living shards, the refusals too."""
+    async with router_process(fresh_database) as address:
+        ops = Ops(address, capsys)
+        pool = await postgres.connect(fresh_database)
+        store = PostgresRouterStore(pool)
+        leases = [ShardLease(store, f"shard-{n}", f"127.0.0.1:{n}", Host(), SystemClock(), QUIET) for n in (1, 2)]
+        running = [asyncio.create_task(lease.run()) for lease in leases]
+        try:
+            async with asyncio.timeout(20):
+                while not all(c.owner for c in (await store.read_map()).cities.values()):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            owner = str((await store.read_map()).cities["la-serena"].owner)
+            other = "shard-2" if owner == "shard-1" else "shard-1"
+            code, done, _ = await ops.says("move", "la-serena", other)
+            assert (code, done["from"], done["to"], done["epoch"]) == (0, owner, other, 2)
+            assert done["gap_ms"] is not None
+            for words, reason in (
+                (("move", "atlantis", other), "UNKNOWN_CITY"),
+                (("move", "la-serena", other), "SAME_SHARD"),
+                (("move", "la-serena", "shard-9"), "UNKNOWN_SHARD"),
+                (("cancel", "la-serena"), "NO_MOVE"),
+                (("drain", "shard-9"), "UNKNOWN_SHARD"),
+                (("apply",), "UNKNOWN_PLAN"),
+                (("apply", "--stop"), "NO_PLAN_RUNS"),
+            ):
+                code, _, said = await ops.says(*words)
+                assert (code, f"[{reason}]" in said) == (1, True), (words, said)
+            code, plan, _ = await ops.says("drain", "shard-1")
+            assert (code, plan["state"]) == (0, "done")
+            map_ = await store.read_map()
+            assert {city.owner for city in map_.cities.values()} == {"shard-2"}
+            code, _, said = await ops.says("move", "la-serena", "shard-1")
+            assert (code, "[DRAINING]" in said) == (1, True)
+            code, _, said = await ops.says("drain", "shard-2")
+            assert (code, "[NO_OTHER_SHARD]" in said) == (1, True)
+            assert (await ops.says("undrain", "shard-1"))[0] == 0
+            code, made, _ = await ops.says("plan", "--target", "20")
+            assert (code, len(made["plan"]["steps"])) == (0, 1)
+            assert {b["shard_id"]: b["after"] for b in made["burdens"]} == {"shard-1": "20", "shard-2": "20"}
+            code, plan, _ = await ops.says("apply")
+            assert (code, plan["state"], plan["steps"][0]["state"]) == (0, "done", "done")
+            code, moves, _ = await ops.says("moves")
+            assert (code, {move["state"] for move in moves}) == (0, {"done"})
+            code, listed, _ = await ops.says("list")
+            assert (code, listed["shards"]["shard-1"]["draining"]) == (0, False)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             await pool.close()
 
 
