@@ -9,8 +9,8 @@ from typing import Any
 
 from pymongo import AsyncMongoClient, UpdateMany
 
-from dispatch.adapters.mongo import BATCH, DATABASE, Document, ensure, errors
-from dispatch.adapters.mongo_trails import INDEXES, trail_id
+from dispatch.adapters.mongo import BATCH, DATABASE, Document, errors
+from dispatch.adapters.mongo_trails import trail_id
 from dispatch.index import FixColumns
 from dispatch.live.trail import MINUTE_MS, TrailKey, chunks, unpacked
 from dispatch.trails.errors import BadSpan, TooMany
@@ -79,11 +79,6 @@ class MongoOpenHours:
     def __init__(self, client: AsyncMongoClient[Document], database: str = DATABASE) -> None:
         self._trail = client[database]["rider_trail"]
         self._cuts = client[database]["trail_cuts"]
-
-    async def prepare(self) -> None:
-        """Creates the indexes that are missing."""
-        async with errors():
-            await ensure(self._trail, *INDEXES)
 
     async def cities(self) -> Sequence[str]:
         async with errors():
