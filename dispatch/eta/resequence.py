@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.eta.plan import points
-from dispatch.eta.sequence import Sequencing, Task, best_order, cost_of, handovers_s
+from dispatch.eta.sequence import Order, Sequencing, Task, best_order, cost_of, handovers_s
 from dispatch.inputs import Positions
 from dispatch.model import Point, Rider, RiderId, Stop, StopKind
 from dispatch.params import EngineParams
@@ -31,21 +31,53 @@ A_TICK: Final = 20
 _TURN_MS: Final = 1_000
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """The stops of a rider, to be put in order."""
+
+    rider_id: RiderId
+    asked: Sequencing
+
+
 def resequence(
     draft: Draft, positions: Positions, now_ms: int, travel: TravelTimes, params: EngineParams
 ) -> tuple[RiderId, ...]:
-    """Changes plans in the draft; returns whose."""
+    """Changes plans in the draft; returns whose. `questions`, `best_order` and `rearrange` in one go."""
+    asked = questions(draft, positions, now_ms, travel, params)
+    return rearrange(draft, asked, [best_order(question.asked) for question in asked], now_ms, params)
+
+
+def questions(
+    draft: Draft, positions: Positions, now_ms: int, travel: TravelTimes, params: EngineParams
+) -> tuple[Question, ...]:
+    """What is to be put in order in this tick."""
     if params.eta.resequence_s <= 0:
         return ()
-    asked = _in_turn(draft, positions, now_ms, params)
-    if not asked:
-        return ()
+    found = _in_turn(draft, positions, now_ms, params)
+    ways = _ways_s(found, now_ms, travel, params) if found else []
+    return tuple(
+        Question(rider.rider_id, _sequencing(rider, ways_s, draft, now_ms, params))
+        for (rider, _), ways_s in zip(found, ways, strict=True)
+    )
+
+
+def rearrange(
+    draft: Draft, asked: Sequence[Question], orders: Sequence[Order | None], now_ms: int, params: EngineParams
+) -> tuple[RiderId, ...]:
+    """Puts plans into these orders where that is worth it; returns whose."""
     changed: list[RiderId] = []
-    for (rider, _), ways_s in zip(asked, _ways_s(asked, now_ms, travel, params), strict=True):
-        stops = _better(rider, ways_s, draft, now_ms, params)
-        if stops is not None:
-            draft.put_rider(replace(rider, stops=stops))
-            changed.append(rider.rider_id)
+    for question, order in zip(asked, orders, strict=True):
+        rider = draft.rider(question.rider_id)
+        assert rider is not None
+        planned = tuple(range(len(rider.stops)))
+        if order is None or order == planned:
+            continue
+        if cost_of(question.asked, planned) - cost_of(question.asked, order) < params.eta.resequence_s:
+            continue
+        timed = zip(order, handovers_s(question.asked, order), strict=True)
+        stops = tuple(_timed(rider.stops[i], question.asked.tasks[i], done_s, now_ms) for i, done_s in timed)
+        draft.put_rider(replace(rider, stops=stops))
+        changed.append(rider.rider_id)
     return tuple(changed)
 
 
@@ -99,28 +131,27 @@ def _ways_s(
     ]
 
 
-def _better(
+def _sequencing(
     rider: Rider, ways_s: NDArray[np.float64], draft: Draft, now_ms: int, params: EngineParams
-) -> tuple[Stop, ...] | None:
-    """The rider's stops in an order that is worth the change, with new times; None if there is none."""
-    asked = Sequencing(
+) -> Sequencing:
+    return Sequencing(
         tasks=tuple(_task(stop, draft, now_ms, params) for stop in rider.stops),
         ways_s=ways_s,
         before=_as_planned(rider.stops),
+        on_board=rider.load - sum(_size(stop, draft) for stop in rider.stops if stop.kind is StopKind.PICKUP),
+        capacity=max(rider.load, rider.capacity),
         start_s=_still_there_s(rider, draft, now_ms, params),
         late=params.cost.late,
     )
-    order = best_order(asked)
-    planned = tuple(range(len(rider.stops)))
-    if order is None or order == planned or cost_of(asked, planned) - cost_of(asked, order) < params.eta.resequence_s:
-        return None
-    timed = zip(order, handovers_s(asked, order), strict=True)
-    return tuple(_timed(rider.stops[i], asked.tasks[i], done_s, now_ms) for i, done_s in timed)
+
+
+def _size(stop: Stop, draft: Draft) -> int:
+    return sum(order.size for o in stop.order_ids if (order := draft.order(o)) is not None)
 
 
 def _task(stop: Stop, draft: Draft, now_ms: int, params: EngineParams) -> Task:
     orders = [order for o in stop.order_ids if (order := draft.order(o)) is not None]
-    size = sum(order.size for order in orders)
+    size = _size(stop, draft)
     if stop.kind is StopKind.PICKUP:
         ready_ms = max((order.ready_ms for order in orders), default=now_ms)
         return Task(params.service.pickup_s, size, ready_s=max(0.0, (ready_ms - now_ms) / 1000))

@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -22,6 +22,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import structlog
 
+from dispatch.eta.sequence import Order, Sequencing, best_order
 from dispatch.live.etas import EtaQuestion, answer, planned
 from dispatch.live.tracks import Eta
 from dispatch.live.travel import TravelSettings, light_model, road_model
@@ -75,6 +76,10 @@ def _etas(asked: EtaQuestion, params: EngineParams) -> dict[OrderId, Eta]:
     return answer(asked, _travel[0], params)
 
 
+def _orders(asked: Sequence[Sequencing]) -> list[Order | None]:
+    return [best_order(sequencing) for sequencing in asked]
+
+
 def _pairs(origins: Points, destinations: Points, at_ms: int) -> Seconds:
     return pair_seconds(_travel[0], origins, destinations, at_ms)
 
@@ -90,6 +95,9 @@ class Solving(Protocol):
 
     async def etas(self, city: str, asked: EtaQuestion, params: EngineParams) -> dict[OrderId, Eta]:
         """ETAs by the city's travel model; by the plans alone when it does not answer in time."""
+
+    async def orders(self, asked: Sequence[Sequencing]) -> list[Order | None]:
+        """The best order of each rider's stops. Raises `Retryable` when none comes in time: the tick is tried again."""
 
 
 @dataclass(slots=True)
@@ -178,6 +186,16 @@ class Solver:
             self._log.warning("ETAs from the plans alone", city=city, error=repr(error))
             return planned(asked)
 
+    async def orders(self, asked: Sequence[Sequencing]) -> list[Order | None]:
+        try:
+            async with asyncio.timeout(TRAVEL_S):
+                return await asyncio.wrap_future(self.submit(_orders, asked))
+        except TimeoutError as error:
+            self._replace_stuck()
+            raise Retryable("the worker does not answer", reason="WORKER_AWAY") from error
+        except BrokenProcessPool as error:
+            raise Retryable("the worker died", reason="WORKER_AWAY") from error
+
     def submit(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Queues a call in the worker; a dead worker is replaced first. Whoever waits for the answer sets a limit.
 
@@ -242,6 +260,9 @@ class InlineSolver:
 
     async def etas(self, city: str, asked: EtaQuestion, params: EngineParams) -> dict[OrderId, Eta]:
         return answer(asked, asked.travel or self._travel, params)
+
+    async def orders(self, asked: Sequence[Sequencing]) -> list[Order | None]:
+        return _orders(asked)
 
 
 class WorkerTravel:

@@ -24,8 +24,8 @@ from dispatch.engine import (
     needs_matching,
     nothing_decided,
     pose,
-    resequence,
 )
+from dispatch.eta.resequence import questions, rearrange
 from dispatch.index import PositionSnapshot
 from dispatch.inputs import Input, Positions
 from dispatch.live.city import City
@@ -201,7 +201,7 @@ class Ticker:
         draft = Draft(city.state)
         notes = apply(draft, inputs, now_ms, self._params)
         notes += lose_patience(draft, positions, now_ms, self._params)
-        await asyncio.to_thread(resequence, draft, positions, now_ms, self._travel_now, self._params)
+        await self._resequence(draft, positions, now_ms)
         problem, decisions = None, nothing_decided(draft)
         if needs_matching(draft, self._params):
             problem = await asyncio.to_thread(pose, draft, positions, now_ms, self._travel_now, self._params)
@@ -211,6 +211,13 @@ class Ticker:
         told = tell(city.tracks, notes, decisions, etas, now_ms)
         ignored = self._ignored + again
         return Round(events, now_ms, applied, tuple(notes), decisions, etas, told, problem, ignored, positions)
+
+    async def _resequence(self, draft: Draft, positions: Positions, now_ms: int) -> None:
+        """As `dispatch.eta.resequence.resequence`, with the search in the worker."""
+        asked = await asyncio.to_thread(questions, draft, positions, now_ms, self._travel_now, self._params)
+        if asked:
+            orders = await self._solver.orders([question.asked for question in asked])
+            rearrange(draft, asked, orders, now_ms, self._params)
 
     async def _inputs(self, events: tuple[Heard, ...], now_ms: int) -> tuple[list[Input], tuple[OrderId, ...]]:
         """The inputs, and which orders' openings are left out because they were opened long ago."""

@@ -169,9 +169,7 @@ class HiddenTraffic:
         cell = h3.latlng_to_cell(at.lat, at.lng, _RESOLUTION)
         base, jam = self._cell(cell, at)
         slow = base * (1 + jam * self._congestion(at_ms))
-        for rain in self.weather.rain:
-            if rain.on_ms <= at_ms < rain.off_ms:
-                slow *= rain.slow
+        slow *= max((rain.slow for rain in self.weather.rain if rain.on_ms <= at_ms < rain.off_ms), default=1.0)
         for closure in self.weather.closures:
             if closure.cell == cell and closure.on_ms <= at_ms < closure.off_ms:
                 slow *= self.params.closed_slow

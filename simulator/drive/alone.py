@@ -29,7 +29,7 @@ from simulator.city.rider import Rider as Mind
 from simulator.city.scenario import City
 
 #: Ticks are so far apart, domain milliseconds.
-TICK_MS: Final = 10_000
+TICK_MS: Final = 15_000
 _VEHICLES: Final = {"bicycle": RiderVehicle.BICYCLE, "scooter": RiderVehicle.MOTORBIKE, "car": RiderVehicle.CAR}
 
 

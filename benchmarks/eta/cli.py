@@ -1,0 +1,125 @@
+"""`forno bench eta [--json FILE] [--seed N] [--history N] [--days N] [--jobs N]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from benchmarks.eta.desk import Judged, Leg
+from benchmarks.eta.judge import leg_figures, quotes_of, stage_figures, targets
+from benchmarks.eta.play import Played, play_city
+from benchmarks.eta.plot import plot
+from benchmarks.eta.world import WorldParams
+from dispatch.eta.calibration import Stage
+
+_CITIES = ("la-serena", "coquimbo")
+_DESKS = ("learned", "free flow", "road", "uncalibrated")
+
+
+def main(argv: list[str]) -> int:
+    """0 if every target is met, 1 if not."""
+    parser = argparse.ArgumentParser(
+        prog="forno bench eta", description="ETAs and travel times on held-back simulated days."
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here, and a picture beside it")
+    parser.add_argument("--seed", type=int, default=1, help="another world: streets, cells, weather, people")
+    parser.add_argument("--history", type=int, default=4, metavar="DAYS", help="ordinary days to learn from, a city")
+    parser.add_argument("--days", type=int, default=4, metavar="DAYS", help="held-back days to judge, a city")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    args = parser.parse_args(argv)
+    if args.history < 1 or args.days < 1:
+        parser.error("--history and --days must be at least 1")
+    began_s = time.perf_counter()
+    worlds = [WorldParams(city, args.seed) for city in _CITIES]
+    with ProcessPoolExecutor(min(args.jobs, len(worlds)), mp_context=get_context("spawn")) as pool:
+        played = list(pool.map(play_city, worlds, [args.history] * len(worlds), [args.days] * len(worlds)))
+    judged = [j for city in played for j in city.judged]
+    legs = [leg for city in played for leg in city.legs]
+    report = _report(played, judged, legs, time.perf_counter() - began_s)
+    _show(report)
+    if args.json is not None:
+        args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        _picture(judged, legs, args.json.with_suffix(".png"))
+    return 0 if all(target.met for target in targets(judged, legs)) else 1
+
+
+def _report(played: list[Played], judged: list[Judged], legs: list[Leg], wall_s: float) -> dict[str, object]:
+    quotes = {desk: {str(stage): stage_figures(quotes_of(judged, desk, stage)) for stage in Stage} for desk in _DESKS}
+    ways = leg_figures(legs)
+    own = quotes["learned"]
+    summary: dict[str, object] = {f"under_p90_{stage}": own[str(stage)]["under_p90"] for stage in Stage}
+    summary |= {f"mae_{stage}_s": own[str(stage)]["mae_s"] for stage in Stage}
+    summary |= {f"pinball90_{stage}_s": own[str(stage)]["pinball90_s"] for stage in Stage}
+    summary |= {
+        "ways_mae_s": ways["learned mae_s"],
+        "ways_mae_free_flow_s": ways["free flow mae_s"],
+        "ways_mae_below_free_flow_pct": round(100 * (1 - ways["learned mae_s"] / ways["free flow mae_s"]), 1),
+        "ways_mae_road_s": ways["road mae_s"],
+        "orders": own[str(Stage.CARRIED)]["quotes"],
+        "wall_s": round(wall_s, 1),
+        "cpu_s": round(sum(city.cpu_s for city in played), 1),
+        "targets": [target.row() for target in targets(judged, legs)],
+    }
+    return {
+        "machine": _machine(),
+        "commit": _commit(),
+        "summary": summary,
+        "quotes": quotes,
+        "ways": ways,
+        "weather": {day: words for city in played for day, words in city.weather.items()},
+        "learned": {city.city: city.learned for city in played},
+    }
+
+
+def _show(report: dict[str, object]) -> None:
+    for day, words in report["weather"].items():  # type: ignore[attr-defined]
+        print(f"{day}: {words}")
+    for desk, stages in report["quotes"].items():  # type: ignore[attr-defined]
+        for stage, f in stages.items():
+            print(
+                f"{desk:<13} {stage:<9} under p90 {f['under_p90']:.3f} (rain {f['under_p90_in_rain']:.3f}, slow riders"
+                f" {f['under_p90_slow_riders']:.3f})  under median {f['under_median']:.3f}  mae {f['mae_s']:6.1f} s"
+                f"  pinball90 {f['pinball90_s']:5.1f} s  p90 is {f['p90_after_median_s']:5.0f} s after the median"
+            )
+    for name, value in report["ways"].items():  # type: ignore[attr-defined]
+        print(f"ways: {name:<24} {value}")
+    for t in report["summary"]["targets"]:  # type: ignore[index]
+        peer = "" if t["peer"] is None else f"  peer {t['peer']}  ratio {t['ratio']}"
+        print(
+            f"{t['group']}: {t['figure']} {t['value']}, target {t['target']}: {'met' if t['met'] else 'MISSED'}{peer}"
+        )
+
+
+def _picture(judged: list[Judged], legs: list[Leg], file: Path) -> None:
+    try:
+        plot(judged, legs, file)
+    except ImportError:
+        print("no picture: matplotlib is not installed (`uv sync --group bench`)", file=sys.stderr)
+
+
+def _machine() -> dict[str, object]:
+    return {
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+
+
+def _commit() -> str:
+    """The commit of the working copy, or "unknown" outside of one."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()
