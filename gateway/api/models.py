@@ -80,6 +80,8 @@ class Price(Answer):
     items_minor: Minor
     delivery_fee_minor: Minor
     tip_minor: Minor
+    tax_minor: Minor = Field(description="tax on items and delivery")
+    tax_included: bool = Field(description="whether the prices hold the tax already; if not, the total adds it")
     total_minor: Minor
     currency: str
 
@@ -96,6 +98,14 @@ class StatusChange(Answer):
     reason: str
 
 
+class ActionRequired(Answer):
+    """What the customer has to do before the payment can be authorised (strong customer authentication)."""
+
+    kind: str = Field(description="use_stripe_sdk: hand the secret to the provider's library; redirect_to_url")
+    client_secret: str
+    redirect_url: str | None
+
+
 class Order(Answer):
     order_id: str
     city: str
@@ -110,6 +120,8 @@ class Order(Answer):
     promised_ms: DomainMs
     eta_ms: DomainMs | None
     rider_assigned: bool
+    refunded_minor: Minor = Field(description="given back so far")
+    action_required: ActionRequired | None = Field(description="only in the customer's own calls; null: nothing to do")
     version: int
 
 

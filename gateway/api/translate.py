@@ -74,7 +74,15 @@ def order(message: pb.Order) -> models.Order:
         promised_ms=message.promised_ms,
         eta_ms=message.eta_ms or None,
         rider_assigned=message.rider_id != 0,
+        refunded_minor=message.refunded.minor,
+        action_required=_action(message.action_required) if message.HasField("action_required") else None,
         version=message.version,
+    )
+
+
+def _action(message: pb.ActionRequired) -> models.ActionRequired:
+    return models.ActionRequired(
+        kind=message.kind, client_secret=message.client_secret, redirect_url=message.redirect_url or None
     )
 
 
@@ -83,6 +91,8 @@ def price(message: pb.Price) -> models.Price:
         items_minor=message.items.minor,
         delivery_fee_minor=message.delivery_fee.minor,
         tip_minor=message.tip.minor,
+        tax_minor=message.tax.minor,
+        tax_included=message.tax_included,
         total_minor=message.total.minor,
         currency=message.total.currency,
     )

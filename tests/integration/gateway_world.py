@@ -349,5 +349,7 @@ def _price(basket: orders_pb2.Basket) -> orders_pb2.Price:
         items=Money(minor=items, currency=currency),
         delivery_fee=Money(minor=1500, currency=currency),
         tip=basket.tip,
+        tax=Money(minor=2618, currency=currency),
+        tax_included=True,
         total=Money(minor=items + 1500 + basket.tip.minor, currency=currency),
     )

@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from deploy.stack.stack import LocalStack
 from node.tokens import TokenVerifier
+from proto.common.v1.types_pb2 import Money
 from proto.orders.v1 import orders_pb2
 from tests.integration.gateway_world import CITY, GatewayWorld, gateway_world, order_body
 
@@ -75,6 +76,8 @@ async def test_a_quote_says_what_and_when(client: httpx.AsyncClient, ana: dict[s
         "items_minor": 15980,
         "delivery_fee_minor": 1500,
         "tip_minor": 500,
+        "tax_minor": 2618,
+        "tax_included": True,
         "total_minor": 17980,
         "currency": "CLP",
     }
@@ -279,3 +282,22 @@ async def test_many_at_once_each_get_their_own(client: httpx.AsyncClient, world:
         return name, str(round((-29.9 - answer.json()["order"]["dropoff"]["lat"]) * 1000))
 
     assert all(name == seen for name, seen in await asyncio.gather(*(one(str(number)) for number in range(50))))
+
+
+async def test_the_customer_is_told_what_to_do_before_the_payment_is_authorised(
+    world: GatewayWorld, client: httpx.AsyncClient
+) -> None:
+    """The action that orders tell, and what was given back, reach the customer; without an action it is null."""
+    placed = await world.place(client)
+    order_id = placed["order"]["order_id"]
+    assert (placed["order"]["action_required"], placed["order"]["refunded_minor"]) == (None, 0)
+    order = world.orders.orders[order_id]
+    order.action_required.CopyFrom(orders_pb2.ActionRequired(kind="use_stripe_sdk", client_secret="pi_1_secret_2"))
+    order.refunded.CopyFrom(Money(minor=700, currency="CLP"))
+    told = (await client.get(f"/v1/orders/{order_id}", headers=world.user("ana"))).json()["order"]
+    assert told["action_required"] == {
+        "kind": "use_stripe_sdk",
+        "client_secret": "pi_1_secret_2",
+        "redirect_url": None,
+    }
+    assert told["refunded_minor"] == 700
