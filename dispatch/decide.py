@@ -10,14 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dispatch.matching.cost import TERMS, weights
-from dispatch.matching.pairs import Pairs, feasible_pairs
 from dispatch.matching.problem import Problem, Solution
 from dispatch.matching.timing import TimedTrip, due_trips
 from dispatch.model import Offer, OfferId, Order, OrderId, OrderStatus, RestaurantId, Rider, RiderId, Stop, StopKind
 from dispatch.params import EngineParams
 from dispatch.plan import hand_back
-from dispatch.records import DecisionRecord, alternatives
+from dispatch.records import DecisionRecord, Recorder
 from dispatch.state import Changes, Draft
 
 
@@ -72,8 +70,7 @@ class _Maker:
         self.released: list[tuple[OrderId, RiderId]] = []
         self.rerouted: list[RiderId] = []
         self.records: list[DecisionRecord] = []
-        self._told_of = sorted({o for t in trips for o in t.assigned.orders})
-        self._pairs: Pairs | None = None
+        self._recorder = Recorder(problem, params, trips)
         self._release_moved(solution)
 
     def _release_moved(self, solution: Solution) -> None:
@@ -150,23 +147,4 @@ class _Maker:
         self.draft.put_rider(replace(rider, offer_id=offer.offer_id))
         for order in new:
             self.draft.put_order(replace(order, status=OrderStatus.OFFERED, rider_id=rider.rider_id))
-        self.records.append(self._record(offer, trip))
-
-    def _record(self, offer: Offer, trip: TimedTrip) -> DecisionRecord:
-        assigned = trip.assigned
-        if self._pairs is None:
-            self._pairs = feasible_pairs(self.problem, self.params, np.array(self._told_of))
-        weighted = [term * weight for term, weight in zip(trip.terms, weights(self.params.cost), strict=True)]
-        others = [alternatives(self.problem, self._pairs, o, assigned.rider, self.given) for o in assigned.orders]
-        ids = tuple(self.problem.orders.ids[o] for o in assigned.orders)
-        rider = self.draft.rider(offer.rider_id)
-        return DecisionRecord(
-            offer_id=offer.offer_id,
-            rider_id=offer.rider_id,
-            order_ids=ids,
-            cost=round(sum(weighted), 3),
-            terms=tuple((name, round(value, 3)) for name, value in zip(TERMS, weighted, strict=True)),
-            candidates=others[0][0],
-            alternatives=tuple((order_id, found) for order_id, (_, found) in zip(ids, others, strict=True)),
-            borrowed_from=rider.loan.home if rider is not None and rider.loan is not None else "",
-        )
+        self.records.append(self._recorder.record(offer.offer_id, offer.rider_id, trip, self.given))

@@ -134,10 +134,36 @@ def offer_table(number: int, order_id: str, record: dict[str, Any]) -> Table:
     table.add_column("who")
     table.add_column("cost", justify="right")
     table.add_column("why")
-    terms = ", ".join(f"{name} {value:g}" for name, value in record["terms"] if value)
-    table.add_row(f"[bold]{record['rider_id']}[/bold]", f"{record['cost']:g}", terms)
-    others = dict(record["alternatives"]).get(order_id, [])
-    for other in others:
-        instead = f"takes {len(other['instead'])} other order(s)" if other["instead"] else "stays idle: costs more"
-        table.add_row(str(other["rider_id"]), f"{other['cost']:g} (alone)", instead)
+    table.add_row(f"[bold]{record['rider_id']}[/bold]", f"{record['cost']:g}", _terms(record["terms"]))
+    for other in dict(record["alternatives"]).get(order_id, []):
+        table.add_row(str(other["rider_id"]), f"{other['cost']:g} (alone)", _why_not(record, other))
+    for rule, count in record.get("not_eligible", []):
+        table.add_row(f"{count} more", "", f"not eligible: {_NOT_ELIGIBLE.get(rule, rule)}")
     return table
+
+
+#: What stood in a rider's way, by the rule's name in a decision record.
+_NOT_ELIGIBLE = {
+    "room": "the order is too big for what they carry",
+    "stops": "too many stops already",
+    "reach": "the door is too far for the vehicle",
+    "zone": "another zone",
+    "cooldown": "declined or let expire not long ago",
+    "shift": "the shift ends before the pickup",
+}
+
+
+def _terms(terms: list[tuple[str, float]]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in terms if value)
+
+
+def _why_not(record: dict[str, Any], other: dict[str, Any]) -> str:
+    """What the rider did instead; against a trip of one order, the terms in which it differs."""
+    if other["instead"]:
+        return f"takes {len(other['instead'])} other order(s)"
+    if len(record["order_ids"]) > 1 or not other.get("terms"):
+        return "stays idle: costs more"
+    chosen = dict(record["terms"])
+    more = [(name, round(value - chosen.get(name, 0.0), 3)) for name, value in other["terms"]]
+    apart = ", ".join(f"{name} {value:+g}" for name, value in more if value)
+    return f"stays idle: {apart or 'costs the same'}"

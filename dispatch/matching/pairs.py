@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.matching.cost import Routes, terms, weighted
+from dispatch.matching.cost import Routes, Terms, terms, weighted
 from dispatch.matching.problem import Edges, Floats, Ints, Problem
 from dispatch.matching.rules import allowed, held, in_time
 from dispatch.params import EngineParams
@@ -14,12 +14,13 @@ from dispatch.params import EngineParams
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
-    """Feasible pairs, sorted by order, then rider. `cost` is the weighted sum of a one-order trip."""
+    """Feasible pairs, sorted by order, then rider. `cost` is the weighted sum of the terms of a one-order trip."""
 
     rider: Ints
     order: Ints
     approach_s: Floats
     cost: Floats
+    terms: Terms
 
 
 def expand_restaurants(edges: Edges, restaurants: int, restaurant: Ints) -> tuple[Ints, Ints]:
@@ -46,7 +47,8 @@ def feasible_pairs(problem: Problem, params: EngineParams, orders: Ints | None =
     rider, order, approach_s = rider[keep], order[keep], approach_s[keep]
     found, trip = terms(problem, params.service, params.cost, rider, approach_s, _alone(problem, order))
     keep = in_time(problem, rider, trip, held(problem, rider, order[:, None]))
-    return Pairs(rider[keep], order[keep], approach_s[keep], weighted(found, params.cost)[keep])
+    cost = weighted(found, params.cost)[keep]
+    return Pairs(rider[keep], order[keep], approach_s[keep], cost, tuple(term[keep] for term in found))
 
 
 def _alone(problem: Problem, order: Ints) -> Routes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,19 +14,30 @@ from dispatch.matching.problem import ANY_ZONE, Ints, Problem
 Mask = NDArray[np.bool_]
 
 
-def allowed(problem: Problem, rider: Ints, routes: Routes) -> Mask:
-    """Which of n riders may make n trips, their times aside; what a rider has accepted stays possible for it."""
+RULES = ("room", "stops", "reach", "zone", "cooldown")
+"""Of `broken`, in this order; the shift depends on times, so `in_time` looks at it."""
+
+
+def broken(problem: Problem, rider: Ints, routes: Routes) -> Iterator[tuple[str, Mask]]:
+    """Each of RULES that can matter in this problem, and which of n riders would break it by making n trips."""
     orders, riders, rows = problem.orders, problem.riders, routes.orders
     stops = rows.shape[1] + (1 if routes.counter is None else 2)
-    keep: Mask = sum_of(orders.size[rows]) <= riders.room[rider]
-    keep &= riders.stops[rider] >= stops
+    yield "room", sum_of(orders.size[rows]) > riders.room[rider]
+    yield "stops", riders.stops[rider] < stops
     # Way times pace against reach, with the farthest door and the rider's reach in unpaced seconds.
-    keep &= greatest(orders.direct_s[rows]) <= (riders.reach_s / riders.pace)[rider]
+    yield "reach", greatest(orders.direct_s[rows]) > (riders.reach_s / riders.pace)[rider]
     if (riders.zone != ANY_ZONE).any():
-        keep &= all_of(_in_zone(orders.zone[rows], riders.zone[rider][:, None]))
+        yield "zone", any_of(~_in_zone(orders.zone[rows], riders.zone[rider][:, None]))
     if len(problem.barred):
-        keep &= ~any_of(_barred(problem, rider[:, None], rows))
-    return keep | held(problem, rider, rows)
+        yield "cooldown", any_of(_barred(problem, rider[:, None], rows))
+
+
+def allowed(problem: Problem, rider: Ints, routes: Routes) -> Mask:
+    """Which of n riders may make n trips, their times aside; what a rider has accepted stays possible for it."""
+    keep: Mask = np.ones(len(rider), np.bool_)
+    for _, breaks in broken(problem, rider, routes):
+        keep &= ~breaks
+    return keep | held(problem, rider, routes.orders)
 
 
 def held(problem: Problem, rider: Ints, rows: Ints) -> Mask:
