@@ -8,6 +8,7 @@ from importlib import import_module
 #: name -> (module:function, one line of help). Loaded only when called.
 BENCHES: dict[str, tuple[str, str]] = {
     "dispatch": ("benchmarks.dispatch.cli:main", "quality on MDRPLib instances and tick speed, against the published"),
+    "eta": ("benchmarks.eta.cli:main", "ETAs and learned travel times on held-back simulated days"),
     "move": ("benchmarks.move.cli:main", "a city moved again and again under riders, orders and watchers"),
     "motion": ("benchmarks.motion.cli:main", "fixes, index, pushes and fix to screen, beside gRPC, Redis, websockets"),
     "orders": ("benchmarks.orders.cli:main", "orders placed a second, latencies and the lag of the outbox"),
