@@ -30,6 +30,8 @@ PACK_AT = 4_096
 #: wall seconds: the first with few streams, more with many, so that all acks together are `ACKS_PER_S`.
 ACK_EVERY_S = (0.1, 3.0)
 ACKS_PER_S = 700.0
+#: But a stream that sends what it gathered offline hears at once of so many fixes: its window must not stand still.
+ACK_AT = 500
 #: How often the edge looks whether durability is late, wall seconds.
 PRESSURE_S = 0.5
 #: Reconnects after a drain are spread over so many wall milliseconds.
@@ -256,7 +258,8 @@ class Edge:
         now_s = self.clock.monotonic_s()
         for session, ticket in held:
             if session.ledger.settle(ticket):
-                if now_s >= session.next_ack_s or not session.reading:
+                many = session.ledger.acked - session.told >= ACK_AT
+                if many or now_s >= session.next_ack_s or not session.reading:
                     self._ack(session, now_s)
                 else:
                     self._late_acks[session] = None
@@ -271,7 +274,8 @@ class Edge:
     def _ack(self, session: RiderSession, now_s: float) -> None:
         session.next_ack_s = now_s + self._ack_every_s()
         self._late_acks.pop(session, None)
-        session.outbox.ack(session.ledger.acked)
+        session.told = session.ledger.acked
+        session.outbox.ack(session.told)
         if not session.reading and session.ledger.empty and not self._draining:
             session.outbox.close()
 

@@ -10,7 +10,7 @@ import pytest
 from node.errors import Invalid
 from tests.unit.tracking.worlds import NOW_MS, EdgeWorld
 from tracking.adapters.memory import MemoryFixLog
-from tracking.engine.edge import ACKS_PER_S
+from tracking.engine.edge import ACK_AT, ACKS_PER_S
 from tracking.engine.limits import Limits
 from tracking.engine.outbox import Acked, GoAway, Throttled
 from tracking.engine.session import RiderSession
@@ -77,6 +77,16 @@ async def test_with_many_streams_acks_of_fixes_come_less_often() -> None:
     world.edge.event(ana, 5, RiderReplied("o-1", True, NOW_MS))
     await durable(5)
     assert acked(ana) == 5
+
+
+async def test_a_burst_is_acknowledged_while_it_comes() -> None:
+    """However long ago the last ack was, that of five hundred fixes goes out at once."""
+    world = EdgeWorld()
+    ana = world.rider(1)
+    for first in range(1, ACK_AT + 201, 100):
+        world.send(ana, first, 100)
+        await until(lambda: ana.ledger.empty)
+    assert acked(ana) == ACK_AT + 100, "the first hundred at once, then five hundred more; the last hundred wait"
 
 
 async def test_a_log_that_is_away_is_tried_again() -> None:
