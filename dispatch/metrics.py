@@ -13,7 +13,7 @@ FIX_AGE_MS = histogram(
 EVENTS = counter("dispatch_events_total", "city events, by what became of them", ["city", "outcome"])
 TICK_MS = histogram("dispatch_tick_ms", "one tick from intake to commit, wall ms", ["city"])
 COMMIT_MS = histogram("dispatch_commit_ms", "the tick's transaction, wall ms", ["city"])
-FALLBACKS = counter("dispatch_fallbacks_total", "ticks that greedy had to answer", ["city"])
+FALLBACKS = counter("dispatch_fallbacks_total", "ticks that greedy had to answer, by cause", ["city", "cause"])
 REFUSED = counter("dispatch_commits_refused_total", "ticks the database refused, by reason", ["city", "reason"])
 OFFERS = counter("dispatch_offers_total", "offers made", ["city"])
 DELIVERED = counter("dispatch_delivered_total", "orders delivered", ["city"])
@@ -51,7 +51,6 @@ class CityMetrics:
         self.published_age_ms = FIX_AGE_MS.labels(city, "published")
         self.tick_ms = TICK_MS.labels(city)
         self.commit_ms = COMMIT_MS.labels(city)
-        self.fallbacks = FALLBACKS.labels(city)
         self.offers = OFFERS.labels(city)
         self.delivered = DELIVERED.labels(city)
         self.eta_error_s = ETA_ERROR_S.labels(city)
@@ -72,6 +71,10 @@ class CityMetrics:
     def event(self, outcome: str) -> None:
         """Counts an event."""
         EVENTS.labels(self._city, outcome).inc()
+
+    def fallback(self, cause: str) -> None:
+        """Counts a tick that greedy had to answer; what follows a colon in its cause is left out."""
+        FALLBACKS.labels(self._city, cause.partition(":")[0]).inc()
 
     def refused(self, reason: str) -> None:
         """Counts a commit that the database refused."""

@@ -248,6 +248,7 @@ class Ticker:
         city, decisions = self._city, round_.decisions
         solution = decisions.solution
         start = await self._start()
+        names = await asyncio.to_thread(_digests, round_)
         record = TickCommit(
             ownership=city.ownership,
             tick=city.tick + 1,
@@ -260,9 +261,9 @@ class Ticker:
             solver_work=solution.work,
             solver_cost=solution.cost,
             fallback=solution.fallback,
-            problem_digest=await asyncio.to_thread(digest, round_.problem),
-            solution_digest=digest(solution),
-            decisions_digest=digest((decisions.records, decisions.changes)),
+            problem_digest=names[0],
+            solution_digest=names[1],
+            decisions_digest=names[2],
             ignored=round_.ignored,
             start=start,
             duration_ms=decided_ms,
@@ -340,7 +341,7 @@ class Ticker:
         metrics.offers.inc(len(decisions.offers))
         if decisions.solution.fallback:
             counters.ticks_fallback += 1
-            metrics.fallbacks.inc()
+            metrics.fallback(decisions.solution.fallback)
         counters.offers_declined += sum(o.status is OfferStatus.DECLINED for o in decisions.changes.offers)
         for note in round_.notes:
             counters.orders_delivered += note.kind is NoteKind.DELIVERED
@@ -358,3 +359,9 @@ class Ticker:
         orders = {t.order_id for t in round_.told.tracks} | {o.order_id for o in changes.orders}
         riders = {r.rider_id for r in changes.riders} | {o.rider_id for o in changes.offers}
         self._wakes.changed(orders, riders)
+
+
+def _digests(round_: Round) -> tuple[str, str, str]:
+    """Of the problem, the solution, and what was decided. Pure, and long enough to belong in a thread."""
+    decisions = round_.decisions
+    return digest(round_.problem), digest(decisions.solution), digest((decisions.records, decisions.changes))
