@@ -6,7 +6,7 @@ borrow couriers that the other can spare; live this takes two or three ticks of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from dispatch.borders.wishes import pose_jointly, view, wished
@@ -110,11 +110,8 @@ class CutWorld(World):
         side.state.commit(result.decisions.changes)
         side.inbox.clear()
         for rider in result.decisions.changes.riders:
-            if rider.loan is not None and rider.loan.state is LoanState.RETURNED and self.works[rider.rider_id] == number:
-                home = self.home[rider.rider_id]
-                self.works[rider.rider_id] = home
-                if home != number:
-                    self.sides[home].inbox.append(RiderReturned(now * MINUTE_MS, rider.rider_id, rider.loan.loan_id, rider.rested_ms))
+            if rider.returned and self.works[rider.rider_id] == number:
+                self._send_home(rider, now)
         return result.decisions
 
     def _draft(self, number: int, now: int) -> Draft:
@@ -135,14 +132,36 @@ class CutWorld(World):
     def _move(self, rider: Rider, borrower: int, now: int) -> None:
         now_ms = now * MINUTE_MS
         self.loans += 1
-        until_ms = now_ms + round(self.params.loans.max_s * 1000)
-        loan = Loan(f"{borrower}-{self.loans}", str(1 - borrower), str(borrower), 1, now_ms, until_ms, LoanState.LENT)
+        loan = Loan(
+            loan_id=f"{borrower}-{self.loans}",
+            home=str(1 - borrower),
+            borrower=str(borrower),
+            borrower_partition=borrower,
+            borrower_epoch=1,
+            lent_ms=now_ms,
+            until_ms=now_ms + round(self.params.loans.max_s * 1000),
+            state=LoanState.LENT,
+        )
         self.works[rider.rider_id] = borrower
         self.sides[1 - borrower].inbox.append(RiderLent(now_ms, rider.rider_id, loan))
-        borrowed = Loan(loan.loan_id, loan.home, loan.borrower, 1, now_ms, until_ms, LoanState.BORROWED)
         self.sides[borrower].inbox.append(
-            RiderBorrowed(now_ms, rider.rider_id, borrowed, rider.free_ms, rider.shift_end_ms, rider.capacity, rider.vehicle, rider.zone)
+            RiderBorrowed(
+                at_ms=now_ms,
+                rider_id=rider.rider_id,
+                loan=replace(loan, state=LoanState.BORROWED),
+                free_ms=rider.free_ms,
+                shift_end_ms=rider.shift_end_ms,
+                capacity=rider.capacity,
+                vehicle=rider.vehicle,
+                zone=rider.zone,
+            )
         )
+
+    def _send_home(self, rider: Rider, now: int) -> None:
+        assert rider.loan is not None
+        home = self.works[rider.rider_id] = self.home[rider.rider_id]
+        back = RiderReturned(now * MINUTE_MS, rider.rider_id, rider.loan.loan_id, rider.rested_ms)
+        self.sides[home].inbox.append(back)
 
 
 def replay_cut(instance: Instance, params: EngineParams, cut: Cut, *, borrowing: bool) -> tuple[History, int]:

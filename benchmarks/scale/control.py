@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -43,6 +44,7 @@ class Storm:
 
     killed: int
     orphans: int
+    notified: int = 0
     claims: int = 0
     claims_lost: int = 0
     beats: int = 0
@@ -150,18 +152,29 @@ class _Host(CityHost):
         return ShardLoad(riders=riders, open_orders=orders, cities=mine)
 
 
+#: A city with more riders is cut into zones, each a city of its own.
+ZONE_RIDERS = 5_000
+
+
 def planet(cities: int, riders: int, seed: int = 1) -> tuple[list[CityEntry], dict[str, CityLoad]]:
-    """So many cities and riders, sizes by Zipf's law as cities have them, and an open order for every two riders."""
+    """So many cities and riders, an open order for every two riders; the biggest cities cut into zones.
+
+    Sizes go by Zipf's law, as those of cities do: the n-th has a share of 1 / (n + 20).
+    """
     rng = np.random.default_rng(seed)
     share = 1 / (np.arange(cities) + 20.0)
-    sizes = np.rint(riders * share / share.sum()).astype(int)
-    places = rng.uniform((-50.0, -180.0), (60.0, 180.0), (cities, 2))
-    names = [f"city-{number:04d}" for number in range(cities)]
-    entries = [
-        CityEntry(name, f"City {number}", number, "Etc/UTC", "USD", round(lat * 1e7), round(lng * 1e7))
-        for number, (name, (lat, lng)) in enumerate(zip(names, places.tolist(), strict=True))
-    ]
-    loads = {name: CityLoad(int(size), int(size) // 2, 20.0) for name, size in zip(names, sizes, strict=True)}
+    sizes = np.rint(riders * share / share.sum()).astype(int).tolist()
+    entries: list[CityEntry] = []
+    loads: dict[str, CityLoad] = {}
+    for number, size in enumerate(sizes):
+        lat, lng = rng.uniform((-50.0, -180.0), (60.0, 180.0)).tolist()
+        zones = -(-size // ZONE_RIDERS)
+        for zone in range(zones):
+            name = f"city-{number:04d}" + (f"-{zone}" if zones > 1 else "")
+            entries.append(
+                CityEntry(name, f"City {number}", len(entries), "Etc/UTC", "USD", round(lat * 1e7), round(lng * 1e7))
+            )
+            loads[name] = CityLoad(size // zones, size // zones // 2, 20.0)
     return entries, loads
 
 
@@ -199,9 +212,9 @@ class World:
         return sum(len(host.cities) for host, _ in self.shards.values())
 
     def kill(self, count: int) -> int:
-        """Kills the first so many living shards; how many cities they ran."""
+        """Kills so many shards, drawn with a fixed seed; how many cities they ran."""
         orphans = 0
-        for name in list(self.shards)[:count]:
+        for name in random.Random(count).sample(sorted(self.shards), count):
             host, task = self.shards.pop(name)
             task.cancel()
             orphans += len(host.cities)
@@ -254,7 +267,7 @@ async def _storm(loop: VirtualLoop, cities: int, shards: int, riders: int, kille
     await asyncio.sleep(1.0)
     world.store.count.clear()
     world.store.busy_s = 0.0
-    died_s, orphans = loop.time(), world.kill(killed)
+    died_s, orphans, cities = loop.time(), world.kill(killed), len(world.loads)
     done = Storm(killed, orphans)
     while world.owned() < cities:
         await asyncio.sleep(0.05)
@@ -267,6 +280,7 @@ async def _storm(loop: VirtualLoop, cities: int, shards: int, riders: int, kille
     done.owned_s = round(loop.time() - died_s, 2)
     count = world.store.count
     done.claims, done.claims_lost, done.beats = count["claim"], count["lost"], count["beat"]
+    done.notified = count["notified"]
     done.database_busy = round(world.store.busy_s / (done.owned_s * DATABASE_CORES), 3)
     done.load_max_over_mean = world.spread()
     return done

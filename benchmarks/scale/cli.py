@@ -1,0 +1,107 @@
+"""`forno bench scale [--json FILE]`: what a planet needs, and a control plane of 4,000 cities on 200 shards.
+
+`--from FILE` takes the figures of an earlier run instead of measuring; `--page FILE` writes docs/scale.md of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.motion.record import Figure, at_most, document
+from benchmarks.scale.control import CallCosts, storm
+from benchmarks.scale.costs import Costs, measure_costs
+from benchmarks.scale.database import measure_map
+from benchmarks.scale.model import Planet, needs, stores
+from benchmarks.scale.page import page
+from benchmarks.scale.rebalance import rebalance
+
+CITIES, SHARDS = 4_000, 200
+KILLED = (1, 20, 100)
+#: From the death of shards until every city is owned again: the lease, the claims, and the take of `control.TAKE_S`.
+OWNED_S = 8.0
+#: A map that is sent whole with each change must stay small enough for it, bytes.
+MAP_BYTES = 2_000_000
+
+
+def main(argv: list[str]) -> int:
+    """0 if every figure meets its target, 1 if not."""
+    parser = argparse.ArgumentParser(prog="forno bench scale", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--cities", type=int, default=CITIES)
+    parser.add_argument("--shards", type=int, default=SHARDS)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here, and a plot beside it")
+    parser.add_argument("--from", type=Path, metavar="FILE", dest="recorded", help="an earlier run, not measured anew")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the page of these figures here")
+    words = parser.parse_args(argv)
+    if words.recorded is not None:
+        report = json.loads(words.recorded.read_text(encoding="utf-8"))
+        met = all(figure["met"] for figure in report["summary"].values())
+    else:
+        figures, sections = measure(words.cities, words.shards)
+        for figure in figures:
+            print(figure.line())
+        report, met = document(figures, sections), all(figure.met for figure in figures)
+    if words.json is not None:
+        words.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        _plot(report, words.json.with_suffix(".png"))
+    if words.page is not None:
+        words.page.write_text(page(report), encoding="utf-8")
+    return 0 if met else 1
+
+
+def measure(cities: int, shards: int) -> tuple[list[Figure], dict[str, Any]]:
+    """Costs of this machine, the planet on them, and the storms."""
+    begun_s = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"{time.monotonic() - begun_s:6.1f} s  {text}", file=sys.stderr, flush=True)
+
+    planet = Planet(cities=cities)
+    costs = asyncio.run(measure_costs(tell))
+    tell("the map on Postgres")
+    map_ = asyncio.run(measure_map(cities, shards, planet.riders))
+    calls = CallCosts(map_.beat_database_ms / 1000, map_.claim_database_ms / 1000)
+    storms = []
+    for killed in KILLED:
+        tell(f"{killed} of {shards} shards die")
+        storms.append(storm(cities, shards, planet.riders, killed, calls))
+    tell("rebalancing")
+    moves = rebalance(cities, shards, planet.riders)
+    worst = max(storms, key=lambda s: s.owned_s)
+    figures = [
+        at_most("until every city is owned again", worst.owned_s, OWNED_S, "s"),
+        at_most("claims lost to another shard", round(worst.claims_lost / max(1, worst.claims), 3), 0.5, "of all"),
+        at_most("the map, sent whole", map_.map_bytes, MAP_BYTES, "bytes"),
+        at_most("fullest shard over the mean, after a plan", moves["max_over_mean_after"], 1.25, "times"),
+    ]
+    return figures, {
+        "planet": asdict(planet) | {"riders": planet.riders, "watchers": planet.watchers},
+        "costs": asdict(costs),
+        "map": asdict(map_),
+        "storms": [asdict(one) for one in storms],
+        "rebalance": moves,
+        **arithmetic(costs, planet),
+    }
+
+
+def arithmetic(costs: Costs, planet: Planet) -> dict[str, Any]:
+    """The tables of the planet."""
+    return {
+        "needs": [asdict(need) for need in needs(costs, planet)],
+        "stores": [asdict(store) for store in stores(costs, planet)],
+    }
+
+
+def _plot(report: dict[str, Any], path: Path) -> None:
+    try:
+        from benchmarks.scale.plot import draw
+    except ImportError:
+        print("no plot: matplotlib is not installed (`make bench` installs it)", file=sys.stderr)
+        return
+    draw(report, path)

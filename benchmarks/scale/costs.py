@@ -1,0 +1,203 @@
+"""What one unit of work costs on this machine: CPU and bytes, measured by the benches' own code, each shortly."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from bson import BSON
+
+from benchmarks.dispatch.ticks import measure_ticks
+from benchmarks.motion import edge, growth, index, pushes
+from benchmarks.orders import cli as orders
+from dispatch.adapters.tick_rows import writes_of
+from dispatch.adapters.wire import encode_fixes
+from dispatch.index import FixColumns
+from dispatch.live.cut import Applied, Cut
+from dispatch.live.holdings import Holding, HoldingChanges
+from dispatch.live.ports import TickCommit
+from dispatch.live.tracks import Eta, Result, ResultKind, Track, TrackChanges
+from dispatch.live.trail import chunks, packed
+from dispatch.model import Offer, OfferId, Order, OrderId, OrderStatus, Point, RestaurantId, Rider, RiderId, Vehicle
+from dispatch.params import EngineParams
+from dispatch.state import Changes
+from node.tokens import TokenSigner, create_keys
+from proto.common.v1.types_pb2 import LatLng
+from proto.dispatch.v1 import city_event_pb2
+from shard_router.leases import Ownership
+
+Say = Callable[[str], None]
+
+#: Commits of dispatch that an order goes through: opened, offered, accepted, picked up, delivered.
+STORIES = 5
+_NOON_MS = 1_760_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """CPU microseconds and bytes by unit; ticks in milliseconds by open orders."""
+
+    edge_us_a_fix: float
+    shard_us_a_fix: float
+    feed_us_a_fix: float
+    push_us: float
+    push_bytes: float
+    tick_ms: dict[str, float]
+    order_cpu_ms: dict[str, float]
+    fix_log_bytes: float
+    event_log_bytes: float
+    dispatch_row_bytes_an_order: float
+    redis_bytes_a_rider: float
+    trail_bytes_a_rider_minute: float
+
+
+async def measure_costs(tell: Say) -> Costs:
+    """Some two minutes on a quiet machine."""
+    tell("edge")
+    edge_rate = await edge.rate("edge", edge.Case("scale", 1, 200, 10, 0), 2.0)
+    tell("shard")
+    shard = index.grown(100_000)
+    tell("feed")
+    feed_us = growth.feed_us(100_000)
+    tell("pushes")
+    with tempfile.TemporaryDirectory() as folder:
+        create_keys(Path(folder) / "key.pem", Path(folder) / "jwks.json")
+        push = await pushes.measure_one("live", Path(folder), TokenSigner(Path(folder) / "key.pem"), 2.0)
+    tell("ticks")
+    ticks = {str(n): measure_ticks(n, rounds=5, peers=0).tick_p50_ms for n in (100, 1_000, 3_000)}
+    tell("orders")
+    placed = await orders.measure(3)
+    tell("bytes")
+    return Costs(
+        edge_us_a_fix=round(1e6 / edge_rate, 2),
+        shard_us_a_fix=round(shard["apply_and_bucket_ns"] / 1000, 3),
+        feed_us_a_fix=round(feed_us, 3),
+        push_us=push["us_a_push"],
+        push_bytes=push["bytes_a_push"],
+        tick_ms=ticks,
+        order_cpu_ms=placed["at_rate"]["cpu_ms_per_order"],
+        fix_log_bytes=round(fix_bytes(64), 1),
+        event_log_bytes=float(event_bytes()),
+        dispatch_row_bytes_an_order=float(row_bytes()),
+        redis_bytes_a_rider=redis_bytes(),
+        trail_bytes_a_rider_minute=float(trail_bytes()),
+    )
+
+
+def _fixes(riders: int, seconds: int) -> FixColumns:
+    """A fix a second of each rider, who rides."""
+    n = riders * seconds
+    rng = np.random.default_rng(1)
+    at = np.arange(n)
+    return FixColumns(
+        rider_id=(at // seconds + 1_000_000).astype(np.uint64),
+        session=np.full(n, _NOON_MS, np.uint64),
+        seq=(at % seconds + 1).astype(np.uint64),
+        ts_ms=_NOON_MS + 1000 * (at % seconds),
+        lat_e7=(-299_000_000 + rng.integers(-500_000, 500_000, n)).astype(np.int32),
+        lng_e7=(-712_000_000 + rng.integers(-500_000, 500_000, n)).astype(np.int32),
+        accuracy_dm=rng.integers(30, 120, n).astype(np.uint16),
+        heading_cdeg=rng.integers(0, 36_000, n).astype(np.uint16),
+        speed_cms=rng.integers(0, 1_500, n).astype(np.uint16),
+        flags=np.zeros(n, np.uint8),
+    )
+
+
+def fix_bytes(batch: int) -> float:
+    """Bytes a fix in rider.pings, so many in a message, before Kafka's compression."""
+    return len(encode_fixes("la-serena", _fixes(batch, 1), "edge-1", _NOON_MS)) / batch
+
+
+def event_bytes() -> int:
+    """Bytes of what a city hears in an order's life: opened, answered, picked up, delivered."""
+    at = LatLng(lat_e7=-299_027_000, lng_e7=-712_520_000)
+    order_id = "0198c0de-0000-7000-8000-000000000001"
+    opened = city_event_pb2.OrderOpened(
+        order_id=order_id,
+        restaurant_id="trattoria-da-mario",
+        pickup=at,
+        dropoff=at,
+        placed_ms=_NOON_MS,
+        ready_ms=_NOON_MS,
+        promised_ms=_NOON_MS,
+        items=2,
+    )
+    said = city_event_pb2.RiderStatusChanged(rider_id=1 << 60, session=_NOON_MS)
+    said.status.order_id, said.status.ts_ms, said.status.seq = order_id, _NOON_MS, 1_000
+    said.status.status = 4  # type: ignore[assignment]
+    head = {"event_id": "1152921504606846976-1760000000000-1000", "city": "la-serena", "sent_wall_ms": _NOON_MS}
+    events = [city_event_pb2.CityEvent(**head, order_opened=opened)] + 3 * [  # type: ignore[arg-type]
+        city_event_pb2.CityEvent(**head, rider_status=said)  # type: ignore[arg-type]
+    ]
+    return sum(event.ByteSize() for event in events)
+
+
+def row_bytes() -> int:
+    """Bytes of what the ticks of an order's life write, each version of each row: what the write-ahead log gets."""
+    order_id, rider_id = OrderId("0198c0de-0000-7000-8000-000000000001"), RiderId(1 << 60)
+    place = Point(-299_027_000, -712_520_000)
+    order = Order(
+        order_id=order_id,
+        restaurant_id=RestaurantId("trattoria"),
+        pickup=place,
+        drop=place,
+        placed_ms=_NOON_MS,
+        ready_ms=_NOON_MS,
+        promised_ms=_NOON_MS,
+        status=OrderStatus.ASSIGNED,
+        rider_id=rider_id,
+    )
+    rider = Rider(rider_id, True, _NOON_MS, 3, Vehicle.MOTORBIKE)
+    offer = Offer(OfferId("la-serena-1-0"), rider_id, (order_id,), _NOON_MS, _NOON_MS, RestaurantId("trattoria"), ())
+    result = Result(order_id, 1, ResultKind.ASSIGNED, _NOON_MS, rider_id, Eta(_NOON_MS, _NOON_MS))
+    cut = Cut("log", 1, 1, 1)
+    commit = TickCommit(
+        ownership=Ownership("la-serena", 1, 1),
+        tick=1,
+        now_ms=_NOON_MS,
+        applied=Applied(cut, cut),
+        params=EngineParams(),
+        travel_version="free-flow",
+        strategy="packing",
+        solver_status="optimal",
+        solver_work=1,
+        solver_cost=1.0,
+        fallback="",
+        problem_digest="0123456789abcdef",
+        solution_digest="0123456789abcdef",
+        decisions_digest="0123456789abcdef",
+        ignored=(),
+        start=None,
+        duration_ms=1.0,
+        changes=Changes((order,), (rider,), (offer,), ()),
+        holdings=HoldingChanges(begun=(Holding(order_id, rider_id, 0),)),
+        records=(),
+        tracks=TrackChanges((Track(order_id),), (result,)),
+    )
+    shared = {"insert_params", "insert_tick"}
+    writes = [w for w in writes_of(commit, "shard-1") if w.statement not in shared]
+    return STORIES * sum(len(repr(write.values)) for write in writes)
+
+
+def redis_bytes() -> float:
+    """Bytes of Redis a rider in a city's GEO view."""
+    riders = 20_000
+    with index.redis_server() as (client, _):
+        pipe = client.pipeline(transaction=False)
+        for rider in range(riders):
+            pipe.geoadd("geo:city", [-71.25 + rider * 1e-6, -29.9, rider + 10**12])
+            pipe.hset("geo:city:ts", str(rider + 10**12), str(_NOON_MS))
+        pipe.execute()
+        used = sum(int(client.memory_usage(key, samples=0) or 0) for key in ("geo:city", "geo:city:ts"))
+    return round(used / riders, 1)
+
+
+def trail_bytes() -> int:
+    """Bytes of a rider-minute at a fix a second in MongoDB, before its compression."""
+    fixes = _fixes(1, 60)
+    columns = [packed(chunk) for _, chunk in chunks(fixes)]
+    document = {"_id": "la-serena/1000000/29333333", "city": "la-serena", "rider_id": "1000000", "n": 60}
+    return sum(len(BSON.encode({**document, "columns": column})) for column in columns)
