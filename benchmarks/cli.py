@@ -7,6 +7,8 @@ from importlib import import_module
 
 #: name -> (module:function, one line of help). Loaded only when called.
 BENCHES: dict[str, tuple[str, str]] = {
+    "borders": ("benchmarks.borders.cli:main", "what a border through a city costs, with borrowing and without"),
+    "scale": ("benchmarks.scale.cli:main", "what a planet needs; 4,000 cities on 200 shards in virtual time"),
     "dispatch": ("benchmarks.dispatch.cli:main", "quality on MDRPLib instances and tick speed, against the published"),
     "eta": ("benchmarks.eta.cli:main", "ETAs and learned travel times on held-back simulated days"),
     "move": ("benchmarks.move.cli:main", "a city moved again and again under riders, orders and watchers"),
