@@ -64,6 +64,7 @@ class _Stretch:
     start: bytes
     events_offset: int
     began_ms: int
+    models: dict[str, bytes]
 
 
 async def _stretch(core_url: str, wanted: Wanted) -> _Stretch:
@@ -82,6 +83,7 @@ async def _stretch(core_url: str, wanted: Wanted) -> _Stretch:
                 )
             rows = await connection.fetch(SQL["ticks"], wanted.city, start["tick"], MAX_TICKS)
             params = await connection.fetch(SQL["params"], list({row["params_digest"] for row in rows}))
+            models = await connection.fetch(SQL["models"], wanted.city, list({row["travel_version"] for row in rows}))
     finally:
         await connection.close()
     if {row["incarnation"] for row in rows} != {last["incarnation"]}:
@@ -94,6 +96,7 @@ async def _stretch(core_url: str, wanted: Wanted) -> _Stretch:
         start=start["body"],
         events_offset=start["events_offset"],
         began_ms=start["began_ms"],
+        models={row["version"]: row["body"] for row in models},
     )
 
 
@@ -143,6 +146,7 @@ async def _with_messages(
         ticks=stretch.ticks,
         pings=fixes,
         events=heard,
+        models=stretch.models,
     )
 
 

@@ -16,5 +16,8 @@ select tick, epoch, now_ms, pings_offset, events_offset, params_digest, travel_v
     solution_digest, decisions_digest, ignored, incarnation
 from dispatch.ticks where city = $1 and tick >= $2 order by tick limit $3
 
+-- name: models
+select version, body from dispatch.travel_models where city = $1 and version = any($2::text[])
+
 -- name: params
 select digest, body::text as body from dispatch.param_sets where digest = any($1::text[])

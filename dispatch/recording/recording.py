@@ -5,6 +5,7 @@
     ticks.jsonl      one committed tick a line, with the cut it had read up to
     pings.bin        messages of rider.pings: offset i64, length u32, value; from some minutes before the first tick on
     events.bin       messages of city.events, likewise; from some thousand before the first tick on, to know repetitions
+    travel/N.bin     the learned travel models that ticks name, in the order of `models` in recording.json
 
 in one zip archive.
 """
@@ -15,7 +16,7 @@ import json
 import struct
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,10 @@ class RecordedTick:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A stretch of one city. `start` is its memory before the first tick; it holds the events below `events_offset`."""
+    """A stretch of one city. `start` is its memory before the first tick; it holds the events below `events_offset`.
+
+    `models` are learned travel models by version (`LearnedTravel.packed`); other models are known by their version.
+    """
 
     city: str
     incarnation: str
@@ -73,6 +77,7 @@ class Recording:
     ticks: Sequence[RecordedTick]
     pings: Sequence[Message]
     events: Sequence[Message]
+    models: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def write_recording(file: Path, recording: Recording) -> None:
@@ -85,6 +90,7 @@ def write_recording(file: Path, recording: Recording) -> None:
         "default_capacity": recording.default_capacity,
         "events_offset": recording.events_offset,
         "params": dict(recording.params),
+        "models": list(recording.models),
     }
     part = file.with_name(f"{file.name}.part")
     try:
@@ -94,6 +100,8 @@ def write_recording(file: Path, recording: Recording) -> None:
             archive.writestr("ticks.jsonl", "".join(json.dumps(asdict(tick)) + "\n" for tick in recording.ticks))
             archive.writestr("pings.bin", _framed(recording.pings))
             archive.writestr("events.bin", _framed(recording.events))
+            for number, model in enumerate(recording.models.values()):
+                archive.writestr(f"travel/{number}.bin", model)
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
@@ -117,6 +125,7 @@ def read_recording(file: Path) -> Recording:
                 ticks=[_tick(line) for line in archive.read("ticks.jsonl").splitlines()],
                 pings=_unframed(archive.read("pings.bin")),
                 events=_unframed(archive.read("events.bin")),
+                models={v: archive.read(f"travel/{n}.bin") for n, v in enumerate(head["models"])},
             )
     except (zipfile.BadZipFile, KeyError, TypeError, AttributeError, struct.error) as error:
         raise BadRecording(f"{file} is no recording of `forno log dump`: {error}") from error

@@ -17,6 +17,7 @@ from dispatch.ports import TravelTimes
 from dispatch.recording.recording import BadRecording, Recording, read_recording
 from dispatch.recording.rerun import Redone, params_of, rerun
 from dispatch.travel.free_flow import FreeFlowTravel
+from dispatch.travel.learned import BrokenModel, LearnedTravel
 from dispatch.travel.planar import PlanarTravel
 from simulator.whatif.regret import outcome, recorded_fates, regret, worst
 from simulator.whatif.script import script_of
@@ -31,6 +32,7 @@ _WORST = 5
 class TravelModels:
     """Travel models by the version that ticks name; the road network is loaded when one asks for it."""
 
+    recording: Recording
     roads: Path | None
     _known: dict[str, TravelTimes] = field(default_factory=dict)
 
@@ -38,6 +40,12 @@ class TravelModels:
         if not self._known:
             self._add(FreeFlowTravel())
             self._add(PlanarTravel(320))
+            self._add(LearnedTravel.ignorant())
+        if version not in self._known and version in self.recording.models:
+            try:
+                self._add(LearnedTravel.unpacked(self.recording.models[version]))
+            except BrokenModel as error:
+                raise BadRecording(f"travel model {version}: {error}") from error
         if version not in self._known and self.roads is not None:
             from dispatch.travel.road import RoadTravel
 
@@ -56,7 +64,7 @@ def replay_log(file: Path, params_file: Path | None, roads: Path | None, *, as_j
     recording = read_recording(file)
     if not recording.ticks:
         raise BadRecording(f"{file} holds no tick")
-    models = TravelModels(roads)
+    models = TravelModels(recording, roads)
     last = recording.ticks[-1]
     params = params_of(recording, last.params_digest)
     other = _other_policy(params, params_file)

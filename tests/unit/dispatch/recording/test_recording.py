@@ -16,7 +16,19 @@ def recording() -> Recording:
     """Two ticks and some messages, empty ones among them."""
     ticks = [RecordedTick(n, 1, 1000 * n, n, n, "p", "free-flow-7-1.3", "", "a", "b", "c", ("o9",)) for n in (1, 2)]
     messages = [Message(4, b""), Message(7, bytes(range(256)))]
-    return Recording("town", "log-1", 3, 2, 4, {"p": {"version": "x"}}, b"\x00\xff", ticks, messages, messages[1:])
+    return Recording(
+        "town",
+        "log-1",
+        3,
+        2,
+        4,
+        {"p": {"version": "x"}},
+        b"\x00\xff",
+        ticks,
+        messages,
+        messages[1:],
+        {"learned-1": b"\x01"},
+    )
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
