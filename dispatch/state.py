@@ -83,7 +83,16 @@ class CityState:
 class Draft:
     """What a tick would change: reads fall through to the state, writes stay here."""
 
-    __slots__ = ("_cooldowns", "_forgotten", "_offers", "_orders", "_riders", "base")
+    __slots__ = (
+        "_cooldowns",
+        "_forgotten",
+        "_offers",
+        "_orders",
+        "_riders",
+        "_sorted_orders",
+        "_sorted_riders",
+        "base",
+    )
 
     def __init__(self, base: CityState) -> None:
         self.base = base
@@ -92,6 +101,9 @@ class Draft:
         self._offers: dict[OfferId, Offer] = {}
         self._cooldowns: dict[tuple[RiderId, OrderId], int] = {}
         self._forgotten: list[OrderId] = []
+        # A tick asks for all of them half a dozen times, and thousands take milliseconds to sort.
+        self._sorted_orders: list[Order] | None = None
+        self._sorted_riders: list[Rider] | None = None
 
     def order(self, order_id: OrderId) -> Order | None:
         """The order if it has not ended."""
@@ -114,13 +126,17 @@ class Draft:
 
     def orders(self) -> list[Order]:
         """Orders that have not ended, by id."""
-        merged = {**self.base.orders, **self._orders}
-        return [merged[k] for k in sorted(merged) if not merged[k].ended]
+        if self._sorted_orders is None:
+            merged = {**self.base.orders, **self._orders}
+            self._sorted_orders = [merged[k] for k in sorted(merged) if not merged[k].ended]
+        return self._sorted_orders.copy()
 
     def riders(self) -> list[Rider]:
         """All known riders, by id."""
-        merged = {**self.base.riders, **self._riders}
-        return [merged[k] for k in sorted(merged)]
+        if self._sorted_riders is None:
+            merged = {**self.base.riders, **self._riders}
+            self._sorted_riders = [merged[k] for k in sorted(merged)]
+        return self._sorted_riders.copy()
 
     def borrowed(self) -> list[Rider]:
         """Riders of neighbours who work here, by id."""
@@ -139,10 +155,12 @@ class Draft:
     def put_order(self, order: Order) -> None:
         """Write an order."""
         self._orders[order.order_id] = order
+        self._sorted_orders = None
 
     def put_rider(self, rider: Rider) -> None:
         """Write a rider."""
         self._riders[rider.rider_id] = rider
+        self._sorted_riders = None
 
     def put_offer(self, offer: Offer) -> None:
         """Write an offer."""
