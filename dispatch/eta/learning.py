@@ -125,7 +125,7 @@ class EtaLearning:
         try:
             with np.load(BytesIO(saved)) as arrays:
                 return _restored(json.loads(arrays["plain"].tobytes()), {name: arrays[name] for name in arrays.files})
-        except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise BrokenLearning(str(error)) from error
 
 

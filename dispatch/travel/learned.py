@@ -141,7 +141,7 @@ class LearnedTravel:
                 LegFit(start_s, stretch, tuple(turns)),
                 plain["now"],
             )
-        except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise BrokenModel(str(error)) from error
 
     def matrix(self, origins: Points, destinations: Points, at_ms: int) -> Seconds:
