@@ -45,6 +45,8 @@ METHOD = f"/{SERVICE}/Connect"
 #: Un-acknowledged fixes a stream; the edge itself allows 2,000.
 WINDOW = 1_900
 WARM_UP_S = 1.0
+#: Of so many slices of a measurement the best counts, here and for the peers: the one that others disturbed least.
+SLICES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ class Rider:
 
 
 async def drive(kind: str, port: int, pid: int, case: Case, signer: TokenSigner, seconds: float) -> float:
-    """Fixes a second of the server's CPU time."""
+    """Fixes a second of the server's CPU time, in the best slice."""
     options = (("grpc.use_local_subchannel_pool", 1),)
     channels = [grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) for _ in range(case.connections)]
     riders = []
@@ -168,10 +170,13 @@ async def drive(kind: str, port: int, pid: int, case: Case, signer: TokenSigner,
     if kind != "sink":
         tasks += [asyncio.create_task(rider.hear()) for rider in riders]
     await asyncio.sleep(WARM_UP_S)
-    # The sink tells nobody what it has read: what was sent is off by the sockets' buffers, little beside the whole.
-    before, cpu = sum(r.acked if kind != "sink" else r.sent for r in riders), cpu_s(pid)
-    await asyncio.sleep(seconds)
-    after, cpu = sum(r.acked if kind != "sink" else r.sent for r in riders), cpu_s(pid) - cpu
+    best = 0.0
+    for _ in range(SLICES):
+        # The sink tells nobody what it has read: what was sent is off by the sockets' buffers, little beside the whole.
+        before, cpu = sum(r.acked if kind != "sink" else r.sent for r in riders), cpu_s(pid)
+        await asyncio.sleep(seconds / SLICES)
+        after, cpu = sum(r.acked if kind != "sink" else r.sent for r in riders), cpu_s(pid) - cpu
+        best = max(best, (after - before) / cpu)
     failed = [task for task in tasks if task.done()]
     if failed:
         failed[0].result()
@@ -180,7 +185,7 @@ async def drive(kind: str, port: int, pid: int, case: Case, signer: TokenSigner,
     await asyncio.gather(*tasks, return_exceptions=True)
     for channel in channels:
         await channel.close()
-    return (after - before) / cpu
+    return best
 
 
 async def rate(kind: str, case: Case, seconds: float) -> float:

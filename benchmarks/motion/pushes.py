@@ -3,7 +3,7 @@
 Both serve the same sockets of the same client process, one after the other, each in a process of its own. *live* is
 the real thing from a message of Redis on: decoding, the watched orders, the privacy ladder, frames, outboxes, sockets.
 *plain* is `await socket.send(text)` over all sockets, the texts of the same size made beforehand. The figure is pushes
-a second of the server's CPU.
+a second of the server's CPU, in the best of many rounds: the one that neighbours on the machine disturbed least.
 """
 
 from __future__ import annotations
@@ -153,18 +153,19 @@ async def everybody(here: Callable[[], int]) -> None:
 
 
 async def answer(prepare: Callable[[], Awaitable[T]], push: Callable[[T], Awaitable[None]]) -> None:
-    """Answers "push SECONDS" with what was pushed and what it cost; until the parent hangs up."""
+    """Answers "push SECONDS" with what was pushed and what the cheapest push cost; until the parent hangs up."""
     async for word in words():
         calm_collector()
-        pushed, cpu_s, wall_s, until_s = 0, 0.0, 0.0, time.monotonic() + float(word.split()[1])
+        pushed, cpu_s, wall_s, until_s = 0, float("inf"), 0.0, time.monotonic() + float(word.split()[1])
         while time.monotonic() < until_s:
             made = await prepare()
             begun_s, cpu = time.monotonic(), time.process_time()
             await push(made)
             await asyncio.sleep(0)
-            cpu_s, wall_s = cpu_s + time.process_time() - cpu, wall_s + time.monotonic() - begun_s
+            cpu_s = min(cpu_s, (time.process_time() - cpu) / (ROUNDS * SOCKETS))
+            wall_s += time.monotonic() - begun_s
             pushed += ROUNDS * SOCKETS
-        say({"pushed": pushed, "cpu_s": cpu_s, "wall_s": wall_s})
+        say({"pushed": pushed, "cpu_s_a_push": cpu_s, "wall_s": wall_s})
 
 
 class Listeners:
@@ -218,9 +219,9 @@ async def measure_one(kind: str, folder: Path, signer: TokenSigner, seconds: flo
         got = listeners.bytes - before
         listeners.close()
     return {
-        "pushes_per_cpu_s": round(told["pushed"] / told["cpu_s"]),
+        "pushes_per_cpu_s": round(1 / told["cpu_s_a_push"]),
         "pushes_per_s": round(told["pushed"] / told["wall_s"]),
-        "us_a_push": round(1e6 * told["cpu_s"] / told["pushed"], 2),
+        "us_a_push": round(1e6 * told["cpu_s_a_push"], 2),
         "bytes_a_push": round(got / told["pushed"], 1),
     }
 
