@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -42,10 +42,15 @@ class Known:
     cooked: Sequence[Cooked]
     hour_of: HourOf
     looked_s: float
+    #: By hour, once somebody asked: each order that is placed does.
+    _paces: dict[int, Pace] = field(default_factory=dict)
 
     def pace(self, now_ms: int) -> Pace:
         """Its pace at this time of the day."""
-        return pace_of(self.cooked, self.hour_of(self.city, now_ms))
+        hour = self.hour_of(self.city, now_ms)
+        if hour not in self._paces:
+            self._paces[hour] = pace_of(self.cooked, hour)
+        return self._paces[hour]
 
 
 class KitchenBook:
