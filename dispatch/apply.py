@@ -18,6 +18,8 @@ from dispatch.inputs import (
     RiderArrived,
     RiderBorrowed,
     RiderLent,
+    RiderMovedIn,
+    RiderMovedOut,
     RiderOffline,
     RiderOnline,
     RiderReturned,
@@ -33,6 +35,7 @@ from dispatch.model import (
     Rider,
     RiderId,
     StopKind,
+    Vehicle,
 )
 from dispatch.params import EngineParams
 from dispatch.plan import hand_back, reopen, shifted, sweep, take_on
@@ -158,6 +161,7 @@ def _(item: RiderOnline, draft: Draft, params: EngineParams) -> list[Note]:
         "capacity": item.capacity,
         "vehicle": item.vehicle,
         "zone": item.zone,
+        "moved_to": "",
     }
     if known is None:
         draft.put_rider(Rider(rider_id=item.rider_id, rested_ms=item.at_ms, **terms))  # type: ignore[arg-type]
@@ -321,6 +325,28 @@ def _(item: RiderReturned, draft: Draft, params: EngineParams) -> list[Note]:
     if rider is None or not rider.lent or rider.loan is None or rider.loan.loan_id != item.loan_id:
         return _duplicate(item.at_ms, rider_id=item.rider_id)
     draft.put_rider(replace(rider, loan=None, rested_ms=max(rider.rested_ms, item.free_ms)))
+    return []
+
+
+@_take.register
+def _(item: RiderMovedOut, draft: Draft, params: EngineParams) -> list[Note]:
+    rider = draft.rider(item.rider_id)
+    if rider is None:  # never on shift here; remembered, so that whoever hands it over hears that it is granted
+        rider = Rider(item.rider_id, online=False, shift_end_ms=0, capacity=1, vehicle=Vehicle.MOTORBIKE)
+    if rider.moved_to == item.to_city:
+        return _duplicate(item.at_ms, rider_id=item.rider_id)
+    if rider.stops or rider.offer_id is not None or rider.loan is not None:
+        return _refused("not_idle", item.at_ms, rider_id=item.rider_id)
+    draft.put_rider(replace(rider, online=False, moved_to=item.to_city))
+    return []
+
+
+@_take.register
+def _(item: RiderMovedIn, draft: Draft, params: EngineParams) -> list[Note]:
+    rider = draft.rider(item.rider_id)
+    if rider is None or not rider.moved_to:
+        return _duplicate(item.at_ms, rider_id=item.rider_id)
+    draft.put_rider(replace(rider, moved_to=""))
     return []
 
 

@@ -208,6 +208,7 @@ def _tasks(city: City, rider: Rider) -> pb.RiderTasks:
         rider_id=rider.rider_id,
         offers=[_offer(city, offer)] if offer is not None else [],
         route=rider_link_pb2.Route(stops=[_stop(city, stop) for stop in rider.stops], version=version),
+        moved_to=rider.moved_to,
     )
 
 

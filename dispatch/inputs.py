@@ -139,6 +139,23 @@ class RiderReturned:
     free_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class RiderMovedOut:
+    """In the old home: the rider belongs to another city from now on. Refused while it has something to do."""
+
+    at_ms: int
+    rider_id: RiderId
+    to_city: str
+
+
+@dataclass(frozen=True, slots=True)
+class RiderMovedIn:
+    """In the new home, after the old one granted it."""
+
+    at_ms: int
+    rider_id: RiderId
+
+
 Input = (
     OrderOpened
     | OrderReadyChanged
@@ -152,6 +169,8 @@ Input = (
     | RiderLent
     | RiderBorrowed
     | RiderReturned
+    | RiderMovedOut
+    | RiderMovedIn
 )
 
 

@@ -164,6 +164,8 @@ class Rider:
     offers_answered: int = 0
     offers_refused: int = 0
     unseen_ms: int | None = None
+    #: The city that is the rider's home by now; empty: this one.
+    moved_to: str = ""
 
     @property
     def lent(self) -> bool:

@@ -23,6 +23,18 @@ class Superseded(Rejected):
     reason = "SUPERSEDED"
 
 
+class NotIdle(Rejected):
+    """The rider still has something to do in its old home: finish it there, with the old token."""
+
+    reason = "NOT_IDLE"
+
+
+class HandoverPending(Retryable):
+    """The old home has not granted the handover yet: connect again."""
+
+    reason = "HANDOVER_PENDING"
+
+
 class Draining(Retryable):
     """This edge is going away: connect again, to any edge."""
 

@@ -88,6 +88,8 @@ class RiderLinkApi:
             raise BadHello("hello", "the first message must be a Hello")
         hello = request.hello
         city = str(subject.claims.get("city", ""))
+        if hello.last_city and hello.last_city != city:
+            await self._edge.rehoming.move(RiderId(int(subject.id)), hello.last_city, city, hello.last_session)
         return self._edge.open(RiderId(int(subject.id)), city, hello.device_ms, hello.last_session)
 
     async def _first(self, context: Context) -> bytes:

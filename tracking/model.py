@@ -84,6 +84,15 @@ class RiderStatusChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RiderRehomed:
+    """A rider's home changes; told to both cities."""
+
+    from_city: str
+    to_city: str
+    ts_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class RiderEvent:
     """Something a rider said that is not a fix, on its way to the city's event log."""
 
@@ -91,7 +100,7 @@ class RiderEvent:
     rider_id: RiderId
     session: SessionId
     seq: int
-    body: RiderReplied | RiderStatusChanged
+    body: RiderReplied | RiderStatusChanged | RiderRehomed
 
     @property
     def event_id(self) -> str:
@@ -122,6 +131,15 @@ class Tasks:
 
     offers: tuple[Offer, ...] = ()
     route: Route | None = None
+    #: Whether the route has a stop.
+    under_way: bool = False
+    #: The city that is the rider's home by now, if it is another one.
+    moved_to: str = ""
+
+    @property
+    def idle(self) -> bool:
+        """Nothing to do, nothing asked."""
+        return not self.offers and not self.under_way
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from dispatch.inputs import (
     OrderReadyChanged,
     PickedUp,
     RiderArrived,
+    RiderMovedIn,
+    RiderMovedOut,
     RiderOffline,
     RiderOnline,
 )
@@ -94,6 +96,8 @@ def decode_event(value: bytes, city: str, offset: int, default_capacity: int) ->
         item = _opened(message.order_opened)
     elif kind in LOAN_EVENTS:
         item = decode_loan_event(message)
+    elif kind == "rider_rehomed":
+        item = _rehomed(message.rider_rehomed, city)
     elif kind == "order_cancelled":
         item = OrderCancelled(0, OrderId(message.order_cancelled.order_id))
     else:
@@ -104,6 +108,12 @@ def decode_event(value: bytes, city: str, offset: int, default_capacity: int) ->
 def _replied(message: city_event_pb2.RiderReplied) -> OfferReplied:
     reply = message.reply
     return OfferReplied(reply.ts_ms, OfferId(reply.offer_id), RiderId(message.rider_id), reply.accepted)
+
+
+def _rehomed(message: city_event_pb2.RiderRehomed, city: str) -> Input | None:
+    if message.from_city == city:
+        return RiderMovedOut(message.at_ms, RiderId(message.rider_id), message.to_city)
+    return RiderMovedIn(message.at_ms, RiderId(message.rider_id)) if message.to_city == city else None
 
 
 def _status(message: city_event_pb2.RiderStatusChanged, default_capacity: int) -> Input | None:

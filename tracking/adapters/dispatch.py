@@ -67,4 +67,5 @@ def _offer(offer: link.Offer) -> Offer:
 
 def _tasks(tasks: pb.RiderTasks) -> Tasks:
     route = Route(tasks.route.version, tasks.route.SerializeToString()) if tasks.HasField("route") else None
-    return Tasks(tuple(_offer(offer) for offer in tasks.offers), route)
+    offers = tuple(_offer(offer) for offer in tasks.offers)
+    return Tasks(offers, route, under_way=bool(tasks.route.stops), moved_to=tasks.moved_to)

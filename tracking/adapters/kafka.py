@@ -17,7 +17,7 @@ from proto.topics import CITY_EVENTS, RIDER_PINGS
 from proto.tracking.v1 import rider_link_pb2 as link
 from proto.tracking.v1.fix_columns_pb2 import FixColumns
 from tracking.errors import LogAway
-from tracking.model import Fixes, RiderEvent, RiderReplied
+from tracking.model import Fixes, RiderEvent, RiderRehomed, RiderReplied
 
 
 class KafkaFixLog:
@@ -86,6 +86,10 @@ def city_event(event: RiderEvent, sent_wall_ms: int) -> CityEvent:
     if isinstance(body, RiderReplied):
         reply = link.OfferReply(seq=event.seq, offer_id=body.offer_id, accepted=body.accepted, ts_ms=body.ts_ms)
         message.rider_replied.CopyFrom(RepliedMessage(rider_id=event.rider_id, session=event.session, reply=reply))
+        return message
+    if isinstance(body, RiderRehomed):
+        message.rider_rehomed.rider_id, message.rider_rehomed.at_ms = event.rider_id, body.ts_ms
+        message.rider_rehomed.from_city, message.rider_rehomed.to_city = body.from_city, body.to_city
         return message
     status = link.StatusUpdate(
         seq=event.seq,

@@ -70,6 +70,8 @@ class MemoryOffers:
     away: bool = False
     open: dict[RiderId, tuple[Offer, ...]] = field(default_factory=dict)
     routes: dict[RiderId, Tasks] = field(default_factory=dict)
+    #: Whole answers, in the place of what the two above say.
+    tasks_of: dict[RiderId, Tasks] = field(default_factory=dict)
 
     async def open_offers(self, city: str) -> OpenOffers:
         self._here()
@@ -78,10 +80,8 @@ class MemoryOffers:
     async def tasks(self, city: str, riders: Sequence[RiderId]) -> CityTasks:
         self._here()
         known = [rider for rider in riders if rider in self.open or rider in self.routes]
-        return CityTasks(
-            self.epoch,
-            {r: Tasks(self.open.get(r, ()), self.routes[r].route if r in self.routes else None) for r in known},
-        )
+        made = {r: Tasks(self.open.get(r, ()), self.routes[r].route if r in self.routes else None) for r in known}
+        return CityTasks(self.epoch, made | {r: self.tasks_of[r] for r in riders if r in self.tasks_of})
 
     def _here(self) -> None:
         if self.away:

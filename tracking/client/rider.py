@@ -57,7 +57,8 @@ class RiderClient:
 
     `on_event` is called for each offer (once), retraction, route, refusal, throttle, connect and disconnect; an
     exception it raises ends the client. When the edge will not have this rider (`Stopped`, `TokenRefused`), the client
-    ends with that error: see `failure`.
+    ends with that error: see `failure`. `last_city` is the home until now, when the token names a new one: the rider
+    is handed over before it may send, or `Stopped` with reason NOT_IDLE while it has something to do there.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class RiderClient:
         on_event: Callable[[Event], None] = _ignore,
         seed: int = 0,
         outbox: Outbox | None = None,
+        last_city: str = "",
     ) -> None:
         self._link = link
         self._token = token
@@ -76,6 +78,7 @@ class RiderClient:
         self._on_event = on_event
         self._random = random.Random(seed)
         self._outbox = outbox or Outbox()
+        self._last_city = last_city
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         self._signal = asyncio.Event()
@@ -246,13 +249,15 @@ class RiderClient:
     async def _open(self, call: Call) -> None:
         async with asyncio.timeout(WELCOME_S):
             with suppress(asyncio.InvalidStateError):  # the call is over already: reading tells why
-                await call.write(wire.hello(self._clock.domain_ms(), self._outbox.session, APP_VERSION))
+                now_ms, last = self._clock.domain_ms(), self._outbox.session
+                await call.write(wire.hello(now_ms, last, APP_VERSION, self._last_city))
             response: Any = await call.read()
         if response is grpc.aio.EOF:
             return
         welcome: pb.Welcome = response.welcome
         self._outbox.opened(welcome.session)
         self._connected = True
+        self._last_city = ""
         self._min_gap_s = 0.0
         self._on_event(Connected(welcome.session))
         for offer in welcome.offers:

@@ -11,9 +11,10 @@ from tracking.client.outbox import Batch, FixRow, Reply, Single
 from tracking.client.values import Event, Offer, OfferRetracted, Refused, Route, Stop, StopKind, Throttled
 
 
-def hello(device_ms: int, last_session: int, app_version: str) -> pb.ConnectRequest:
+def hello(device_ms: int, last_session: int, app_version: str, last_city: str = "") -> pb.ConnectRequest:
     """The first message up."""
-    return pb.ConnectRequest(hello=pb.Hello(app_version=app_version, device_ms=device_ms, last_session=last_session))
+    said = pb.Hello(app_version=app_version, device_ms=device_ms, last_session=last_session, last_city=last_city)
+    return pb.ConnectRequest(hello=said)
 
 
 def seen(offer_id: str) -> pb.ConnectRequest:

@@ -18,6 +18,7 @@ from tracking.engine.desk import TaskDesk
 from tracking.engine.inbox import Held, Inbox
 from tracking.engine.lanes import EventLane, FixLane
 from tracking.engine.limits import Limits
+from tracking.engine.rehome import Rehoming
 from tracking.engine.session import RiderSession, next_session
 from tracking.engine.table import StreamTable
 from tracking.errors import BadHello, Draining, Superseded
@@ -59,6 +60,7 @@ class Edge:
         self.clock = clock
         self.limits = limits
         self.desk = TaskDesk(source, clock, self._fail, log)
+        self.rehoming = Rehoming(partitions, events, source, clock)
         self.sessions: dict[RiderId, RiderSession] = {}
         self._partitions = partitions
         self._fix_log, self._event_log = fixes, events

@@ -26,7 +26,7 @@ from proto.common.v1 import types_pb2 as proto_dot_common_dot_v1_dot_types__pb2
 from proto.tracking.v1 import rider_link_pb2 as proto_dot_tracking_dot_v1_dot_rider__link__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"proto/dispatch/v1/city_event.proto\x12\x0b\x64ispatch.v1\x1a\x1bproto/common/v1/types.proto\x1a\"proto/tracking/v1/rider_link.proto\"\xf1\x03\n\tCityEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ity\x18\x02 \x01(\t\x12\x14\n\x0csent_wall_ms\x18\x03 \x01(\x03\x12\x32\n\rrider_replied\x18\x04 \x01(\x0b\x32\x19.dispatch.v1.RiderRepliedH\x00\x12\x37\n\x0crider_status\x18\x05 \x01(\x0b\x32\x1f.dispatch.v1.RiderStatusChangedH\x00\x12\x30\n\x0corder_opened\x18\x06 \x01(\x0b\x32\x18.dispatch.v1.OrderOpenedH\x00\x12\x36\n\x0forder_cancelled\x18\x07 \x01(\x0b\x32\x1b.dispatch.v1.OrderCancelledH\x00\x12\x35\n\x0border_ready\x18\x08 \x01(\x0b\x32\x1e.dispatch.v1.OrderReadyChangedH\x00\x12,\n\nrider_lent\x18\t \x01(\x0b\x32\x16.dispatch.v1.RiderLentH\x00\x12\x34\n\x0erider_borrowed\x18\n \x01(\x0b\x32\x1a.dispatch.v1.RiderBorrowedH\x00\x12\x34\n\x0erider_returned\x18\x0b \x01(\x0b\x32\x1a.dispatch.v1.RiderReturnedH\x00\x42\x06\n\x04kind\"Y\n\x0cRiderReplied\x12\x10\n\x08rider_id\x18\x01 \x01(\x04\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12&\n\x05reply\x18\x03 \x01(\x0b\x32\x17.tracking.v1.OfferReply\"b\n\x12RiderStatusChanged\x12\x10\n\x08rider_id\x18\x01 \x01(\x04\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12)\n\x06status\x18\x03 \x01(\x0b\x32\x19.tracking.v1.StatusUpdate\"\xc6\x01\n\x0bOrderOpened\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x15\n\rrestaurant_id\x18\x02 \x01(\t\x12!\n\x06pickup\x18\x03 \x01(\x0b\x32\x11.common.v1.LatLng\x12\"\n\x07\x64ropoff\x18\x04 \x01(\x0b\x32\x11.common.v1.LatLng\x12\x11\n\tplaced_ms\x18\x05 \x01(\x03\x12\x10\n\x08ready_ms\x18\x06 \x01(\x03\x12\x13\n\x0bpromised_ms\x18\x07 \x01(\x03\x12\r\n\x05items\x18\x08 \x01(\r\"2\n\x0eOrderCancelled\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xa5\x01\n\tRiderLoan\x12\x0f\n\x07loan_id\x18\x01 \x01(\t\x12\x10\n\x08rider_id\x18\x02 \x01(\x04\x12\x0c\n\x04home\x18\x03 \x01(\t\x12\x10\n\x08\x62orrower\x18\x04 \x01(\t\x12\x1a\n\x12\x62orrower_partition\x18\x05 \x01(\x05\x12\x16\n\x0e\x62orrower_epoch\x18\x06 \x01(\x04\x12\x0f\n\x07lent_ms\x18\x07 \x01(\x03\x12\x10\n\x08until_ms\x18\x08 \x01(\x03\"1\n\tRiderLent\x12$\n\x04loan\x18\x01 \x01(\x0b\x32\x16.dispatch.v1.RiderLoan\"\xa3\x01\n\rRiderBorrowed\x12$\n\x04loan\x18\x01 \x01(\x0b\x32\x16.dispatch.v1.RiderLoan\x12\x0f\n\x07\x66ree_ms\x18\x02 \x01(\x03\x12\x14\n\x0cshift_end_ms\x18\x03 \x01(\x03\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\r\x12%\n\x07vehicle\x18\x05 \x01(\x0e\x32\x14.tracking.v1.Vehicle\x12\x0c\n\x04zone\x18\x06 \x01(\t\"C\n\rRiderReturned\x12\x10\n\x08rider_id\x18\x01 \x01(\x04\x12\x0f\n\x07loan_id\x18\x02 \x01(\t\x12\x0f\n\x07\x66ree_ms\x18\x03 \x01(\x03\"7\n\x11OrderReadyChanged\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08ready_ms\x18\x02 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"proto/dispatch/v1/city_event.proto\x12\x0b\x64ispatch.v1\x1a\x1bproto/common/v1/types.proto\x1a\"proto/tracking/v1/rider_link.proto\"\xa5\x04\n\tCityEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ity\x18\x02 \x01(\t\x12\x14\n\x0csent_wall_ms\x18\x03 \x01(\x03\x12\x32\n\rrider_replied\x18\x04 \x01(\x0b\x32\x19.dispatch.v1.RiderRepliedH\x00\x12\x37\n\x0crider_status\x18\x05 \x01(\x0b\x32\x1f.dispatch.v1.RiderStatusChangedH\x00\x12\x30\n\x0corder_opened\x18\x06 \x01(\x0b\x32\x18.dispatch.v1.OrderOpenedH\x00\x12\x36\n\x0forder_cancelled\x18\x07 \x01(\x0b\x32\x1b.dispatch.v1.OrderCancelledH\x00\x12\x35\n\x0border_ready\x18\x08 \x01(\x0b\x32\x1e.dispatch.v1.OrderReadyChangedH\x00\x12,\n\nrider_lent\x18\t \x01(\x0b\x32\x16.dispatch.v1.RiderLentH\x00\x12\x34\n\x0erider_borrowed\x18\n \x01(\x0b\x32\x1a.dispatch.v1.RiderBorrowedH\x00\x12\x34\n\x0erider_returned\x18\x0b \x01(\x0b\x32\x1a.dispatch.v1.RiderReturnedH\x00\x12\x32\n\rrider_rehomed\x18\x0c \x01(\x0b\x32\x19.dispatch.v1.RiderRehomedH\x00\x42\x06\n\x04kind\"Y\n\x0cRiderReplied\x12\x10\n\x08rider_id\x18\x01 \x01(\x04\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12&\n\x05reply\x18\x03 \x01(\x0b\x32\x17.tracking.v1.OfferReply\"b\n\x12RiderStatusChanged\x12\x10\n\x08rider_id\x18\x01 \x01(\x04\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12)\n\x06status\x18\x03 \x01(\x0b\x32\x19.tracking.v1.StatusUpdate\"\xc6\x01\n\x0bOrderOpened\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x15\n\rrestaurant_id\x18\x02 \x01(\t\x12!\n\x06pickup\x18\x03 \x01(\x0b\x32\x11.common.v1.LatLng\x12\"\n\x07\x64ropoff\x18\x04 \x01(\x0b\x32\x11.common.v1.LatLng\x12\x11\n\tplaced_ms\x18\x05 \x01(\x03\x12\x10\n\x08ready_ms\x18\x06 \x01(\x03\x12\x13\n\x0bpromised_ms\x18\x07 \x01(\x03\x12\r\n\x05items\x18\x08 \x01(\r\"2\n\x0eOrderCancelled\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xa5\x01\n\tRiderLoan\x12\x0f\n\x07loan_id\x18\x01 \x01(\t\x12\x10\n\x08rider_id\x18\x02 \x01(\x04\x12\x0c\n\x04home\x18\x03 \x01(\t\x12\x10\n\x08\x62orrower\x18\x04 \x01(\t\x12\x1a\n\x12\x62orrower_partition\x18\x05 \x01(\x05\x12\x16\n\x0e\x62orrower_epoch\x18\x06 \x01(\x04\x12\x0f\n\x07lent_ms\x18\x07 \x01(\x03\x12\x10\n\x08until_ms\x18\x08 \x01(\x03\"1\n\tRiderLent\x12$\n\x04loan\x18\x01 \x01(\x0b\x32\x16.dispatch.v1.RiderLoan\"\xa3\x01\n\rRiderBorrowed\x12$\n\x04loan\x18\x01 \x01(\x0b\x32\x16.dispatch.v1.RiderLoan\x12\x0f\n\x07\x66ree_ms\x18\x02 \x01(\x03\x12\x14\n\x0cshift_end_ms\x18\x03 \x01(\x03\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\r\x12%\n\x07vehicle\x18\x05 \x01(\x0e\x32\x14.tracking.v1.Vehicle\x12\x0c\n\x04zone\x18\x06 \x01(\t\"C\n\rRiderReturned\x12\x10\n\x08rider_id\x18\x01 \x01(\x04\x12\x0f\n\x07loan_id\x18\x02 \x01(\t\x12\x0f\n\x07\x66ree_ms\x18\x03 \x01(\x03\"S\n\x0cRiderRehomed\x12\x10\n\x08rider_id\x18\x01 \x01(\x04\x12\x11\n\tfrom_city\x18\x02 \x01(\t\x12\x0f\n\x07to_city\x18\x03 \x01(\t\x12\r\n\x05\x61t_ms\x18\x04 \x01(\x03\"7\n\x11OrderReadyChanged\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08ready_ms\x18\x02 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,23 +34,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proto.dispatch.v1.city_even
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CITYEVENT']._serialized_start=117
-  _globals['_CITYEVENT']._serialized_end=614
-  _globals['_RIDERREPLIED']._serialized_start=616
-  _globals['_RIDERREPLIED']._serialized_end=705
-  _globals['_RIDERSTATUSCHANGED']._serialized_start=707
-  _globals['_RIDERSTATUSCHANGED']._serialized_end=805
-  _globals['_ORDEROPENED']._serialized_start=808
-  _globals['_ORDEROPENED']._serialized_end=1006
-  _globals['_ORDERCANCELLED']._serialized_start=1008
-  _globals['_ORDERCANCELLED']._serialized_end=1058
-  _globals['_RIDERLOAN']._serialized_start=1061
-  _globals['_RIDERLOAN']._serialized_end=1226
-  _globals['_RIDERLENT']._serialized_start=1228
-  _globals['_RIDERLENT']._serialized_end=1277
-  _globals['_RIDERBORROWED']._serialized_start=1280
-  _globals['_RIDERBORROWED']._serialized_end=1443
-  _globals['_RIDERRETURNED']._serialized_start=1445
-  _globals['_RIDERRETURNED']._serialized_end=1512
-  _globals['_ORDERREADYCHANGED']._serialized_start=1514
-  _globals['_ORDERREADYCHANGED']._serialized_end=1569
+  _globals['_CITYEVENT']._serialized_end=666
+  _globals['_RIDERREPLIED']._serialized_start=668
+  _globals['_RIDERREPLIED']._serialized_end=757
+  _globals['_RIDERSTATUSCHANGED']._serialized_start=759
+  _globals['_RIDERSTATUSCHANGED']._serialized_end=857
+  _globals['_ORDEROPENED']._serialized_start=860
+  _globals['_ORDEROPENED']._serialized_end=1058
+  _globals['_ORDERCANCELLED']._serialized_start=1060
+  _globals['_ORDERCANCELLED']._serialized_end=1110
+  _globals['_RIDERLOAN']._serialized_start=1113
+  _globals['_RIDERLOAN']._serialized_end=1278
+  _globals['_RIDERLENT']._serialized_start=1280
+  _globals['_RIDERLENT']._serialized_end=1329
+  _globals['_RIDERBORROWED']._serialized_start=1332
+  _globals['_RIDERBORROWED']._serialized_end=1495
+  _globals['_RIDERRETURNED']._serialized_start=1497
+  _globals['_RIDERRETURNED']._serialized_end=1564
+  _globals['_RIDERREHOMED']._serialized_start=1566
+  _globals['_RIDERREHOMED']._serialized_end=1649
+  _globals['_ORDERREADYCHANGED']._serialized_start=1651
+  _globals['_ORDERREADYCHANGED']._serialized_end=1706
 # @@protoc_insertion_point(module_scope)

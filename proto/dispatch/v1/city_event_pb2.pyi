@@ -35,6 +35,7 @@ class CityEvent(_message.Message):
     RIDER_LENT_FIELD_NUMBER: _builtins.int
     RIDER_BORROWED_FIELD_NUMBER: _builtins.int
     RIDER_RETURNED_FIELD_NUMBER: _builtins.int
+    RIDER_REHOMED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Unique; a second one with the same id changes nothing."""
     city: _builtins.str
@@ -56,6 +57,8 @@ class CityEvent(_message.Message):
     def rider_borrowed(self) -> Global___RiderBorrowed: ...
     @_builtins.property
     def rider_returned(self) -> Global___RiderReturned: ...
+    @_builtins.property
+    def rider_rehomed(self) -> Global___RiderRehomed: ...
     def __init__(
         self,
         *,
@@ -70,12 +73,13 @@ class CityEvent(_message.Message):
         rider_lent: Global___RiderLent | None = ...,
         rider_borrowed: Global___RiderBorrowed | None = ...,
         rider_returned: Global___RiderReturned | None = ...,
+        rider_rehomed: Global___RiderRehomed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "order_cancelled", b"order_cancelled", "order_opened", b"order_opened", "order_ready", b"order_ready", "rider_borrowed", b"rider_borrowed", "rider_lent", b"rider_lent", "rider_replied", b"rider_replied", "rider_returned", b"rider_returned", "rider_status", b"rider_status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "order_cancelled", b"order_cancelled", "order_opened", b"order_opened", "order_ready", b"order_ready", "rider_borrowed", b"rider_borrowed", "rider_lent", b"rider_lent", "rider_rehomed", b"rider_rehomed", "rider_replied", b"rider_replied", "rider_returned", b"rider_returned", "rider_status", b"rider_status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["city", b"city", "event_id", b"event_id", "kind", b"kind", "order_cancelled", b"order_cancelled", "order_opened", b"order_opened", "order_ready", b"order_ready", "rider_borrowed", b"rider_borrowed", "rider_lent", b"rider_lent", "rider_replied", b"rider_replied", "rider_returned", b"rider_returned", "rider_status", b"rider_status", "sent_wall_ms", b"sent_wall_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["city", b"city", "event_id", b"event_id", "kind", b"kind", "order_cancelled", b"order_cancelled", "order_opened", b"order_opened", "order_ready", b"order_ready", "rider_borrowed", b"rider_borrowed", "rider_lent", b"rider_lent", "rider_rehomed", b"rider_rehomed", "rider_replied", b"rider_replied", "rider_returned", b"rider_returned", "rider_status", b"rider_status", "sent_wall_ms", b"sent_wall_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["rider_replied", "rider_status", "order_opened", "order_cancelled", "order_ready", "rider_lent", "rider_borrowed", "rider_returned"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["rider_replied", "rider_status", "order_opened", "order_cancelled", "order_ready", "rider_lent", "rider_borrowed", "rider_returned", "rider_rehomed"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -334,6 +338,39 @@ class RiderReturned(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RiderReturned: _TypeAlias = RiderReturned  # noqa: Y015
+
+@_typing.final
+class RiderRehomed(_message.Message):
+    """In the logs of both cities, first the old home's: from now on a rider belongs to another city. The old home refuses
+    it while the rider has something to do; only when it was granted there it is written into the new home's log.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RIDER_ID_FIELD_NUMBER: _builtins.int
+    FROM_CITY_FIELD_NUMBER: _builtins.int
+    TO_CITY_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    rider_id: _builtins.int
+    from_city: _builtins.str
+    to_city: _builtins.str
+    at_ms: _builtins.int
+    """Domain milliseconds."""
+    def __init__(
+        self,
+        *,
+        rider_id: _builtins.int = ...,
+        from_city: _builtins.str = ...,
+        to_city: _builtins.str = ...,
+        at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ms", b"at_ms", "from_city", b"from_city", "rider_id", b"rider_id", "to_city", b"to_city"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RiderRehomed: _TypeAlias = RiderRehomed  # noqa: Y015
 
 @_typing.final
 class OrderReadyChanged(_message.Message):

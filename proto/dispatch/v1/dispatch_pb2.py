@@ -26,15 +26,15 @@ from proto.common.v1 import types_pb2 as proto_dot_common_dot_v1_dot_types__pb2
 from proto.tracking.v1 import rider_link_pb2 as proto_dot_tracking_dot_v1_dot_rider__link__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n proto/dispatch/v1/dispatch.proto\x12\x0b\x64ispatch.v1\x1a\x1bproto/common/v1/types.proto\x1a\"proto/tracking/v1/rider_link.proto\"A\n\x0cTrackRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x11\n\tafter_seq\x18\x03 \x01(\x04\"P\n\nTrackEvent\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.dispatch.v1.OrderState\x12\r\n\x05\x61t_ms\x18\x03 \x01(\x03\"\x81\x02\n\rTrackResponse\x12&\n\x05state\x18\x01 \x01(\x0e\x32\x17.dispatch.v1.OrderState\x12\'\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x17.dispatch.v1.TrackEvent\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x10\n\x08rider_id\x18\x04 \x01(\x04\x12#\n\x08rider_at\x18\x05 \x01(\x0b\x32\x11.common.v1.LatLng\x12\x13\n\x0brider_ts_ms\x18\x06 \x01(\x03\x12\x0e\n\x06\x65ta_ms\x18\x07 \x01(\x03\x12\x12\n\neta_p90_ms\x18\x08 \x01(\x03\x12 \n\x05stops\x18\t \x03(\x0b\x32\x11.tracking.v1.Stop\"!\n\x11OpenOffersRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\"A\n\nRiderOffer\x12\x10\n\x08rider_id\x18\x01 \x01(\x04\x12!\n\x05offer\x18\x02 \x01(\x0b\x32\x12.tracking.v1.Offer\"L\n\x12OpenOffersResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\'\n\x06offers\x18\x02 \x03(\x0b\x32\x17.dispatch.v1.RiderOffer\"4\n\x11RiderTasksRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x11\n\trider_ids\x18\x02 \x03(\x04\"e\n\nRiderTasks\x12\x10\n\x08rider_id\x18\x01 \x01(\x04\x12\"\n\x06offers\x18\x02 \x03(\x0b\x32\x12.tracking.v1.Offer\x12!\n\x05route\x18\x03 \x01(\x0b\x32\x12.tracking.v1.Route\"K\n\x12RiderTasksResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12&\n\x05tasks\x18\x02 \x03(\x0b\x32\x17.dispatch.v1.RiderTasks\"x\n\x0f\x45stimateRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12!\n\x06pickup\x18\x02 \x01(\x0b\x32\x11.common.v1.LatLng\x12\"\n\x07\x64ropoff\x18\x03 \x01(\x0b\x32\x11.common.v1.LatLng\x12\x10\n\x08ready_ms\x18\x04 \x01(\x03\"^\n\x10\x45stimateResponse\x12\x0e\n\x06\x65ta_ms\x18\x01 \x01(\x03\x12\x12\n\neta_p90_ms\x18\x02 \x01(\x03\x12\x10\n\x08travel_s\x18\x03 \x01(\x01\x12\x14\n\x0ctravel_model\x18\x04 \x01(\t\"N\n\x14NearestRidersRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x1d\n\x02\x61t\x18\x02 \x01(\x0b\x32\x11.common.v1.LatLng\x12\t\n\x01k\x18\x03 \x01(\r\"`\n\tNearRider\x12\x10\n\x08rider_id\x18\x01 \x01(\x04\x12\x1d\n\x02\x61t\x18\x02 \x01(\x0b\x32\x11.common.v1.LatLng\x12\x12\n\ndistance_m\x18\x03 \x01(\x01\x12\x0e\n\x06\x61ge_ms\x18\x04 \x01(\x03\"?\n\x15NearestRidersResponse\x12&\n\x06riders\x18\x01 \x03(\x0b\x32\x16.dispatch.v1.NearRider\"0\n\x0e\x45xplainRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\"\'\n\x0f\x45xplainResponse\x12\x14\n\x0crecords_json\x18\x01 \x03(\t\"2\n\x10WatchCityRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x10\n\x08\x65very_ms\x18\x02 \x01(\r\"\x9d\x02\n\x11WatchCityResponse\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x10\n\x08shard_id\x18\x03 \x01(\t\x12\x0e\n\x06now_ms\x18\x04 \x01(\x03\x12\x0c\n\x04tick\x18\x05 \x01(\x04\x12\x10\n\x08rider_id\x18\x06 \x01(\x0c\x12\x14\n\x0crider_lat_e7\x18\x07 \x01(\x0c\x12\x14\n\x0crider_lng_e7\x18\x08 \x01(\x0c\x12\x13\n\x0brider_ts_ms\x18\t \x01(\x0c\x12\x13\n\x0brider_state\x18\n \x01(\x0c\x12&\n\x06orders\x18\x0b \x03(\x0b\x32\x16.dispatch.v1.CityOrder\x12+\n\x08\x63ounters\x18\x0c \x01(\x0b\x32\x19.dispatch.v1.CityCounters\"\xc3\x01\n\tCityOrder\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.dispatch.v1.OrderState\x12!\n\x06pickup\x18\x03 \x01(\x0b\x32\x11.common.v1.LatLng\x12\"\n\x07\x64ropoff\x18\x04 \x01(\x0b\x32\x11.common.v1.LatLng\x12\x10\n\x08rider_id\x18\x05 \x01(\x04\x12\x0e\n\x06\x65ta_ms\x18\x06 \x01(\x03\x12\x13\n\x0bpromised_ms\x18\x07 \x01(\x03\"\xf5\x01\n\x0c\x43ityCounters\x12\x15\n\rfixes_applied\x18\x01 \x01(\x04\x12\x18\n\x10\x66ixes_superseded\x18\x02 \x01(\x04\x12\x18\n\x10orders_delivered\x18\x03 \x01(\x04\x12\x13\n\x0boffers_made\x18\x04 \x01(\x04\x12\x17\n\x0foffers_declined\x18\x05 \x01(\x04\x12\x16\n\x0eticks_fallback\x18\x06 \x01(\x04\x12\x13\n\x0btick_p50_ms\x18\x07 \x01(\x01\x12\x13\n\x0btick_p99_ms\x18\x08 \x01(\x01\x12\x15\n\rriders_online\x18\t \x01(\r\x12\x13\n\x0borders_open\x18\n \x01(\r*\xdb\x01\n\nOrderState\x12\x1b\n\x17ORDER_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10ORDER_STATE_OPEN\x10\x01\x12\x17\n\x13ORDER_STATE_OFFERED\x10\x02\x12\x18\n\x14ORDER_STATE_ASSIGNED\x10\x03\x12\x19\n\x15ORDER_STATE_PICKED_UP\x10\x04\x12\x19\n\x15ORDER_STATE_DELIVERED\x10\x05\x12\x19\n\x15ORDER_STATE_CANCELLED\x10\x06\x12\x16\n\x12ORDER_STATE_FAILED\x10\x07\x32\x9d\x04\n\x08\x44ispatch\x12>\n\x05Track\x12\x19.dispatch.v1.TrackRequest\x1a\x1a.dispatch.v1.TrackResponse\x12M\n\nOpenOffers\x12\x1e.dispatch.v1.OpenOffersRequest\x1a\x1f.dispatch.v1.OpenOffersResponse\x12M\n\nRiderTasks\x12\x1e.dispatch.v1.RiderTasksRequest\x1a\x1f.dispatch.v1.RiderTasksResponse\x12G\n\x08\x45stimate\x12\x1c.dispatch.v1.EstimateRequest\x1a\x1d.dispatch.v1.EstimateResponse\x12V\n\rNearestRiders\x12!.dispatch.v1.NearestRidersRequest\x1a\".dispatch.v1.NearestRidersResponse\x12\x44\n\x07\x45xplain\x12\x1b.dispatch.v1.ExplainRequest\x1a\x1c.dispatch.v1.ExplainResponse\x12L\n\tWatchCity\x12\x1d.dispatch.v1.WatchCityRequest\x1a\x1e.dispatch.v1.WatchCityResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n proto/dispatch/v1/dispatch.proto\x12\x0b\x64ispatch.v1\x1a\x1bproto/common/v1/types.proto\x1a\"proto/tracking/v1/rider_link.proto\"A\n\x0cTrackRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x11\n\tafter_seq\x18\x03 \x01(\x04\"P\n\nTrackEvent\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.dispatch.v1.OrderState\x12\r\n\x05\x61t_ms\x18\x03 \x01(\x03\"\x81\x02\n\rTrackResponse\x12&\n\x05state\x18\x01 \x01(\x0e\x32\x17.dispatch.v1.OrderState\x12\'\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x17.dispatch.v1.TrackEvent\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x10\n\x08rider_id\x18\x04 \x01(\x04\x12#\n\x08rider_at\x18\x05 \x01(\x0b\x32\x11.common.v1.LatLng\x12\x13\n\x0brider_ts_ms\x18\x06 \x01(\x03\x12\x0e\n\x06\x65ta_ms\x18\x07 \x01(\x03\x12\x12\n\neta_p90_ms\x18\x08 \x01(\x03\x12 \n\x05stops\x18\t \x03(\x0b\x32\x11.tracking.v1.Stop\"!\n\x11OpenOffersRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\"A\n\nRiderOffer\x12\x10\n\x08rider_id\x18\x01 \x01(\x04\x12!\n\x05offer\x18\x02 \x01(\x0b\x32\x12.tracking.v1.Offer\"L\n\x12OpenOffersResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\'\n\x06offers\x18\x02 \x03(\x0b\x32\x17.dispatch.v1.RiderOffer\"4\n\x11RiderTasksRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x11\n\trider_ids\x18\x02 \x03(\x04\"w\n\nRiderTasks\x12\x10\n\x08rider_id\x18\x01 \x01(\x04\x12\"\n\x06offers\x18\x02 \x03(\x0b\x32\x12.tracking.v1.Offer\x12!\n\x05route\x18\x03 \x01(\x0b\x32\x12.tracking.v1.Route\x12\x10\n\x08moved_to\x18\x04 \x01(\t\"K\n\x12RiderTasksResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12&\n\x05tasks\x18\x02 \x03(\x0b\x32\x17.dispatch.v1.RiderTasks\"x\n\x0f\x45stimateRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12!\n\x06pickup\x18\x02 \x01(\x0b\x32\x11.common.v1.LatLng\x12\"\n\x07\x64ropoff\x18\x03 \x01(\x0b\x32\x11.common.v1.LatLng\x12\x10\n\x08ready_ms\x18\x04 \x01(\x03\"^\n\x10\x45stimateResponse\x12\x0e\n\x06\x65ta_ms\x18\x01 \x01(\x03\x12\x12\n\neta_p90_ms\x18\x02 \x01(\x03\x12\x10\n\x08travel_s\x18\x03 \x01(\x01\x12\x14\n\x0ctravel_model\x18\x04 \x01(\t\"N\n\x14NearestRidersRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x1d\n\x02\x61t\x18\x02 \x01(\x0b\x32\x11.common.v1.LatLng\x12\t\n\x01k\x18\x03 \x01(\r\"`\n\tNearRider\x12\x10\n\x08rider_id\x18\x01 \x01(\x04\x12\x1d\n\x02\x61t\x18\x02 \x01(\x0b\x32\x11.common.v1.LatLng\x12\x12\n\ndistance_m\x18\x03 \x01(\x01\x12\x0e\n\x06\x61ge_ms\x18\x04 \x01(\x03\"?\n\x15NearestRidersResponse\x12&\n\x06riders\x18\x01 \x03(\x0b\x32\x16.dispatch.v1.NearRider\"0\n\x0e\x45xplainRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\"\'\n\x0f\x45xplainResponse\x12\x14\n\x0crecords_json\x18\x01 \x03(\t\"2\n\x10WatchCityRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x10\n\x08\x65very_ms\x18\x02 \x01(\r\"\x9d\x02\n\x11WatchCityResponse\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x10\n\x08shard_id\x18\x03 \x01(\t\x12\x0e\n\x06now_ms\x18\x04 \x01(\x03\x12\x0c\n\x04tick\x18\x05 \x01(\x04\x12\x10\n\x08rider_id\x18\x06 \x01(\x0c\x12\x14\n\x0crider_lat_e7\x18\x07 \x01(\x0c\x12\x14\n\x0crider_lng_e7\x18\x08 \x01(\x0c\x12\x13\n\x0brider_ts_ms\x18\t \x01(\x0c\x12\x13\n\x0brider_state\x18\n \x01(\x0c\x12&\n\x06orders\x18\x0b \x03(\x0b\x32\x16.dispatch.v1.CityOrder\x12+\n\x08\x63ounters\x18\x0c \x01(\x0b\x32\x19.dispatch.v1.CityCounters\"\xc3\x01\n\tCityOrder\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.dispatch.v1.OrderState\x12!\n\x06pickup\x18\x03 \x01(\x0b\x32\x11.common.v1.LatLng\x12\"\n\x07\x64ropoff\x18\x04 \x01(\x0b\x32\x11.common.v1.LatLng\x12\x10\n\x08rider_id\x18\x05 \x01(\x04\x12\x0e\n\x06\x65ta_ms\x18\x06 \x01(\x03\x12\x13\n\x0bpromised_ms\x18\x07 \x01(\x03\"\xf5\x01\n\x0c\x43ityCounters\x12\x15\n\rfixes_applied\x18\x01 \x01(\x04\x12\x18\n\x10\x66ixes_superseded\x18\x02 \x01(\x04\x12\x18\n\x10orders_delivered\x18\x03 \x01(\x04\x12\x13\n\x0boffers_made\x18\x04 \x01(\x04\x12\x17\n\x0foffers_declined\x18\x05 \x01(\x04\x12\x16\n\x0eticks_fallback\x18\x06 \x01(\x04\x12\x13\n\x0btick_p50_ms\x18\x07 \x01(\x01\x12\x13\n\x0btick_p99_ms\x18\x08 \x01(\x01\x12\x15\n\rriders_online\x18\t \x01(\r\x12\x13\n\x0borders_open\x18\n \x01(\r*\xdb\x01\n\nOrderState\x12\x1b\n\x17ORDER_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10ORDER_STATE_OPEN\x10\x01\x12\x17\n\x13ORDER_STATE_OFFERED\x10\x02\x12\x18\n\x14ORDER_STATE_ASSIGNED\x10\x03\x12\x19\n\x15ORDER_STATE_PICKED_UP\x10\x04\x12\x19\n\x15ORDER_STATE_DELIVERED\x10\x05\x12\x19\n\x15ORDER_STATE_CANCELLED\x10\x06\x12\x16\n\x12ORDER_STATE_FAILED\x10\x07\x32\x9d\x04\n\x08\x44ispatch\x12>\n\x05Track\x12\x19.dispatch.v1.TrackRequest\x1a\x1a.dispatch.v1.TrackResponse\x12M\n\nOpenOffers\x12\x1e.dispatch.v1.OpenOffersRequest\x1a\x1f.dispatch.v1.OpenOffersResponse\x12M\n\nRiderTasks\x12\x1e.dispatch.v1.RiderTasksRequest\x1a\x1f.dispatch.v1.RiderTasksResponse\x12G\n\x08\x45stimate\x12\x1c.dispatch.v1.EstimateRequest\x1a\x1d.dispatch.v1.EstimateResponse\x12V\n\rNearestRiders\x12!.dispatch.v1.NearestRidersRequest\x1a\".dispatch.v1.NearestRidersResponse\x12\x44\n\x07\x45xplain\x12\x1b.dispatch.v1.ExplainRequest\x1a\x1c.dispatch.v1.ExplainResponse\x12L\n\tWatchCity\x12\x1d.dispatch.v1.WatchCityRequest\x1a\x1e.dispatch.v1.WatchCityResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proto.dispatch.v1.dispatch_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ORDERSTATE']._serialized_start=2276
-  _globals['_ORDERSTATE']._serialized_end=2495
+  _globals['_ORDERSTATE']._serialized_start=2294
+  _globals['_ORDERSTATE']._serialized_end=2513
   _globals['_TRACKREQUEST']._serialized_start=114
   _globals['_TRACKREQUEST']._serialized_end=179
   _globals['_TRACKEVENT']._serialized_start=181
@@ -50,31 +50,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RIDERTASKSREQUEST']._serialized_start=703
   _globals['_RIDERTASKSREQUEST']._serialized_end=755
   _globals['_RIDERTASKS']._serialized_start=757
-  _globals['_RIDERTASKS']._serialized_end=858
-  _globals['_RIDERTASKSRESPONSE']._serialized_start=860
-  _globals['_RIDERTASKSRESPONSE']._serialized_end=935
-  _globals['_ESTIMATEREQUEST']._serialized_start=937
-  _globals['_ESTIMATEREQUEST']._serialized_end=1057
-  _globals['_ESTIMATERESPONSE']._serialized_start=1059
-  _globals['_ESTIMATERESPONSE']._serialized_end=1153
-  _globals['_NEARESTRIDERSREQUEST']._serialized_start=1155
-  _globals['_NEARESTRIDERSREQUEST']._serialized_end=1233
-  _globals['_NEARRIDER']._serialized_start=1235
-  _globals['_NEARRIDER']._serialized_end=1331
-  _globals['_NEARESTRIDERSRESPONSE']._serialized_start=1333
-  _globals['_NEARESTRIDERSRESPONSE']._serialized_end=1396
-  _globals['_EXPLAINREQUEST']._serialized_start=1398
-  _globals['_EXPLAINREQUEST']._serialized_end=1446
-  _globals['_EXPLAINRESPONSE']._serialized_start=1448
-  _globals['_EXPLAINRESPONSE']._serialized_end=1487
-  _globals['_WATCHCITYREQUEST']._serialized_start=1489
-  _globals['_WATCHCITYREQUEST']._serialized_end=1539
-  _globals['_WATCHCITYRESPONSE']._serialized_start=1542
-  _globals['_WATCHCITYRESPONSE']._serialized_end=1827
-  _globals['_CITYORDER']._serialized_start=1830
-  _globals['_CITYORDER']._serialized_end=2025
-  _globals['_CITYCOUNTERS']._serialized_start=2028
-  _globals['_CITYCOUNTERS']._serialized_end=2273
-  _globals['_DISPATCH']._serialized_start=2498
-  _globals['_DISPATCH']._serialized_end=3039
+  _globals['_RIDERTASKS']._serialized_end=876
+  _globals['_RIDERTASKSRESPONSE']._serialized_start=878
+  _globals['_RIDERTASKSRESPONSE']._serialized_end=953
+  _globals['_ESTIMATEREQUEST']._serialized_start=955
+  _globals['_ESTIMATEREQUEST']._serialized_end=1075
+  _globals['_ESTIMATERESPONSE']._serialized_start=1077
+  _globals['_ESTIMATERESPONSE']._serialized_end=1171
+  _globals['_NEARESTRIDERSREQUEST']._serialized_start=1173
+  _globals['_NEARESTRIDERSREQUEST']._serialized_end=1251
+  _globals['_NEARRIDER']._serialized_start=1253
+  _globals['_NEARRIDER']._serialized_end=1349
+  _globals['_NEARESTRIDERSRESPONSE']._serialized_start=1351
+  _globals['_NEARESTRIDERSRESPONSE']._serialized_end=1414
+  _globals['_EXPLAINREQUEST']._serialized_start=1416
+  _globals['_EXPLAINREQUEST']._serialized_end=1464
+  _globals['_EXPLAINRESPONSE']._serialized_start=1466
+  _globals['_EXPLAINRESPONSE']._serialized_end=1505
+  _globals['_WATCHCITYREQUEST']._serialized_start=1507
+  _globals['_WATCHCITYREQUEST']._serialized_end=1557
+  _globals['_WATCHCITYRESPONSE']._serialized_start=1560
+  _globals['_WATCHCITYRESPONSE']._serialized_end=1845
+  _globals['_CITYORDER']._serialized_start=1848
+  _globals['_CITYORDER']._serialized_end=2043
+  _globals['_CITYCOUNTERS']._serialized_start=2046
+  _globals['_CITYCOUNTERS']._serialized_end=2291
+  _globals['_DISPATCH']._serialized_start=2516
+  _globals['_DISPATCH']._serialized_end=3057
 # @@protoc_insertion_point(module_scope)

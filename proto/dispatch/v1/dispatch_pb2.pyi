@@ -251,7 +251,10 @@ class RiderTasks(_message.Message):
     RIDER_ID_FIELD_NUMBER: _builtins.int
     OFFERS_FIELD_NUMBER: _builtins.int
     ROUTE_FIELD_NUMBER: _builtins.int
+    MOVED_TO_FIELD_NUMBER: _builtins.int
     rider_id: _builtins.int
+    moved_to: _builtins.str
+    """The city that is the rider's home by now, if it is another one."""
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[_rider_link_pb2.Offer]: ...
     @_builtins.property
@@ -262,10 +265,11 @@ class RiderTasks(_message.Message):
         rider_id: _builtins.int = ...,
         offers: _abc.Iterable[_rider_link_pb2.Offer] | None = ...,
         route: _rider_link_pb2.Route | None = ...,
+        moved_to: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["route", b"route"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["offers", b"offers", "rider_id", b"rider_id", "route", b"route"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["moved_to", b"moved_to", "offers", b"offers", "rider_id", b"rider_id", "route", b"route"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -130,21 +130,27 @@ class Hello(_message.Message):
     APP_VERSION_FIELD_NUMBER: _builtins.int
     DEVICE_MS_FIELD_NUMBER: _builtins.int
     LAST_SESSION_FIELD_NUMBER: _builtins.int
+    LAST_CITY_FIELD_NUMBER: _builtins.int
     app_version: _builtins.str
     device_ms: _builtins.int
     """The device's clock, domain milliseconds since the epoch; minutes off is refused."""
     last_session: _builtins.int
     """The session the app held last, 0 if none. The edge issues max(server ms, last_session + 1)."""
+    last_city: _builtins.str
+    """The city that was the rider's home until now, when the token names another one; else empty. The edge hands the
+    rider over before the Welcome, or ends the call with FAILED_PRECONDITION, reason NOT_IDLE.
+    """
     def __init__(
         self,
         *,
         app_version: _builtins.str = ...,
         device_ms: _builtins.int = ...,
         last_session: _builtins.int = ...,
+        last_city: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_version", b"app_version", "device_ms", b"device_ms", "last_session", b"last_session"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_version", b"app_version", "device_ms", b"device_ms", "last_city", b"last_city", "last_session", b"last_session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
