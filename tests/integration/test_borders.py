@@ -21,6 +21,8 @@ from tests.integration.dispatch_world import LAT_E7, LNG_E7, DispatchWorld, Shar
 
 HOME, BORROWER = "coquimbo", "la-serena"
 #: Steps north of downtown La Serena; the border with Coquimbo lies at -46.
+#: The names are given by the ground, so two tests must not share a partition of the stack's log.
+PARTITIONS = random.SystemRandom().sample(range(CITY_PARTITIONS // 2, CITY_PARTITIONS), 6)
 SOUTH_OF_BORDER, NORTH_OF_BORDER = (-50, 0), (-44, 0)
 
 
@@ -29,9 +31,7 @@ async def neighbours(
     stack: LocalStack, database: str, folder: Path
 ) -> AsyncIterator[tuple[DispatchWorld, dict[str, ShardProcess]]]:
     """Coquimbo and La Serena, each on a shard of its own, and a router; by shard id."""
-    draw = random.SystemRandom()
-    partitions = draw.sample(range(CITY_PARTITIONS // 2, CITY_PARTITIONS), 2)
-    cities = dict(zip((HOME, BORROWER), partitions, strict=True))
+    cities = {HOME: PARTITIONS.pop(), BORROWER: PARTITIONS.pop()}
     params = folder / "borders.json"
     params.write_text(
         json.dumps(
