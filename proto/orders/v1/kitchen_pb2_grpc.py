@@ -73,7 +73,7 @@ class KitchensServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Configure(self, request, context):
-        """Whether the kitchen takes orders without being asked; counts for orders placed from a few seconds later on.
+        """Whether the kitchen takes orders without being asked; counts for orders placed from a minute later on at the latest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

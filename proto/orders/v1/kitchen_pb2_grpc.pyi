@@ -40,7 +40,7 @@ class KitchensStub:
     Answer: _grpc.UnaryUnaryMultiCallable[_kitchen_pb2.AnswerRequest, _kitchen_pb2.AnswerResponse]
     """An answer about one order. Where its state refuses it: FAILED_PRECONDITION with the state."""
     Configure: _grpc.UnaryUnaryMultiCallable[_kitchen_pb2.ConfigureRequest, _kitchen_pb2.ConfigureResponse]
-    """Whether the kitchen takes orders without being asked; counts for orders placed from a few seconds later on."""
+    """Whether the kitchen takes orders without being asked; counts for orders placed from a minute later on at the latest."""
 
 @_typing.type_check_only
 class KitchensAsyncStub(KitchensStub):
@@ -54,7 +54,7 @@ class KitchensAsyncStub(KitchensStub):
     Answer: _aio.UnaryUnaryMultiCallable[_kitchen_pb2.AnswerRequest, _kitchen_pb2.AnswerResponse]  # type: ignore[assignment]
     """An answer about one order. Where its state refuses it: FAILED_PRECONDITION with the state."""
     Configure: _aio.UnaryUnaryMultiCallable[_kitchen_pb2.ConfigureRequest, _kitchen_pb2.ConfigureResponse]  # type: ignore[assignment]
-    """Whether the kitchen takes orders without being asked; counts for orders placed from a few seconds later on."""
+    """Whether the kitchen takes orders without being asked; counts for orders placed from a minute later on at the latest."""
 
 class KitchensServicer(metaclass=_abc_1.ABCMeta):
     """What the screen of a restaurant shows and says. A kitchen sees and answers its own orders only; every command may be
@@ -83,6 +83,6 @@ class KitchensServicer(metaclass=_abc_1.ABCMeta):
         request: _kitchen_pb2.ConfigureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_kitchen_pb2.ConfigureResponse, _abc.Awaitable[_kitchen_pb2.ConfigureResponse]]:
-        """Whether the kitchen takes orders without being asked; counts for orders placed from a few seconds later on."""
+        """Whether the kitchen takes orders without being asked; counts for orders placed from a minute later on at the latest."""
 
 def add_KitchensServicer_to_server(servicer: KitchensServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
