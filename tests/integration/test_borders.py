@@ -20,9 +20,9 @@ from shard_router.topology import CityEntry, CityMap
 from tests.integration.dispatch_world import LAT_E7, LNG_E7, DispatchWorld, ShardProcess, dispatch_world
 
 HOME, BORROWER = "coquimbo", "la-serena"
-#: Steps north of downtown La Serena; the border with Coquimbo lies at -46.
 #: The names are given by the ground, so two tests must not share a partition of the stack's log.
 PARTITIONS = random.SystemRandom().sample(range(CITY_PARTITIONS // 2, CITY_PARTITIONS), 6)
+#: Steps north of downtown La Serena; the border with Coquimbo lies at -46.
 SOUTH_OF_BORDER, NORTH_OF_BORDER = (-50, 0), (-44, 0)
 
 
