@@ -10,11 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
 from deploy.stack.stack import LocalStack
 from proto.dispatch.v1 import dispatch_pb2 as pb
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from proto.tracking.v1 import rider_link_pb2 as link
+from shard_router.client import Directory
+from shard_router.topology import MoveState
 from tests.integration.dispatch_world import DispatchWorld, dispatch_world
 
 
@@ -160,9 +163,21 @@ async def test_a_frozen_shard_writes_nothing_when_it_wakes(
                 assert before["next_offset"] == after["first_offset"]
 
 
+async def ask_on(directory: Directory, city: str, answers: list[int]) -> None:
+    """Asks the city's owner again and again, as an edge does; epochs of the answers."""
+    request = pb.OpenOffersRequest(city=city)
+    while True:
+        answers.append((await directory.ask(city, lambda shard: shard.OpenOffers(request))).epoch)
+        await asyncio.sleep(0.01)
+
+
 async def test_a_city_moves_to_another_shard(stack: LocalStack, fresh_database: str, tmp_path: Path) -> None:
-    """Moved with an order on its way: the new owner has it, and delivers it."""
-    async with dispatch_world(stack, fresh_database, tmp_path) as world, world.shard("shard-a"):
+    """Moved warm with an order on its way: the new owner delivers it; callers notice nothing but the epoch."""
+    async with (
+        dispatch_world(stack, fresh_database, tmp_path) as world,
+        world.shard("shard-a"),
+        world.router() as router,
+    ):
         (city,) = world.cities
         await world.status(city, 1, link.RIDER_STATUS_ONLINE)
         await world.fixes(city, {1: (0, 1)})
@@ -170,13 +185,30 @@ async def test_a_city_moves_to_another_shard(stack: LocalStack, fresh_database: 
         offer = await world.offer_for(city, order_id)
         await world.reply(city, offer, accepted=True)
         await world.track(city, order_id, pb.ORDER_STATE_ASSIGNED)
+        directory, answers = Directory(router, structlog.get_logger()), list[int]()
+        await directory.start()
+        callers = [asyncio.create_task(work) for work in (directory.run(), ask_on(directory, city, answers))]
         async with world.shard("shard-b"):
             await world.alive("shard-b")
             await world.store.request_move(city, "shard-b", "test")
             await world.owner(city, "shard-b")
             await deliver_accepted(world, city, offer, order_id)
             results = await world.results(order_id, 3)
+            async with asyncio.timeout(20):
+                while 2 not in answers:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            (move,) = await world.store.moves(5)
+            assert not [task.exception() for task in callers if task.done()]
+            for task in callers:
+                task.cancel()
+            await asyncio.gather(*callers, return_exceptions=True)
+            await directory.close()
         assert [(r.version, r.epoch) for r in results][-2:] == [(2, 2), (3, 2)]
+        assert answers == sorted(answers)
+        assert (move.state, move.reason) == (MoveState.DONE, "")
+        assert move.warm_ms is not None
+        assert move.released_ms is not None
+        assert move.warm_ms <= move.released_ms
 
 
 @pytest.mark.timeout(240)
