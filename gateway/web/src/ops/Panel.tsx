@@ -48,6 +48,11 @@ export function Panel({ figures, cities, colors, onCity }: PanelProps) {
           <p className="small">
             {fix === null ? "–" : ms(fix.p99)} <span>p99</span>
           </p>
+          {figures.fixToSocketMs !== null && (
+            <p className="small" title="The median on the way to the gateway's socket">
+              {ms(figures.fixToSocketMs)} <span>to the socket</span>
+            </p>
+          )}
         </div>
         <Spark values={figures.trace} />
         <div>

@@ -18,6 +18,8 @@ export interface Figures {
   owners: readonly CityOwner[];
   shards: readonly Shard[];
   fixToScreen: { p50: number; p99: number; count: number } | null;
+  /** The part of it up to the gateway's socket, by the gateway. */
+  fixToSocketMs: number | null;
   /** Medians of fix-to-screen, one a second, oldest first. */
   trace: readonly number[];
   speed: number;
@@ -39,6 +41,7 @@ export class Feed {
   private readonly ages = new Window(WINDOW_MS);
   private readonly trace: number[] = [];
   private tracedMs = 0;
+  private fixToSocketMs: number | null = null;
   private readonly listeners = new Set<() => void>();
   private figures: Figures = this.collected(0);
   private timer = 0;
@@ -72,6 +75,7 @@ export class Feed {
         break;
       case "stats":
         [this.owners, this.shards] = [frame.cities, frame.shards];
+        this.fixToSocketMs = frame.fix_to_socket?.p50_ms ?? null;
         break;
       case "city": {
         const known = this.cities.get(frame.city);
@@ -114,6 +118,7 @@ export class Feed {
       owners: this.owners,
       shards: this.shards,
       fixToScreen: found === null ? null : { p50: found[0]!, p99: found[1]!, count: this.ages.size },
+      fixToSocketMs: this.fixToSocketMs,
       trace: [...this.trace],
       speed: this.clock?.speed ?? 1,
     };
