@@ -22,7 +22,7 @@ from tracking.client.values import RiderStatus, Vehicle
 #: Fixes in one message.
 MAX_BATCH = 100
 #: So many batches may be in flight before smaller ones than `MAX_BATCH` wait.
-EAGER_BATCHES = 8
+EAGER_BATCHES = 16
 #: A fix, in the order of the columns of `tracking.v1.PingBatch` after the sequence number.
 FixRow = tuple[int, int, int, int, int, int]
 

@@ -89,7 +89,7 @@ def test_batches_grow_when_acks_are_slow() -> None:
     assert len(sent_times(outbox.next_message())) == MAX_BATCH
     outbox.fix(row(501))
     outbox.ack(1)
-    assert outbox.next_message() is None, "four batches are still under way"
+    assert outbox.next_message() is None, "too many batches are still under way"
     outbox.ack(2)
     assert sent_times(outbox.next_message()) == [501]
 
