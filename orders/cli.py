@@ -1,4 +1,4 @@
-"""`forno orders get | recent | archive`: upon the databases and the archive, with or without a running service."""
+"""`forno orders get | recent | archive | refund`: all but the refund with or without a running service."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from orders.archive.files import Files
 from orders.config import OrdersSettings
 from orders.ids import checked_order_id
 from orders.model import Order
+from orders.payments import cli as payments_cli
 from orders.ranges import RangeMap
 
 
@@ -45,7 +46,10 @@ def main(argv: list[str]) -> int:
     recent.add_argument("--hours", type=int, default=24, metavar="N", help="1..168, default 24")
     archive = verbs.add_parser("archive", parents=[common], help="move old months to the archive ($FORNO_ARCHIVE_URL)")
     archive.add_argument("--older-than-months", type=int, metavar="N", help="default: $FORNO_ARCHIVE_AFTER_MONTHS or 6")
+    payments_cli.add_arguments(verbs.add_parser("refund", parents=[common], help="give captured money back"))
     words = parser.parse_args(argv)
+    if words.verb == "refund":
+        return asyncio.run(payments_cli.refund(words))
     settings = _settings()
     try:
         verb = {"get": _get, "recent": _recent, "archive": _archive}[words.verb]

@@ -1,18 +1,21 @@
-"""`forno bench orders [--seconds N] [--json FILE]`: how fast orders are placed, on servers of its own."""
+"""`forno bench orders [--seconds N] [--json FILE]`: how fast orders are placed, what one costs among many."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
-import platform
 import sys
 import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
+from benchmarks.motion.record import Figure, at_least, at_most, document
+from benchmarks.orders import growth
 from benchmarks.orders.cpu import cpu_s
 from deploy.stack.service import Service
 from deploy.stack.services import SERVICES
@@ -32,41 +35,60 @@ def main(argv: list[str]) -> int:
     """0 if every target is met, 1 if not."""
     parser = argparse.ArgumentParser(prog="forno bench orders", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=10, help="length of each of the two runs")
+    parser.add_argument("--only", choices=("placing", "growth"), help="leave the other half out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     words = parser.parse_args(argv)
-    report = asyncio.run(measure(words.seconds))
-    for target in report["targets"]:
-        print(f"{'met   ' if target['met'] else 'missed'} {target['figure']}: {target['value']} ({target['target']})")
+    figures, sections = asyncio.run(measure(words.seconds, words.only))
+    for figure in figures:
+        print(figure.line())
     if words.json is not None:
-        words.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(target["met"] for target in report["targets"]) else 1
+        words.json.write_text(json.dumps(document(figures, sections), indent=1) + "\n", encoding="utf-8")
+    return 0 if all(figure.met for figure in figures) else 1
 
 
-async def measure(seconds: float) -> dict[str, Any]:
-    """Two runs on a stack of their own: at a rate, and as fast as it goes."""
-    services: tuple[Service, ...] = tuple(service for service in SERVICES if service.name in NEEDED)
+async def measure(seconds: float, only: str | None = None) -> tuple[list[Figure], dict[str, Any]]:
+    """How fast orders are placed, and what one costs when there are many already; on servers of their own."""
+    figures: list[Figure] = []
+    sections: dict[str, Any] = {}
+    if only != "growth":
+        async with _stack(NEEDED) as stack:
+            placing = sections["placing"] = await _placing(stack, seconds)
+        figures += _figures(placing)
+    if only != "placing":
+        async with _stack(("router",)) as stack:
+            grown = sections["growth"] = await growth.measure(stack, _say)
+        figures += growth.figures(grown)
+    return figures, sections
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@asynccontextmanager
+async def _stack(names: Sequence[str]) -> AsyncIterator[LocalStack]:
+    services: tuple[Service, ...] = tuple(service for service in SERVICES if service.name in names)
     with tempfile.TemporaryDirectory() as folder:
         async with LocalStack(Path(folder), fail_fast=True, services=services) as stack:
-            await _run(stack, 2, "--rate", "50")  # connections, statements and caches
-            steady = await _run(stack, seconds, "--rate", str(RATE))
-            lag_ms = await _outbox_lag_ms(stack)
-            full = await _run(stack, seconds)
-    return {
-        "machine": {"platform": platform.platform(), "python": platform.python_version()},
-        "at_rate": steady,
-        "outbox_lag_p99_ms": lag_ms,
-        "flat_out": full,
-        "targets": [
-            _target("placed_per_s", full["placed_per_s"], ">= 500", full["placed_per_s"] >= 500),
-            _target(f"p99_ms at {RATE}/s", steady["p99_ms"], "<= 50", steady["p99_ms"] <= 50),
-            _target(f"outbox lag p99_ms at {RATE}/s", lag_ms, "<= 250", lag_ms <= 250),
-            _target("failed", full["failed"] + steady["failed"], "0", full["failed"] + steady["failed"] == 0),
-        ],
-    }
+            yield stack
 
 
-def _target(figure: str, value: float, target: str, met: bool) -> dict[str, Any]:
-    return {"figure": figure, "value": value, "target": target, "met": met}
+async def _placing(stack: LocalStack, seconds: float) -> dict[str, Any]:
+    """Two runs: at a rate, and as fast as it goes."""
+    await _run(stack, 2, "--rate", "50")  # connections, statements and caches
+    steady = await _run(stack, seconds, "--rate", str(RATE))
+    lag_ms = await _outbox_lag_ms(stack)
+    return {"at_rate": steady, "outbox_lag_p99_ms": lag_ms, "flat_out": await _run(stack, seconds)}
+
+
+def _figures(found: dict[str, Any]) -> list[Figure]:
+    steady, flat_out = found["at_rate"], found["flat_out"]
+    return [
+        at_least("orders placed, durable, generator beside it", flat_out["placed_per_s"], 500, "/s"),
+        at_most(f"placing at {RATE}/s, p99", steady["p99_ms"], 50, "ms"),
+        at_most(f"lag of the outbox at {RATE}/s, p99", found["outbox_lag_p99_ms"], 250, "ms"),
+        at_most("calls that failed", flat_out["failed"] + steady["failed"], 0, ""),
+    ]
 
 
 async def _run(stack: LocalStack, seconds: float, *words: str) -> dict[str, Any]:

@@ -37,7 +37,13 @@ SERVICES: tuple[Service, ...] = (
         needs=("redis", "kafka", "router"),
         announces={"FORNO_TRACKING_ADDRESS": "{listen}"},
     ),
-    Service("payments", _module("orders.payments.main"), "grpc", needs=("postgres", "kafka")),
+    Service(
+        "payments",
+        _module("orders.payments.main"),
+        "grpc",
+        needs=("postgres", "kafka"),
+        announces={"FORNO_PAYMENTS_ADDRESS": "{listen}"},
+    ),
     Service(
         "orders",
         _module("orders.main"),
