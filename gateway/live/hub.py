@@ -33,7 +33,7 @@ FRESH_S = 0.25
 _POLL_TICK_S = 0.25
 #: An order whose rider was seen within `SEEN_S` is asked about every `CALM_POLL_S` only: its owner and Redis work,
 #: a wake that could not be published is published later, and another owner's first position asks anew. Wall seconds.
-SEEN_S = 5.0
+SEEN_S = 2.5
 CALM_POLL_S = 10.0
 #: Browsers do not see pings; this tells them that the line lives. Wall seconds.
 HEARTBEAT_S = 10.0
