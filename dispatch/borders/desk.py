@@ -16,7 +16,7 @@ Each arrow is repeated until its effect is seen, under the same id; so either ow
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -76,7 +76,7 @@ class BorderDesk:
         self._back_s: dict[str, float] = {}
         self._asked_s: dict[RiderId, float] = {}
         self._passed: dict[int, tuple[int, int]] = {}
-        self._told: dict[RiderId, tuple[object, ...]] = {}
+        self._told: Mapping[RiderId, tuple[object, ...]] = {}
         self._looked_s = 0.0
 
     async def run(self) -> None:
