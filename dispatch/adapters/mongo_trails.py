@@ -26,7 +26,6 @@ from node.errors import Retryable
 #: So often a batch of trails is merged anew because another writer was first.
 _TRIES = 5
 INDEXES = (
-    IndexModel([("city", 1), ("rider_id", 1), ("minute", 1)], name="rider"),
     IndexModel([("city", 1), ("minute", 1), ("loc", GEOSPHERE)], name="near_then"),
     IndexModel([("city", 1), ("minute", 1), ("reach_m", -1)], name="reach"),
     IndexModel([("city", 1), ("open", 1), ("minute", 1)], name="open"),

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from node.errors import Invalid
-from tests.unit.tracking.worlds import CITIES, EdgeWorld
+from tests.unit.tracking.worlds import CITIES, NOW_MS, EdgeWorld
 from tracking.engine import rehome
 from tracking.errors import HandoverPending, NotIdle, OwnerAway
 from tracking.model import Offer, RiderEvent, RiderId, RiderRehomed, Tasks
@@ -86,3 +86,19 @@ async def test_an_unknown_home_is_named() -> None:
         with pytest.raises(Invalid, match="atlantis"):
             await world.edge.rehoming.move(ANA, *cities, 3)
     assert world.event_log.events == {}
+
+
+async def test_crossing_a_border_changes_nothing() -> None:
+    """A rider of one city who rides into another: its fixes go on into its home's log, in one session, unmarked."""
+    world = EdgeWorld()
+    ana = world.rider(7, OLD)
+    for seq, lng_e7 in enumerate(
+        (-712_900_000, -713_000_000, -713_100_000), 1
+    ):  # over the line at -71.30, 1 km a minute
+        world.send(ana, seq, lat_e7=-299_300_000, lng_e7=lng_e7, ts_ms=NOW_MS - 180_000 + 60_000 * seq)
+    async with asyncio.timeout(5):
+        while not ana.ledger.empty:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    assert set(world.fix_log.messages) == {CITIES[OLD]}
+    assert world.logged() == [(7, ana.session, seq) for seq in (1, 2, 3)]
+    assert [flag for _, fixes in world.fix_log.messages[CITIES[OLD]] for flag in fixes.flags.tolist()] == [0, 0, 0]
