@@ -34,6 +34,7 @@ class KitchensApi(KitchensServicer):
             pace=_pace(board.pace),
             now_ms=self.clock.domain_ms(),
             more=board.more,
+            name=board.tickets[-1].basket.restaurant.name if board.tickets else "",
         )
 
     async def Answer(self, request: pb.AnswerRequest, context: Any) -> pb.AnswerResponse:  # noqa: N802

@@ -40,6 +40,7 @@ class ServiceKitchens:
                 "samples": pace.samples,
             },
             "more": answer.more,
+            "name": answer.name,
         }
         return Board(tuple(map(_ticket, answer.tickets)), about)
 

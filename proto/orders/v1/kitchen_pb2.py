@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from proto.orders.v1 import orders_pb2 as proto_dot_orders_dot_v1_dot_orders__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dproto/orders/v1/kitchen.proto\x12\torders.v1\x1a\x1cproto/orders/v1/orders.proto\"\xef\x01\n\x06Ticket\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.orders.v1.OrderStatus\x12$\n\x05items\x18\x03 \x03(\x0b\x32\x15.orders.v1.TicketItem\x12\x11\n\tplaced_ms\x18\x04 \x01(\x03\x12\x10\n\x08since_ms\x18\x05 \x01(\x03\x12\x10\n\x08ready_ms\x18\x06 \x01(\x03\x12\x11\n\tcooked_ms\x18\x07 \x01(\x03\x12\x13\n\x0bpromised_ms\x18\x08 \x01(\x03\x12\x15\n\rpreparation_s\x18\t \x01(\x05\x12\x0f\n\x07version\x18\n \x01(\x04\",\n\nTicketItem\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x05\"J\n\x04Pace\x12\x0e\n\x06median\x18\x01 \x01(\x01\x12\x0b\n\x03p90\x18\x02 \x01(\x01\x12\x14\n\x0csamples_hour\x18\x03 \x01(\x05\x12\x0f\n\x07samples\x18\x04 \x01(\x05\"3\n\x0c\x42oardRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x15\n\rrestaurant_id\x18\x02 \x01(\t\"\x85\x01\n\rBoardResponse\x12\"\n\x07tickets\x18\x01 \x03(\x0b\x32\x11.orders.v1.Ticket\x12\x13\n\x0b\x61uto_accept\x18\x02 \x01(\x08\x12\x1d\n\x04pace\x18\x03 \x01(\x0b\x32\x0f.orders.v1.Pace\x12\x0e\n\x06now_ms\x18\x04 \x01(\x03\x12\x0c\n\x04more\x18\x05 \x01(\x08\"\xe5\x01\n\rAnswerRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x15\n\rrestaurant_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12#\n\x06\x61\x63\x63\x65pt\x18\x04 \x01(\x0b\x32\x11.orders.v1.AcceptH\x00\x12#\n\x06reject\x18\x05 \x01(\x0b\x32\x11.orders.v1.RejectH\x00\x12!\n\x05ready\x18\x06 \x01(\x0b\x32\x10.orders.v1.ReadyH\x00\x12&\n\x08ready_in\x18\x07 \x01(\x0b\x32\x12.orders.v1.ReadyInH\x00\x42\x08\n\x06\x61nswer\"\x1f\n\x06\x41\x63\x63\x65pt\x12\x15\n\rpreparation_s\x18\x01 \x01(\x05\"\x18\n\x06Reject\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\x07\n\x05Ready\"\x1a\n\x07ReadyIn\x12\x0f\n\x07seconds\x18\x01 \x01(\x05\"D\n\x0e\x41nswerResponse\x12!\n\x06ticket\x18\x01 \x01(\x0b\x32\x11.orders.v1.Ticket\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"L\n\x10\x43onfigureRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x15\n\rrestaurant_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61uto_accept\x18\x03 \x01(\x08\"\x13\n\x11\x43onfigureResponse2\xcd\x01\n\x08Kitchens\x12:\n\x05\x42oard\x12\x17.orders.v1.BoardRequest\x1a\x18.orders.v1.BoardResponse\x12=\n\x06\x41nswer\x12\x18.orders.v1.AnswerRequest\x1a\x19.orders.v1.AnswerResponse\x12\x46\n\tConfigure\x12\x1b.orders.v1.ConfigureRequest\x1a\x1c.orders.v1.ConfigureResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dproto/orders/v1/kitchen.proto\x12\torders.v1\x1a\x1cproto/orders/v1/orders.proto\"\xef\x01\n\x06Ticket\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.orders.v1.OrderStatus\x12$\n\x05items\x18\x03 \x03(\x0b\x32\x15.orders.v1.TicketItem\x12\x11\n\tplaced_ms\x18\x04 \x01(\x03\x12\x10\n\x08since_ms\x18\x05 \x01(\x03\x12\x10\n\x08ready_ms\x18\x06 \x01(\x03\x12\x11\n\tcooked_ms\x18\x07 \x01(\x03\x12\x13\n\x0bpromised_ms\x18\x08 \x01(\x03\x12\x15\n\rpreparation_s\x18\t \x01(\x05\x12\x0f\n\x07version\x18\n \x01(\x04\",\n\nTicketItem\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x05\"J\n\x04Pace\x12\x0e\n\x06median\x18\x01 \x01(\x01\x12\x0b\n\x03p90\x18\x02 \x01(\x01\x12\x14\n\x0csamples_hour\x18\x03 \x01(\x05\x12\x0f\n\x07samples\x18\x04 \x01(\x05\"3\n\x0c\x42oardRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x15\n\rrestaurant_id\x18\x02 \x01(\t\"\x93\x01\n\rBoardResponse\x12\"\n\x07tickets\x18\x01 \x03(\x0b\x32\x11.orders.v1.Ticket\x12\x13\n\x0b\x61uto_accept\x18\x02 \x01(\x08\x12\x1d\n\x04pace\x18\x03 \x01(\x0b\x32\x0f.orders.v1.Pace\x12\x0e\n\x06now_ms\x18\x04 \x01(\x03\x12\x0c\n\x04more\x18\x05 \x01(\x08\x12\x0c\n\x04name\x18\x06 \x01(\t\"\xe5\x01\n\rAnswerRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x15\n\rrestaurant_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12#\n\x06\x61\x63\x63\x65pt\x18\x04 \x01(\x0b\x32\x11.orders.v1.AcceptH\x00\x12#\n\x06reject\x18\x05 \x01(\x0b\x32\x11.orders.v1.RejectH\x00\x12!\n\x05ready\x18\x06 \x01(\x0b\x32\x10.orders.v1.ReadyH\x00\x12&\n\x08ready_in\x18\x07 \x01(\x0b\x32\x12.orders.v1.ReadyInH\x00\x42\x08\n\x06\x61nswer\"\x1f\n\x06\x41\x63\x63\x65pt\x12\x15\n\rpreparation_s\x18\x01 \x01(\x05\"\x18\n\x06Reject\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\x07\n\x05Ready\"\x1a\n\x07ReadyIn\x12\x0f\n\x07seconds\x18\x01 \x01(\x05\"D\n\x0e\x41nswerResponse\x12!\n\x06ticket\x18\x01 \x01(\x0b\x32\x11.orders.v1.Ticket\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"L\n\x10\x43onfigureRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12\x15\n\rrestaurant_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61uto_accept\x18\x03 \x01(\x08\"\x13\n\x11\x43onfigureResponse2\xcd\x01\n\x08Kitchens\x12:\n\x05\x42oard\x12\x17.orders.v1.BoardRequest\x1a\x18.orders.v1.BoardResponse\x12=\n\x06\x41nswer\x12\x18.orders.v1.AnswerRequest\x1a\x19.orders.v1.AnswerResponse\x12\x46\n\tConfigure\x12\x1b.orders.v1.ConfigureRequest\x1a\x1c.orders.v1.ConfigureResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,23 +41,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BOARDREQUEST']._serialized_start=438
   _globals['_BOARDREQUEST']._serialized_end=489
   _globals['_BOARDRESPONSE']._serialized_start=492
-  _globals['_BOARDRESPONSE']._serialized_end=625
-  _globals['_ANSWERREQUEST']._serialized_start=628
-  _globals['_ANSWERREQUEST']._serialized_end=857
-  _globals['_ACCEPT']._serialized_start=859
-  _globals['_ACCEPT']._serialized_end=890
-  _globals['_REJECT']._serialized_start=892
-  _globals['_REJECT']._serialized_end=916
-  _globals['_READY']._serialized_start=918
-  _globals['_READY']._serialized_end=925
-  _globals['_READYIN']._serialized_start=927
-  _globals['_READYIN']._serialized_end=953
-  _globals['_ANSWERRESPONSE']._serialized_start=955
-  _globals['_ANSWERRESPONSE']._serialized_end=1023
-  _globals['_CONFIGUREREQUEST']._serialized_start=1025
-  _globals['_CONFIGUREREQUEST']._serialized_end=1101
-  _globals['_CONFIGURERESPONSE']._serialized_start=1103
-  _globals['_CONFIGURERESPONSE']._serialized_end=1122
-  _globals['_KITCHENS']._serialized_start=1125
-  _globals['_KITCHENS']._serialized_end=1330
+  _globals['_BOARDRESPONSE']._serialized_end=639
+  _globals['_ANSWERREQUEST']._serialized_start=642
+  _globals['_ANSWERREQUEST']._serialized_end=871
+  _globals['_ACCEPT']._serialized_start=873
+  _globals['_ACCEPT']._serialized_end=904
+  _globals['_REJECT']._serialized_start=906
+  _globals['_REJECT']._serialized_end=930
+  _globals['_READY']._serialized_start=932
+  _globals['_READY']._serialized_end=939
+  _globals['_READYIN']._serialized_start=941
+  _globals['_READYIN']._serialized_end=967
+  _globals['_ANSWERRESPONSE']._serialized_start=969
+  _globals['_ANSWERRESPONSE']._serialized_end=1037
+  _globals['_CONFIGUREREQUEST']._serialized_start=1039
+  _globals['_CONFIGUREREQUEST']._serialized_end=1115
+  _globals['_CONFIGURERESPONSE']._serialized_start=1117
+  _globals['_CONFIGURERESPONSE']._serialized_end=1136
+  _globals['_KITCHENS']._serialized_start=1139
+  _globals['_KITCHENS']._serialized_end=1344
 # @@protoc_insertion_point(module_scope)

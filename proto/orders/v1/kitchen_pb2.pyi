@@ -161,11 +161,14 @@ class BoardResponse(_message.Message):
     PACE_FIELD_NUMBER: _builtins.int
     NOW_MS_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     auto_accept: _builtins.bool
     now_ms: _builtins.int
     """Domain milliseconds."""
     more: _builtins.bool
     """There are more than fit."""
+    name: _builtins.str
+    """What the restaurant is called, as its orders say; empty while there is none."""
     @_builtins.property
     def tickets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ticket]: ...
     @_builtins.property
@@ -178,10 +181,11 @@ class BoardResponse(_message.Message):
         pace: Global___Pace | None = ...,
         now_ms: _builtins.int = ...,
         more: _builtins.bool = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["pace", b"pace"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_accept", b"auto_accept", "more", b"more", "now_ms", b"now_ms", "pace", b"pace", "tickets", b"tickets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_accept", b"auto_accept", "more", b"more", "name", b"name", "now_ms", b"now_ms", "pace", b"pace", "tickets", b"tickets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -86,7 +86,7 @@ export function KitchenPage({ restaurantId }: { restaurantId: string }) {
     <main className="kitchen" data-ready="true">
       <header>
         <Logo />
-        <h1>{restaurantId}</h1>
+        <h1>{board.name || restaurantId}</h1>
         <span className="dim">{city?.name ?? board.city}</span>
         <span className="gap" />
         <PaceLine pace={board.pace} />

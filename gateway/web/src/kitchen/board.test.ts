@@ -18,7 +18,7 @@ function ticket(order_id: string, changes: Partial<Ticket> = {}): Ticket {
   };
 }
 
-const ABOUT = { auto_accept: false, pace: { median: 1, p90: 1.5, samples_hour: 0, samples: 0 }, more: false };
+const ABOUT = { auto_accept: false, pace: { median: 1, p90: 1.5, samples_hour: 0, samples: 0 }, more: false, name: "Da Ana" };
 const CLOCK = { speed: 1, anchor_wall_ms: 0, anchor_domain_ms: 0 };
 
 function after(...frames: KitchenFrame[]): Board {
@@ -56,6 +56,11 @@ describe("the board", () => {
     expect(older.tickets.get("a")).toBe(taken);
     const gone = reduce(board, { type: "done", id: "3", changed: true, ticket: { ...taken, status: "cancelled", version: 4 } })!;
     expect(gone.tickets.has("a")).toBe(false);
+  });
+
+  test("keeps its name when the last order has left", () => {
+    const gone = { type: "tickets" as const, changed: [], gone: ["a", "b"], epoch: 7, seq: 4, ...ABOUT, name: "" };
+    expect(after(gone).name).toBe("Da Ana");
   });
 
   test("says when what it shows is old", () => {

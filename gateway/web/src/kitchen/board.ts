@@ -24,6 +24,7 @@ interface About {
   auto_accept: boolean;
   pace: Pace;
   more: boolean;
+  name: string;
   epoch: number;
   seq: number;
 }
@@ -38,6 +39,8 @@ export type KitchenFrame =
 
 export interface Board {
   city: string;
+  /** As the orders say it; empty until there was one. */
+  name: string;
   tickets: ReadonlyMap<string, Ticket>;
   autoAccept: boolean;
   pace: Pace;
@@ -53,7 +56,7 @@ export interface Board {
 export function reduce(board: Board | null, frame: KitchenFrame): Board | null {
   if (frame.type === "snapshot") {
     const tickets = new Map(frame.tickets.map((ticket) => [ticket.order_id, ticket]));
-    return { city: frame.city, tickets, clock: frame.clock, away: false, ...about(frame) };
+    return { city: frame.city, tickets, clock: frame.clock, away: false, ...about(frame, board) };
   }
   if (board === null) return null;
   switch (frame.type) {
@@ -61,7 +64,7 @@ export function reduce(board: Board | null, frame: KitchenFrame): Board | null {
       const tickets = new Map(board.tickets);
       for (const ticket of frame.changed) tickets.set(ticket.order_id, ticket);
       for (const orderId of frame.gone) tickets.delete(orderId);
-      return { ...board, tickets, ...about(frame) };
+      return { ...board, tickets, ...about(frame, board) };
     }
     case "done":
       return frame.ticket === null ? board : withAnswer(board, frame.ticket);
@@ -85,8 +88,9 @@ function withAnswer(board: Board, ticket: Ticket): Board {
   return { ...board, tickets };
 }
 
-function about(frame: About): Pick<Board, "autoAccept" | "pace" | "more" | "epoch" | "seq"> {
+function about(frame: About, before: Board | null): Omit<Board, "city" | "tickets" | "clock" | "away"> {
   return {
+    name: frame.name || (before?.name ?? ""),
     autoAccept: frame.auto_accept,
     pace: frame.pace,
     more: frame.more,
