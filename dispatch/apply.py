@@ -335,7 +335,7 @@ def _(item: RiderMovedOut, draft: Draft, params: EngineParams) -> list[Note]:
         rider = Rider(item.rider_id, online=False, shift_end_ms=0, capacity=1, vehicle=Vehicle.MOTORBIKE)
     if rider.moved_to == item.to_city:
         return _duplicate(item.at_ms, rider_id=item.rider_id)
-    if rider.stops or rider.offer_id is not None or rider.loan is not None:
+    if rider.stops or rider.offer_id is not None or rider.lent or rider.borrowed:
         return _refused("not_idle", item.at_ms, rider_id=item.rider_id)
     draft.put_rider(replace(rider, online=False, moved_to=item.to_city))
     return []

@@ -147,4 +147,7 @@ class _Maker:
         self.draft.put_rider(replace(rider, offer_id=offer.offer_id))
         for order in new:
             self.draft.put_order(replace(order, status=OrderStatus.OFFERED, rider_id=rider.rider_id))
-        self.records.append(self._recorder.record(offer.offer_id, offer.rider_id, trip, self.given))
+        record = self._recorder.record(offer.offer_id, offer.rider_id, trip, self.given)
+        if rider.loan is not None and rider.borrowed:
+            record = replace(record, borrowed_from=rider.loan.home)
+        self.records.append(record)

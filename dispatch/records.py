@@ -49,6 +49,8 @@ class DecisionRecord:
     candidates: int
     alternatives: tuple[tuple[OrderId, tuple[Alternative, ...]], ...]
     not_eligible: tuple[tuple[str, int], ...] = ()
+    #: The neighbour whose rider it is; empty for the city's own.
+    borrowed_from: str = ""
 
 
 class Recorder:
