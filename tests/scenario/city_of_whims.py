@@ -24,13 +24,20 @@ from dispatch.inputs import (
     RiderOffline,
     RiderOnline,
 )
-from dispatch.model import Offer, OrderId, Point, RestaurantId, RiderId, StopKind
-from dispatch.params import EngineParams, OfferParams
+from dispatch.model import Offer, OrderId, Point, RestaurantId, RiderId, StopKind, Vehicle
+from dispatch.params import BundleParams, CostParams, EngineParams, OfferParams
 from dispatch.travel.free_flow import FreeFlowTravel
 
 TICK_MS = 20_000
 CENTRE = Point(-299_000_000, -712_500_000)
-PARAMS = EngineParams(rebundle=True, offers=OfferParams(timeout_s=40.0, lead_s=60.0, cooldown_s=120.0))
+OFFERS = OfferParams(timeout_s=40.0, lead_s=60.0, cooldown_s=120.0)
+PARAMS = EngineParams(rebundle=True, offers=OFFERS)
+#: Counters up to 2.5 km apart may be fetched from in one go, and riders are dear.
+ON_ONE_WAY = EngineParams(
+    offers=OFFERS,
+    bundles=BundleParams(between_m=2500.0, max_stops=6),
+    cost=CostParams(busy=1.5),
+)
 
 
 @dataclass
@@ -41,10 +48,12 @@ class CityOfWhims:
     riders: int = 12
     orders: int = 40
     rush_ms: int = 3_600_000
+    params: EngineParams = PARAMS
     state: CityState = field(default_factory=CityState)
     digest: list[str] = field(default_factory=list)
     delivered: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
+    on_one_way: int = 0
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
@@ -58,7 +67,9 @@ class CityOfWhims:
         return Point(CENTRE.lat_e7 + int(lat), CENTRE.lng_e7 + int(lng))
 
     def _online(self, rider: RiderId) -> RiderOnline:
-        return RiderOnline(0, rider, 12 * 3_600_000, capacity=4)
+        """Every fourth rides a bicycle, every fifth stays in the north."""
+        vehicle = Vehicle.BICYCLE if rider % 4 == 0 else Vehicle.MOTORBIKE
+        return RiderOnline(0, rider, 12 * 3_600_000, 4, vehicle, "north" if rider % 5 == 0 else "")
 
     def _day(self) -> list[OrderOpened]:
         placed = sorted(int(t) for t in self.rng.integers(0, self.rush_ms, self.orders))
@@ -77,6 +88,7 @@ class CityOfWhims:
                     ready_ms,
                     at_ms + 2_400_000,
                     size=int(self.rng.integers(1, 3)),
+                    zone=str(self.rng.choice(["", "north", "south"])),
                 )
             )
         return orders
@@ -107,9 +119,11 @@ class CityOfWhims:
             np.array([p.lng_e7 for p in points], np.int64),
             np.zeros(len(points), np.int64),
         )
-        result = run_tick(self.state, self.inbox, positions, now_ms, FreeFlowTravel(), PARAMS, f"t{now_ms}")
+        result = run_tick(self.state, self.inbox, positions, now_ms, FreeFlowTravel(), self.params, f"t{now_ms}")
         self.inbox = []
         self.state.commit(result.decisions.changes)
+        for offer in result.decisions.offers:
+            self.check_offer(offer)
         self.digest.append(repr((result.notes, result.decisions.offers, result.decisions.released)))
         self.delivered |= {n.order_id for n in result.notes if n.kind == "delivered" and n.order_id}
         self.cancelled |= {n.order_id for n in result.notes if n.kind == "cancelled" and n.order_id}
@@ -147,6 +161,21 @@ class CityOfWhims:
         if whim < 0.9:
             at_ms = now_ms + int(self.rng.integers(0, 60_000))
             self.later.append((at_ms, OfferReplied(at_ms, offer.offer_id, offer.rider_id, whim < 0.7)))
+
+    def check_offer(self, offer: Offer) -> None:
+        """What is proposed breaks no rule of its rider: shift, room, zone, stops; and fetches nothing unready."""
+        rider = self.state.riders[offer.rider_id]
+        plan = offer.stops if offer.joins else (*rider.stops, *offer.stops)
+        assert len(plan) <= self.params.bundles.max_stops, offer
+        pickups = [s for s in offer.stops if s.kind is StopKind.PICKUP]
+        self.on_one_way += len(pickups) > 1
+        for stop in pickups:
+            assert stop.done_ms <= rider.shift_end_ms, offer
+            assert all(stop.done_ms >= self.state.orders[o].ready_ms for o in stop.order_ids), offer
+            assert all(self.state.orders[o].restaurant_id == stop.restaurant_id for o in stop.order_ids), offer
+        orders = [self.state.orders[o] for s in offer.stops if s.kind is StopKind.DROP for o in s.order_ids]
+        assert sum(o.size for o in orders) <= rider.capacity, offer
+        assert not rider.zone or all(o.zone in ("", rider.zone) for o in orders), offer
 
     def check(self) -> None:
         """What must hold after every commit, whatever happens."""
