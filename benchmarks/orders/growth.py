@@ -51,6 +51,23 @@ _BASKET = (
     ' "preparation_s": 600}, "dropoff": {"lat_e7": -299100000, "lng_e7": -712510000},'
     ' "items": [{"sku": "margherita", "name": "Margherita", "quantity": 2, "price_minor": 4500}]}'
 )
+_LIFE = {
+    "PLACED": 0,
+    "AUTHORISED": 1,
+    "ACCEPTED": 2,
+    "ASSIGNED": 200,
+    "PICKED_UP": 700,
+    "DELIVERED": 1500,
+    "COMPLETED": 1501,
+}
+_HISTORY = "jsonb_build_array({})".format(
+    ", ".join(
+        f"jsonb_build_object('status', '{status}', 'at_ms', ms + {1000 * at_s}, 'reason', '')"
+        for status, at_s in _LIFE.items()
+    )
+)
+#: Orders of a customer, and of a kitchen, whatever the size of the world.
+_OF_A_USER, _OF_A_KITCHEN = 10, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +85,16 @@ _ORDERS = (
         "orders",
         "order_id, created_at, user_id, city, restaurant_id, status, version, events, placed_ms, promised_ms, basket,"
         " currency, items_minor, delivery_fee_minor, tip_minor, history, changed_at, cooked_ms",
-        _ID + ", to_timestamp(ms / 1000.0), 'old-' || n * 7919 % 20000, 'la-serena', 'r-' || n % 40, 'COMPLETED', 7, 4,"
+        _ID + ", to_timestamp(ms / 1000.0), 'old-' || n * 7919 % {users}, 'la-serena', 'r-' || n % {kitchens},"
+        " 'COMPLETED', 7, 4,"
         " ms, ms + 2400000, '" + _BASKET.replace("{", "{{").replace("}", "}}") + "'::jsonb, 'CLP', 9000, 1490, 0,"
-        " jsonb_build_array(jsonb_build_object('status', 'PLACED', 'at_ms', ms, 'reason', ''),"
-        " jsonb_build_object('status', 'COMPLETED', 'at_ms', ms + 1000, 'reason', '')), to_timestamp(ms / 1000.0),"
+        " " + _HISTORY + ", to_timestamp(ms / 1000.0),"
         " ms + 600000",
     ),
     _Load(
         "idempotency_keys",
         "user_id, key, body_sha256, order_id, created_at",
-        "'old-' || n * 7919 % 20000, md5(n::text), sha256(n::text::bytea), " + _ID + ", to_timestamp(ms / 1000.0)",
+        "'old-' || n * 7919 % {users}, md5(n::text), sha256(n::text::bytea), " + _ID + ", to_timestamp(ms / 1000.0)",
         30 / 365,
     ),
     _Load(
@@ -191,7 +208,9 @@ async def _copy(url: str, loads: Sequence[_Load], rows: int, points: tuple[int, 
                 # Of two points the second's orders are others: so are their numbers.
                 offset=10**9 if point and len(points) > 1 else 0,
             )
-            values = load.values.format(first=point)
+            values = load.values.format(
+                first=point, users=max(1, rows // _OF_A_USER), kitchens=max(40, rows // _OF_A_KITCHEN)
+            )
             await connection.execute(f"insert into {load.table} ({load.columns}) select {values} from {made}")
     await connection.execute("vacuum analyze")
     await connection.execute("checkpoint")

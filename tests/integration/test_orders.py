@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc
 import grpc.aio
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from deploy.stack.stack import LocalStack
 from node.rpc import Fault, fault_of
+from orders.ids import order_id_at
+from proto.common.v1.types_pb2 import Money
 from proto.orders.v1 import orders_pb2 as pb
+from proto.payments.v1 import payments_pb2 as payments_pb
 from tests.integration.orders_world import ORDER_TOPIC, PAYMENT_TOPIC, OrdersWorld, basket, orders_world
 
 
@@ -237,14 +245,18 @@ async def test_a_quote_without_dispatch_has_a_price_and_no_eta(world: OrdersWorl
 
 
 CARD = "4242424242424242"
+CARDS = (
+    CARD,
+    "4242 4242 4242 4242",
+    "4242-4242-4242-4242",
+    "card:4242424242424242",
+    "5555555555554444",
+    "378282246310005",
+)
 
 
-async def test_no_card_number_gets_anywhere(world: OrdersWorld) -> None:
-    """A card number sent as a token is refused; no table, no topic and no log holds it afterwards."""
-    request = pb.PlaceRequest(user_id="ana", idempotency_key="a-card-number", basket=basket(), payment_token=CARD)
-    fault = await refused(world.orders.Place(request))
-    assert (fault.field, fault.reason) == ("payment_token", "CARD_NUMBER")
-    assert CARD not in fault.message
+async def everything_written(world: OrdersWorld) -> list[bytes]:
+    """Every row of every table, every event and every line of the logs."""
     seen = [payload for topic in (ORDER_TOPIC, PAYMENT_TOPIC) for payload in await world.messages(topic)]
     seen += [process.log.read_bytes() for process in (world.orders_process, world.payments_process)]
     for database in world.databases:
@@ -255,5 +267,152 @@ async def test_no_card_number_gets_anywhere(world: OrdersWorld) -> None:
         for table in tables:
             rows = await world.fetch(database, f"select row_to_json(t)::text as row from {table['name']} t")
             seen += [row["row"].encode() for row in rows]
+    return seen
+
+
+async def test_no_card_number_gets_anywhere(world: OrdersWorld) -> None:
+    """Sent as a token, a key or a reason it is refused; no table, no topic and no log holds it after a whole run."""
+    order = await world.place()
+    await world.until_status(order.order_id, "ACCEPTED")
+    calls: list[tuple[str, Callable[[str], Awaitable[object]]]] = [
+        (
+            "payment_token",
+            lambda card: world.orders.Place(
+                pb.PlaceRequest(user_id="ana", idempotency_key="a-card-number", basket=basket(), payment_token=card)
+            ),
+        ),
+        (
+            "reason",
+            lambda card: world.orders.Cancel(
+                pb.CancelRequest(order_id=order.order_id, user_id="ana", reason=f"I paid with {card}")
+            ),
+        ),
+        (
+            "reason",
+            lambda card: world.payments.Refund(
+                payments_pb.RefundRequest(
+                    order_id=order.order_id, idempotency_key="a-card-number", reason=f"back to {card}, please"
+                )
+            ),
+        ),
+    ]
+    for field, call in calls:
+        for card in CARDS:
+            fault = await refused(call(card))
+            assert (fault.field, fault.reason) == (field, "CARD_NUMBER")
+            assert card not in fault.message
+    await world.deliver(order.order_id)
+    await world.until_status(order.order_id, "COMPLETED")
+    seen = await everything_written(world)
     assert len(seen) > 10
-    assert not any(CARD.encode() in text or CARD.encode().hex().encode() in text for text in seen)
+    numbers = [re.sub("[^0-9]", "", card).encode() for card in CARDS] + [card.encode() for card in CARDS]
+    assert not any(number in text or number.hex().encode() in text for text in seen for number in numbers)
+
+
+UNPRINTABLE = st.text("a\x00\x07\u2028", min_size=1, max_size=8).filter(lambda text: not text.isprintable())
+TEXTS = st.one_of(st.just(""), UNPRINTABLE, st.text("xyz", min_size=201, max_size=300))
+ELSEWHERE = st.integers(-(2**31), 2**31 - 1).filter(lambda e7: abs(e7 + 712_500_000) > 10**7)
+NO_SECONDS = st.one_of(st.integers(-(2**31), -1), st.integers(14_401, 2**31 - 1))
+NO_QUANTITY = st.one_of(st.integers(-(2**31), 0), st.integers(100, 2**31 - 1))
+CURRENCIES = st.sampled_from(["", "USD", "clp"])
+FAR = st.one_of(st.integers(-(2**31), -900_000_001), st.integers(900_000_001, 2**31 - 1))
+AMOUNTS = st.one_of(st.integers(-(2**63), -1), st.integers(10_000_000_001, 2**63 - 1))
+IDS = st.one_of(st.text(max_size=40), st.uuids(version=4).map(str))
+
+
+def spoilt(data: st.DataObject) -> pb.PlaceRequest:
+    """A good request with one thing wrong."""
+    request = pb.PlaceRequest(
+        user_id="careless", idempotency_key=uuid.uuid4().hex, basket=basket(), payment_token="tok_ok"
+    )
+    wanted = request.basket
+    draw = data.draw
+    spoils: dict[str, Callable[[], object]] = {
+        "user_id": lambda: setattr(request, "user_id", draw(TEXTS)),
+        "idempotency_key": lambda: setattr(request, "idempotency_key", draw(st.text("ab c", max_size=7))),
+        "payment_token": lambda: setattr(request, "payment_token", draw(st.sampled_from(["", "a b", "x" * 256, CARD]))),
+        "city": lambda: setattr(wanted, "city", draw(st.sampled_from(["", "atlantis", "santiago", "La-Serena"]))),
+        "restaurant_id": lambda: setattr(wanted.restaurant, "restaurant_id", draw(TEXTS)),
+        "preparation": lambda: setattr(wanted.restaurant, "preparation_s", draw(NO_SECONDS)),
+        "restaurant.at": lambda: setattr(wanted.restaurant.at, "lat_e7", draw(FAR)),
+        "dropoff": lambda: setattr(wanted.dropoff, "lng_e7", draw(ELSEWHERE)),
+        "no items": lambda: wanted.ClearField("items"),
+        "too many items": lambda: wanted.items.extend([wanted.items[0]] * draw(st.integers(100, 120))),
+        "quantity": lambda: setattr(wanted.items[0], "quantity", draw(NO_QUANTITY)),
+        "sku": lambda: setattr(wanted.items[0], "sku", draw(TEXTS)),
+        "price": lambda: setattr(wanted.items[0].price, "minor", draw(AMOUNTS)),
+        "currency": lambda: setattr(wanted.items[0].price, "currency", draw(CURRENCIES)),
+        "tip": lambda: setattr(wanted.tip, "minor", draw(AMOUNTS)),
+        "tip currency": lambda: setattr(wanted.tip, "currency", draw(CURRENCIES)),
+        "basket": lambda: request.ClearField("basket"),
+    }
+    spoils[draw(st.sampled_from(sorted(spoils)))]()
+    return request
+
+
+def strange_calls(world: OrdersWorld, data: st.DataObject) -> list[Awaitable[object]]:
+    """Every other call with something wrong in it."""
+    order_id, text = data.draw(IDS), data.draw(TEXTS.filter(bool))
+    unknown = str(order_id_at(1_795_000_000_000, 7, data.draw(st.integers(0, 2**58 - 1))))
+    limit = data.draw(st.one_of(st.integers(-(2**31), -1), st.integers(101, 2**31 - 1)))
+    key, some = "a-good-key", Money(minor=data.draw(st.integers(-(2**63), 0)), currency="CLP")
+    orders, payments = world.orders, world.payments
+    return [
+        orders.Get(pb.GetRequest(order_id=order_id)),
+        orders.Get(pb.GetRequest(order_id=unknown)),
+        orders.List(pb.ListRequest(user_id=text)),
+        orders.List(pb.ListRequest(user_id="ana", cursor=order_id or "x")),
+        orders.List(pb.ListRequest(user_id="ana", limit=limit)),
+        orders.Cancel(pb.CancelRequest(order_id=order_id)),
+        orders.Cancel(pb.CancelRequest(order_id=unknown, user_id="ana")),
+        orders.Cancel(pb.CancelRequest(order_id=unknown, reason=text)),
+        payments.Get(payments_pb.GetRequest(order_id=order_id)),
+        payments.Get(payments_pb.GetRequest(order_id=unknown)),
+        payments.Refund(payments_pb.RefundRequest(order_id=order_id, idempotency_key=key)),
+        payments.Refund(payments_pb.RefundRequest(order_id=unknown, idempotency_key=key)),
+        payments.Refund(payments_pb.RefundRequest(order_id=unknown, idempotency_key=text)),
+        payments.Refund(payments_pb.RefundRequest(order_id=unknown, idempotency_key=key, amount=some)),
+        payments.Refund(payments_pb.RefundRequest(order_id=unknown, idempotency_key=key, reason=text)),
+    ]
+
+
+TYPED = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION)
+
+
+async def rows(world: OrdersWorld) -> list[int]:
+    """How many orders, keys and refunds there are, and how many events and payments of no order."""
+    counts = []
+    query = "select order_id as id from orders"
+    orders = [row["id"] for name in ("orders_0", "orders_1") for row in await world.fetch(name, query)]
+    for name in ("orders_0", "orders_1"):
+        counts += [row["n"] for row in await world.fetch(name, "select count(*) as n from idempotency_keys")]
+    for name in world.databases:
+        query = "select count(*) as n from outbox where order_id <> all($1::uuid[])"
+        counts += [row["n"] for row in await world.fetch(name, query, orders)]
+    counts += [row["n"] for row in await world.fetch("payments", "select count(*) as n from refunds")]
+    return [len(orders), *counts]
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+async def test_bad_input_to_any_call_is_a_typed_error_and_leaves_no_trace(
+    world: OrdersWorld, data: st.DataObject
+) -> None:
+    """Whatever is wrong: a status that says so, a reason, the field of bad input; no row, no event."""
+    requests = [spoilt(data) for _ in range(12)]
+    quotes = [
+        pb.QuoteRequest(user_id="ana", basket=request.basket)
+        for request in requests
+        if not request.HasField("basket") or request.basket != basket()
+    ]
+    before = await rows(world)
+    calls: list[Awaitable[object]] = [
+        *map(world.orders.Place, requests),
+        *map(world.orders.Quote, quotes),
+        *strange_calls(world, data),
+    ]
+    for fault in await asyncio.gather(*map(refused, calls)):
+        assert fault.code in TYPED, fault
+        assert fault.reason
+        assert bool(fault.field) == (fault.code is grpc.StatusCode.INVALID_ARGUMENT), fault
+    assert await rows(world) == before
