@@ -95,7 +95,7 @@ class World:
             riders=self.params.riders,
             first_rider_id=1 + number * 1000,
             slow=0.15 if held_back else 0.0,
-            rider=RiderParams(service_surprise=0.3),
+            rider=RiderParams(fix_every_s=20.0, service_surprise=0.3),
             kitchen=KitchenParams(surprise=0.2, looks_again=0.6),
             customer=CustomerParams(orders_per_hour=self.params.orders_per_hour),
         )

@@ -29,7 +29,7 @@ REFRESHED_A_TICK = 200
 _BLIND_SPREAD_MS = 300_000
 #: Orders without a rider are computed anew so often, domain ms, and so many a tick.
 OPEN_EVERY_MS = 60_000
-OPEN_A_TICK = 200
+OPEN_A_TICK = 50
 #: These have none yet.
 WAITING = frozenset({OrderStatus.OPEN, OrderStatus.OFFERED})
 #: Riders asked for an order that nobody has yet.

@@ -29,7 +29,7 @@ from simulator.city.rider import Rider as Mind
 from simulator.city.scenario import City
 
 #: Ticks are so far apart, domain milliseconds.
-TICK_MS: Final = 15_000
+TICK_MS: Final = 20_000
 _VEHICLES: Final = {"bicycle": RiderVehicle.BICYCLE, "scooter": RiderVehicle.MOTORBIKE, "car": RiderVehicle.CAR}
 
 
@@ -122,7 +122,6 @@ class Alone:
         mind = phone.mind
         while (due_ms := mind.due_ms()) <= self.now_ms:
             self._hear(phone, mind.step(max(due_ms, self.now_ms - TICK_MS)))
-        self._hear(phone, mind.step(self.now_ms))
 
     def _hear(self, phone: _Phone, actions: Iterable[act.Action]) -> None:
         phone.waiting.extend(actions)

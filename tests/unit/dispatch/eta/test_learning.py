@@ -20,7 +20,7 @@ from simulator.city.params import CustomerParams, RiderParams, TrafficParams
 from simulator.city.scenario import CityParams, Ground, build
 from simulator.city.shifts import FixedShifts, Shift
 from simulator.city.traffic import HiddenTraffic, Rain, Weather
-from simulator.drive.alone import Alone, Moment
+from simulator.drive.alone import TICK_MS, Alone, Moment
 from tests.unit.dispatch.small_worlds import MINUTE_MS, SmallWorld, order, reply
 
 NOON_MS = 1_789_387_200_000
@@ -129,7 +129,7 @@ def test_a_poisoned_future_teaches_nothing() -> None:
     """A flood after half an hour changes nothing of what was known and decided by then; equal afternoons are equal."""
     dry, wet = an_afternoon(Weather()), an_afternoon(Weather((Rain(NOON_MS + THEN_MS, NOON_MS + 5 * HOUR_MS, 9.0),)))
     assert dry.model == wet.model != b""
-    ticks = THEN_MS // 15_000
+    ticks = THEN_MS // TICK_MS
     assert dry.decided[:ticks] == wet.decided[:ticks]
     assert dry.decided != wet.decided
     assert all(said_ms <= now_ms for now_ms, said_ms in dry.told)
