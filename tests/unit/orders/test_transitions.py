@@ -44,3 +44,17 @@ def test_every_status_is_reached_and_every_open_one_can_end() -> None:
 def test_a_customer_may_cancel_until_the_rider_has_the_food(status: Status, allowed: bool) -> None:
     """Cancelling is allowed before pickup and refused, with the state, after it."""
     assert ((status, Trigger.CANCEL) in TABLE) is allowed
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_what_the_table_does_not_have_is_refused_with_its_reason(status: Status) -> None:
+    """Every pair of status and trigger is a transition or a refusal that names the status and says why."""
+    for trigger in Trigger:
+        if (status, trigger) in TABLE:
+            assert next_status(status, trigger) is TABLE[status, trigger]
+            continue
+        with pytest.raises(TransitionRefused) as refusal:
+            next_status(status, trigger)
+        assert refusal.value.reason == "TRANSITION_REFUSED"
+        assert refusal.value.details == {"status": status}
+        assert str(refusal.value).startswith(f"the order is {status}, it cannot {trigger.lower()}: ")
