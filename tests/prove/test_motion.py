@@ -17,6 +17,9 @@ from tests.prove.motion.storm import PARTS, SOON_S
 #: Where the report is left.
 REPORTS = Path(os.environ.get("FORNO_REPORTS", "results"))
 
+#: The local stack gives Kafka a heap of 512 MB and the MongoDB stand-in a cache of 256 MB.
+SERVERS_MB = {"kafka": 800, "mongo": 700, "postgres": 500, "redis": 100}
+
 pytestmark = [pytest.mark.prove, pytest.mark.timeout(1200)]
 
 
@@ -95,13 +98,15 @@ async def test_views_caught_up(report: Report) -> None:
 
 
 async def test_memory_is_bounded(report: Report) -> None:
-    """No part holds more in the last third of the storm than a quarter over what it held in the first, plus 48 MB."""
+    """No process of ours holds more in the last third of the storm than a quarter over what it held in the first, plus
+    48 MB; servers stay below what their caches are set to, with room for themselves.
+    """
     began_s, ended_s = report["storm"]["began_s"], report["storm"]["ended_s"]
     third_s = (ended_s - began_s) / 3
     grown = {}
     for part, rows in report["rss_mb"].items():
         first = max(mb for at_s, mb in rows if began_s <= at_s <= began_s + third_s)
         last = max(mb for at_s, mb in rows if ended_s - third_s <= at_s <= ended_s)
-        if last > 1.25 * first + 48:
+        if last > SERVERS_MB.get(part, 1.25 * first + 48):
             grown[part] = (first, last)
     assert grown == {}

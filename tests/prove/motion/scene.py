@@ -238,6 +238,7 @@ async def _finish(riding: Crowd, customers: Customers, report: Report) -> None:
 async def _count(stack: LocalStack, riding: Crowd, customers: Customers, held: list[Watcher]) -> Report:
     """The journals against the log, the log against the owners' records and the views."""
     kafka_url, core = stack.env["FORNO_KAFKA_URL"], f"{stack.env['FORNO_POSTGRES_URL']}/core"
+    geo = await _geo(stack)  # before the riders have been silent for a minute
     acked, events = riding.journals()
     log = await logged_fixes(kafka_url)
     lost = missing(acked, log.keys)
@@ -274,7 +275,7 @@ async def _count(stack: LocalStack, riding: Crowd, customers: Customers, held: l
             ],
         },
         "views": {
-            "geo": await _geo(stack),
+            "geo": geo,
             "trails": await _trails(stack, len(log.keys)),
         },
     }
@@ -336,7 +337,7 @@ async def _trails(stack: LocalStack, wanted: int) -> Report:
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(stack.env["FORNO_MONGO_URL"])
     began_s, kept = time.monotonic(), 0
     try:
-        while time.monotonic() < began_s + 90:
+        while time.monotonic() < began_s + 150:
             kept = 0
             async for document in client["forno"]["rider_trail"].find({}, {"n": 1}):
                 kept += document["n"]
