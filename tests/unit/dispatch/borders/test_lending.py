@@ -208,8 +208,8 @@ class Lending(RuleBasedStateMachine):
 
 
 Lending.TestCase.settings = settings(
-    max_examples=8,
-    stateful_step_count=25,
+    max_examples=5,
+    stateful_step_count=20,
     derandomize=True,
     deadline=None,
     suppress_health_check=list(HealthCheck),
