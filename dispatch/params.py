@@ -169,8 +169,8 @@ class PaceParams:
 class EtaParams:
     """How sure ETAs are before deliveries have taught it (`dispatch.eta.calibration`): standard deviations.
 
-    Of ways as a share of their length; of kitchens `kitchen_s` and a share `kitchen_cv` of what is left to cook; of each
-    stop `door_s`; of the way of the rider who will come for an order that nobody has yet, half of `approach_s`. With
+    Of ways as a share of their length; of kitchens `kitchen_s` and a share `kitchen_cv` of what is left to cook; of
+    each stop `door_s`; of the way of the rider who will come for an order that nobody has yet, half of `approach_s`. With
     nobody in sight a rider comes in `nobody_s`. A plan is put into another order when that is worth `resequence_s`
     seconds of its customers' time; 0: never.
     """
@@ -238,7 +238,7 @@ class PrepositioningParams:
 
     def __post_init__(self) -> None:
         names = ("ahead_s", "memory_s", "worth_s", "least_gain_s", "max_way_s", "every_s")
-        _check(self, **{name: (1.0, 86_400.0) for name in names})
+        _check(self, **dict.fromkeys(names, (1.0, 86_400.0)))
 
 
 @dataclass(frozen=True, slots=True)

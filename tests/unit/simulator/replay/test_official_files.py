@@ -60,11 +60,11 @@ class Read:
                 if origin != place or at < courier.on:
                     found.append(f"{courier.name} left {origin} at {at}, was at {place}")
                 place = destination
-        for assigned, pickup, courier, *bundle in self.assignments:
+        for assigned, pickup, carrier, *bundle in self.assignments:
             rows = [self.orders[o] for o in bundle]
-            if len({row[1] for row in rows}) > 1 or any(row[5] != courier for row in rows):
-                found.append(f"bundle {bundle} of {courier}")
-            if int(pickup) > off[courier] or int(pickup) < max(int(row[2]) for row in rows):
+            if len({row[1] for row in rows}) > 1 or any(row[5] != carrier for row in rows):
+                found.append(f"bundle {bundle} of {carrier}")
+            if int(pickup) > off[carrier] or int(pickup) < max(int(row[2]) for row in rows):
                 found.append(f"pickup of {bundle} at {pickup}")
             if int(assigned) < max(int(row[0]) for row in rows):
                 found.append(f"{bundle} assigned at {assigned}, before it was placed")
