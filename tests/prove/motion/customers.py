@@ -67,24 +67,22 @@ class Watcher:
             kind = frame["type"]
             if kind == "snapshot":
                 self.snapshots += 1
-                for event in frame["events"]:
-                    self._shown(event["status"], repeats=True)
-                self._shown(frame["status"], repeats=True)
+                # The whole story so far, in its order.
+                for status in [*(event["status"] for event in frame["events"]), frame["status"]]:
+                    self._shown(status)
                 self._at(frame["rider"] or {})
             elif kind == "status":
-                self._shown(frame["status"], repeats=False)
+                self._shown(frame["status"])
             elif kind == "position":
                 self._at(frame)
             if self.status in FINAL:
                 return
 
-    def _shown(self, status: str, *, repeats: bool) -> None:
-        if status not in self.statuses:
-            self.statuses.append(status)
-        elif not repeats and status != self.status:
-            # Given back to the pool and offered anew: the story goes on from there.
+    def _shown(self, status: str) -> None:
+        """The newest is last, also when an order was given back and is offered anew."""
+        if status in self.statuses:
             self.statuses.remove(status)
-            self.statuses.append(status)
+        self.statuses.append(status)
 
     def _at(self, rider: dict[str, Any]) -> None:
         if "ts_ms" not in rider or "cell" in rider:
