@@ -170,8 +170,8 @@ class EtaParams:
     """How sure ETAs are before deliveries have taught it (`dispatch.eta.calibration`): standard deviations.
 
     Of ways as a share of their length; of kitchens `kitchen_s` and a share `kitchen_cv` of what is left to cook; of
-    each stop `door_s`; of the way of the rider who will come for an order that nobody has yet, half of `approach_s`. With
-    nobody in sight a rider comes in `nobody_s`. A plan is put into another order when that is worth `resequence_s`
+    each stop `door_s`; of the way of the rider who will come for an order that nobody has yet, half of `approach_s`.
+    With nobody in sight a rider comes in `nobody_s`. A plan is put into another order when that is worth `resequence_s`
     seconds of its customers' time; 0: never.
     """
 

@@ -9,6 +9,7 @@ import pytest
 
 from dispatch.errors import InvalidParams
 from dispatch.params import (
+    AcceptanceParams,
     BundleParams,
     CandidateParams,
     CostParams,
@@ -16,6 +17,8 @@ from dispatch.params import (
     EtaParams,
     OfferParams,
     PaceParams,
+    PrepositioningParams,
+    ReachParams,
     ServiceParams,
     SolverParams,
 )
@@ -39,6 +42,12 @@ BAD: list[tuple[str, Callable[[], object]]] = [
     ("EtaParams.travel_cv", lambda: EtaParams(travel_cv=-1)),
     ("BundleParams.max_orders", lambda: BundleParams(max_orders=0)),
     ("BundleParams.ready_spread_s", lambda: BundleParams(ready_spread_s=-1)),
+    ("BundleParams.between_m", lambda: BundleParams(between_m=-1)),
+    ("BundleParams.max_stops", lambda: BundleParams(max_stops=1)),
+    ("AcceptanceParams.refusal", lambda: AcceptanceParams(refusal=1.1)),
+    ("AcceptanceParams.trust", lambda: AcceptanceParams(trust=0)),
+    ("ReachParams.bicycle", lambda: ReachParams(bicycle=0)),
+    ("PrepositioningParams.worth_s", lambda: PrepositioningParams(worth_s=0)),
     ("SolverParams.work_limit", lambda: SolverParams(work_limit=0)),
     ("SolverParams.strategy", lambda: SolverParams(strategy="")),
     ("SolverParams.strategy", lambda: SolverParams(strategy="magic")),
