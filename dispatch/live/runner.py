@@ -89,7 +89,16 @@ class CityRunner:
         self._start("wakes", self.wakes.run())
         self._start("relay", self.relay.run())
         for name, view in self.parts.views_of(self.city):
-            self._start(name, view)
+            self._start(name, self._behind_first_tick(view))
+
+    async def _behind_first_tick(self, view: Coroutine[Any, Any, None]) -> None:
+        """Views begin with all riders of the city at once; while they do, nobody would have decided."""
+        try:
+            await self.ticker.ticked.wait()
+        except BaseException:
+            view.close()
+            raise
+        await view
 
     async def settle(self) -> float:
         """Finishes the tick under way, begins no other, and stores the final cut. Seconds since the last tick ended."""

@@ -82,6 +82,7 @@ class Shadow:
         if changed.cut is not None and changed.cut.incarnation == city.read.incarnation:
             forget_taken(city, changed.cut.events_offset)
             self._ingest.room.set()
+        city.positions.snapshot(self._parts.clock.domain_ms(), city.stale_after_ms)  # so that the first tick's is quick
 
     async def become(self, ownership: Ownership) -> tuple[City, CityLogs]:
         """The city as its new owner needs it, at the final cut, and the logs open behind it.
@@ -160,8 +161,10 @@ def take_over(city: City, changed: Changed) -> None:
 
 
 def forget_taken(city: City, offset: int) -> None:
-    """Drops the events below an offset, which the owner has taken; where they put a rider, it is."""
+    """Drops the events below an offset, which the owner has taken.
+
+    Where they put a rider that came on shift is dropped with them: after any change of owner, positions are those of
+    the log of fixes, and a recording decided again counts on it.
+    """
     while city.heard and city.heard[0].offset < offset:
-        event = city.heard.popleft()
-        if event.seed is not None:
-            city.positions.apply(event.seed)
+        city.heard.popleft()

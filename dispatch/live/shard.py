@@ -120,7 +120,9 @@ class Shard:
         except Exception as error:  # noqa: BLE001  whatever it is: the database has all that the shadow has
             self._parts.log.warning("shadow not used", city=city, error=repr(error))
             return None
-        return CityRunner(loaded, logs, self._parts, lambda: self._holds(city, epoch))
+        runner = CityRunner(loaded, logs, self._parts, lambda: self._holds(city, epoch))
+        runner.ticker.hurried = True
+        return runner
 
     async def settle(self, city: str, epoch: int) -> float:
         """Ends the tick under way, begins no other, stores the final cut. Seconds since the last tick."""

@@ -117,6 +117,8 @@ class Ticker:
         self._ticking = asyncio.Lock()
         #: Once set no further tick begins; the one under way may still commit.
         self.closing = False
+        #: The first tick is waited for by a whole city: what can come later, comes later.
+        self.hurried = False
         #: Set by the first tick that could commit; when the last one could, monotonic.
         self.ticked = asyncio.Event()
         self.last_tick_s = clock.monotonic_s()
@@ -296,6 +298,8 @@ class Ticker:
     async def _start(self) -> Start | None:
         """The memory before this tick, now and then."""
         saved_s = self._start_saved_s
+        if self.hurried and not self.ticked.is_set():
+            return None
         if saved_s is not None and self._clock.monotonic_s() - saved_s < START_EVERY_S:
             return None
         city = self._city

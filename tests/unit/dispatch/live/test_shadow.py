@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from dispatch.adapters.memory import MemoryCityLogs
+from dispatch.live import recovery
+from dispatch.live.ports import Read
 from dispatch.live.runner import CityRunner
 from dispatch.live.shadow import Shadow
 from dispatch.model import OrderStatus
@@ -99,3 +103,31 @@ async def test_what_waits_for_the_owner_is_bounded() -> None:
     await shadow.sync()
     assert shadow.behind == 0
     await shadow.end()
+
+
+async def test_catching_up_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With as many events as may wait the rest is left to the ticks: no log is read into memory whole."""
+    monkeypatch.setattr(recovery, "WAITING_EVENTS", 10)
+    world = MemoryCity()
+    owner = await world.owner()
+    await world.online({1: (0, 1)})
+    await world.step(owner)
+    logs = OneByOne(world.log, CITY)
+    for number in range(50):
+        await world.open_order(f"o-{number}")
+    city = await recovery.load_city(
+        ownership(CITY, 2, PARTITION), world.decisions, logs, world.clock, world.params, rewind_s=600
+    )
+    runner = CityRunner(city, logs, owner.parts, lambda: True)
+    await recovery.catch_up(city, logs, runner.ingest.take, owner.parts.log)
+    assert len(city.heard) == 10
+
+
+class OneByOne(MemoryCityLogs):
+    """Logs that hand out one event at a time, as a broker does with a few thousand."""
+
+    async def read(self, timeout_s: float) -> Read:
+        before = self._opened()
+        whole = await super().read(timeout_s)
+        self._cut = replace(whole.cut, events_offset=min(before.events_offset + 1, whole.cut.events_offset))
+        return replace(whole, events=whole.events[:1], cut=self._cut)

@@ -69,6 +69,54 @@ async def test_a_city_is_loaded_again_whatever_stands_in_the_way(shard: Shard, m
     assert failures == []
 
 
+async def test_a_city_that_fails_again_and_again_is_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is damaged here may load elsewhere: after so many failures without a sound run it is given up."""
+    monkeypatch.setattr(shards, "_RELOAD_PAUSE_S", (0.001, 0.001))
+    world = MemoryCity()
+    world.clock = SystemClock()  # type: ignore[assignment]
+    given_up: list[tuple[str, int, str]] = []
+    parts = (await world.owner()).parts
+    shard = Shard("shard-1", parts, lambda city, epoch: True, lambda *words: given_up.append(words))
+    await shard.take(ownership(CITY, 1, PARTITION))
+
+    async def damaged(*args: object) -> CityRunner:
+        raise ValueError("damaged")
+
+    await asyncio.sleep(0)
+    monkeypatch.setattr(CityRunner, "load", staticmethod(damaged))
+    part(shard.runners[CITY], "ticks").cancel()
+    await until(lambda: bool(given_up))
+    assert given_up == [(CITY, 1, "it failed 5 times in a row")]
+    await shard.close()
+
+
+async def test_a_sound_run_clears_the_count(shard: Shard) -> None:
+    """A failure after a minute of good health is a first failure again."""
+    assert [shard._failed_again(CITY) for _ in range(3)] == [1, 2, 3]
+    shard._ran_s[CITY] = shard._parts.clock.monotonic_s() - shards._SOUND_S
+    assert shard._failed_again(CITY) == 1
+
+
+async def test_a_city_moves_between_shards_of_one_world() -> None:
+    """Followed, settled, taken from the shadow; calls made while it is taken wait for it."""
+    world = MemoryCity()
+    world.clock = SystemClock()  # type: ignore[assignment]
+    parts = (await world.owner()).parts
+    old, new = (Shard(name, parts, lambda city, epoch: True) for name in ("old", "new"))
+    await old.take(ownership(CITY, 1, PARTITION))
+    await new.shadow(ownership(CITY, 1, PARTITION))
+    assert new.load().shadows == {CITY: 0}
+    assert await old.settle(CITY, 1) >= 0
+    taking = asyncio.create_task(new.take(ownership(CITY, 2, PARTITION)))
+    await asyncio.sleep(0)
+    city = await new.soon(CITY)
+    await taking
+    assert (city.epoch, new.load().shadows) == (2, {})
+    await new.first_tick(CITY, 2)
+    await old.drop(CITY, 1, "it moved")
+    await new.close()
+
+
 async def test_a_drop_ends_the_loading_too(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
     """A city that is lost while it is loaded again is not run by this shard any more."""
     before, loading = shard.runners[CITY], asyncio.Event()
