@@ -10,7 +10,7 @@ import orjson
 from node.clock import Clock
 from node.errors import Invalid
 from orders import saga
-from orders.basket import checked_basket, checked_key, checked_reason, checked_token, checked_user
+from orders.basket import checked_basket
 from orders.errors import UnknownOrder
 from orders.events import Change
 from orders.ids import OrderIds, checked_order_id
@@ -19,6 +19,7 @@ from orders.ports import Estimates, Eta, IdempotencyKey, KitchenWays, OrderStore
 from orders.pricing import price_of, promised_ms
 from orders.saga import Signal
 from orders.transitions import Trigger
+from orders.words import checked_key, checked_reason, checked_token, checked_user
 from shard_router.cities import CityLookup
 
 DEFAULT_PAGE = 20

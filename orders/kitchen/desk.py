@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from node.clock import Clock
 from node.errors import Invalid
-from orders.basket import MAX_PREPARATION_S, checked_reason
+from orders.basket import MAX_PREPARATION_S
 from orders.errors import UnknownOrder
 from orders.events import Change
 from orders.ids import checked_order_id
@@ -18,6 +18,7 @@ from orders.kitchen.terms import KitchenBook
 from orders.metrics import KITCHEN_ANSWERS
 from orders.model import Order
 from orders.ports import OrderStore
+from orders.words import checked_reason
 
 #: Tickets on a board; a kitchen with more is told so.
 MAX_TICKETS = 200

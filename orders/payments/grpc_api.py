@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from node.errors import Invalid
-from orders.basket import checked_key, checked_reason
 from orders.errors import UnknownOrder
 from orders.ids import checked_order_id
 from orders.model import OrderId
 from orders.payments import model
 from orders.payments.ports import PaymentBook
+from orders.words import checked_key, checked_reason
 from proto.common.v1 import types_pb2
 from proto.payments.v1 import payments_pb2 as pb
 from proto.payments.v1.payments_pb2_grpc import PaymentsServicer

@@ -14,8 +14,6 @@ from orders.messaging.relay import Relay
 from orders.payments.adapters.listener import Listener
 from orders.payments.adapters.local import LocalProvider
 from orders.payments.adapters.postgres import SCHEMAS, PostgresPayments
-from orders.payments.adapters.stripe import StripeProvider
-from orders.payments.adapters.webhooks import StripeWebhooks, WebhookServer
 from orders.payments.cashier import Cashier
 from orders.payments.config import PaymentsSettings
 from orders.payments.grpc_api import SERVICE, PaymentsApi
@@ -48,6 +46,8 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
     node.start("cashier", cashier.run())
     node.start("upkeep", Upkeep(book, log).run())
     if settings.payment_provider == "stripe" and settings.stripe_webhook_listen:
+        from orders.payments.adapters.webhooks import StripeWebhooks, WebhookServer
+
         webhooks = StripeWebhooks(book, settings.stripe_webhook_secret.get_secret_value(), cashier.wake, log)
         node.start("webhooks", WebhookServer(webhooks.app(), settings.stripe_webhook_listen).run())
     node.start("notices", cashier.hear())
@@ -72,6 +72,9 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
 
 async def _provider(node: Node, settings: PaymentsSettings) -> PaymentProvider:
     if settings.payment_provider == "stripe":
+        # A library that only those load who use it.
+        from orders.payments.adapters.stripe import StripeProvider
+
         key = settings.stripe_api_key.get_secret_value()
         stripe = StripeProvider(key, settings.stripe_api_url, settings.clock())
         node.on_stop("provider", stripe.close)
