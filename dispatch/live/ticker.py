@@ -210,6 +210,7 @@ class Ticker:
             solution = await self._solver.solve(problem, self._params)
             decisions = await asyncio.to_thread(self._decided, draft, problem, solution)
         etas = await self._etas(draft, decisions, snapshot)
+        await asyncio.sleep(0)
         told = tell(city.tracks, notes, decisions, etas, now_ms)
         ignored = self._ignored + again
         return Round(events, now_ms, applied, tuple(notes), decisions, etas, told, problem, ignored, positions)
@@ -238,7 +239,9 @@ class Ticker:
         busy = {rider.rider_id: rider for rider in draft.riders() if rider.stops}
         riders = self._turns.next_riders(busy, (rider.rider_id for rider in decisions.changes.riders))
         waiting = tuple(order for order in draft.orders() if order.status in WAITING)
+        await asyncio.sleep(0)  # Thousands of orders and riders: in one piece this would hold up every fix.
         new = due_open(waiting, city.etas, snapshot.now_ms)
+        await asyncio.sleep(0)
         fresh: dict[OrderId, Eta] = {}
         if riders or new:
             asked = question(riders, new, city, draft, snapshot, self._params)
