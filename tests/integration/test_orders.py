@@ -393,7 +393,7 @@ async def rows(world: OrdersWorld) -> list[int]:
     return [len(orders), *counts]
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 async def test_bad_input_to_any_call_is_a_typed_error_and_leaves_no_trace(
     world: OrdersWorld, data: st.DataObject

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from deploy.stack.stack import LocalStack
 from proto.dispatch.v1.city_event_pb2 import CityEvent
 from proto.orders.v1.order_event_pb2 import OrderEvent
@@ -27,6 +29,7 @@ async def copies(world: OrdersWorld, order_id: str) -> Counter[str]:
     return ids
 
 
+@pytest.mark.prove
 async def test_a_dropped_produce_reply_makes_duplicates_that_change_nothing(stack: LocalStack, tmp_path: Path) -> None:
     """Every event of an order's life is sent twice because its first reply was lost: one order, charged once."""
     proxy = DroppingProxy(stack.env["FORNO_KAFKA_URL"], b"events")

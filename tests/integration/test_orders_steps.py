@@ -235,12 +235,3 @@ async def test_a_saga_survives_a_kill_at_every_step(stack: LocalStack, tmp_path:
             for committed in (False, True)[: 1 + step.alone]:
                 order = await killed_at(world, step, committed=committed)
                 await check(world, order, step.life)
-
-
-@pytest.mark.parametrize("name", ["the order is placed", "the provider holds the money"])
-async def test_a_step_that_was_taken_unheard_is_not_taken_twice(stack: LocalStack, tmp_path: Path, name: str) -> None:
-    """Two of the steps, for every run of the tests: killed after the commit, before the answer."""
-    step = next(step for step in STEPS if step.name == name)
-    async with orders_world(stack, tmp_path) as world:
-        order = await killed_at(world, step, committed=True)
-        await check(world, order, step.life)
