@@ -113,6 +113,7 @@ class CostParams:
     churn_s: float = 120.0
     pressure: float = 1.0
     relaxed: float = 1.0
+    most_pressure: float = 2.0
     cycle_s: float = 1900.0
     orders_per_wave: float = 5.0
     put_off_s: float = 600.0

@@ -16,6 +16,7 @@ from scipy.sparse import coo_array
 
 from benchmarks.dispatch.snapshot import snapshot, warm
 from dispatch.matching.columns import Columns, columns_of
+from dispatch.matching.packing import busy_price
 from dispatch.matching.problem import Floats, Problem
 from dispatch.matching.solve import solve
 from dispatch.matching.waves import Waves, waves
@@ -68,7 +69,7 @@ def _sample(orders: int, riders: int, restaurants: int, seed: int) -> Packed:
         params, candidates=replace(params.candidates, per_restaurant=10_000, per_bundle=10_000, max_approach_s=86_400)
     )
     full = city.problem(everything)
-    columns = columns_of(full, everything, _busy_price(full, params))
+    columns = columns_of(full, everything, busy_price(full, params.cost))
     begun = time.perf_counter()
     exact, bound = optimum(full, columns, waves(full, everything))
     return Packed(
@@ -85,11 +86,6 @@ def _sample(orders: int, riders: int, restaurants: int, seed: int) -> Packed:
         bundles=sum(len(a.orders) > 1 for a in solution.assigned),
         status=solution.status,
     )
-
-
-def _busy_price(problem: Problem, params: EngineParams) -> float:
-    per_rider = len(problem.orders.ids) / len(problem.riders.ids)
-    return params.cost.pressure * max(0.0, per_rider - params.cost.relaxed)
 
 
 def optimum(problem: Problem, columns: Columns, later: Waves) -> tuple[float, float]:

@@ -30,7 +30,7 @@ from dispatch.matching.columns import Columns, columns_of
 from dispatch.matching.cover import cover
 from dispatch.matching.problem import Assigned, Floats, Ints, Problem, Solution
 from dispatch.matching.waves import waves
-from dispatch.params import EngineParams
+from dispatch.params import CostParams, EngineParams
 
 REACH_S = 900.0
 MAX_COLUMNS = 2500
@@ -47,7 +47,7 @@ def pack(problem: Problem, params: EngineParams) -> Solution:
     if n == 0 or m == 0:
         return Solution((), "empty", 0, 0.0, NAME)
     later = waves(problem, params)
-    columns = columns_of(problem, params, params.cost.pressure * max(0.0, n / m - params.cost.relaxed))
+    columns = columns_of(problem, params, busy_price(problem, params.cost))
     first = _Singles(problem, columns, later.cost[0] if later.room[0] else later.cost[-1])
     crowded = len(first.put_off) > later.room[0]
     if not crowded and not first.improving.any():
@@ -66,6 +66,12 @@ def pack(problem: Problem, params: EngineParams) -> Solution:
     apart = np.setdiff1d(first.put_off, columns.orders[open_])
     cost = answer.cost + float(columns.cost[fixed].sum() + first.open_cost[apart].sum())
     return _solution(columns, np.concatenate([fixed, open_[answer.chosen]]), answer.status, answer.work, cost)
+
+
+def busy_price(problem: Problem, cost: CostParams) -> float:
+    """What a second of a rider's time costs on top where orders are many."""
+    per_rider = len(problem.orders.ids) / max(1, len(problem.riders.ids))
+    return min(cost.pressure * max(0.0, per_rider - cost.relaxed), cost.most_pressure)
 
 
 class _Singles:

@@ -37,6 +37,8 @@ def mdrp_params(rules: Rules, strategy: str = "packing") -> EngineParams:
             cycle_s=1900.0,
             orders_per_wave=5.0,
             put_off_s=600.0,
+            # The day ends: what no wave has room for is lost, and that bounds the price already.
+            most_pressure=10_000.0,
         ),
         solver=SolverParams(strategy=strategy),
     )
