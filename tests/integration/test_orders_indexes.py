@@ -179,6 +179,7 @@ KEPT = {
     "kafka_offsets_pkey": "the conflict by which offsets are replaced; read as a whole",
     "inbox_held_pkey": "the conflict by which an event is held once; the table is nearly always empty",
     "archived_months_pkey": "keeps a month from being archived twice; a row a month, so it is read as a whole",
+    "told_again_pkey": "the conflict by which an order that was told again waits longer; a row a stuck order",
     "kitchens_pkey": "the conflict by which a choice is replaced; a lookup of one row",
 }
 
