@@ -229,9 +229,9 @@ async def refused_shown(router: str) -> None:
 
 
 def tree(pid: int) -> list[int]:
-    """A process and its children."""
+    """A process and all below it."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(int(child) for child in children)]
+    return [pid, *(below for child in children for below in tree(int(child)))]
 
 
 @pytest.mark.prove

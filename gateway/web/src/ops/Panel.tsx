@@ -118,7 +118,7 @@ function Figure({ name, value, note }: { name: string; value: string; note: stri
 }
 
 function ownerText(owner: CityOwner | undefined): string {
-  if (owner?.moving_to) return `${owner.shard_id ?? "none"} → ${owner.moving_to}`;
+  if (owner?.moving_to) return `→ ${owner.moving_to}`;
   return owner?.shard_id ?? "none";
 }
 
