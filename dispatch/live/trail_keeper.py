@@ -18,6 +18,8 @@ from shard_router.leases import Ownership
 MAX_WAITING = 200_000
 #: Fixes are held back this long, wall seconds, because every write touches the document of a rider's whole minute.
 FLUSH_EVERY_S = 15.0
+#: After a flush the store rests so many times as long as it took, so that a slow one is not kept busy.
+REST = 6.0
 _PAUSE_S = (0.5, 10.0)
 
 
@@ -73,9 +75,11 @@ class TrailKeeper:
                 self.take(fixes)
             self._oldest_ms = self._oldest_ms or read.packed_wall_ms
             self._read = read.cut
-            if self._count >= MAX_WAITING or self._clock.monotonic_s() >= flush_at_s:
+            began_s = self._clock.monotonic_s()
+            if self._count >= MAX_WAITING or began_s >= flush_at_s:
                 await self.flush()
-                flush_at_s = self._clock.monotonic_s() + FLUSH_EVERY_S
+                ended_s = self._clock.monotonic_s()
+                flush_at_s = ended_s + max(FLUSH_EVERY_S, REST * (ended_s - began_s))
 
     def take(self, fixes: FixColumns) -> None:
         """Adds fixes to those that wait."""
