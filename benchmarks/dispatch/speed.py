@@ -38,7 +38,7 @@ def measure(say: Say) -> Speed:
     ticks = []
     for orders in SIZES:
         say(f"ticks of {orders} open orders …")
-        ticks.append(measure_ticks(orders, ROUNDS[orders]))
+        ticks.append(measure_ticks(orders, ROUNDS[orders], peers=3 if orders <= TARGET_SIZE else 1))
         say(_tick_line(ticks[-1]))
     say("the event loop beside the ticks …")
     loop = measure_loop(TARGET_SIZE, LOOP_S)
