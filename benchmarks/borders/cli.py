@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
     """0 if the borrowing towns meet the target and no rule is broken, 1 if not."""
     parser = argparse.ArgumentParser(prog="forno bench borders", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--instances", type=Path, nargs="+", metavar="DIR", help="MDRPLib instances, for our own towns")
-    parser.add_argument("--orders", type=int, default=240, help="orders of each of our own towns")
+    parser.add_argument("--orders", type=int, default=150, help="orders of each of our own towns")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     words = parser.parse_args(argv)
     towns = [read_instance(d) for d in words.instances] if words.instances else [town(s, words.orders) for s in SEEDS]

@@ -19,8 +19,8 @@ RULES = Rules(
 )
 
 
-def town(seed: int, orders: int = 240, minutes: int = 660) -> Instance:
-    """A town of so many orders, and a courier for every four of them. Of the couriers 65% live in the south-west."""
+def town(seed: int, orders: int = 150, minutes: int = 660) -> Instance:
+    """A town of so many orders, and a courier for every five of them. Of the couriers 75% live in the south-west."""
     rng = np.random.default_rng(seed)
     quarters = np.array([(0.36, 0.44), (0.64, 0.56)]) * SIDE_M
 
@@ -30,7 +30,7 @@ def town(seed: int, orders: int = 240, minutes: int = 660) -> Instance:
 
     restaurants = {f"r{i}": near(quarters[i % 2], 1_300) for i in range(max(2, orders // 8))}
     names = list(restaurants)
-    couriers = max(2, orders // 4)
+    couriers = max(2, orders // 5)
     lunch, dinner = 0.23 * minutes, 0.73 * minutes
     peaks = rng.permutation(np.repeat([lunch, dinner], [orders // 3, orders - orders // 3]))
     placed = np.sort(np.clip(np.rint(rng.normal(peaks, minutes / 12)), 0, minutes)).astype(int).tolist()
@@ -45,7 +45,7 @@ def town(seed: int, orders: int = 240, minutes: int = 660) -> Instance:
         couriers=tuple(
             Courier(
                 f"c{i}",
-                near(quarters[int(rng.random() > 0.65)], 1_500),
+                near(quarters[int(rng.random() > 0.75)], 1_500),
                 on,
                 on + int(rng.integers(minutes // 2, minutes)),
             )

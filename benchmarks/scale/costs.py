@@ -67,9 +67,10 @@ async def measure_costs(tell: Say) -> Costs:
         create_keys(Path(folder) / "key.pem", Path(folder) / "jwks.json")
         push = await pushes.measure_one("live", Path(folder), TokenSigner(Path(folder) / "key.pem"), 2.0)
     tell("ticks")
-    ticks = {str(n): measure_ticks(n, rounds=5, peers=1).tick_p50_ms for n in (100, 1_000, 3_000)}
+    ticks = {str(n): measure_ticks(n, rounds=5, peers=1).tick_p50_ms for n in (100, 300, 1_000)}
     tell("orders")
-    placed = await orders.measure(3)
+    _, sections = await orders.measure(3, "placing")
+    placed = sections["placing"]
     tell("bytes")
     return Costs(
         edge_us_a_fix=round(1e6 / edge_rate, 2),
