@@ -67,7 +67,7 @@ async def measure_costs(tell: Say) -> Costs:
         create_keys(Path(folder) / "key.pem", Path(folder) / "jwks.json")
         push = await pushes.measure_one("live", Path(folder), TokenSigner(Path(folder) / "key.pem"), 2.0)
     tell("ticks")
-    ticks = {str(n): measure_ticks(n, rounds=5, peers=1).tick_p50_ms for n in (100, 300, 1_000)}
+    ticks = {str(n): measure_ticks(n, rounds=5, peers=1).tick_cpu_p50_ms for n in (100, 300, 1_000)}
     tell("orders")
     _, sections = await orders.measure(3, "placing")
     placed = sections["placing"]

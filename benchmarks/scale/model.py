@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
+from benchmarks.scale.control import planet as places
 from benchmarks.scale.costs import Costs
 
 
@@ -91,7 +92,7 @@ def tick_ms(costs: Costs, orders: float) -> float:
 
 def needs(costs: Costs, planet: Planet) -> list[Need]:
     """Cores by part, at the planned load of a core."""
-    zones = max(planet.cities, math.ceil(planet.riders / planet.zone_riders))
+    zones = len(places(planet.cities, planet.riders)[0])
     unassigned = planet.under_way * 0.15 / zones
     cpu = costs.order_cpu_ms
     rows = [
