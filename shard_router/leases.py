@@ -32,7 +32,7 @@ MARGIN_S = 0.3
 BEAT_EVERY_S = 0.8
 RETRY_S = 0.1
 #: The next shard in line waits this long before it tries a city that the first one has not claimed.
-PATIENCE_S = 0.8
+PATIENCE_S = 0.5
 #: After its start a shard waits this long before it claims what was never its own, so that shards that start together
 #: share the cities evenly.
 SETTLE_S = 1.5
@@ -287,8 +287,11 @@ class ShardLease:
             if entry.moving_to not in (None, self._shard_id) and map_.alive(entry.moving_to):
                 continue
             waited_s = now_s - max(since_s[(name, entry.epoch)], self._settled_s)
-            if waited_s >= PATIENCE_S * order.index(self._shard_id):
+            left_s = PATIENCE_S * order.index(self._shard_id) - waited_s
+            if left_s <= 0:
                 turn.append(entry)
+            else:  # Its turn may come before the next heartbeat does.
+                self._expiry_s = min(self._expiry_s, max(RETRY_S, left_s))
         return self._idle([*mine, *moving, *turn])
 
     def _left_behind(self, map_: CityMap) -> list[CityEntry]:
