@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from random import Random
 
 import structlog
 from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
 
 from node.kafka import Offsets, TopicLoop
 from proto.dispatch.v1.city_event_pb2 import CityEvent
@@ -26,7 +28,8 @@ class StutteringDispatch:
         self._log_id = ""
         self._events: dict[str, list[DispatchEvent]] = {}
         self._told: set[str] = set()
-        self.ours: set[str] = set()
+        self._heard: set[str] = set()
+        self._ours: set[str] = set()
 
     async def run(self) -> None:
         """Plays until cancelled."""
@@ -43,12 +46,25 @@ class StutteringDispatch:
 
     async def _handle(self, records: Sequence[ConsumerRecord]) -> None:
         for event in readable(CityEvent, (record.value for record in records)):
-            order_id = event.order_opened.order_id
-            if order_id in self.ours and order_id not in self._told:
-                if order_id not in self._events:
-                    self._events[order_id] = self._life(order_id)
-                await self._world.tell(*self._stuttered(self._events[order_id]))
-                self._told.add(order_id)
+            self._heard.add(event.order_opened.order_id)
+            await self._play(event.order_opened.order_id)
+
+    async def adopt(self, order_id: str) -> None:
+        """The order is this test's, not another's on the same topics. It may have been opened before its customer knew
+        of it."""
+        self._ours.add(order_id)
+        while True:
+            try:
+                return await self._play(order_id)
+            except KafkaError:  # killed just now
+                await asyncio.sleep(0.1)
+
+    async def _play(self, order_id: str) -> None:
+        if order_id in self._ours and order_id in self._heard and order_id not in self._told:
+            if order_id not in self._events:
+                self._events[order_id] = self._life(order_id)
+            await self._world.tell(*self._stuttered(self._events[order_id]))
+            self._told.add(order_id)
 
     def _life(self, order_id: str) -> list[DispatchEvent]:
         world = self._world

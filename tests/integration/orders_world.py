@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CITY = "la-serena"
-DEADLINE_S = 120.0
+DEADLINE_S = 100.0
 
 
 async def until(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool], what: str) -> T:

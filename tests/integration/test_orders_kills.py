@@ -76,7 +76,7 @@ async def place_many(world: OrdersWorld, dispatch: StutteringDispatch, orders: i
             number, token, regrets = waiting.pop()
             order = await place_surely(world, number, token)
             placed.append(order)
-            dispatch.ours.add(order.order_id)
+            await dispatch.adopt(order.order_id)
             if regrets:
                 await cancel(world, order.order_id)
 
