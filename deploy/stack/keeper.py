@@ -32,7 +32,7 @@ class Backoff:
 
     first_s: float = 0.1
     ceiling_s: float = 5.0
-    healthy_after_s: float = 10.0
+    healthy_after_s: float = 5.0
 
     def delay_s(self, deaths_in_a_row: int) -> float:
         return min(self.ceiling_s, self.first_s * 2.0 ** min(deaths_in_a_row - 1, 30))

@@ -18,8 +18,9 @@ from shard_router.leases import Ownership
 MAX_WAITING = 200_000
 #: Fixes are held back this long, wall seconds, because every write touches the document of a rider's whole minute.
 FLUSH_EVERY_S = 15.0
-#: After a flush the store rests so many times as long as it took, so that a slow one is not kept busy.
-REST = 6.0
+#: After a flush the store rests so many times as long as it took, so that a slow one is not kept busy; less when the
+#: trails are further behind than this, wall ms: they must catch up.
+REST, REST_BEHIND, BEHIND_MS = 6.0, 0.5, 120_000
 _PAUSE_S = (0.5, 10.0)
 
 
@@ -77,9 +78,11 @@ class TrailKeeper:
             self._read = read.cut
             began_s = self._clock.monotonic_s()
             if self._count >= MAX_WAITING or began_s >= flush_at_s:
+                behind = self._lag() > BEHIND_MS
                 await self.flush()
                 ended_s = self._clock.monotonic_s()
-                flush_at_s = ended_s + max(FLUSH_EVERY_S, REST * (ended_s - began_s))
+                rest_s = (REST_BEHIND if behind else REST) * (ended_s - began_s)
+                flush_at_s = ended_s + (rest_s if behind else max(FLUSH_EVERY_S, rest_s))
 
     def take(self, fixes: FixColumns) -> None:
         """Adds fixes to those that wait."""
