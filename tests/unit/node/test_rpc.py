@@ -36,7 +36,8 @@ class Failing(PaymentsServicer):
 @pytest.fixture
 async def channel() -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a server whose every call fails."""
-    server = Server("127.0.0.1:0", ["payments.v1.Payments"], [lambda s: add_PaymentsServicer_to_server(Failing(), s)])
+    failing = Failing()  # type: ignore[abstract]  # one method is enough
+    server = Server("127.0.0.1:0", ["payments.v1.Payments"], [lambda s: add_PaymentsServicer_to_server(failing, s)])
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as open_channel:
         yield open_channel
