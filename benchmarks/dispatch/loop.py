@@ -35,6 +35,7 @@ from dispatch.live.solver import Solver
 from dispatch.live.travel import TravelSettings
 from dispatch.params import EngineParams
 from node.clock import SystemClock
+from node.lifecycle import calm_collector
 from proto.dispatch.v1 import city_event_pb2
 from proto.tracking.v1 import rider_link_pb2 as link
 from shard_router.leases import Ownership
@@ -101,6 +102,7 @@ async def _measure(orders: int, seconds: float) -> LoopFigures:
     log, clock = structlog.get_logger(), SystemClock()
     solver = Solver(TravelSettings(), SOLVE_LIMIT_MS, log)
     await solver.warm()
+    calm_collector()  # As every process of ours does when it is ready.
     fixes = MemoryLog()
     runner = await _runner(solver, fixes, clock, log)
     city = big_city(orders, now_ms=clock.domain_ms())

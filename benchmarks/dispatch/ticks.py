@@ -19,6 +19,7 @@ from dispatch.engine import Draft, apply, decide, pose, solve
 from dispatch.inputs import Input
 from dispatch.params import BundleParams, CandidateParams, EngineParams
 from dispatch.travel.free_flow import FreeFlowTravel
+from node.lifecycle import calm_collector
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class TickFigures:
 
 def measure_ticks(orders: int, rounds: int, peers: int = 3) -> TickFigures:
     """Ticks of one city, a second apart: offers are accepted and orders placed in between. Then the peers."""
+    calm_collector()  # As every process of ours does when it is ready.
     params, travel = EngineParams(), FreeFlowTravel()
     city = big_city(orders)
     warm(city, params)

@@ -33,6 +33,7 @@ from dispatch.params import EngineParams
 from dispatch.ports import Points, Seconds, TravelTimes
 from dispatch.travel.pairs import pair_seconds
 from node.errors import Retryable
+from node.lifecycle import calm_collector
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,6 +57,7 @@ def _begin(parent: int, travel: TravelSettings) -> None:
     model = road_model(travel)
     if model is not None:
         _travel.append(model)
+    calm_collector()
 
 
 def _end_with(parent: int) -> None:

@@ -6,8 +6,10 @@ import asyncio
 import json
 import time
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -22,10 +24,14 @@ FINAL = frozenset({"delivered", "completed", "cancelled", "declined", "failed"})
 
 @dataclass(slots=True)
 class Watcher:
-    """One customer's screen. Times are wall seconds."""
+    """One customer's screen. Times are wall seconds.
+
+    `gateways` are `ws://host:port` in turn: a customer who is cut off comes back at another one, as behind a balancer.
+    """
 
     order_id: str
-    url: str
+    path: str
+    gateways: Sequence[str]
     #: When each exact position came, and when its fix was taken; in the order of coming.
     came_s: list[float] = field(default_factory=list)
     fixed_s: list[float] = field(default_factory=list)
@@ -53,7 +59,8 @@ class Watcher:
         """Watches until the order is over, connecting again whenever it is cut off."""
         while self.status not in FINAL:
             try:
-                async with connect(self.url, proxy=None, open_timeout=5) as socket:
+                gateway = self.gateways[self.cut_off % len(self.gateways)]
+                async with connect(gateway + self.path, proxy=None, open_timeout=5) as socket:
                     await self._follow(socket)
             except (OSError, TimeoutError, WebSocketException):
                 pass
@@ -100,6 +107,7 @@ class Customers:
     """Places orders and keeps their watchers."""
 
     gateway_url: str
+    gateways: Sequence[str]
     signer: TokenSigner
     body: dict[str, Any]
     watchers: list[Watcher] = field(default_factory=list)
@@ -123,7 +131,8 @@ class Customers:
                 assert answer.status_code >= 429, answer.text
                 await asyncio.sleep(_AGAIN_S)
         placed = answer.json()
-        watcher = Watcher(placed["order"]["order_id"], f"{placed['live_url']}?token={placed['tracking_token']}")
+        path = f"{urlsplit(placed['live_url']).path}?token={placed['tracking_token']}"
+        watcher = Watcher(placed["order"]["order_id"], path, self.gateways)
         self.watchers.append(watcher)
         self._tasks.append(asyncio.create_task(watcher.run(), name=f"watcher {number}"))
         return watcher

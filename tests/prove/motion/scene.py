@@ -45,17 +45,19 @@ SLOW_S = 300.0
 CITIES = {"la-serena": (-299_040_000, -712_480_000), "coquimbo": (-299_500_000, -713_300_000)}
 CITY = "la-serena"
 _FIRST_RIDER = 1_000_000
-_SETTLED_S = 6.0
+#: No ack for so long: all have come that were under way. Riders' processes tell once a second.
+_STILL_S = 5.0
 
 Report = dict[str, Any]
 
 
 def services() -> list[Service]:
-    """Those of `forno up`, a second edge, and a live gateway that nobody kills."""
+    """Those of `forno up`, a second edge, a second live gateway, and one that nobody kills."""
     by_name = {service.name: service for service in SERVICES}
     edge, live = by_name["tracking"], by_name["live"]
     second = replace(edge, name="tracking-2", env={"FORNO_EDGE_ID": "edge-2"}, announces={})
-    return [*SERVICES, second, replace(live, name="live-unkilled", announces={})]
+    more = (replace(live, name=name, announces={}) for name in ("live-2", "live-unkilled"))
+    return [*SERVICES, second, *more]
 
 
 @asynccontextmanager
@@ -82,7 +84,9 @@ async def play(folder: Path) -> Report:
     async with LocalStack(folder / "stack", kafka="apache", services=services()) as stack:
         signer = TokenSigner(Path(stack.env["FORNO_JWT_PRIVATE_KEY_FILE"]))
         # Every rider rides round the centre: what counts is that positions flow.
-        customers = Customers(stack.env["FORNO_GATEWAY_URL"], signer, {**order_body(), "restaurant": _counter()})
+        body = {**order_body(), "restaurant": _counter()}
+        lives = [_ws(stack, name) for name in ("live", "live-2")]
+        customers = Customers(stack.env["FORNO_GATEWAY_URL"], lives, signer, body)
         async with riders_of(stack, folder) as riding:
             pids = {f"riders-{n}": process.pid for n, process in enumerate(riding.processes)} | {"test": os.getpid()}
             curves = Curves(stack, pids)
@@ -99,6 +103,11 @@ async def play(folder: Path) -> Report:
         await customers.close()
     report["took_s"] = round(time.monotonic() - began_s, 1)
     return report
+
+
+def _ws(stack: LocalStack, name: str) -> str:
+    """Where a live gateway takes sockets."""
+    return stack.addresses[name].replace("http://", "ws://")
 
 
 def _counter() -> dict[str, Any]:
@@ -145,10 +154,10 @@ async def _storm(stack: LocalStack, riding: Crowd, customers: Customers, held: l
 
 async def _read_slowly(stack: LocalStack, held: list[Watcher]) -> Report:
     """Readers of a byte a second at a gateway that nobody kills, beside customers who read as they should."""
-    address = stack.addresses["live-unkilled"].replace("http://", "ws://")
-    urls = [f"{address}/{watcher.url.split('/', 3)[3]}" for watcher in held[:SLOW_READERS]]
+    urls = [f"{_ws(stack, 'live-unkilled')}{watcher.path}" for watcher in held[:SLOW_READERS]]
     slow = [SlowReader() for _ in urls]
-    swift = [Watcher(watcher.order_id, url) for watcher, url in zip(held, urls, strict=False)]
+    unkilled = (_ws(stack, "live-unkilled"),)
+    swift = [Watcher(watcher.order_id, watcher.path, unkilled) for watcher in held[:SLOW_READERS]]
     watching = [asyncio.create_task(watcher.run()) for watcher in swift]
     try:
         for reader, url in zip(slow, urls, strict=True):
@@ -204,9 +213,8 @@ async def _freeze(stack: LocalStack, riding: Crowd) -> Report:
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     try:
-        await asyncio.sleep(_SETTLED_S)  # what was under way, and until it is told
-        at_first = riding.acked
-        await asyncio.sleep(FREEZE_S - _SETTLED_S)
+        settled_s, at_first = await _settled(riding)
+        await asyncio.sleep(FREEZE_S - settled_s - _STILL_S)
         at_last, unacked = riding.acked, sum(told.unacked for told in riding.told)
         throttled = sum(told.throttled for told in riding.told)
     finally:
@@ -215,11 +223,23 @@ async def _freeze(stack: LocalStack, riding: Crowd) -> Report:
     await riding.until(lambda c: c.acked >= at_last + unacked, 60, "what waited during the freeze is acknowledged")
     return {
         "seconds": FREEZE_S,
+        "under_way_s": round(settled_s, 1),
         "acked_in_it": at_last - at_first,
         "waiting_at_its_end": unacked,
         "throttled_riders": throttled,
         "caught_up_after_s": round(time.monotonic() - thawed_s, 1),
     }
+
+
+async def _settled(riding: Crowd) -> tuple[float, int]:
+    """Waits until what was under way when the broker froze has come to the riders; when that was, and all they have."""
+    began_s = last_s = time.monotonic()
+    acked = riding.acked
+    while time.monotonic() - last_s < _STILL_S:
+        await asyncio.sleep(0.1)
+        if riding.acked != acked:
+            acked, last_s = riding.acked, time.monotonic()
+    return last_s - began_s, acked
 
 
 async def _finish(riding: Crowd, customers: Customers, report: Report) -> None:

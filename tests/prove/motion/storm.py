@@ -1,7 +1,7 @@
 """Five kinds of kills, in turn, under riders and customers, and when these saw fresh positions again.
 
 0 s      4 s                7 s            11 s              16 s
-an edge  Redis and MongoDB  both gateways  the city's shard  the next round
+an edge  Redis and MongoDB  two gateways   the city's shard  the next round
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Kind = Literal["edge", "redis", "gateway", "shard", "mongo"]
 PARTS: dict[Kind, tuple[tuple[str, ...], ...]] = {
     "edge": (("tracking",), ("tracking-2",)),
     "redis": (("redis",),),
-    "gateway": (("gateway", "live"),),
+    "gateway": (("gateway", "live"), ("gateway", "live-2")),
     "shard": (("shard-1",), ("shard-2",)),
     "mongo": (("mongo",),),
 }
