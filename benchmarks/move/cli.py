@@ -45,7 +45,7 @@ SHARDS = ("shard-1", "shard-2")
 PERIOD_MS = 1000
 FIXES_PER_S, OPEN_ORDERS, WATCHERS, PAUSE_MS = 2000, 500, 500, 250.0
 #: Placed beyond what must be open, so that deliveries do not bring it below.
-_SPARE = 60
+_SPARE = 100
 #: Between the end of a move and the next one, wall seconds.
 _REST_S = 2.0
 _MOVE_S = 60.0
