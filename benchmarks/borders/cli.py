@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.borders.town import town
 from benchmarks.borders.world import Axis, middle, replay_cut
-from benchmarks.motion.record import Figure, at_most, document
+from benchmarks.record import Figure, at_most, conclude, document
 from simulator.replay.checker import violations
 from simulator.replay.history import History
 from simulator.replay.instance import Instance, read_instance
@@ -58,12 +57,7 @@ def main(argv: list[str]) -> int:
             rows.append(row)
             print(_line(row), flush=True)
     figures = summarise(rows)
-    for figure in figures:
-        print(figure.line())
-    if words.json is not None:
-        report = document(figures, {"rows": [asdict(row) for row in rows]})
-        words.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(figure.met for figure in figures) else 1
+    return conclude(figures, document(figures, {"rows": [asdict(row) for row in rows]}), words.json)
 
 
 def _line(row: Row) -> str:

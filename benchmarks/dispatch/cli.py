@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmarks.dispatch import quality, speed, table
-from benchmarks.dispatch.figures import Figure
 from benchmarks.dispatch.plot import plot
 from benchmarks.dispatch.quality import Quality, Row
+from benchmarks.record import Figure, conclude, document
 from simulator.replay.errors import ReplayError
 
 DESCRIPTION = """Quality of dispatch on a folder of MDRPLib instances, beside the published figures, and the speed of
@@ -28,8 +26,8 @@ def main(argv: list[str]) -> int:
     if args.instances is None and args.no_ticks:
         print("forno bench dispatch: nothing to measure: name --instances, or leave out --no-ticks", file=sys.stderr)
         return 2
-    summary: dict[str, object] = {}
-    report: dict[str, object] = {"machine": _machine(), "commit": _commit(), "summary": summary}
+    told: dict[str, Any] = {}
+    sections: dict[str, Any] = {}
     found: list[Figure] = []
     if args.instances is not None:
         folders = quality.instances(args.instances)
@@ -37,18 +35,13 @@ def main(argv: list[str]) -> int:
             print(f"forno bench: no instance in {args.instances}", file=sys.stderr)
             return 2
         try:
-            found += _quality(folders, args.jobs, args.waiting, report, summary)
+            found += _quality(folders, args.jobs, args.waiting, sections, told)
         except ReplayError as error:
             print(f"forno bench: {error}", file=sys.stderr)
             return 2
     if not args.no_ticks:
-        found += _speed(args.json, report, summary)
-    summary["targets"] = [f.plain() for f in found]
-    for figure in found:
-        print(figure.line())
-    if args.json is not None:
-        args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(f.met for f in found) else 1
+        found += _speed(args.json, sections, told)
+    return conclude(found, document(found, sections, told), args.json)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,24 +59,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _quality(
-    folders: list[Path], jobs: int, waiting: bool, report: dict[str, object], summary: dict[str, object]
+    folders: list[Path], jobs: int, waiting: bool, sections: dict[str, Any], told: dict[str, Any]
 ) -> list[Figure]:
-    """Replays the folder, fills report and summary; the targets that apply."""
+    """Replays the folder, fills sections and what is told; the targets that apply."""
     found = quality.run_all(folders, jobs, _progress(len(folders)))
-    summary |= quality.summary(found)
-    report["instances"] = quality.as_rows(found)
+    told |= quality.summary(found)
+    sections["instances"] = quality.as_rows(found)
     rows = table.beside(found.rows)
-    report["published"] = [asdict(b) | {"gap": b.gap, "published_gap": b.published_gap} for b in rows]
+    sections["published"] = [asdict(b) | {"gap": b.gap, "published_gap": b.published_gap} for b in rows]
     print(table.text(rows))
-    for name, value in summary.items():
+    for name, value in told.items():
         if isinstance(value, int | float):
             print(f"{name:<28} {value}")
     for line in quality.incomplete(found.rows):
         print(f"left out: {line}")
     if waiting:
         again = quality.run_all(folders, jobs, _progress(len(folders)), waiting=True)
-        summary["with_prepositioning"] = quality.summary(again)
-        report["instances_with_prepositioning"] = quality.as_rows(again)
+        told["with_prepositioning"] = quality.summary(again)
+        sections["instances_with_prepositioning"] = quality.as_rows(again)
         print(_compared(found, again))
     return quality.figures(found)
 
@@ -102,10 +95,10 @@ def _compared(without: Quality, with_: Quality) -> str:
     )
 
 
-def _speed(file: Path | None, report: dict[str, object], summary: dict[str, object]) -> list[Figure]:
+def _speed(file: Path | None, sections: dict[str, Any], told: dict[str, Any]) -> list[Figure]:
     measured = speed.measure(lambda line: print(line, flush=True))
-    report |= speed.as_plain(measured)
-    summary |= speed.summary(measured)
+    sections |= speed.as_plain(measured)
+    told |= speed.summary(measured)
     if file is not None:
         picture = file.with_suffix(".png")
         drawn = plot(measured, picture)
@@ -128,23 +121,3 @@ def _progress(of: int) -> Callable[[Row], None]:
         )
 
     return show
-
-
-def _machine() -> dict[str, object]:
-    return {
-        "system": platform.platform(),
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-    }
-
-
-def _commit() -> str:
-    """The commit of the working copy, or "unknown" outside of one."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found.stdout.strip()

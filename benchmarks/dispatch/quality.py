@@ -8,8 +8,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from benchmarks.dispatch.figures import Figure
 from benchmarks.dispatch.published import ALL, HARD, TABLE_4, TARGETS
+from benchmarks.record import Figure, at_most
 from simulator.replay.checker import violations
 from simulator.replay.instance import read_instance
 from simulator.replay.metrics import Metrics, measure
@@ -123,11 +123,12 @@ def summary(quality: Quality) -> dict[str, object]:
 
 def figures(quality: Quality) -> list[Figure]:
     """Every target that applies to the folder."""
-    found = [Figure("folder", "violations", sum(r.violations for r in quality.rows), 0)]
+    found = [at_most("folder: rules broken", sum(r.violations for r in quality.rows), 0, "in all")]
     for group, members in groups(quality.rows).items():
         values = means(members) | {"wall_s": quality.wall_s}
         found += [
-            Figure(group, name, values[name], t.target, t.peer, "published") for name, t in TARGETS[group].items()
+            at_most(f"{group}: {name}", values[name], t.target, t.unit, t.peer, "published")
+            for name, t in TARGETS[group].items()
         ]
     return found
 

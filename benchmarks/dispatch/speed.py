@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from benchmarks.dispatch.exact import Packed, samples
-from benchmarks.dispatch.figures import Figure
 from benchmarks.dispatch.loop import LoopFigures, measure_loop
 from benchmarks.dispatch.stacked import Stacked, compare
 from benchmarks.dispatch.ticks import TickFigures, measure_ticks
+from benchmarks.record import Figure, Say, at_most
 
 SIZES = (300, 3_000, 10_000)
 ROUNDS = {300: 60, 3_000: 60, 10_000: 15}
@@ -19,8 +18,6 @@ LOOP_S = 20.0
 TICK_P95_MS = 150.0
 OVER_PCT = 1.0
 LONGEST_CPU_MS = 20.0
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +75,24 @@ def _tick_line(t: TickFigures) -> str:
 def figures(speed: Speed) -> list[Figure]:
     """Every target of this half."""
     tick = speed.ticks[SIZES.index(TARGET_SIZE)]
-    group = f"tick of {TARGET_SIZE} orders"
     dense = tick.of("scipy dense")
     over = max(t.cost_over_dense_pct for t in speed.ticks if t.cost_over_dense_pct is not None)
     return [
-        Figure(
-            group, "tick_p95_ms", tick.tick_p95_ms, TICK_P95_MS, dense.cpu_ms if dense else None, "scipy dense alone"
+        at_most(
+            f"tick of {TARGET_SIZE} orders, p95",
+            tick.tick_p95_ms,
+            TICK_P95_MS,
+            "ms",
+            dense.cpu_ms if dense else None,
+            "scipy dense, the matching alone",
         ),
-        Figure("single orders", "cost_over_dense_pct", over, OVER_PCT, 0.0, "dense optimum"),
-        Figure("bundled samples", "cost_over_exact_pct", round(_worst(speed), 4), OVER_PCT, 0.0, "exact packing"),
-        Figure("bundled samples", "exact_not_proven", sum(not p.proven for p in speed.exact), 0),
-        Figure(
-            f"loop beside {TARGET_SIZE} orders", "longest_callback_cpu_ms", speed.loop.longest_cpu_ms, LONGEST_CPU_MS
+        at_most("single orders, cost over the dense optimum", over, OVER_PCT, "%"),
+        at_most("bundled samples, cost over exact packing", round(_worst(speed), 4), OVER_PCT, "%"),
+        at_most(
+            "bundled samples whose exact packing is not proven", sum(not p.proven for p in speed.exact), 0, "of all"
+        ),
+        at_most(
+            f"loop beside {TARGET_SIZE} orders, longest callback's CPU", speed.loop.longest_cpu_ms, LONGEST_CPU_MS, "ms"
         ),
     ]
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from benchmarks.eta.desk import Judged, Leg
 from benchmarks.eta.judge import leg_figures, quotes_of, stage_figures, targets
 from benchmarks.eta.play import Played, play_city
 from benchmarks.eta.plot import plot
 from benchmarks.eta.world import WorldParams
+from benchmarks.record import conclude, document
 from dispatch.eta.calibration import Stage
 
 _CITIES = ("la-serena", "coquimbo")
@@ -43,22 +42,25 @@ def main(argv: list[str]) -> int:
         played = list(pool.map(play_city, worlds, [args.history] * len(worlds), [args.days] * len(worlds)))
     judged = [j for city in played for j in city.judged]
     legs = [leg for city in played for leg in city.legs]
-    report = _report(played, judged, legs, time.perf_counter() - began_s)
+    figures = targets(judged, legs)
+    report = document(figures, *_found(played, judged, legs, time.perf_counter() - began_s))
     _show(report)
     if args.json is not None:
-        args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         _picture(judged, legs, args.json.with_suffix(".png"))
-    return 0 if all(target.met for target in targets(judged, legs)) else 1
+    return conclude(figures, report, args.json)
 
 
-def _report(played: list[Played], judged: list[Judged], legs: list[Leg], wall_s: float) -> dict[str, object]:
+def _found(
+    played: list[Played], judged: list[Judged], legs: list[Leg], wall_s: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The sections of the report, and what its summary tells beside the targets."""
     quotes = {desk: {str(stage): stage_figures(quotes_of(judged, desk, stage)) for stage in Stage} for desk in _DESKS}
     ways = leg_figures(legs)
     own = quotes["learned"]
-    summary: dict[str, object] = {f"under_p90_{stage}": own[str(stage)]["under_p90"] for stage in Stage}
-    summary |= {f"mae_{stage}_s": own[str(stage)]["mae_s"] for stage in Stage}
-    summary |= {f"pinball90_{stage}_s": own[str(stage)]["pinball90_s"] for stage in Stage}
-    summary |= {
+    told: dict[str, Any] = {f"under_p90_{stage}": own[str(stage)]["under_p90"] for stage in Stage}
+    told |= {f"mae_{stage}_s": own[str(stage)]["mae_s"] for stage in Stage}
+    told |= {f"pinball90_{stage}_s": own[str(stage)]["pinball90_s"] for stage in Stage}
+    told |= {
         "ways_mae_s": ways["learned mae_s"],
         "ways_mae_free_flow_s": ways["free flow mae_s"],
         "ways_mae_below_free_flow_pct": round(100 * (1 - ways["learned mae_s"] / ways["free flow mae_s"]), 1),
@@ -66,36 +68,28 @@ def _report(played: list[Played], judged: list[Judged], legs: list[Leg], wall_s:
         "orders": own[str(Stage.CARRIED)]["quotes"],
         "wall_s": round(wall_s, 1),
         "cpu_s": round(sum(city.cpu_s for city in played), 1),
-        "targets": [target.row() for target in targets(judged, legs)],
     }
-    return {
-        "machine": _machine(),
-        "commit": _commit(),
-        "summary": summary,
+    sections = {
         "quotes": quotes,
         "ways": ways,
         "weather": {day: words for city in played for day, words in city.weather.items()},
         "learned": {city.city: city.learned for city in played},
     }
+    return sections, told
 
 
-def _show(report: dict[str, object]) -> None:
-    for day, words in report["weather"].items():  # type: ignore[attr-defined]
+def _show(report: dict[str, Any]) -> None:
+    for day, words in report["weather"].items():
         print(f"{day}: {words}")
-    for desk, stages in report["quotes"].items():  # type: ignore[attr-defined]
+    for desk, stages in report["quotes"].items():
         for stage, f in stages.items():
             print(
                 f"{desk:<13} {stage:<9} under p90 {f['under_p90']:.3f} (rain {f['under_p90_in_rain']:.3f}, slow riders"
                 f" {f['under_p90_slow_riders']:.3f})  under median {f['under_median']:.3f}  mae {f['mae_s']:6.1f} s"
                 f"  pinball90 {f['pinball90_s']:5.1f} s  p90 is {f['p90_after_median_s']:5.0f} s after the median"
             )
-    for name, value in report["ways"].items():  # type: ignore[attr-defined]
+    for name, value in report["ways"].items():
         print(f"ways: {name:<24} {value}")
-    for t in report["summary"]["targets"]:  # type: ignore[index]
-        peer = "" if t["peer"] is None else f"  peer {t['peer']}  ratio {t['ratio']}"
-        print(
-            f"{t['group']}: {t['figure']} {t['value']}, target {t['target']}: {'met' if t['met'] else 'MISSED'}{peer}"
-        )
 
 
 def _picture(judged: list[Judged], legs: list[Leg], file: Path) -> None:
@@ -103,23 +97,3 @@ def _picture(judged: list[Judged], legs: list[Leg], file: Path) -> None:
         plot(judged, legs, file)
     except ImportError:
         print("no picture: matplotlib is not installed (`uv sync --group bench`)", file=sys.stderr)
-
-
-def _machine() -> dict[str, object]:
-    return {
-        "system": platform.platform(),
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-    }
-
-
-def _commit() -> str:
-    """The commit of the working copy, or "unknown" outside of one."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found.stdout.strip()

@@ -7,12 +7,12 @@ it was picked up (`carried`); always the last such quote before the delivery.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.eta.desk import Judged, Leg
+from benchmarks.record import Figure, at_most
 from dispatch.eta.calibration import Z90, Stage
 
 COVERED = (0.87, 0.93)
@@ -21,31 +21,6 @@ LEG_RATIO = 0.85
 LEARNED, PEER, ROAD = "learned", "free flow", "road"
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A figure, what it must be, and a peer's on the same days."""
-
-    group: str
-    figure: str
-    value: float
-    target: str
-    peer: float | None
-    met: bool
-
-    def row(self) -> dict[str, object]:
-        """For the report."""
-        ratio = round(self.value / self.peer, 4) if self.peer else None
-        return {
-            "group": self.group,
-            "figure": self.figure,
-            "value": round(self.value, 4),
-            "target": self.target,
-            "peer": None if self.peer is None else round(self.peer, 4),
-            "ratio": ratio,
-            "met": self.met,
-        }
 
 
 def quotes_of(judged: Iterable[Judged], desk: str, stage: Stage) -> list[Judged]:
@@ -100,22 +75,17 @@ def leg_figures(legs: Sequence[Leg]) -> dict[str, float]:
     return {name: round(value, 2) for name, value in out.items()}
 
 
-def targets(judged: Sequence[Judged], legs: Sequence[Leg]) -> list[Target]:
+def targets(judged: Sequence[Judged], legs: Sequence[Leg]) -> list[Figure]:
     """What must hold."""
     ways = leg_figures(legs)
-    found = [_below("ways", "mae_s", ways[f"{LEARNED} mae_s"], ways[f"{PEER} mae_s"], LEG_RATIO)]
+    peer_s = ways[f"{PEER} mae_s"]
+    error_s = ways[f"{LEARNED} mae_s"]
+    found = [at_most("ways: mean absolute error", error_s, round(LEG_RATIO * peer_s, 2), "s", peer_s, PEER)]
     for stage in Stage:
         own, peer = (stage_figures(quotes_of(judged, desk, stage)) for desk in (LEARNED, "uncalibrated"))
-        low, high = COVERED
-        value = own["under_p90"]
-        found.append(
-            Target(f"quotes {stage}", "under_p90", value, f"{low}..{high}", peer["under_p90"], low <= value <= high)
-        )
+        name, share = f"quotes {stage}: share under p90", round(own["under_p90"], 4)
+        found.append(Figure(name, share, "of all", *COVERED, round(peer["under_p90"], 4), "uncalibrated"))
     return found
-
-
-def _below(group: str, figure: str, value: float, peer: float, ratio: float) -> Target:
-    return Target(group, figure, value, f"<= {ratio} of free flow", peer, value <= ratio * peer)
 
 
 def reliability(judged: Sequence[Judged], levels: Floats) -> Floats:

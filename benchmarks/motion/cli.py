@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 import uvloop
 
 from benchmarks.motion import edge, growth, index, pushes, screen
-from benchmarks.motion.record import Figure, document
+from benchmarks.record import Figure, conclude, document
 
 #: In this order; growth needs what index and pushes found.
 SECTIONS = ("edge", "index", "pushes", "growth", "apache", "embedded")
@@ -38,13 +37,10 @@ def main(argv: list[str]) -> int:
         print(f"{time.monotonic() - begun_s:6.1f} s  {text}", file=sys.stderr, flush=True)
 
     figures, sections = uvloop.run(measure(wanted, args.seconds, tell))
-    for figure in figures:
-        print(figure.line())
+    report = document(figures, sections | {"seconds": round(time.monotonic() - begun_s)})
     if args.json is not None:
-        report = document(figures, sections | {"seconds": round(time.monotonic() - begun_s)})
-        args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         _plot(report, args.json.with_suffix(".png"))
-    return 0 if all(figure.met for figure in figures) else 1
+    return conclude(figures, report, args.json)
 
 
 async def measure(

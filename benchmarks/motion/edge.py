@@ -26,8 +26,8 @@ import uvloop
 
 from benchmarks.motion.child import Child, left, say
 from benchmarks.motion.place import CITY
-from benchmarks.motion.record import Figure, Say, at_least
 from benchmarks.orders.cpu import cpu_s
+from benchmarks.record import Figure, Say, at_least
 from node.clock import SystemClock
 from node.lifecycle import calm_collector
 from node.rpc import Server

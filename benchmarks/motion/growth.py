@@ -25,7 +25,7 @@ import structlog
 from benchmarks.micro.timing import seconds
 from benchmarks.motion import edge
 from benchmarks.motion.index import GROWTH, Load
-from benchmarks.motion.record import Figure, Say, at_most
+from benchmarks.record import Figure, Say, at_most
 from dispatch.adapters import wire
 from dispatch.adapters.memory import MemoryAnnouncements
 from dispatch.live.city import Carried, City, Watched

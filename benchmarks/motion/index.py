@@ -22,8 +22,8 @@ from redis.exceptions import ConnectionError as RedisAway
 
 from benchmarks.micro.timing import seconds
 from benchmarks.motion.place import CITY
-from benchmarks.motion.record import Figure, Say, at_least, at_most
 from benchmarks.orders.cpu import cpu_s
+from benchmarks.record import Figure, Say, at_least, at_most
 from deploy.stack.servers.redis import find
 from dispatch.adapters.wire import decode_fixes, encode_fixes
 from dispatch.index import FixColumns, RiderPositions

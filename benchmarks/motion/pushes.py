@@ -26,7 +26,7 @@ import uvloop
 from websockets.asyncio.server import ServerConnection, serve
 
 from benchmarks.motion.child import Child, say, words
-from benchmarks.motion.record import Figure, Say, at_least
+from benchmarks.record import Figure, Say, at_least
 from gateway.live.adapters import decode
 from gateway.live.adapters.kitchens import ServiceKitchens
 from gateway.live.adapters.memory import MemoryFeed, MemoryOrders, MemoryStreams

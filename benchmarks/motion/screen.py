@@ -19,8 +19,8 @@ from typing import Any
 
 from benchmarks.motion.child import Child
 from benchmarks.motion.place import CITY
-from benchmarks.motion.record import Figure, Say, at_least, at_most
 from benchmarks.orders.cpu import cpu_s
+from benchmarks.record import Figure, Say, at_least, at_most
 from deploy.stack.servers.kafka import Broker
 from deploy.stack.services import SERVICES
 from deploy.stack.stack import LocalStack

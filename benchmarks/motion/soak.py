@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 import time
@@ -30,7 +29,7 @@ from typing import Any
 import uvloop
 
 from benchmarks.motion import screen
-from benchmarks.motion.record import Figure, Say, at_most, document
+from benchmarks.record import Figure, Say, at_most, conclude, document
 
 #: Half of what the machine carries with the promised ages: 2,000 riders.
 RIDERS = 1_000
@@ -137,8 +136,4 @@ def main(argv: list[str]) -> int:
 
     section = uvloop.run(run(args.seconds, args.window, args.riders, tell))
     found = figures(section)
-    for figure in found:
-        print(figure.line())
-    if args.json is not None:
-        args.json.write_text(json.dumps(document(found, {"soak": section}), indent=1) + "\n", encoding="utf-8")
-    return 0 if all(figure.met for figure in found) else 1
+    return conclude(found, document(found, {"soak": section}), args.json)

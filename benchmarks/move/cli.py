@@ -8,11 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import platform
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -31,6 +26,7 @@ from benchmarks.move.fleet import Fleet
 from benchmarks.move.picture import draw
 from benchmarks.move.proof import MoveTime, applied_to_the_end, double_assignments, lost_fixes, move_times
 from benchmarks.orders.cpu import cpu_s
+from benchmarks.record import Figure, at_least, at_most, conclude, document
 from deploy.stack.services import SERVICES
 from deploy.stack.stack import LocalStack
 from node import postgres
@@ -75,17 +71,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here, and a picture beside")
     words = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        report = uvloop.run(measure(words, words.dir or Path(folder)))
-    for name, figure in report["summary"].items():
-        print(f"{'met   ' if figure['met'] else 'missed'} {name}: {figure['value']} (target {figure['target']})")
+        figures, report = uvloop.run(measure(words, words.dir or Path(folder)))
     if words.json is not None:
-        words.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         draw(report, words.json.with_suffix(".png"))
-    return 0 if all(figure["met"] for figure in report["summary"].values()) else 1
+    return conclude(figures, report, words.json)
 
 
-async def measure(words: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """The whole run on a stack of its own."""
+async def measure(words: argparse.Namespace, folder: Path) -> tuple[list[Figure], dict[str, Any]]:
+    """The whole run on a stack of its own: its figures, and its report."""
     async with LocalStack(folder, kafka=words.kafka, services=SERVICES) as stack:
         core = f"{stack.env['FORNO_POSTGRES_URL']}/core"
         pool = await postgres.connect(core, max_size=4)
@@ -95,7 +88,9 @@ async def measure(words: argparse.Namespace, folder: Path) -> dict[str, Any]:
             await pool.close()
 
 
-async def _measured(words: argparse.Namespace, stack: LocalStack, pool: asyncpg.Pool, core: str) -> dict[str, Any]:
+async def _measured(
+    words: argparse.Namespace, stack: LocalStack, pool: asyncpg.Pool, core: str
+) -> tuple[list[Figure], dict[str, Any]]:
     tokens = Tokens(TokenSigner(Path(stack.env["FORNO_JWT_PRIVATE_KEY_FILE"])))
     store, clock = PostgresRouterStore(pool), SystemClock()
     fleet = Fleet(clock, stack.env["FORNO_TRACKING_ADDRESS"], lambda n: tokens.get("rider", str(n), city=CITY), CENTER)
@@ -133,10 +128,9 @@ async def _measured(words: argparse.Namespace, stack: LocalStack, pool: asyncpg.
     found = await audit(core)
     times = await move_times(pool, PERIOD_MS)
     done = [time for time in times if time.state == "done"]
-    return {
-        "machine": {"platform": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()},
-        "commit": _commit(),
-        "summary": _summary(words, done, loads, acked, lost, cuts, dropped, await double_assignments(pool), found),
+    doubles = await double_assignments(pool)
+    figures = _figures(words, done, loads, acked, lost, cuts, dropped, doubles, found)
+    sections = {
         "moves": [asdict(time) for time in times],
         "loads": [asdict(load) for load in loads],
         "cpu_share": {name: round((spent[name] - before[name]) / took_s, 3) for name in spent if name in before},
@@ -147,9 +141,15 @@ async def _measured(words: argparse.Namespace, stack: LocalStack, pool: asyncpg.
         "versions": stack.versions,
         "audit": {"examined": dict(found.examined), "findings": [asdict(finding) for finding in found.findings]},
     }
+    told = {
+        "acknowledged fixes": acked,
+        "longest from release to a tick, ms": max([time.released_to_tick_ms for time in done], default=None),
+        "longest warm-up, ms": max([time.warm_ms for time in done], default=None),
+    }
+    return figures, document(figures, sections, told)
 
 
-def _summary(
+def _figures(
     words: argparse.Namespace,
     done: list[MoveTime],
     loads: list[Load],
@@ -159,32 +159,24 @@ def _summary(
     dropped: dict[str, int],
     doubles: int,
     found: Any,
-) -> dict[str, Any]:
+) -> list[Figure]:
     pauses = [time.pause_ms for time in done] or [float("inf")]
     rate = sum(load.fixes_per_s for load in loads) / max(1, len(loads))
     orders, watchers = min(load.open_orders for load in loads), min(load.watchers for load in loads)
-    return {
-        "moves done": _figure(len(done), f"{words.moves}", len(done) == words.moves),
-        "longest pause, ms": _figure(max(pauses), f"<= {PAUSE_MS:g}", max(pauses) <= PAUSE_MS),
-        "median pause, ms": _figure(median(pauses), f"<= {PAUSE_MS:g}", median(pauses) <= PAUSE_MS),
-        "longest from release to a tick, ms": _figure(
-            max([time.released_to_tick_ms for time in done] or [float("inf")]), "told", True
-        ),
-        "longest warm-up, ms": _figure(max([time.warm_ms for time in done] or [float("inf")]), "told", True),
-        "acknowledged fixes lost": _figure(lost, "0", lost == 0 and acked > 0),
-        "acknowledged fixes": _figure(acked, "told", True),
-        "double assignments": _figure(doubles, "0", doubles == 0),
-        "audit findings": _figure(len(found.findings) + found.more, "0", found.clean),
-        "riders' streams dropped": _figure(sum(cuts.values()), "0", not cuts),
-        "watchers' sockets dropped": _figure(sum(dropped.values()), "0", not dropped),
-        "fixes a second": _figure(round(rate), f">= {0.97 * words.fixes:g}", rate >= 0.97 * words.fixes),
-        "open orders, least": _figure(orders, f">= {words.orders}", orders >= words.orders),
-        "watchers, least": _figure(watchers, f">= {words.watchers}", watchers >= words.watchers),
-    }
-
-
-def _figure(value: float, target: str, met: bool) -> dict[str, Any]:
-    return {"value": value, "target": target, "met": bool(met)}
+    return [
+        at_least("moves done", len(done), words.moves, "moves"),
+        at_most("longest pause", max(pauses), PAUSE_MS, "ms"),
+        at_most("median pause", median(pauses), PAUSE_MS, "ms"),
+        # Nothing acknowledged: nothing proved.
+        at_most("acknowledged fixes lost", lost if acked else float("nan"), 0, "in all"),
+        at_most("double assignments", doubles, 0, "in all"),
+        at_most("audit findings", len(found.findings) + found.more, 0, "in all"),
+        at_most("riders' streams dropped", sum(cuts.values()), 0, "in all"),
+        at_most("watchers' sockets dropped", sum(dropped.values()), 0, "in all"),
+        at_least("fixes a second", round(rate), 0.97 * words.fixes, "fixes/s"),
+        at_least("open orders, least", orders, words.orders, "orders"),
+        at_least("watchers, least", watchers, words.watchers, "sockets"),
+    ]
 
 
 async def _moves(store: PostgresRouterStore, count: int) -> None:
@@ -237,12 +229,3 @@ def _cpu(stack: LocalStack) -> dict[str, float]:
     """CPU seconds of each part, and of this process, which is riders, customers and watchers."""
     pids = {name: pid for name in stack.versions if (pid := stack.pid(name)) is not None}
     return {name: cpu_s(pid) for name, pid in pids.items()} | {"generator": time.process_time()}
-
-
-def _commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
-    return found.stdout.strip() or "unknown"
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

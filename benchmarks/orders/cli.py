@@ -14,9 +14,9 @@ from typing import Any
 
 import asyncpg
 
-from benchmarks.motion.record import Figure, at_least, at_most, document
 from benchmarks.orders import growth
 from benchmarks.orders.cpu import cpu_s
+from benchmarks.record import Figure, at_least, at_most, conclude, document
 from deploy.stack.service import Service
 from deploy.stack.services import SERVICES
 from deploy.stack.stack import LocalStack
@@ -39,11 +39,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     words = parser.parse_args(argv)
     figures, sections = asyncio.run(measure(words.seconds, words.only))
-    for figure in figures:
-        print(figure.line())
-    if words.json is not None:
-        words.json.write_text(json.dumps(document(figures, sections), indent=1) + "\n", encoding="utf-8")
-    return 0 if all(figure.met for figure in figures) else 1
+    return conclude(figures, document(figures, sections), words.json)
 
 
 async def measure(seconds: float, only: str | None = None) -> tuple[list[Figure], dict[str, Any]]:

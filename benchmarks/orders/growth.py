@@ -23,8 +23,8 @@ import asyncpg
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from benchmarks.motion.record import Figure, at_most
 from benchmarks.orders.cpu import cpu_s
+from benchmarks.record import Figure, at_most
 from deploy.stack.ports import Ports
 from deploy.stack.stack import LocalStack
 from node import postgres

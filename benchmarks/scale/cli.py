@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.motion.record import Figure, at_most, document
+from benchmarks.record import Figure, at_most, conclude, document
 from benchmarks.scale.control import CallCosts, storm
 from benchmarks.scale.costs import Costs, measure_costs
 from benchmarks.scale.database import measure_map
@@ -41,18 +41,16 @@ def main(argv: list[str]) -> int:
     words = parser.parse_args(argv)
     if words.recorded is not None:
         report = json.loads(words.recorded.read_text(encoding="utf-8"))
-        met = all(figure["met"] for figure in report["summary"].values())
+        code = 0 if all(figure["met"] for figure in report["summary"].values()) else 1
     else:
         figures, sections = measure(words.cities, words.shards)
-        for figure in figures:
-            print(figure.line())
-        report, met = document(figures, sections), all(figure.met for figure in figures)
+        report = document(figures, sections)
+        code = conclude(figures, report, words.json)
     if words.json is not None:
-        words.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         _plot(report, words.json.with_suffix(".png"))
     if words.page is not None:
         words.page.write_text(page(report), encoding="utf-8")
-    return 0 if met else 1
+    return code
 
 
 def measure(cities: int, shards: int) -> tuple[list[Figure], dict[str, Any]]:

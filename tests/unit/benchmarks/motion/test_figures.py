@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.motion import cli, growth, screen
-from benchmarks.motion.record import at_least, at_most, document
+from benchmarks.record import at_least, at_most, document
 
 
 def test_figures_are_met_at_their_target_and_not_short_of_it() -> None:

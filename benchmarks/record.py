@@ -1,11 +1,12 @@
-"""How the benches of motion report: figures against their targets and peers, with the machine and the commit."""
+"""How every bench reports: figures against their targets and peers, with the machine and the commit."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,28 +17,35 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured value beside its target. With `at_least` more is better, else less is."""
+    """A measured value, and the bounds it must keep: none, one or both."""
 
     name: str
     value: float
-    target: float
     unit: str
-    at_least: bool
-    #: What the peer did in the same run, and how it was done.
+    low: float | None = None
+    high: float | None = None
+    #: What a peer did with the same data, and who that is.
     peer: float | None = None
     peer_name: str = ""
 
     @property
     def met(self) -> bool:
-        """Whether the target is reached."""
-        return self.value >= self.target if self.at_least else self.value <= self.target
+        """Whether it is within its bounds; what is not a number never is."""
+        return (self.low is None or self.value >= self.low) and (self.high is None or self.value <= self.high)
+
+    @property
+    def target(self) -> str:
+        """The bounds in words."""
+        if self.low is not None and self.high is not None:
+            return f"{self.low:g}..{self.high:g}"
+        return f">= {self.low:g}" if self.low is not None else f"<= {self.high:g}" if self.high is not None else "none"
 
     def row(self) -> dict[str, Any]:
         """As JSON."""
         return {
             "value": self.value,
             "unit": self.unit,
-            "target": f"{'>=' if self.at_least else '<='} {self.target:g}",
+            "target": self.target,
             "peer": self.peer,
             "peer_name": self.peer_name,
             "ratio": round(self.value / self.peer, 3) if self.peer else None,
@@ -47,23 +55,22 @@ class Figure:
     def line(self) -> str:
         """For people."""
         peer = f"  ({self.peer_name} {self.peer:,.4g})" if self.peer is not None else ""
-        sign = ">=" if self.at_least else "<="
         verdict = "met   " if self.met else "MISSED"
-        return f"{verdict} {self.name}: {self.value:,.6g} {self.unit}, target {sign} {self.target:,.6g}{peer}"
+        return f"{verdict} {self.name}: {self.value:,.6g} {self.unit}, target {self.target}{peer}"
 
 
 def at_least(name: str, value: float, target: float, unit: str, peer: float | None = None, of: str = "") -> Figure:
     """A figure of which more is better."""
-    return Figure(name, value, target, unit, True, peer, of)
+    return Figure(name, value, unit, low=target, peer=peer, peer_name=of)
 
 
 def at_most(name: str, value: float, target: float, unit: str, peer: float | None = None, of: str = "") -> Figure:
     """A figure of which less is better."""
-    return Figure(name, value, target, unit, False, peer, of)
+    return Figure(name, value, unit, high=target, peer=peer, peer_name=of)
 
 
-def document(figures: Iterable[Figure], sections: dict[str, Any]) -> dict[str, Any]:
-    """The JSON of a run."""
+def document(figures: Sequence[Figure], sections: Mapping[str, Any], told: Mapping[str, Any] = {}) -> dict[str, Any]:
+    """The JSON of a run. `told` goes into the summary as it is, before the figures: plain values by name."""
     return {
         "machine": {
             "system": platform.platform(),
@@ -73,9 +80,18 @@ def document(figures: Iterable[Figure], sections: dict[str, Any]) -> dict[str, A
             "load_average_at_end": os.getloadavg(),
         },
         "commit": commit(),
-        "summary": {figure.name: figure.row() for figure in figures},
+        "summary": {**told, **{figure.name: figure.row() for figure in figures}},
         **sections,
     }
+
+
+def conclude(figures: Sequence[Figure], report: Mapping[str, Any], file: Path | None) -> int:
+    """Prints the figures, writes the report; the exit code: 1 when a figure falls short."""
+    for figure in figures:
+        print(figure.line())
+    if file is not None:
+        file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return 0 if all(figure.met for figure in figures) else 1
 
 
 def commit() -> str:
