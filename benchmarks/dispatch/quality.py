@@ -26,6 +26,7 @@ MEANS = (
     "orders_per_bundle",
     "utilisation",
     "floor_min",
+    "undelivered_floor_pct",
 )
 
 

@@ -29,6 +29,7 @@ class Beside:
     ready_to_pickup: float
     published_ready_to_pickup: float
     undelivered_pct: float
+    undelivered_floor_pct: float
     published_undelivered_pct: float | None
     cost_per_order: float
     orders_per_bundle: float
@@ -64,6 +65,7 @@ def beside(rows: Iterable[Row]) -> list[Beside]:
                     ready_to_pickup=m["ready_to_pickup_mean_min"],
                     published_ready_to_pickup=published.ready_to_pickup,
                     undelivered_pct=m["undelivered_pct"],
+                    undelivered_floor_pct=m["undelivered_floor_pct"],
                     published_undelivered_pct=published.undelivered_pct,
                     cost_per_order=m["cost_per_order"],
                     orders_per_bundle=m["orders_per_bundle"],
@@ -85,6 +87,7 @@ def _of_table_4(row: Row) -> Beside:
         ready_to_pickup=m.ready_to_pickup_mean_min,
         published_ready_to_pickup=published.ready_to_pickup,
         undelivered_pct=m.undelivered_pct,
+        undelivered_floor_pct=m.undelivered_floor_pct,
         published_undelivered_pct=None,
         cost_per_order=m.cost_per_order,
         orders_per_bundle=m.orders_per_bundle,
@@ -112,7 +115,7 @@ def text(rows: list[Beside]) -> str:
     """The table."""
     head = (
         f"{'group':<30}{'held':>9}  {'click-to-door':>13} {'published':>9} {'floor':>6} {'gap':>5} {'their gap':>9}"
-        f"  {'ready-to-pickup':>15} {'published':>9}  {'undelivered %':>13} {'published':>9}"
+        f"  {'ready-to-pickup':>15} {'published':>9}  {'undelivered %':>13} {'floor':>6} {'published':>9}"
     )
     return "\n".join([head, *map(_line, rows)])
 
@@ -122,5 +125,5 @@ def _line(b: Beside) -> str:
     return (
         f"{b.group:<30}{f'{b.instances}/{b.of}':>9}  {b.click_to_door:>13.2f} {b.published:>9.2f} {b.floor:>6.2f}"
         f" {b.gap:>5.2f} {b.published_gap:>9.2f}  {b.ready_to_pickup:>15.2f} {b.published_ready_to_pickup:>9.2f}"
-        f"  {b.undelivered_pct:>13.3f} {published:>9}"
+        f"  {b.undelivered_pct:>13.3f} {b.undelivered_floor_pct:>6.3f} {published:>9}"
     )

@@ -13,7 +13,8 @@ from simulator.replay.instance import Instance
 class Metrics:
     """Means are over delivered orders; `utilisation` is the mean over couriers of the share of the shift
     spent driving and serving; `over_max_pct` counts orders delivered past the maximum click-to-door.
-    `floor_min` is the least mean click-to-door there could be, were a courier at every counter."""
+    `floor_min` is the least mean click-to-door there could be, were a courier at every counter;
+    `undelivered_floor_pct` counts the orders that no courier can fetch within a shift, whatever is decided."""
 
     orders: int
     undelivered_pct: float
@@ -25,6 +26,7 @@ class Metrics:
     orders_per_bundle: float
     utilisation: float
     floor_min: float
+    undelivered_floor_pct: float
 
 
 def measure(instance: Instance, history: History) -> Metrics:
@@ -52,8 +54,25 @@ def measure(instance: Instance, history: History) -> Metrics:
         _share(len(dropped), len(history.pickups)),
         _mean(_busy_shares(instance, history)),
         _mean(floor),
+        100 * _share(len(out_of_reach(instance)), len(orders)),
     )
     return Metrics(len(orders), *(round(f, 4) for f in figures))
+
+
+def out_of_reach(instance: Instance) -> list[str]:
+    """Orders that no courier could pick up before going off, not even one who set out for them at once."""
+    rules = instance.rules
+    half = rules.pickup_service // 2
+    found = []
+    for order in instance.orders:
+        counter = instance.restaurants[order.restaurant]
+        earliest = (
+            max(order.ready, max(c.on, order.placed) + travel_minutes(c.xy, counter, rules.metres_per_minute) + half)
+            for c in instance.couriers
+        )
+        if all(at > c.off for at, c in zip(earliest, instance.couriers, strict=True)):
+            found.append(order.name)
+    return found
 
 
 def _mean(values: list[int] | list[float]) -> float:

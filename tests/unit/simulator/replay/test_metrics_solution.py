@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def test_figures_by_hand() -> None:
     assert figures.orders_per_bundle == 2
     assert figures.utilisation == pytest.approx((2 + 3 + 2 + 4 + 8) / 60, abs=1e-4)
     assert figures.floor_min == pytest.approx(((10 + 3 + 4) + (9 + 5 + 4)) / 2)
+    assert figures.undelivered_floor_pct == 0
 
 
 def test_a_day_without_deliveries() -> None:
@@ -33,6 +35,14 @@ def test_a_day_without_deliveries() -> None:
     assert figures.undelivered_pct == 100
     assert figures.click_to_door_mean_min == 0
     assert figures.cost_per_order == 0
+
+
+@pytest.mark.parametrize(("off", "lost_pct"), [(10, 0), (9, 100)])
+def test_who_is_off_too_early_can_fetch_nothing(off: int, lost_pct: float) -> None:
+    """Both orders are ready at 10; a courier may still pick up in the minute of going off."""
+    instance = one_courier_two_orders()
+    early = replace(instance, couriers=tuple(replace(courier, off=off) for courier in instance.couriers))
+    assert measure(early, History()).undelivered_floor_pct == lost_pct
 
 
 def test_files_read_as_the_evaluator_expects(tmp_path: Path) -> None:
