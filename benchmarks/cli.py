@@ -13,6 +13,7 @@ BENCHES: dict[str, tuple[str, str]] = {
     "eta": ("benchmarks.eta.cli:main", "ETAs and learned travel times on held-back simulated days"),
     "move": ("benchmarks.move.cli:main", "a city moved again and again under riders, orders and watchers"),
     "motion": ("benchmarks.motion.cli:main", "fixes, index, pushes and fix to screen, beside gRPC, Redis, websockets"),
+    "page": ("benchmarks.page:main", "the figures of recorded runs as one page"),
     "orders": ("benchmarks.orders.cli:main", "orders placed a second, latencies and the lag of the outbox"),
     "soak": ("benchmarks.motion.soak:main", "ten minutes at half the limit: latencies and memory do not drift"),
 }

@@ -37,8 +37,10 @@ class Figure:
     def target(self) -> str:
         """The bounds in words."""
         if self.low is not None and self.high is not None:
-            return f"{self.low:g}..{self.high:g}"
-        return f">= {self.low:g}" if self.low is not None else f"<= {self.high:g}" if self.high is not None else "none"
+            return f"{plain(self.low)}..{plain(self.high)}"
+        if self.low is not None:
+            return f">= {plain(self.low)}"
+        return f"<= {plain(self.high)}" if self.high is not None else "none"
 
     def row(self) -> dict[str, Any]:
         """As JSON."""
@@ -92,6 +94,11 @@ def conclude(figures: Sequence[Figure], report: Mapping[str, Any], file: Path | 
     if file is not None:
         file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return 0 if all(figure.met for figure in figures) else 1
+
+
+def plain(value: float) -> str:
+    """Four digits that count; thousands and whole numbers in full."""
+    return f"{value:,.0f}" if abs(value) >= 1000 or float(value).is_integer() else f"{value:.4g}"
 
 
 def commit() -> str:
