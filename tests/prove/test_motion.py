@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from benchmarks.motion.soak import RSS_MB, rise
 from tests.prove.motion import scene
 from tests.prove.motion.scene import Report
-from tests.prove.motion.storm import PARTS, SOON_S
+from tests.prove.motion.storm import NOTICED, PARTS, SOON_S
 
 #: Where the report is left.
 REPORTS = Path(os.environ.get("FORNO_REPORTS", "results"))
@@ -55,23 +56,25 @@ async def test_owners_tile_the_log(report: Report) -> None:
     assert report["audit"]["log_not_applied"] == 0
 
 
-@pytest.mark.parametrize("kind", list(PARTS))
+@pytest.mark.parametrize("kind", NOTICED)
 async def test_customers_see_fresh_positions_soon(report: Report, kind: str) -> None:
-    """The longest wait of any customer after any of the kills is at most 10 s.
+    """19 of 20 waits of the customers who watched through all kills are over within 5 s, and the longest within 10 s.
 
-    The aim is 5 s (`SOON_S`, what the report counts by). Two cores that also carry 2,000 apps start a killed process in
-    that time only when they are left alone with it; the report says how long it was.
+    The aim is 5 s (`SOON_S`) for all. Two cores that also carry 2,000 apps start a killed process in that time only
+    when they are left alone with it; the report says how long it was.
     """
     seen = report["storm"]["returns"][kind]
     assert seen["kills"] >= 20
     assert seen["never"] == 0
-    assert seen["samples"] >= seen["kills"]
+    assert seen["samples"] == seen["kills"] * scene.HELD_ORDERS
     assert seen["longest_s"] <= 2 * SOON_S
+    assert seen["soon"] >= 0.95
 
 
 async def test_customers_are_shown_what_is_true(report: Report) -> None:
     """Nothing shown went back, held orders stayed picked up, every order ended on its screen as in the record."""
-    assert report["storm"]["shown_going_back"] == 0
+    assert report["storm"]["older_fixes"] == 0
+    assert report["orders"]["went_back"] == []
     assert report["storm"]["held_shown_as"] == ["picked_up"]
     assert report.get("never_final", []) == []
     assert report["orders"]["wrong_end"] == []
@@ -96,21 +99,32 @@ async def test_slow_readers_wake_to_the_newest(report: Report) -> None:
 
 async def test_views_caught_up(report: Report) -> None:
     """After twenty deaths of each, the GEO view has every rider and the trails every fix of the log, once."""
+    assert min(report["storm"]["deaths"][server] for server in ("redis", "mongo")) >= 20
     assert sum(report["views"]["geo"].values()) == scene.RIDERS
     trails = report["views"]["trails"]
     assert trails["fixes"] == trails["wanted"]
 
 
 async def test_memory_is_bounded(report: Report) -> None:
-    """No process of ours holds more in the last third of the storm than a quarter over what it held in the first, plus
-    48 MB; servers stay below what their caches are set to, with room for themselves.
+    """Whoever is never killed does not rise in the last two thirds of the storm by more than a soak allows; whoever is
+    killed holds at most a quarter and 48 MB more in its last third than in its first; servers stay below what their
+    caches are set to, with room for themselves.
     """
     began_s, ended_s = report["storm"]["began_s"], report["storm"]["ended_s"]
     third_s = (ended_s - began_s) / 3
+    killed = {part for kind in PARTS.values() for parts in kind for part in parts}
     grown = {}
     for part, rows in report["rss_mb"].items():
-        first = max(mb for at_s, mb in rows if began_s <= at_s <= began_s + third_s)
-        last = max(mb for at_s, mb in rows if ended_s - third_s <= at_s <= ended_s)
-        if last > SERVERS_MB.get(part, 1.25 * first + 48):
-            grown[part] = (first, last)
+        first = [mb for at_s, mb in rows if began_s <= at_s <= began_s + third_s]
+        after = [(at_s, mb) for at_s, mb in rows if began_s + third_s < at_s <= ended_s]
+        last = max(mb for at_s, mb in after if at_s >= ended_s - third_s)
+        if part in SERVERS_MB:
+            bounded = last <= SERVERS_MB[part]
+        elif part in killed:
+            bounded = last <= 1.25 * max(first) + 48
+        else:
+            times_s, mbs = zip(*after, strict=True)
+            bounded = rise(times_s, mbs) <= RSS_MB.of(mbs)
+        if not bounded:
+            grown[part] = (max(first), last)
     assert grown == {}

@@ -20,6 +20,10 @@ from node.tokens import TokenSigner
 _AGAIN_S = 0.25
 _PLACE_WITHIN_S = 60.0
 FINAL = frozenset({"delivered", "completed", "cancelled", "declined", "failed"})
+#: The way of an order, as customers are told; the other ends may come from anywhere on it.
+_WAY = ("placed", "authorised", "accepted", "assigned", "picked_up", "delivered", "completed")
+#: A rider who declines or vanishes gives the order back, and dispatch looks for another one.
+_GIVEN_BACK = ("assigned", "accepted")
 
 
 @dataclass(slots=True)
@@ -32,20 +36,27 @@ class Watcher:
     order_id: str
     path: str
     gateways: Sequence[str]
-    #: When each exact position came, and when its fix was taken; in the order of coming.
+    #: When each exact position of an order that was shown as picked up came, and when its fix was taken; in the order
+    #: of coming.
     came_s: list[float] = field(default_factory=list)
     fixed_s: list[float] = field(default_factory=list)
-    #: The statuses it was shown, each once, in the order of their being shown.
+    #: What the order's status was said to be, by snapshots and news alike, whenever it was another one than before.
     statuses: list[str] = field(default_factory=list)
     cut_off: int = 0
-    snapshots: int = 0
-    #: Times at which what was shown went back: an older fix, or an earlier status.
-    went_back: int = 0
+    #: Fixes that were older than the one shown before.
+    older_fixes: int = 0
 
     @property
     def status(self) -> str:
         """The last status it was shown."""
         return self.statuses[-1] if self.statuses else ""
+
+    @property
+    def went_back(self) -> list[tuple[str, str]]:
+        """Each time that an earlier status was shown after a later one, unless the order was given back; or another
+        one after an end."""
+        pairs = zip(self.statuses, self.statuses[1:], strict=False)
+        return [(before, after) for before, after in pairs if not _may_follow(before, after)]
 
     def back_s(self, since_s: float) -> float | None:
         """When the first position came that was taken after a moment; None when none has."""
@@ -70,36 +81,40 @@ class Watcher:
 
     async def _follow(self, socket: ClientConnection) -> None:
         async for message in socket:
-            frame = json.loads(message)
-            kind = frame["type"]
-            if kind == "snapshot":
-                self.snapshots += 1
-                # The whole story so far, in its order.
-                for status in [*(event["status"] for event in frame["events"]), frame["status"]]:
-                    self._shown(status)
-                self._at(frame["rider"] or {})
-            elif kind == "status":
-                self._shown(frame["status"])
-            elif kind == "position":
-                self._at(frame)
+            self.see(json.loads(message), time.time())
             if self.status in FINAL:
                 return
 
-    def _shown(self, status: str) -> None:
-        """The newest is last, also when an order was given back and is offered anew."""
-        if status in self.statuses:
-            self.statuses.remove(status)
-        self.statuses.append(status)
+    def see(self, frame: dict[str, Any], came_s: float) -> None:
+        """Takes a frame that has come."""
+        match frame["type"]:
+            case "snapshot":
+                self._shown(frame["status"])
+                self._at(frame["rider"] or {}, came_s)
+            case "status":
+                self._shown(frame["status"])
+            case "position":
+                self._at(frame, came_s)
 
-    def _at(self, rider: dict[str, Any]) -> None:
-        if "ts_ms" not in rider or "cell" in rider:
+    def _shown(self, status: str) -> None:
+        if status != self.status:
+            self.statuses.append(status)
+
+    def _at(self, rider: dict[str, Any], came_s: float) -> None:
+        if "ts_ms" not in rider or "cell" in rider or self.status != "picked_up":
             return
         fixed_s = rider["ts_ms"] / 1000
         if self.fixed_s and fixed_s < self.fixed_s[-1]:
-            self.went_back += 1
+            self.older_fixes += 1
             return
-        self.came_s.append(time.time())
+        self.came_s.append(came_s)
         self.fixed_s.append(fixed_s)
+
+
+def _may_follow(before: str, after: str) -> bool:
+    if after not in _WAY:
+        return after in FINAL and before not in FINAL
+    return before in _WAY and (_WAY.index(after) > _WAY.index(before) or (before, after) == _GIVEN_BACK)
 
 
 @dataclass(slots=True)

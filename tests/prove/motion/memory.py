@@ -58,7 +58,3 @@ class Curves:
             except OSError:
                 continue
             self.rows.setdefault(name, []).append((at_s, round(pages * _PAGE / 1e6, 1)))
-
-    def peak(self, name: str, from_s: float, to_s: float) -> float:
-        """The most it held between two moments."""
-        return max((mb for at_s, mb in self.rows[name] if from_s <= at_s <= to_s), default=0.0)

@@ -32,18 +32,23 @@ from tests.prove.motion.customers import FINAL, Customers, Watcher
 from tests.prove.motion.generator import Riders
 from tests.prove.motion.memory import Curves, group_rss_mb
 from tests.prove.motion.slow_reader import SlowReader
-from tests.prove.motion.storm import PARTS, Storm, returns
+from tests.prove.motion.storm import NOTICED, PARTS, Storm, returns
 
-RIDERS = 2_000
-PROCESSES = 2
+CITIES = {"la-serena": (-299_040_000, -712_480_000), "coquimbo": (-299_500_000, -713_300_000)}
+CITY = "la-serena"
+#: Riders of a process: where, how many, and the edges they know, the preferred one first. Nobody kills the last edge.
+GROUPS = (
+    ("la-serena", 1_000, ("tracking", "tracking-2")),
+    ("coquimbo", 500, ("tracking-2", "tracking")),
+    ("coquimbo", 500, ("tracking-unkilled",)),
+)
+RIDERS = sum(count for _, count, _ in GROUPS)
 HELD_ORDERS = 40
 ROUNDS = 20
 ORDER_EVERY_S = 4.0
 FREEZE_S = 30.0
 SLOW_READERS = 10
 SLOW_S = 300.0
-CITIES = {"la-serena": (-299_040_000, -712_480_000), "coquimbo": (-299_500_000, -713_300_000)}
-CITY = "la-serena"
 _FIRST_RIDER = 1_000_000
 #: No ack for so long: all have come that were under way. Riders' processes tell once a second.
 _STILL_S = 5.0
@@ -52,26 +57,27 @@ Report = dict[str, Any]
 
 
 def services() -> list[Service]:
-    """Those of `forno up`, a second edge, a second live gateway, and one that nobody kills."""
+    """Those of `forno up`, a second edge, a second live gateway, and one of each that nobody kills."""
     by_name = {service.name: service for service in SERVICES}
     edge, live = by_name["tracking"], by_name["live"]
-    second = replace(edge, name="tracking-2", env={"FORNO_EDGE_ID": "edge-2"}, announces={})
-    more = (replace(live, name=name, announces={}) for name in ("live-2", "live-unkilled"))
-    return [*SERVICES, second, *more]
+    edges = (
+        replace(edge, name=name, env={"FORNO_EDGE_ID": name}, announces={})
+        for name in ("tracking-2", "tracking-unkilled")
+    )
+    lives = (replace(live, name=name, announces={}) for name in ("live-2", "live-unkilled"))
+    return [*SERVICES, *edges, *lives]
 
 
 @asynccontextmanager
 async def riders_of(stack: LocalStack, folder: Path) -> AsyncIterator[Crowd]:
-    """2,000 riders in as many processes as there are cores; each knows both edges and prefers another."""
-    edges = [stack.addresses[name] for name in ("tracking", "tracking-2")]
-    each = RIDERS // PROCESSES
-    of = []
-    for n, (city, home) in zip(range(PROCESSES), CITIES.items(), strict=True):
-        first = edges[n % 2 :] + edges[: n % 2]
-        target = "ipv4:" + ",".join(first)
-        key = stack.env["FORNO_JWT_PRIVATE_KEY_FILE"]
+    """All riders, a process for each group."""
+    key = stack.env["FORNO_JWT_PRIVATE_KEY_FILE"]
+    of, next_rider = [], _FIRST_RIDER
+    for n, (city, count, edges) in enumerate(GROUPS):
+        target = "ipv4:" + ",".join(stack.addresses[edge] for edge in edges)
         out = str(folder / f"acked-{n}.npz")
-        of.append(Riders(target, key, city, home, _FIRST_RIDER + n * each, each, 8, out))
+        of.append(Riders(target, key, city, CITIES[city], next_rider, count, 8, out))
+        next_rider += count
     async with crowd(of, folder) as ready:
         yield ready
 
@@ -142,10 +148,11 @@ async def _storm(stack: LocalStack, riding: Crowd, customers: Customers, held: l
             "began_s": round(began_s, 1),
             "ended_s": round(ended_s, 1),
             "acked_in_it": riding.acked - acked,
-            "returns": {kind: asdict(returns(storm.kills, held, kind)) for kind in PARTS},
+            "deaths": {kind: sum(kill.kind == kind for kill in storm.kills) for kind in PARTS},
+            "returns": {kind: asdict(returns(storm.kills, held, kind)) for kind in NOTICED},
             "kills": [{**asdict(kill), "killed_s": round(kill.killed_s, 2)} for kill in storm.kills],
-            "shown_going_back": sum(watcher.went_back for watcher in customers.watchers),
-            "held_shown_as": sorted({watcher.status for watcher in held}),
+            "older_fixes": sum(watcher.older_fixes for watcher in customers.watchers),
+            "held_shown_as": sorted({status for w in held for status in w.statuses[w.statuses.index("picked_up") :]}),
             "cut_off": sum(watcher.cut_off for watcher in customers.watchers),
         },
         "slow_readers": await reading,
@@ -288,6 +295,7 @@ async def _count(stack: LocalStack, riding: Crowd, customers: Customers, held: l
         "orders": {
             "placed": len(customers.watchers),
             "watched_to_the_end": sum(w.status in FINAL for w in customers.watchers),
+            "went_back": [(w.order_id, w.went_back) for w in customers.watchers if w.went_back],
             "wrong_end": [
                 (w.order_id, w.statuses, states.get(w.order_id, ""))
                 for w in customers.watchers
