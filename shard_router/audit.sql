@@ -1,16 +1,18 @@
 -- Each statement finds what must not be: no row means that it holds. It returns (city, what).
 
 -- name: ranges tile the log
--- Offsets that owners applied follow each other without gap or overlap, per incarnation of the log.
+-- Offsets that owners applied follow each other without gap or overlap, from the log's first on, per incarnation of the
+-- log. Ranges are kept for ever: no first one is missing because it was old.
 select city, format('%s of log %s: epoch %s goes on at %s, the one before ended at %s',
                     topic, incarnation, epoch, first_offset, ended) as what
 from (
     select city, topic, incarnation, epoch, first_offset,
-           lag(next_offset) over (partition by city, topic, incarnation order by first_offset, next_offset) as ended
+           lag(next_offset, 1, 0::bigint)
+               over (partition by city, topic, incarnation order by first_offset, next_offset) as ended
     from dispatch.applied_ranges
     where next_offset > first_offset
 ) as ranges
-where ended is not null and ended <> first_offset
+where ended <> first_offset
 
 -- name: nothing applied is lost
 -- The last applied range reaches the cut from which the city would go on.
@@ -20,7 +22,6 @@ cross join lateral (values ('rider.pings', c.pings_offset), ('city.events', c.ev
 left join dispatch.applied_ranges r on r.city = c.city and r.topic = t.topic and r.incarnation = c.incarnation
 group by c.city, t.topic, t.cut
 having coalesce(max(r.next_offset), 0) < t.cut
-   and exists (select from dispatch.applied_ranges a where a.city = c.city and a.incarnation = c.incarnation)
 
 -- name: every tick was decided by the owner
 -- A tick's epoch was claimed by the shard that wrote it, and nobody had claimed a later one when it was committed.
@@ -36,10 +37,21 @@ from (select city, tick, epoch, lag(epoch) over (partition by city order by tick
 where before > epoch
 
 -- name: every decision carries its tick's epoch
-select d.city, format('offer %s carries epoch %s, tick %s has %s', d.offer_id, d.epoch, d.tick, t.epoch) as what
+-- Housekeeping removes a tick after its decisions, so each decision has its tick.
+select d.city, format('offer %s carries epoch %s, tick %s %s', d.offer_id, d.epoch, d.tick,
+                      coalesce('has ' || t.epoch, 'is not there')) as what
 from dispatch.decisions d
-join dispatch.ticks t on t.city = d.city and t.tick = d.tick
-where t.epoch <> d.epoch
+left join dispatch.ticks t on t.city = d.city and t.tick = d.tick
+where t.epoch is distinct from d.epoch
+
+-- name: every holding carries its tick's epoch
+-- A holding that lasts outlives the tick it began in: only those are judged that began with the first kept tick or later.
+select h.city, format('order %s with rider %s carries epoch %s, tick %s %s', h.order_id, h.rider_id, h.epoch, h.since_tick,
+                      coalesce('has ' || t.epoch, 'is not there')) as what
+from dispatch.holdings h
+left join dispatch.ticks t on t.city = h.city and t.tick = h.since_tick
+where t.epoch is distinct from h.epoch
+  and h.since_tick >= (select coalesce(min(k.tick), 0) from dispatch.ticks k where k.city = h.city)
 
 -- name: no order has two live assignments
 select min(city), format('order %s is live with riders %s', order_id, string_agg(rider_id::text, ', ')) as what

@@ -241,5 +241,6 @@ delete from dispatch.starts where ctid = any(array(
     select ctid from dispatch.starts where city = $1 and tick <= $2 limit $3))
 
 -- name: prune_ticks
+-- Oldest first: what is kept has no holes, and the audit takes a hole for a loss.
 delete from dispatch.ticks where ctid = any(array(
-    select ctid from dispatch.ticks where city = $1 and tick < $2 limit $3))
+    select ctid from dispatch.ticks where city = $1 and tick < $2 order by tick limit $3))

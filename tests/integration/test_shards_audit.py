@@ -84,9 +84,19 @@ PLANTED = [
         "epoch 2 goes on at 10, the one before ended at 11",
     ),
     (
+        "ranges tile the log",
+        "update dispatch.applied_ranges set first_offset = 7 where epoch = 1 and topic = 'rider.pings'",
+        "epoch 1 goes on at 7, the one before ended at 0",
+    ),
+    (
         "nothing applied is lost",
         "delete from dispatch.applied_ranges where epoch = 2 and topic = 'city.events'",
         "city.events: applied up to 10, but the cut says 20",
+    ),
+    (
+        "nothing applied is lost",
+        "delete from dispatch.applied_ranges; update dispatch.cuts set events_offset = 0",
+        "rider.pings: applied up to 0, but the cut says 20",
     ),
     (
         "every tick was decided by the owner",
@@ -107,6 +117,21 @@ PLANTED = [
         "every decision carries its tick's epoch",
         "update dispatch.decisions set epoch = 2",
         "offer offer-1 carries epoch 2, tick 1 has 1",
+    ),
+    (
+        "every decision carries its tick's epoch",
+        "delete from dispatch.ticks where tick = 1",
+        "offer offer-1 carries epoch 1, tick 1 is not there",
+    ),
+    (
+        "every holding carries its tick's epoch",
+        "update dispatch.holdings set epoch = 2 where rider_id = 1",
+        "order order-1 with rider 1 carries epoch 2, tick 1 has 1",
+    ),
+    (
+        "every holding carries its tick's epoch",
+        "delete from dispatch.ticks where tick = 2",
+        "order order-1 with rider 2 carries epoch 1, tick 2 is not there",
     ),
     (
         "no order has two live assignments",
@@ -130,6 +155,17 @@ async def test_what_is_planted_is_found(
     found = [finding for finding in (await audit(url)).findings if finding.check == check]
     assert [finding.city for finding in found] == ["roma"]
     assert what in found[0].what
+
+
+async def test_what_housekeeping_removes_is_not_missed(url: str, record: asyncpg.Connection) -> None:
+    """After each row of a round the record is clean; the order that a rider still has outlives the tick it began in."""
+    pool = await postgres.connect(url)
+    archive = dispatch_postgres.PostgresDecisionLog(pool, "b")
+    while await archive.prune("roma", 0, 1):
+        assert (await audit(url)).clean
+    await pool.close()
+    examined = (await audit(url)).examined
+    assert (examined["ticks"], examined["decisions"], examined["holdings"]) == (1, 0, 1)
 
 
 def test_every_check_is_planted() -> None:
