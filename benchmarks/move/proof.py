@@ -1,9 +1,10 @@
-"""What the record says after the moves: pauses from the ticks, fixes from the log, assignments from the audit."""
+"""What is left after the moves: pauses from the record of ticks, fixes and assignments from the logs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import asyncpg
@@ -13,7 +14,8 @@ from aiokafka import TopicPartition
 from benchmarks.move.fleet import Fleet
 from dispatch.adapters.wire import decode_fixes
 from node import kafka
-from proto.topics import RIDER_PINGS
+from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
+from proto.topics import DISPATCH_EVENTS, RIDER_PINGS
 
 _PAUSES = """
 select m.move_id, m.city, m.from_shard, m.to_shard, m.state, m.reason,
@@ -28,12 +30,8 @@ cross join lateral (select min(committed_at) as at from dispatch.ticks t
 order by m.move_id
 """
 _CUT = "select pings_offset from dispatch.cuts where city = $1"
-_DOUBLE = """
-select count(*) from (
-    select order_id from dispatch.holdings where slot is not null and until_tick is null group by order_id
-    having count(*) > 1
-) as doubles
-"""
+#: Kinds of event that say which rider has the order.
+_HAS = ("assigned", "picked_up", "delivered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +67,55 @@ async def move_times(pool: asyncpg.Pool, period_ms: int) -> list[MoveTime]:
     ]
 
 
-async def double_assignments(pool: asyncpg.Pool) -> int:
-    """Orders that are live with two riders."""
-    return int(await pool.fetchval(_DOUBLE))
+async def assignments(kafka_url: str) -> tuple[int, int]:
+    """Of what dispatch.events tells: orders that were assigned, and how many of them to two riders at once."""
+    events = await _told(kafka_url)
+    return len({event.order_id for event in events if event.WhichOneof("kind") == "assigned"}), len(doubles(events))
+
+
+def doubles(events: Iterable[DispatchEvent]) -> set[str]:
+    """Orders that one rider had while another did: taken by a second with no step back of the first between.
+
+    Events may come in any order and again; two different ones of one version of an order are two events.
+    """
+    stories: defaultdict[str, set[tuple[int, str, int]]] = defaultdict(set)
+    for event in events:
+        kind = event.WhichOneof("kind") or ""
+        if kind in _HAS or kind == "unassigned":
+            stories[event.order_id].add((event.version, kind, getattr(event, kind).rider_id))
+    return {order_id for order_id, story in stories.items() if _two_at_once(sorted(story))}
+
+
+def _two_at_once(story: list[tuple[int, str, int]]) -> bool:
+    has: int | None = None
+    for _, kind, rider_id in story:
+        if kind in _HAS and has not in (None, rider_id):
+            return True
+        if kind in _HAS:
+            has = rider_id
+        elif rider_id == has:
+            has = None
+    return False
+
+
+async def _told(kafka_url: str) -> list[DispatchEvent]:
+    """Everything in dispatch.events by now, repetitions included."""
+    found: list[DispatchEvent] = []
+    reader = kafka.consumer(kafka_url)
+    await reader.start()
+    try:
+        numbers = await kafka.partitions_of(reader, DISPATCH_EVENTS.name)
+        partitions = [TopicPartition(DISPATCH_EVENTS.name, number) for number in numbers]
+        reader.assign(partitions)
+        ends = await reader.end_offsets(partitions)
+        await reader.seek_to_beginning(*partitions)
+        for partition in partitions:
+            while await reader.position(partition) < ends[partition]:
+                records = (await reader.getmany(partition, timeout_ms=500)).get(partition, ())
+                found += [DispatchEvent.FromString(record.value) for record in records]
+    finally:
+        await reader.stop()
+    return found
 
 
 async def applied_to_the_end(pool: asyncpg.Pool, kafka_url: str, city: str, partition: int) -> int:
