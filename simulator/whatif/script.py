@@ -18,8 +18,9 @@ from dispatch.inputs import (
     RiderOnline,
 )
 from dispatch.model import Point, RiderId
+from dispatch.params import PaceParams, ServiceParams
 from dispatch.recording.recording import Recording
-from dispatch.recording.rerun import Redone
+from dispatch.recording.rerun import Redone, params_of
 from dispatch.recording.snapshot import unpack_state
 from dispatch.state import CityState
 
@@ -44,20 +45,27 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The world of a recording. `start` is the memory at `began_ms`, `places` where its riders stood."""
+    """The world of a recording. `start` is the memory at `began_ms`, `places` where its riders stood.
+
+    `service` and `pace` are how long things take at the counter, at the door and by each vehicle, as the recorded
+    policy had it: a policy that thinks otherwise is mistaken, it does not make riders faster.
+    """
 
     city: str
     began_ms: int
     ended_ms: int
     step_ms: int
     reply_ms: int
+    service: ServiceParams
+    pace: PaceParams
     lines: Sequence[Line]
     start: CityState
     places: dict[RiderId, Point]
 
 
 def script_of(recording: Recording, redone: Sequence[Redone]) -> Script:
-    """The script behind a recording that was run again."""
+    """The script behind a recording that was run again. Raises `BadRecording`."""
+    params = params_of(recording, redone[-1].recorded.params_digest)
     times = [tick.recorded.now_ms for tick in redone]
     gaps = np.diff(times) if len(times) > 1 else np.array([_STEP_MS])
     return Script(
@@ -66,6 +74,8 @@ def script_of(recording: Recording, redone: Sequence[Redone]) -> Script:
         ended_ms=times[-1],
         step_ms=int(np.clip(np.median(gaps), *_STEPS_MS)),
         reply_ms=_reply_ms(redone),
+        service=params.service,
+        pace=params.pace,
         lines=tuple(_lines(redone)),
         start=unpack_state(recording.start),
         places=_places(recording),

@@ -1,8 +1,9 @@
 """The recorded city lived again under a policy.
 
 Orders, kitchens' words and riders' terms are as recorded; what riders do is modelled: each accepts after the recorded
-median time, goes the straight way in the time of the travel model, waits for the food, and hands it over in the service
-time. Two policies in this one world differ by the policy alone.
+median time, goes the straight way in the time of the travel model at its vehicle's pace, waits for the food, and hands
+it over in the service time. Pace and service time are those of the recorded policy, whatever the policy lived under
+takes them for: two policies in this one world differ by the policy alone.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dispatch.inputs import (
     RiderArrived,
     RiderOnline,
 )
-from dispatch.model import Offer, OfferId, OfferStatus, OrderId, Point, RiderId, Stop, StopKind
+from dispatch.model import Offer, OfferId, OfferStatus, OrderId, Point, RiderId, Stop, StopKind, Vehicle
 from dispatch.params import EngineParams
 from dispatch.ports import TravelTimes
 from dispatch.travel.free_flow import great_circle_m
@@ -38,6 +39,7 @@ class _Body:
     """A rider: on the way from `origin` (left at `left_ms`) to the stop ahead (there at `there_ms`)."""
 
     place: Point
+    vehicle: Vehicle
     stops: tuple[Stop, ...] = ()
     origin: Point | None = None
     left_ms: int = 0
@@ -93,8 +95,8 @@ class _World:
         self._next_line = 0
         self._fates = Fates()
         for rider_id, rider in script.start.riders.items():
-            self._stand(rider_id)
-            if rider.stops:
+            self._stand(rider_id, rider.vehicle)
+            if rider_id in self._bodies and rider.stops:
                 self._head_for(self._bodies[rider_id], rider.stops, script.began_ms, rider.arrived)
         for offer in script.start.offers.values():
             self._answer(offer, script.began_ms)
@@ -119,7 +121,7 @@ class _World:
             self._next_line += 1
             item = line.item
             if isinstance(item, RiderOnline):
-                self._stand(item.rider_id, line.place)
+                self._stand(item.rider_id, item.vehicle, line.place)
             elif isinstance(item, OrderOpened):
                 self._fates.opened.setdefault(item.order_id, item)
                 self._ready[item.order_id] = item.ready_ms
@@ -127,11 +129,13 @@ class _World:
                 self._ready[item.order_id] = item.ready_ms
             self._inbox.append(item)
 
-    def _stand(self, rider_id: RiderId, place: Point | None = None) -> None:
+    def _stand(self, rider_id: RiderId, vehicle: Vehicle, place: Point | None = None) -> None:
         """The rider is somewhere; one never seen counts as out of sight, as it did for the recorded shard."""
         known = self._script.places.get(rider_id, place)
-        if rider_id not in self._bodies and known is not None:
-            self._bodies[rider_id] = _Body(known)
+        if rider_id in self._bodies:
+            self._bodies[rider_id].vehicle = vehicle
+        elif known is not None:
+            self._bodies[rider_id] = _Body(known, vehicle)
 
     def _move(self, now_ms: int) -> None:
         while self._replies and self._replies[0][0] <= now_ms:
@@ -144,7 +148,7 @@ class _World:
         """The next thing the rider does at its stop, if its time has come."""
         if now_ms < body.there_ms:
             return False
-        stop, service = body.stops[0], self._params.service
+        stop, service = body.stops[0], self._script.service
         if stop.kind is StopKind.PICKUP:
             if not body.arrived:
                 body.arrived = True
@@ -175,10 +179,10 @@ class _World:
         """Sets out for the stop ahead."""
         start, target = body.place, body.stops[0].point
         ends = [np.array([[p.lat_e7, p.lng_e7]], np.int64) for p in (start, target)]
-        seconds = float(self._travel.matrix(ends[0], ends[1], at_ms)[0, 0])
+        way_s = float(self._travel.matrix(ends[0], ends[1], at_ms)[0, 0]) * self._script.pace.of(body.vehicle)
         self._fates.metres += float(great_circle_m(ends[0], ends[1])[0])
         body.origin, body.left_ms, body.arrived = start, at_ms, False
-        body.there_ms = at_ms + round(seconds * 1000)
+        body.there_ms = at_ms + round(way_s * 1000)
 
     def _tick(self, now_ms: int, number: int) -> None:
         inputs, self._inbox = self._inbox, []

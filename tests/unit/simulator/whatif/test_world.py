@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from dispatch.inputs import OrderOpened, RiderOnline
-from dispatch.model import OrderId, Point, RestaurantId, RiderId
-from dispatch.params import EngineParams, OfferParams, ServiceParams
+from dispatch.model import OrderId, Point, RestaurantId, RiderId, Vehicle
+from dispatch.params import EngineParams, OfferParams, PaceParams, ServiceParams
 from dispatch.ports import Points, Seconds
 from dispatch.state import CityState
 from simulator.whatif.regret import outcome, regret, worst
@@ -29,12 +29,23 @@ class Minutes:
         return apart
 
 
-def script(ready_min: int) -> Script:
+def script(ready_min: int, vehicle: Vehicle = Vehicle.MOTORBIKE) -> Script:
     """A rider two minutes from the counter; one order to a door five minutes on; ticks each second."""
     counter, door = Point(2000, 0), Point(7000, 0)
     order = OrderOpened(0, OrderId("a"), RestaurantId("r"), counter, door, 0, 60_000 * ready_min, 60_000 * 9, 1)
-    lines = [Line(0, RiderOnline(0, RIDER, 10**9, 3)), Line(0, order)]
-    return Script("town", 0, 60_000, 1000, 2000, lines, CityState(), {RIDER: Point(0, 0)})
+    lines = [Line(0, RiderOnline(0, RIDER, 10**9, 3, vehicle)), Line(0, order)]
+    return Script(
+        city="town",
+        began_ms=0,
+        ended_ms=60_000,
+        step_ms=1000,
+        reply_ms=2000,
+        service=PARAMS.service,
+        pace=PARAMS.pace,
+        lines=lines,
+        start=CityState(),
+        places={RIDER: Point(0, 0)},
+    )
 
 
 def test_a_rider_rides_waits_and_delivers() -> None:
@@ -45,6 +56,21 @@ def test_a_rider_rides_waits_and_delivers() -> None:
     assert fates.picked_up == {"a": picked_ms}
     assert fates.delivered == {"a": picked_ms + 30_000 + 300_000 + 30_000}
     assert (fates.offers, fates.pickups, fates.churned) == (1, 1, 0)
+
+
+def test_a_bicycle_takes_longer() -> None:
+    """Every way takes 1.4 times as long, the services do not."""
+    fates = live_again(script(ready_min=0, vehicle=Vehicle.BICYCLE), PARAMS, Minutes())
+    picked_ms = 2000 + 168_000 + 30_000
+    assert fates.picked_up == {"a": picked_ms}
+    assert fates.delivered == {"a": picked_ms + 30_000 + 420_000 + 30_000}
+
+
+def test_a_policy_does_not_change_the_world_it_is_judged_in() -> None:
+    """Other beliefs about service and pace: the same offer is made, and all takes as long as it did."""
+    same = live_again(script(ready_min=0, vehicle=Vehicle.BICYCLE), PARAMS, Minutes())
+    hasty = replace(PARAMS, service=ServiceParams(0, 0), pace=PaceParams(bicycle=0.5))
+    assert live_again(script(ready_min=0, vehicle=Vehicle.BICYCLE), hasty, Minutes()) == same
 
 
 def test_late_food_holds_the_rider_up() -> None:
