@@ -15,7 +15,17 @@ from deploy.stack.stack import LocalStack
 from node.rpc import fault_of
 from proto.tracking.v1 import rider_link_pb2 as pb
 from tests.integration.tracking_world import LAT_E7, LNG_E7, TrackingWorld, tracking_world
-from tracking.client import Connected, EdgeLink, Event, Refused, RiderClient, RiderStatus, Stopped, TokenRefused
+from tracking.client import (
+    Connected,
+    EdgeLink,
+    Event,
+    Outbox,
+    Refused,
+    RiderClient,
+    RiderStatus,
+    Stopped,
+    TokenRefused,
+)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -95,14 +105,16 @@ async def test_a_bad_batch_harms_nobody_else(world: TrackingWorld) -> None:
     """One rider sends batches out of range, out of time and of no form; each is refused by name, all else goes on."""
     said: list[Event] = []
     async with world.edge("edge-1"), EdgeLink(world.address) as link:
-        bad = RiderClient(link, world.token(0), world.clock, on_event=said.append)
+        now_ms, outbox = world.clock.domain_ms(), Outbox()
+        outbox.fix((now_ms, 900_000_001, LNG_E7, 50, 0, 0))  # past `RiderClient.fix`, which would not take it
+        bad = RiderClient(link, world.token(0), world.clock, on_event=said.append, outbox=outbox)
         good = RiderClient(link, world.token(1), world.clock)
         async with bad, good:
-            now_ms = world.clock.domain_ms()
-            for lat_e7, ts_ms in ((900_000_001, now_ms), (LAT_E7, now_ms + 60_000)):
-                bad.fix(lat_e7, LNG_E7, ts_ms=ts_ms)
-                good.fix(LAT_E7, LNG_E7)
-                await asyncio.gather(bad.drain(20), good.drain(20))
+            good.fix(LAT_E7, LNG_E7)
+            await asyncio.gather(bad.drain(20), good.drain(20))
+            bad.fix(LAT_E7, LNG_E7, ts_ms=now_ms + 60_000)
+            good.fix(LAT_E7, LNG_E7)
+            await asyncio.gather(bad.drain(20), good.drain(20))
             bad.fix(LAT_E7, LNG_E7)
             await bad.drain(20)
         reasons = [(event.field, event.reason) for event in said if isinstance(event, Refused)]

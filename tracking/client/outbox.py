@@ -8,12 +8,15 @@
 Numbers are given when a message is sent, 1, 2, 3, … in each session. What was in flight when a stream broke may be in
 the log or not; it is sent again, in its old order and before anything newer, so the log may hold it twice under two
 sessions. Readers converge: positions by the greatest (session, seq), replies by offer, statuses by (order, status).
+
+Times come in by the device's clock. When a message is first sent they are put right by `offset_ms`, and stay so: what
+is sent again says the same time as before, however the clocks have moved meanwhile.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tracking.client.errors import OutboxFull
 from tracking.client.journal import AckJournal
@@ -82,9 +85,14 @@ class Outbox:
     window: int = 1_000
     journal: AckJournal = field(default_factory=AckJournal)
     session: int = 0
+    #: What the edge's clock is ahead of the device's, domain milliseconds.
+    offset_ms: int = 0
     _seq: int = 0
     _fixes: deque[FixRow] = field(default_factory=deque)
     _events: deque[Reply | Status] = field(default_factory=deque)
+    #: So many at the head of those two were sent before: their times are the edge's already.
+    _told_fixes: int = 0
+    _told_events: int = 0
     _sent: deque[Batch | Single] = field(default_factory=deque)
     _sent_fixes: int = 0
     _sent_batches: int = 0
@@ -122,25 +130,23 @@ class Outbox:
         self.session, self._seq = session, 0
         self.journal.sessions += 1
 
-    def next_message(self, max_fixes: int = MAX_BATCH) -> Batch | Single | None:
+    def next_message(self) -> Batch | Single | None:
         """The next message to send, now in flight; None if there is none, or if fixes should wait.
 
         Events go first, one a message. Fixes wait when the window is full, and while `EAGER_BATCHES` batches are not
         acknowledged they go in full batches only: so batches are small on a fast way and large on a slow one.
-        `max_fixes` bounds the batch, and may be 0 (throttled).
         """
         if self._events:
-            event = self._events.popleft()
             self._seq += 1
-            single = Single(self._seq, event)
+            single = Single(self._seq, self._take_event())
             self._sent.append(single)
             self._sent_events += 1
             self.journal.sent_events += 1
             return single
-        n = min(len(self._fixes), max_fixes, MAX_BATCH, self.window - self._sent_fixes)
+        n = min(len(self._fixes), MAX_BATCH, self.window - self._sent_fixes)
         if n <= 0 or (n < MAX_BATCH and self._sent_batches >= EAGER_BATCHES):
             return None
-        batch = Batch(self._seq + 1, tuple(self._fixes.popleft() for _ in range(n)))
+        batch = Batch(self._seq + 1, tuple(self._take_fix() for _ in range(n)))
         self._seq += n
         self._sent.append(batch)
         self._sent_fixes += n
@@ -172,14 +178,30 @@ class Outbox:
                 self._fixes.extendleft(reversed(message.fixes))
             else:
                 self._events.appendleft(message.event)
+        self._told_fixes += self._sent_fixes
+        self._told_events += self._sent_events
         self._sent.clear()
         self._sent_fixes = self._sent_batches = self._sent_events = 0
 
     def drop_older(self, ts_ms: int) -> None:
-        """Forgets waiting fixes from before `ts_ms`: the edge would refuse a batch with one of them."""
-        while self._fixes and self._fixes[0][0] < ts_ms:
-            self._fixes.popleft()
+        """Forgets waiting fixes from before `ts_ms` (the edge's): it would refuse a batch with one of them."""
+        while self._fixes and self._fixes[0][0] + (0 if self._told_fixes else self.offset_ms) < ts_ms:
+            self._take_fix()
             self.journal.thinned_fixes += 1
+
+    def _take_fix(self) -> FixRow:
+        row = self._fixes.popleft()
+        if self._told_fixes:
+            self._told_fixes -= 1
+            return row
+        return (row[0] + self.offset_ms, *row[1:])
+
+    def _take_event(self) -> Reply | Status:
+        event = self._events.popleft()
+        if self._told_events:
+            self._told_events -= 1
+            return event
+        return replace(event, ts_ms=event.ts_ms + self.offset_ms)
 
     def _off(self, message: Batch | Single) -> None:
         if isinstance(message, Batch):
@@ -192,5 +214,6 @@ class Outbox:
         half = len(self._fixes) // 2
         old = [self._fixes.popleft() for _ in range(half)]
         kept = old[1::2]
+        self._told_fixes -= (min(half, self._told_fixes) + 1) // 2  # the first of two goes
         self.journal.thinned_fixes += half - len(kept)
         self._fixes.extendleft(reversed(kept))

@@ -14,11 +14,11 @@ import grpc.aio
 from node.clock import Clock
 from node.rpc import fault_of
 from proto.tracking.v1 import rider_link_pb2 as pb
-from tracking.client import wire
+from tracking.client import bounds, wire
 from tracking.client.errors import DrainTimeout, Stopped, TokenRefused
 from tracking.client.journal import AckJournal
 from tracking.client.link import Call, EdgeLink
-from tracking.client.outbox import MAX_BATCH, Outbox, Reply, Status
+from tracking.client.outbox import Outbox, Reply, Status
 from tracking.client.values import (
     Connected,
     Disconnected,
@@ -37,6 +37,9 @@ BACKOFF_S = (0.1, 3.0)
 WELCOME_S = 10.0
 #: Older fixes are not sent: the edge refuses what is more than two hours old. Domain milliseconds.
 MAX_AGE_MS = 119 * 60_000
+#: The device's clock is put right by what the Welcome says, unless they differ by no more than this, wall
+#: milliseconds: a Welcome is some time on its way, and a good clock is better than that.
+CLOCK_SLACK_MS = 1_000
 #: Offers remembered as told to the app.
 MAX_KNOWN_OFFERS = 256
 
@@ -57,8 +60,9 @@ class RiderClient:
 
     `on_event` is called for each offer (once), retraction, route, refusal, throttle, connect and disconnect; an
     exception it raises ends the client. When the edge will not have this rider (`Stopped`, `TokenRefused`), the client
-    ends with that error: see `failure`. `last_city` is the home until now, when the token names a new one: the rider
-    is handed over before it may send, or `Stopped` with reason NOT_IDLE while it has something to do there.
+    ends with that error, and so it does with what cannot be sent for a bug: see `failure`. `last_city` is the home
+    until now, when the token names a new one: the rider is handed over before it may send, or `Stopped` with reason
+    NOT_IDLE while it has something to do there.
     """
 
     def __init__(
@@ -91,6 +95,8 @@ class RiderClient:
         self._next_fix_s = 0.0
         self._leaving_ms: int | None = None
         self._connected = False
+        #: What the writer died of. Sending the same again would end the same way, so the client ends with it.
+        self._broken: BaseException | None = None
 
     @property
     def journal(self) -> AckJournal:
@@ -111,6 +117,11 @@ class RiderClient:
     def unacked(self) -> int:
         """Fixes, replies and statuses that are not acknowledged yet."""
         return self._outbox.unacked
+
+    @property
+    def now_ms(self) -> int:
+        """The city's time, domain milliseconds, by the last Welcome: to hold `expires_ms` and ETAs against."""
+        return self._clock.domain_ms() + self._outbox.offset_ms
 
     @property
     def failure(self) -> BaseException | None:
@@ -134,15 +145,21 @@ class RiderClient:
         speed_cms: int = 0,
         ts_ms: int | None = None,
     ) -> None:
-        """Sends a position, of now unless `ts_ms` (domain) says otherwise. While throttled, some are dropped."""
+        """Sends a position, of now unless `ts_ms` (domain, by the device's clock) says otherwise.
+
+        While throttled, some are dropped. Accuracy and speed that do not fit become the nearest that does, a heading is
+        turned into the circle. Raises `ValueError` for a place that is not on earth or not in whole 1e-7 degrees.
+        """
+        at_ms = bounds.time_ms("ts_ms", self._clock.domain_ms() if ts_ms is None else ts_ms)
+        sensed = bounds.u16(accuracy_dm), bounds.heading(heading_cdeg), bounds.u16(speed_cms)
+        row = (at_ms, *bounds.place(lat_e7, lng_e7), *sensed)
         if self._min_gap_s:
             now_s = self._clock.monotonic_s()
             if now_s < self._next_fix_s:
                 self.journal.thinned_fixes += 1
                 return
             self._next_fix_s = now_s + self._min_gap_s
-        at_ms = self._clock.domain_ms() if ts_ms is None else ts_ms
-        self._outbox.fix((at_ms, lat_e7, lng_e7, accuracy_dm, heading_cdeg, speed_cms))
+        self._outbox.fix(row)
         self._wake.set()
 
     def reply(self, offer_id: str, accepted: bool) -> None:
@@ -161,9 +178,22 @@ class RiderClient:
         at: tuple[int, int] | None = None,
         ts_ms: int | None = None,
     ) -> None:
-        """Tells a change of status; `at` is (lat_e7, lng_e7), with ONLINE. Raises `OutboxFull`."""
-        at_ms = self._clock.domain_ms() if ts_ms is None else ts_ms
-        self._outbox.event(Status(status, at_ms, order_id, shift_end_ms, capacity, vehicle, at))
+        """Tells a change of status; `at` is (lat_e7, lng_e7), with ONLINE.
+
+        `ts_ms` (domain) is by the device's clock, now unless given; `shift_end_ms` by the city's. Raises `OutboxFull`,
+        or `ValueError` for what no message can hold.
+        """
+        self._outbox.event(
+            Status(
+                RiderStatus(status),
+                bounds.time_ms("ts_ms", self._clock.domain_ms() if ts_ms is None else ts_ms),
+                order_id,
+                bounds.time_ms("shift_end_ms", shift_end_ms),
+                bounds.whole("capacity", capacity, 0, bounds.MAX_U32),
+                Vehicle(vehicle),
+                bounds.place(*at) if at is not None else None,
+            )
+        )
         self._wake.set()
 
     def signal(self, up: bool) -> None:
@@ -209,6 +239,8 @@ class RiderClient:
             await self._signal.wait()
             before = self._outbox.journal.sessions
             reason = await self._one_session()
+            if self._broken is not None:
+                raise self._broken
             tries = 0 if self._outbox.journal.sessions > before else tries + 1
             self._on_event(Disconnected(reason))
             if self._leaving_ms is not None:
@@ -225,6 +257,7 @@ class RiderClient:
         try:
             await self._open(call)
             writer = asyncio.create_task(self._write(call), name="rider's writer")
+            writer.add_done_callback(lambda done: self._written(call, done))
             while isinstance(response := await call.read(), pb.ConnectResponse):  # else grpc.aio.EOF
                 self._heard(response)
         except grpc.aio.AioRpcError as error:
@@ -235,7 +268,7 @@ class RiderClient:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            return "no signal"  # `signal` cancelled the call, not this task
+            return "no signal"  # `signal` or `_written` cancelled the call, not this task
         finally:
             self._connected = False
             self._call = None
@@ -255,6 +288,7 @@ class RiderClient:
         if response is grpc.aio.EOF:
             return
         welcome: pb.Welcome = response.welcome
+        self._set_clock(welcome.server_ms)
         self._outbox.opened(welcome.session)
         self._connected = True
         self._last_city = ""
@@ -264,6 +298,11 @@ class RiderClient:
             self._offered(wire.offer(offer))
         if welcome.HasField("route"):
             self._on_event(wire.route(welcome.route))
+
+    def _set_clock(self, server_ms: int) -> None:
+        wall_of = self._clock.wall_of_domain_ms
+        if abs(wall_of(server_ms) - wall_of(self.now_ms)) > CLOCK_SLACK_MS:
+            self._outbox.offset_ms = server_ms - self._clock.domain_ms()
 
     def _heard(self, response: pb.ConnectResponse) -> None:
         kind = response.WhichOneof("kind")
@@ -311,13 +350,19 @@ class RiderClient:
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             return  # the call is over; its reader says why
 
+    def _written(self, call: Call, writer: asyncio.Task[None]) -> None:
+        """A writer that broke ends the stream: its reader would never notice."""
+        if not writer.cancelled() and (error := writer.exception()):
+            self._broken = error
+            call.cancel()
+
     def _next(self) -> pb.ConnectRequest | None:
         if self._leaving_ms is not None:
             return None
         if self._seen:
             return wire.seen(self._seen.pop())
-        self._outbox.drop_older(self._clock.domain_ms() - MAX_AGE_MS)
-        message = self._outbox.next_message(MAX_BATCH)
+        self._outbox.drop_older(self.now_ms - MAX_AGE_MS)
+        message = self._outbox.next_message()
         return wire.request(message) if message is not None else None
 
 
