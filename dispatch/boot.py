@@ -51,9 +51,10 @@ from shard_router.adapters.postgres import prepare as prepare_router
 from shard_router.client import Directory
 from shard_router.leases import ShardLease
 
-#: How old the views of last positions may grow, wall seconds, before the time of the write.
-GEO_EVERY_S = 0.5
-LAST_EVERY_S = 5.0
+#: How often the views of last positions are written, wall seconds, and how many times as long as a write they rest at
+#: least: the GEO view is for who looks at the moment, the other must not keep MongoDB busy.
+GEO_EVERY_S, GEO_REST = 0.5, 1.0
+LAST_EVERY_S, LAST_REST = 5.0, 6.0
 
 
 async def boot(node: Node, settings: DispatchSettings) -> None:
@@ -140,9 +141,9 @@ class Views:
     def of(self, city: City) -> Sequence[tuple[str, Coroutine[Any, Any, None]]]:
         """The views of one city, each to be run as a task."""
         log = self.log.bind(city=city.name, epoch=city.epoch)
-        geo = ViewFollower("geo", RedisGeoView(self.redis), city, self.clock, GEO_EVERY_S, log)
+        geo = ViewFollower("geo", RedisGeoView(self.redis), city, self.clock, GEO_EVERY_S, GEO_REST, log)
         lasts = MongoLastView(self.mongo, lambda riders: statuses(city, riders))
-        last = ViewFollower("last", lasts, city, self.clock, LAST_EVERY_S, log)
+        last = ViewFollower("last", lasts, city, self.clock, LAST_EVERY_S, LAST_REST, log)
         capacity = self.settings.default_capacity
         logs = KafkaCityLogs(self.settings.kafka_url, self.identity, city.name, capacity, hurried=False)
         # With an archive it is the archive that says when a trail may expire.

@@ -329,16 +329,25 @@ class MemoryAnnouncements:
 
 
 class MemoryPositionsView:
-    """`PositionsView` as a dict: rider -> (epoch, lat_e7, lng_e7, ts_ms)."""
+    """`PositionsView` as a dict: rider -> (epoch, lat_e7, lng_e7, ts_ms). `lose` does what a restart of Redis does."""
 
     def __init__(self) -> None:
         self.shown: dict[tuple[str, int], tuple[int, int, int, int]] = {}
+        self._written: set[str] = set()
 
-    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+    def lose(self) -> None:
+        """Everything."""
+        self.shown.clear()
+        self._written.clear()
+
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> bool:
         columns = (fixes.rider_id, fixes.lat_e7, fixes.lng_e7, fixes.ts_ms)
         for rider, lat, lng, ts in zip(*(column.tolist() for column in columns), strict=True):
             if self.shown.get((city, rider), (0,))[0] <= epoch:
                 self.shown[city, rider] = (epoch, lat, lng, ts)
+        kept = city in self._written
+        self._written.add(city)
+        return kept
 
     async def remove(self, city: str, epoch: int, rider_ids: Sequence[int]) -> None:
         for rider in rider_ids:

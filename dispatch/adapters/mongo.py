@@ -56,7 +56,7 @@ class MongoLastView:
         self._statuses = statuses
         self._indexed = False
 
-    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> bool:
         riders = fixes.rider_id.tolist()
         rows = zip(
             riders,
@@ -94,6 +94,7 @@ class MongoLastView:
             await self._index()
             for at in range(0, len(writes), BATCH):
                 await bulk(self._last, writes[at : at + BATCH])
+        return True  # MongoDB keeps what it has
 
     async def remove(self, city: str, epoch: int, rider_ids: Sequence[int]) -> None:
         async with errors():

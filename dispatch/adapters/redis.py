@@ -1,7 +1,8 @@
 """Redis: announcements over pub/sub, and the GEO view of a city.
 
 Keys, one function each: `geo:<city>` (GEO set, member = rider id), `geo:<city>:ts` (hash rider -> time of the fix,
-domain ms), `geo:<city>:epoch` (who wrote last). A writer of a lower epoch is refused by the script that writes.
+domain ms), `geo:<city>:epoch` (who wrote last). A writer of a lower epoch is refused by the script that writes. The
+servers keep nothing over a restart: a city without an epoch was never written, or lost.
 """
 
 from __future__ import annotations
@@ -23,18 +24,21 @@ _CHUNK = 1000
 #: GEO knows no latitudes beyond these, 1e-7 degrees.
 _MAX_LAT_E7 = 850_511_287
 
+#: Returns 1 if the city had no epoch, else 0.
 _WRITE = """
-local held = tonumber(redis.call('get', KEYS[3]) or '0')
-if held > tonumber(ARGV[1]) then return 0 end
+local held = redis.call('get', KEYS[3])
+if held and tonumber(held) > tonumber(ARGV[1]) then return 0 end
 redis.call('set', KEYS[3], ARGV[1])
 local geo, ts = {}, {}
 for i = 2, #ARGV, 4 do
   geo[#geo+1] = ARGV[i]; geo[#geo+1] = ARGV[i+1]; geo[#geo+1] = ARGV[i+2]
   ts[#ts+1] = ARGV[i+2]; ts[#ts+1] = ARGV[i+3]
 end
-redis.call('geoadd', KEYS[1], unpack(geo))
-redis.call('hset', KEYS[2], unpack(ts))
-return 1
+if #ts > 0 then
+  redis.call('geoadd', KEYS[1], unpack(geo))
+  redis.call('hset', KEYS[2], unpack(ts))
+end
+return held and 0 or 1
 """
 _REMOVE = """
 local held = tonumber(redis.call('get', KEYS[3]) or '0')
@@ -107,7 +111,7 @@ class RedisGeoView:
         self._write = redis.register_script(_WRITE)
         self._remove = redis.register_script(_REMOVE)
 
-    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> bool:
         on_map = fixes.take(abs(fixes.lat_e7) <= _MAX_LAT_E7)
         rows = zip(
             (on_map.lng_e7 * 1e-7).tolist(),
@@ -117,9 +121,11 @@ class RedisGeoView:
             strict=True,
         )
         words = [word for row in rows for word in row]
+        lost = 0
         async with _errors():
-            for at in range(0, len(words), 4 * _CHUNK):
-                await self._write(keys=_keys(city), args=[epoch, *words[at : at + 4 * _CHUNK]])
+            for at in range(0, max(1, len(words)), 4 * _CHUNK):
+                lost += await self._write(keys=_keys(city), args=[epoch, *words[at : at + 4 * _CHUNK]])
+        return not lost
 
     async def remove(self, city: str, epoch: int, rider_ids: Sequence[int]) -> None:
         async with _errors():

@@ -242,8 +242,12 @@ class Announcements(Protocol):
 class PositionsView(Protocol):
     """A store of last positions that others read: at most as new as it says, rebuilt from the log at any time."""
 
-    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
-        """Sets last positions, unless a higher epoch has written. May raise `Retryable`."""
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> bool:
+        """Sets last positions, unless a higher epoch has written. May raise `Retryable`: some may have been set.
+
+        False when the store knew nothing of the city before, be it that nobody wrote or that all was lost; a store that
+        keeps what it has over a restart may always say True. No fixes at all are a question about just that.
+        """
 
     async def remove(self, city: str, epoch: int, rider_ids: Sequence[int]) -> None:
         """Removes riders that went silent. May raise `Retryable`."""

@@ -1,8 +1,8 @@
 """Views of last positions: others read them, dispatch never does, and never waits for them.
 
 Each view is a task of its own that follows the index at its own pace: it writes what moved since its last write,
-latest only, and skips the rest. A dead or slow store makes its view old, nothing else; when it is back, one write makes
-it new.
+latest only, and skips the rest. A dead or slow store makes its view old, nothing else. After a failure, and when the
+store says that it lost what was in it, the next write is of everybody: the view is whole again with it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from dispatch.model import RiderId
 from node.clock import Clock
 from node.errors import Retryable
 
-#: After a write the view rests so many times as long as it took, so that a slow store is not kept busy by it.
-REST = 6.0
 #: After a failed write, wall seconds.
 _PAUSE_S = (0.5, 5.0)
 
@@ -38,7 +36,11 @@ def statuses(city: City, rider_ids: Iterable[int]) -> list[str]:
 
 
 class ViewFollower:
-    """Keeps one view of one city at most `every_s` (wall) plus one write old."""
+    """Keeps one view of one city.
+
+    Wall seconds: rounds begin `every_s` after one another, but after a write that took t the view rests `rest` x t at
+    least, so that a slow store is not kept busy by it. The view is at most max(every_s, (1 + rest) x t) + t old.
+    """
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class ViewFollower:
         city: City,
         clock: Clock,
         every_s: float,
+        rest: float,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._name = name
@@ -54,6 +57,7 @@ class ViewFollower:
         self._city = city
         self._clock = clock
         self._every_s = every_s
+        self._rest = rest
         self._log = log
         self._version = 0
         #: Riders in the view; None until those are known whom earlier owners left there.
@@ -84,24 +88,38 @@ class ViewFollower:
             self._since_s = began_s
             self._lag_ms.observe(lag_ms)
             self._behind_ms.set(lag_ms)
-            await asyncio.sleep(max(self._every_s - took_s, REST * took_s))
+            await asyncio.sleep(max(self._every_s - took_s, self._rest * took_s))
 
     async def write(self) -> None:
         """One round: what moved, then what fell silent. Raises `Retryable`; the next round makes it good."""
+        try:
+            await self._write()
+        except Retryable:
+            self._version, self._shown = 0, None  # what is in the store now is not known
+            raise
+
+    async def _write(self) -> None:
         city, version = self._city, self._city.positions.version
+        now_ms = self._clock.domain_ms()
         if self._shown is None:
             self._shown = set(await self._view.riders(city.name))
-        now_ms = self._clock.domain_ms()
-        moved = city.positions.changed_since(self._version)
-        fresh = moved.take(moved.ts_ms >= now_ms - city.stale_after_ms)
-        if len(fresh):
-            await self._view.write(city.name, city.epoch, fresh)
-            self._shown |= set(fresh.rider_id.tolist())
+        kept = await self._show(self._shown, self._version, now_ms)
+        if not kept and self._version:
+            await self._show(self._shown, 0, now_ms)
         silent = self._silent(self._shown, now_ms)
         if silent:
             await self._view.remove(city.name, city.epoch, silent)
             self._shown -= set(silent)
         self._version = version
+
+    async def _show(self, shown: set[int], since: int, now_ms: int) -> bool:
+        """Writes who moved since a version of the index; whether the view still had what was in it."""
+        city = self._city
+        moved = city.positions.changed_since(since)
+        fresh = moved.take(moved.ts_ms >= now_ms - city.stale_after_ms)
+        kept = await self._view.write(city.name, city.epoch, fresh)
+        shown |= set(fresh.rider_id.tolist())
+        return kept
 
     def _silent(self, riders: set[int], now_ms: int) -> list[int]:
         """Those of the riders without a fix for too long, or of whom this owner knows none."""

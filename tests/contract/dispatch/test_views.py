@@ -118,6 +118,21 @@ async def test_a_former_owner_changes_nothing(bench: ViewBench) -> None:
     assert await bench.at(bench.city, 1) == before
 
 
+@pytest.mark.parametrize("bench", ["memory", "redis"], indirect=True)
+async def test_a_store_that_lost_everything_says_so(bench: ViewBench) -> None:
+    """Of a city that it knows nothing of, however little is written; a former owner's write hides nothing."""
+    nobody = FixColumns.zeros(0)
+    assert not await bench.view.write(bench.city, 2, nobody)
+    assert await bench.view.write(bench.city, 2, fixes({1: (0, 0)}))
+    assert await bench.view.write(bench.city, 1, fixes({2: (0, 0)}))
+    if isinstance(bench.view, MemoryPositionsView):
+        bench.view.lose()
+    else:
+        assert isinstance(bench.view, redis_adapter.RedisGeoView)
+        await bench.view._redis.delete(*redis_adapter._keys(bench.city))
+    assert not await bench.view.write(bench.city, 2, fixes({3: (0, 0)}))
+
+
 @dataclass
 class TrailBench:
     """A store of trails, and what is asked of it."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import structlog
 
 from dispatch.adapters.memory import MemoryCityLogs, MemoryPositionsView
 from dispatch.adapters.memory_trails import MemoryTrails
 from dispatch.index import FixColumns
-from dispatch.live import trail_keeper, views, wakes
+from dispatch.live import trail_keeper, wakes
 from dispatch.live.trail_keeper import TrailKeeper
 from dispatch.live.views import ViewFollower
 from dispatch.metrics import VIEW_BEHIND_MS
@@ -27,10 +28,10 @@ class AwayView(MemoryPositionsView):
 
     away = False
 
-    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> bool:
         if self.away:
             raise Retryable("away")
-        await super().write(city, epoch, fixes)
+        return await super().write(city, epoch, fixes)
 
     async def remove(self, city: str, epoch: int, rider_ids: Sequence[int]) -> None:
         if self.away:
@@ -42,7 +43,7 @@ async def test_a_view_follows_the_index() -> None:
     """Moves are written, silent riders removed; what happened while the store was away is made good by one write."""
     world, view = MemoryCity(), AwayView()
     runner = await world.owner()
-    follower = ViewFollower("test", view, runner.city, world.clock, 0.5, structlog.get_logger())
+    follower = ViewFollower("test", view, runner.city, world.clock, 0.5, 0.0, structlog.get_logger())
     await world.fix({1: (0, 0), 2: (0, 0)})
     await world.read(runner)
     await follower.write()
@@ -60,6 +61,54 @@ async def test_a_view_follows_the_index() -> None:
     assert view.shown[CITY, 1][1] == DOWNTOWN.lat_e7 + 10_000
 
 
+async def test_a_view_that_was_lost_is_whole_again() -> None:
+    """Redis begins anew, empty: who has been silent for half a minute is shown again, and not only who moves."""
+    world, view = MemoryCity(), AwayView()
+    runner = await world.owner()
+    follower = ViewFollower("test", view, runner.city, world.clock, 0.5, 1.0, structlog.get_logger())
+    await world.fix({1: (0, 0), 2: (0, 0)})
+    await world.read(runner)
+    await follower.write()
+    world.clock.advance(30_000)
+    view.lose()
+    await follower.write()
+    assert set(view.shown) == {(CITY, 1), (CITY, 2)}, "nobody has moved"
+    view.lose()
+    await world.fix({1: (1, 0)})
+    await world.read(runner)
+    await follower.write()
+    assert set(view.shown) == {(CITY, 1), (CITY, 2)}, "one has moved"
+
+
+class TornView(AwayView):
+    """A store that dies in the middle of a write: what it answers afterwards looks as if nothing had been lost."""
+
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> bool:
+        if self.away and len(fixes):
+            self.lose()
+            await super(AwayView, self).write(city, epoch, fixes.take(np.arange(1)))
+        return await super().write(city, epoch, fixes)
+
+
+async def test_a_view_that_died_in_a_write_is_whole_again() -> None:
+    """After a failure everybody is written, whatever the store says."""
+    world, view = MemoryCity(), TornView()
+    runner = await world.owner()
+    follower = ViewFollower("test", view, runner.city, world.clock, 0.5, 1.0, structlog.get_logger())
+    await world.fix({1: (0, 0), 2: (0, 0), 3: (0, 0)})
+    await world.read(runner)
+    await follower.write()
+    view.away = True
+    await world.fix({1: (1, 0), 2: (1, 0)})
+    await world.read(runner)
+    with pytest.raises(Retryable):
+        await follower.write()
+    assert set(view.shown) == {(CITY, 1)}
+    view.away = False
+    await follower.write()
+    assert set(view.shown) == {(CITY, 1), (CITY, 2), (CITY, 3)}
+
+
 async def test_riders_whom_a_former_owner_left_are_removed() -> None:
     """A new owner finds riders in the view that were silent before it came: they go, the others stay."""
     world, view = MemoryCity(), AwayView()
@@ -69,7 +118,7 @@ async def test_riders_whom_a_former_owner_left_are_removed() -> None:
     world.clock.advance(61_000)
     await world.fix({1: (0, 0)})
     runner = await world.owner(epoch=2)
-    follower = ViewFollower("test", view, runner.city, world.clock, 0.5, structlog.get_logger())
+    follower = ViewFollower("test", view, runner.city, world.clock, 0.5, 0.0, structlog.get_logger())
     await follower.write()
     assert set(view.shown) == {(CITY, 1), ("milano", 3)}
 
@@ -130,10 +179,10 @@ class StuckView(MemoryPositionsView):
         self.free = asyncio.Event()
         self.asked = 0
 
-    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> bool:
         self.asked += 1
         await self.free.wait()
-        await super().write(city, epoch, fixes)
+        return await super().write(city, epoch, fixes)
 
 
 class StuckTrails(MemoryTrails):
@@ -154,13 +203,12 @@ class StuckTrails(MemoryTrails):
 
 async def test_stores_that_hang_hold_up_nobody_and_catch_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A view and the trails hang: fixes are applied and orders assigned all the same; let go, both have everything."""
-    monkeypatch.setattr(views, "REST", 0.0)  # the manual clock makes the write that hangs a long one
     monkeypatch.setattr(trail_keeper, "FLUSH_EVERY_S", 0.0)
     monkeypatch.setattr(trail_keeper, "_PAUSE_S", (0.0, 0.0))
     world, view, store = MemoryCity(), StuckView(), StuckTrails()
     await world.online({1: (0, 1)})
     runner = await world.owner()
-    follower = ViewFollower("stuck", view, runner.city, world.clock, 0.001, structlog.get_logger())
+    follower = ViewFollower("stuck", view, runner.city, world.clock, 0.001, 0.0, structlog.get_logger())
     logs = MemoryCityLogs(world.log, CITY)
     keeper = TrailKeeper(ownership(CITY, 1, PARTITION), logs, store, world.clock, structlog.get_logger())
     tasks = [asyncio.create_task(follower.run()), asyncio.create_task(keeper.run())]
@@ -196,7 +244,7 @@ async def test_the_lag_of_a_view_is_measured() -> None:
     """From the beginning of the round before to the end of this one; while the store is away it grows."""
     world, view = MemoryCity(), AwayView()
     runner = await world.owner()
-    follower = ViewFollower("lagging", view, runner.city, world.clock, 0.001, structlog.get_logger())
+    follower = ViewFollower("lagging", view, runner.city, world.clock, 0.001, 0.0, structlog.get_logger())
     behind = VIEW_BEHIND_MS.labels(CITY, "lagging")
     view.away = True
     await world.fix({1: (0, 0)})
