@@ -43,31 +43,33 @@ class TrailKeeper:
         self._waiting: list[FixColumns] = []
         self._count = 0
         self._read = Cut("", 0, 0, 0)
-        #: When the oldest batch that waits was packed by its edge, wall ms; 0: none waits.
+        #: When the oldest batch that was read and is not in the trails was packed by its edge, wall ms; 0: none.
         self._oldest_ms = 0
+        #: When the last flush that ended well began, wall ms: with nothing read since, it is not known what waits.
+        self._since_ms = clock.wall_ms()
+        self._pause_s = _PAUSE_S[0]
         self._failures = VIEW_FAILURES.labels("trail")
         self._lag_ms = VIEW_LAG_MS.labels("trail")
         self._behind_ms = VIEW_BEHIND_MS.labels(ownership.city, "trail")
 
     async def run(self) -> None:
         """Reads and writes until cancelled; after a failure it goes back to its stored position."""
-        pause_s = _PAUSE_S[0]
         try:
             while True:
                 try:
                     await self._follow()
                 except Retryable as error:
                     self._failures.inc()
-                    self._behind_ms.set(self._lag())
-                    self._log.warning("trails wait", error=str(error), pause_s=pause_s)
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(2 * pause_s, _PAUSE_S[1])
+                    self._behind_ms.set(self._clock.wall_ms() - (self._oldest_ms or self._since_ms))
+                    self._log.warning("trails wait", error=str(error), pause_s=self._pause_s)
+                    await asyncio.sleep(self._pause_s)
+                    self._pause_s = min(2 * self._pause_s, _PAUSE_S[1])
         finally:
             await self._logs.close()
 
     async def _follow(self) -> None:
         own = self._ownership
-        self._waiting, self._count, self._oldest_ms = [], 0, 0
+        self._waiting, self._count = [], 0  # read again; the oldest of it is still not in the trails
         self._read = await self._logs.open(own.partition, await self._store.position(own.city), 0)
         flush_at_s = self._clock.monotonic_s() + FLUSH_EVERY_S
         while True:
@@ -91,7 +93,7 @@ class TrailKeeper:
 
     async def flush(self) -> None:
         """Writes what waits, then how far it goes. Raises `Retryable`."""
-        own = self._ownership
+        own, began_ms = self._ownership, self._clock.wall_ms()
         if self._waiting:
             await self._store.write(own.city, own.epoch, FixColumns.concat(self._waiting))
         await self._store.advance(own.city, own.epoch, self._read)
@@ -99,6 +101,7 @@ class TrailKeeper:
             self._lag_ms.observe(self._lag())
         self._behind_ms.set(self._lag())
         self._waiting, self._count, self._oldest_ms = [], 0, 0
+        self._since_ms, self._pause_s = began_ms, _PAUSE_S[0]
 
     def _lag(self) -> float:
         """How long the oldest fix that waits has been durable and is not in the trails, wall ms."""

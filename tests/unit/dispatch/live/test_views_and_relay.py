@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from dispatch.adapters.memory import MemoryCityLogs, MemoryPositionsView
 from dispatch.adapters.memory_trails import MemoryTrails
 from dispatch.index import FixColumns
 from dispatch.live import trail_keeper, wakes
+from dispatch.live.cut import Cut
 from dispatch.live.trail_keeper import TrailKeeper
 from dispatch.live.views import ViewFollower
 from dispatch.metrics import VIEW_BEHIND_MS
@@ -260,6 +263,76 @@ async def test_the_lag_of_a_view_is_measured() -> None:
                 await asyncio.sleep(0.001)
             while behind._value.get() >= 7_000:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+class AwayTrails(MemoryTrails):
+    """A store of trails that can be away."""
+
+    away = False
+
+    async def position(self, city: str) -> Cut | None:
+        if self.away:
+            raise Retryable("away")
+        return await super().position(city)
+
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+        if self.away:
+            raise Retryable("away")
+        await super().write(city, epoch, fixes)
+
+    async def advance(self, city: str, epoch: int, cut: Cut) -> None:
+        if self.away:
+            raise Retryable("away")
+        await super().advance(city, epoch, cut)
+
+
+@dataclass
+class Warnings:
+    """A log that keeps the pauses it was told of."""
+
+    pauses: list[float] = field(default_factory=list)
+
+    def warning(self, _: str, *, error: str, pause_s: float) -> None:
+        self.pauses.append(pause_s)
+
+
+async def test_the_lag_of_trails_is_told_while_their_store_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It grows from the first try on; a flush that ends well ends it, and after the next failure the pause is short."""
+    monkeypatch.setattr(trail_keeper, "FLUSH_EVERY_S", 0.0)
+    monkeypatch.setattr(trail_keeper, "_PAUSE_S", (0.0005, 0.001))
+    world, store, said = MemoryCity(), AwayTrails(), Warnings()
+    logs, log = MemoryCityLogs(world.log, CITY), cast(structlog.stdlib.BoundLogger, said)
+    keeper = TrailKeeper(ownership(CITY, 1, PARTITION), logs, store, world.clock, log)
+    behind = VIEW_BEHIND_MS.labels(CITY, "trail")
+
+    async def until(true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not true():  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
+    store.away = True
+    task = asyncio.create_task(keeper.run())
+    try:
+        world.clock.advance(7_000)
+        await until(lambda: behind._value.get() == 7_000 and len(said.pauses) > 3)
+        store.away = False
+        await world.fix({1: (0, 0)})
+        await until(lambda: behind._value.get() == 0)
+        before = len(said.pauses)
+        store.away = True
+        world.clock.advance(1_000)
+        await world.fix({1: (0, 1)})
+        await until(lambda: len(said.pauses) > before + 3)
+        world.clock.advance(30_000)
+        await until(lambda: behind._value.get() == 30_000)
+        assert said.pauses[:2] == said.pauses[before : before + 2] == [0.0005, 0.001]
+        store.away = False
+        await world.fix({1: (0, 2)})
+        await until(lambda: behind._value.get() == 0)
+        assert len(await store.of_rider(CITY, 1, NOON_MS, NOON_MS + 60_000)) == 3
     finally:
         task.cancel()
         await asyncio.wait([task])
