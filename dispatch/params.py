@@ -71,8 +71,8 @@ class CandidateParams:
     """Which riders are considered for an order.
 
     The `per_restaurant` nearest riders, and of those the `per_bundle` soonest there for bundles; riders whose last
-    fix is older than `max_age_s` are not; busy ones only if they are free within `horizon_s`; none further than
-    `max_approach_s` away.
+    fix is older than `max_age_s` are not; busy ones only if they are free within `horizon_s`, and not once they have
+    been without a usable fix for `max_age_s`; none further than `max_approach_s` away.
     """
 
     per_restaurant: int = 30
@@ -86,7 +86,7 @@ class CandidateParams:
             self,
             per_restaurant=(1, 10_000),
             per_bundle=(1, 10_000),
-            max_age_s=(1, 3600),
+            max_age_s=(1, 10**9),
             horizon_s=(0, 86400),
             max_approach_s=(1, 86400),
         )

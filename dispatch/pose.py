@@ -50,14 +50,25 @@ def _still_moves(order: Order, draft: Draft, now_ms: int, params: EngineParams) 
     holder = draft.rider(order.rider_id)
     return (
         holder is not None
-        and _may_be_asked(holder, now_ms)
+        and _may_be_asked(holder, now_ms, params)
         and holder.heading == order.restaurant_id
         and not _fetches_twice(holder)
     )
 
 
-def _may_be_asked(rider: Rider, now_ms: int) -> bool:
-    return rider.online and not rider.lent and rider.offer_id is None and rider.shift_end_ms >= now_ms
+def _may_be_asked(rider: Rider, now_ms: int, params: EngineParams) -> bool:
+    return (
+        rider.online
+        and not rider.lent
+        and rider.offer_id is None
+        and rider.shift_end_ms >= now_ms
+        and not _out_of_sight(rider, now_ms, params)
+    )
+
+
+def _out_of_sight(rider: Rider, now_ms: int, params: EngineParams) -> bool:
+    """A rider with something to do has shown no usable fix for longer than one may be old."""
+    return rider.unseen_ms is not None and now_ms - rider.unseen_ms > params.candidates.max_age_s * 1000
 
 
 def _fetches_twice(rider: Rider) -> bool:
@@ -121,7 +132,7 @@ class _AskedRiders:
         at: list[int] = []
         planned: list[tuple[int, Point, int, int]] = []
         for rider in riders:
-            if not _may_be_asked(rider, now_ms):
+            if not _may_be_asked(rider, now_ms, params):
                 continue
             if rider.stops:
                 start = _after_plan(rider, latest_ms, restaurant_row, params)
@@ -169,7 +180,10 @@ def _after_plan(
 def _starts(
     asked: list[Rider], at: list[int], planned: list[tuple[int, Point, int, int]], positions: Positions
 ) -> tuple[Points, NDArray[np.float64], Ints, Ints]:
-    """Places, seconds since the fix there, when free (ms) and heading of the asked riders."""
+    """Places, seconds since the fix there, when free (ms) and heading of the asked riders.
+
+    A busy rider starts from its last stop, not from where it was seen: no fix makes that place any surer.
+    """
     row = np.array(at, np.int64)
     places, age_s = np.zeros((len(asked), 2), np.int64), np.zeros(len(asked))
     seen = row >= 0

@@ -24,7 +24,9 @@ def mdrp_params(rules: Rules, strategy: str = "packing") -> EngineParams:
         offers=OfferParams(timeout_s=60.0, lead_s=0.0, cooldown_s=0.0),
         # Couriers on their way show no position, and an instance's day has an end of its own.
         patience=PatienceParams(vanished_s=1e9, lost_s=1e9, nobody_s=1e9),
-        candidates=CandidateParams(per_restaurant=1000, per_bundle=16, horizon_s=5400.0, max_approach_s=86400.0),
+        candidates=CandidateParams(
+            per_restaurant=1000, per_bundle=16, max_age_s=1e9, horizon_s=5400.0, max_approach_s=86400.0
+        ),
         # Couriers never decline, ways are exact, and a bundle is of one restaurant and of any size.
         bundles=BundleParams(between_m=0.0, max_stops=1000),
         cost=CostParams(

@@ -65,6 +65,19 @@ def test_food_on_board_of_a_lost_rider_is_written_off_once() -> None:
     assert world.tick(74).notes == ()
 
 
+def test_a_rider_out_of_sight_with_food_on_board_is_offered_nothing_more() -> None:
+    """Soon free and next door, but unseen for longer than a fix may be old: the far rider is asked until it is back."""
+    world = with_accepted_order()
+    world.tick(12, PickedUp(720_000, RiderId(1), (OrderId("a"),)))
+    place = world.places.pop(RiderId(1))
+    world.tick(13)
+    new = order("b", at=(900, 0), to=(1800, 0), placed=13, ready=14)
+    assert [o.rider_id for o in world.peek(14, new).decisions.offers] == [1]
+    assert [o.rider_id for o in world.peek(15, new).decisions.offers] == [2]
+    world.places[RiderId(1)] = place
+    assert [o.rider_id for o in world.peek(15, new).decisions.offers] == [1]
+
+
 def test_an_order_that_nobody_takes_fails_at_last() -> None:
     """Ninety minutes after the food was ready; not before, and said once."""
     world = SmallWorld(params=PARAMS)
