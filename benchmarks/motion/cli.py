@@ -14,7 +14,7 @@ import uvloop
 from benchmarks.motion import edge, growth, index, pushes, screen
 from benchmarks.record import Figure, conclude, document
 
-#: In this order; growth needs what index and pushes found.
+#: In this order; growth needs what pushes found.
 SECTIONS = ("edge", "index", "pushes", "growth", "apache", "embedded")
 
 
@@ -52,14 +52,14 @@ async def measure(
     if "edge" in wanted:
         found["edge"] = await edge.measure(4.0, tell)
         figures += edge.figures(found["edge"])
-    if "index" in wanted or "growth" in wanted:
+    if "index" in wanted:
         found["index"] = await index.run(tell)
         figures += index.figures(found["index"])
     if "pushes" in wanted or "growth" in wanted:
         found["pushes"] = await pushes.measure(4.0, tell)
         figures += pushes.figures(found["pushes"])
     if "growth" in wanted:
-        found["growth"] = await growth.measure(found["index"]["growth"], found["pushes"]["live"]["us_a_push"], tell)
+        found["growth"] = await growth.measure(found["pushes"]["live"]["us_a_push"], tell)
         figures += growth.figures(found["growth"])
     if "apache" in wanted:
         found["apache"] = await screen.fix_to_screen(screen.Shape(), "apache", seconds, tell)

@@ -1,10 +1,12 @@
 """What a fix costs at the riders' edge, from the gRPC stream to the columnar message for the log, beside bare gRPC.
 
-Three servers of one shape take the same messages from the same client, one after another, each in a process of its own:
+Four servers of one shape take the same messages from the same client, one after another, each in a process of its own:
 *edge* is the real one with everything but the broker (tokens, parsing, checks, jumps, packing, `FixColumns`, acks);
-*echo* is `grpc.aio` that answers each message with a few bytes (the edge acknowledges a stream at most every 100 ms);
-*sink* only reads. The figure is fixes per second of the server's CPU time (user + system, all threads), so that the
-client, which costs as much, and neighbours on the machine do not count.
+*echo* is `grpc.aio` that answers each message with a few bytes, as every echo does. The edge answers a stream at most
+every 100 ms, and a write costs more than a read: this is what lets it overtake the echo. So there is *paced*, an echo
+that answers each stream every 100 ms, or at once when 500 fixes wait; and *sink*, which only reads, the
+least that gRPC costs. The figure is fixes per second of the server's CPU time (user + system, all threads), so that
+the client, which costs as much, and neighbours on the machine do not count.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import argparse
 import asyncio
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,6 +48,8 @@ METHOD = f"/{SERVICE}/Connect"
 #: Un-acknowledged fixes a stream; the edge itself allows 2,000.
 WINDOW = 1_900
 WARM_UP_S = 1.0
+#: When messages are offered at a rate: acks come up to 3 s apart.
+OFFERED_WARM_UP_S = 4.0
 #: Of so many slices of a measurement the best counts, here and for the peers: the one that others disturbed least.
 SLICES = 4
 
@@ -58,6 +63,13 @@ class Case:
     streams: int
     connections: int
     target: int
+    #: Fixes a second that all streams send together; 0: as fast as their windows let them.
+    offered_per_s: int = 0
+
+    @property
+    def period_s(self) -> float:
+        """Between two messages of a stream."""
+        return self.streams * self.batch / self.offered_per_s if self.offered_per_s else 0.0
 
 
 CASES = (
@@ -65,8 +77,11 @@ CASES = (
     Case("1 fix a message, shared connections", 1, 200, 2, 20_000),
     Case("1 fix a message, a connection a rider", 1, 200, 200, 12_000),
 )
-#: Of the bare echo of the same shape.
+#: Of the bare echo of the same shape, which answers every message.
 ECHO_SHARE = 0.7
+KINDS = ("edge", "echo", "paced", "sink")
+#: When the bare servers answer a stream: so many seconds after the last time, or at so many fixes.
+ANSWERS: dict[str, tuple[float, int]] = {"echo": (0.0, 1), "paced": (0.1, 500)}
 
 
 class EncodingLog:
@@ -92,13 +107,19 @@ async def serve_edge(keys: Path) -> None:
     await server.stop(0)
 
 
-async def serve_bare(answers: bool) -> None:
-    """A server that reads, and answers each message or none."""
+async def serve_bare(kind: str, batch: int) -> None:
+    """A server that reads, and answers with the number of fixes it has read: each message, now and then, or never."""
 
     async def connect(_: Any, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        every_s, at_once = ANSWERS.get(kind, (float("inf"), 1 << 62))
+        read = told = -batch  # the first message is Hello
+        told_s = 0.0
         while isinstance(await context.read(), bytes):  # else grpc.aio.EOF
-            if answers:
-                await context.write(b"\x12\x03\x08\xff\x7f")
+            read += batch
+            now_s = time.monotonic()
+            if read - told >= at_once or now_s - told_s >= every_s:
+                told, told_s = read, now_s
+                await context.write(read.to_bytes(5, "big"))
 
     bare = grpc.aio.server(options=[("grpc.max_receive_message_length", 1 << 20)])
     handlers: dict[str, Any] = {"Connect": grpc.stream_stream_rpc_method_handler(connect)}
@@ -135,10 +156,15 @@ class Rider:
         if self.kind != "sink":
             await self.call.read()
 
-    async def send(self) -> None:
-        """Sends until cancelled."""
+    async def send(self, period_s: float = 0.0, first_s: float = 0.0) -> None:
+        """Sends until cancelled: as fast as its window allows, or a message each `period_s` from `first_s` from now."""
         seqs = np.arange(1, self.batch + 1, dtype="<u8")
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + first_s
         while True:
+            if period_s:
+                await asyncio.sleep(due_s - loop.time())
+                due_s += period_s
             if self.kind != "sink" and self.sent - self.acked >= WINDOW:
                 self._room.clear()
                 await self._room.wait()
@@ -152,7 +178,7 @@ class Rider:
             if self.kind == "edge":
                 self.acked = pb.ConnectResponse.FromString(raw).ack.seq or self.acked
             else:
-                self.acked += self.batch
+                self.acked = int.from_bytes(raw, "big")
             self._room.set()
 
 
@@ -166,10 +192,13 @@ async def drive(kind: str, port: int, pid: int, case: Case, signer: TokenSigner,
         riders.append(Rider(channels[number % case.connections], token, kind, case.batch))
     for first in range(0, len(riders), 50):
         await asyncio.gather(*(rider.open() for rider in riders[first : first + 50]))
-    tasks = [asyncio.create_task(rider.send()) for rider in riders]
+    firsts_s = np.linspace(0.0, case.period_s, len(riders), endpoint=False).tolist()
+    tasks = [
+        asyncio.create_task(rider.send(case.period_s, first_s)) for rider, first_s in zip(riders, firsts_s, strict=True)
+    ]
     if kind != "sink":
         tasks += [asyncio.create_task(rider.hear()) for rider in riders]
-    await asyncio.sleep(WARM_UP_S)
+    await asyncio.sleep(OFFERED_WARM_UP_S if case.offered_per_s else WARM_UP_S)
     best = 0.0
     for _ in range(SLICES):
         # The sink tells nobody what it has read: what was sent is off by the sockets' buffers, little beside the whole.
@@ -193,17 +222,18 @@ async def rate(kind: str, case: Case, seconds: float) -> float:
     with tempfile.TemporaryDirectory() as folder:
         create_keys(Path(folder) / "key.pem", Path(folder) / "jwks.json")
         signer = TokenSigner(Path(folder) / "key.pem")
-        async with Child("benchmarks.motion.edge", ("--serve", kind, "--keys", folder)) as server:
+        words = ("--serve", kind, "--keys", folder, "--batch", str(case.batch))
+        async with Child("benchmarks.motion.edge", words) as server:
             port = (await server.told())["port"]
             return await drive(kind, port, server.pid, case, signer, seconds)
 
 
 async def measure(seconds: float, tell: Say) -> dict[str, Any]:
-    """All cases against the three servers."""
+    """All cases against the four servers."""
     rows = []
     for case in CASES:
         rates = {}
-        for kind in ("edge", "echo", "sink"):
+        for kind in KINDS:
             tell(f"edge: {case.name}: {kind}")
             rates[kind] = round(await rate(kind, case, seconds))
         rows.append(
@@ -211,29 +241,33 @@ async def measure(seconds: float, tell: Say) -> dict[str, Any]:
                 **asdict(case),
                 "fixes_per_cpu_s": rates,
                 "us_per_fix": {kind: round(1e6 / value, 3) for kind, value in rates.items()},
-                "edge_to_echo": round(rates["edge"] / rates["echo"], 3),
+                "edge_to": {kind: round(rates["edge"] / rates[kind], 3) for kind in KINDS[1:]},
             }
         )
     return {"cases": rows, "load_average": os.getloadavg()[0]}
 
 
 def figures(section: dict[str, Any]) -> Sequence[Figure]:
-    """Each case against its target, and against the echo."""
+    """Each case against its target and against the echo that answers every message; the other peers beside it."""
     found = []
     for row in section["cases"]:
-        rates = row["fixes_per_cpu_s"]
+        rates, shares = row["fixes_per_cpu_s"], row["edge_to"]
         name, unit = f"edge, {row['name']}", "fixes/CPU s"
-        found.append(at_least(name, rates["edge"], row["target"], unit, rates["echo"], "bare grpc.aio echo"))
-        found.append(at_least(f"{name}, share of the echo", row["edge_to_echo"], ECHO_SHARE, "of the echo"))
+        every, paced = "bare echo of every message", "bare echo, paced"
+        found.append(at_least(name, rates["edge"], row["target"], unit, rates["paced"], paced))
+        found.append(at_least(f"{name}, share of a {every}", shares["echo"], ECHO_SHARE, "of it", rates["echo"], every))
+        found.append(Figure(f"{name}, share of a {paced}", shares["paced"], "of it"))
+        found.append(Figure(f"{name}, share of a bare sink", shares["sink"], "of it"))
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--serve", choices=("edge", "echo", "sink"), required=True)
+    parser.add_argument("--serve", choices=KINDS, required=True)
     parser.add_argument("--keys", type=Path, required=True)
+    parser.add_argument("--batch", type=int, required=True, help="fixes in a message")
     args = parser.parse_args()
-    uvloop.run(serve_edge(args.keys) if args.serve == "edge" else serve_bare(args.serve == "echo"))
+    uvloop.run(serve_edge(args.keys) if args.serve == "edge" else serve_bare(args.serve, args.batch))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ Every `--window` seconds the ages of fixes on screens and the resident memory of
 through each series by Theil and Sen (the median of the slopes of all pairs; one bad window does not bend it), and must
 rise over the whole run by less than an allowance:
 
-    p50 and p99 of the age    a quarter of its median, or 10 ms (p50) and 40 ms (p99), whichever is more
-    memory of a process       a tenth of its median, or 16 MB, whichever is more; servers that fill a cache of a fixed
+    p50 and p99 of the age    a quarter of its median, or 5 ms (p50) and 25 ms (p99), whichever is more
+    memory of a process       a tenth of its median, or 8 MB, whichever is more; servers that fill a cache of a fixed
                               size may do so (the wheels' MongoDB server 256 MB, Postgres 128 MB of shared buffers)
 
 The load average stands beside each window: on a machine that others use, ages tell of them.
@@ -31,7 +31,7 @@ import uvloop
 from benchmarks.motion import screen
 from benchmarks.record import Figure, Say, at_most, conclude, document
 
-#: Half of what the machine carries with the promised ages: 2,000 riders.
+#: Half of the load at which ages are promised, 2,000 riders; what the machine carries at most was not sought.
 RIDERS = 1_000
 SHAPE_ORDERS = (270, 255)
 #: The system fills its caches for so long before the first window, wall seconds.
@@ -50,9 +50,9 @@ class Allowance:
         return max(self.share * median(series), self.floor)
 
 
-P50_MS = Allowance(0.25, 10)
-P99_MS = Allowance(0.25, 40)
-RSS_MB = Allowance(0.10, 16)
+P50_MS = Allowance(0.25, 5)
+P99_MS = Allowance(0.25, 25)
+RSS_MB = Allowance(0.10, 8)
 CACHES_MB = {"mongo": 256.0, "postgres": 128.0}
 
 
@@ -121,7 +121,7 @@ def figures(section: Mapping[str, Any]) -> list[Figure]:
 def main(argv: list[str]) -> int:
     """0 if nothing drifts, 1 if something does."""
     parser = argparse.ArgumentParser(
-        prog="forno bench soak", description="Half the measured limit, and nothing drifts."
+        prog="forno bench soak", description="Half the load of `forno bench motion`, and nothing drifts."
     )
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--window", type=float, default=20, help="seconds of each measurement")

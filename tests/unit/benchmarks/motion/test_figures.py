@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmarks.motion import cli, growth, screen
+from benchmarks.motion import cli, edge, growth, index, screen
 from benchmarks.record import at_least, at_most, document
+from shard_router.hexgrid import EARTH_RADIUS_M
 
 
 def test_figures_are_met_at_their_target_and_not_short_of_it() -> None:
@@ -43,11 +45,54 @@ def test_fix_to_screen_counts_only_with_everybody_watching(label: str, seen: dic
     assert {figure.name.rpartition(", ")[2] for figure in found if not figure.met} == short, label
 
 
-def test_growth_is_the_dearest_beside_the_cheapest() -> None:
-    """A fifth more is allowed, wherever on the curve it is."""
-    rows = [{"total_us": 30.0}, {"total_us": 36.0}, {"total_us": 33.0}]
-    assert growth.figures({"rows": rows})[0].met
-    assert not growth.figures({"rows": [*rows, {"total_us": 37.0}]})[0].met
+@pytest.mark.parametrize(
+    ("label", "totals_us", "met"),
+    [
+        ("a fifth dearer", [30.0, 36.0, 33.0], True),
+        ("dearer on the way", [30.0, 36.1, 33.0], False),
+        ("dearest with the fewest riders", [36.1, 30.0, 33.0], False),
+        ("cheapest on the way", [30.0, 24.9, 30.0], False),
+    ],
+)
+def test_growth_is_the_dearest_beside_the_cheapest(label: str, totals_us: list[float], met: bool) -> None:
+    """A fifth is allowed, wherever on the curve they are."""
+    assert growth.figures({"rows": [{"total_us": total_us} for total_us in totals_us]})[0].met is met, label
+
+
+def test_a_read_of_the_shard_holds_a_message_of_every_edge() -> None:
+    """One edge up to 5,000 riders, 200 for a million."""
+    assert [growth.a_read(riders) for riders in (1_000, 5_000, 10_000, 1_000_000)] == [50, 50, 100, 10_000]
+
+
+def test_messages_and_reads_change_no_index() -> None:
+    """Large messages or small ones in one read: the same riders at the same places."""
+    large, small = index.Load(300, 2), index.Load(300, 2, message=7, messages_a_read=5)
+    large.apply_and_bucket()
+    small.apply_and_bucket()
+    columns = [load.positions.snapshot(now_ms=60_000).columns for load in (large, small)]
+    assert len(columns[0]) == 300
+    assert all((getattr(columns[0], name) == getattr(columns[1], name)).all() for name in ("rider_id", "seq", "lat_e7"))
+
+
+def test_the_peer_gets_the_least_radius_that_suffices() -> None:
+    """Within it each place that was asked about has ten riders, and one of them no more."""
+    _, asked = index.nearest_under_load(riders=2_000, places=2_000)
+    lat, lng = np.radians(asked.lat_e7 * 1e-7), np.radians(asked.lng_e7 * 1e-7)
+    rider_lat, rider_lng = np.radians(asked.rider_lat_e7 * 1e-7), np.radians(asked.rider_lng_e7 * 1e-7)
+    fewest = []
+    for at in range(0, len(lat), 100):  # the distance as Redis has it (haversine)
+        here = slice(at, at + 100)
+        half = np.sin((lat[here, None] - rider_lat) / 2) ** 2
+        half += np.cos(lat[here, None]) * np.cos(rider_lat) * np.sin((lng[here, None] - rider_lng) / 2) ** 2
+        distance_m = 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(half))
+        fewest.append((distance_m <= asked.radius_m + 1e-3).sum(axis=1).min())
+    assert min(fewest) == 10
+
+
+@pytest.mark.parametrize(("offered_per_s", "period_s"), [(0, 0.0), (5_000, 0.2)])
+def test_streams_share_what_is_offered(offered_per_s: int, period_s: float) -> None:
+    """1,000 streams that offer 5,000 fixes a second send one each 0.2 s; else only their windows hold them up."""
+    assert edge.Case("growth", 1, 1_000, 10, 0, offered_per_s).period_s == period_s
 
 
 def test_an_unknown_section_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,9 +26,9 @@ def test_rise(label: str, series: list[float], risen: float) -> None:
 
 
 def test_allowance_is_a_share_or_a_floor() -> None:
-    """A tenth of a large process, 16 MB of a small one."""
+    """A tenth of a large process, 8 MB of a small one."""
     assert RSS_MB.of([400.0, 420.0, 440.0]) == pytest.approx(42.0)
-    assert RSS_MB.of([60.0, 61.0]) == 16
+    assert RSS_MB.of([60.0, 61.0]) == 8
 
 
 @pytest.mark.parametrize(("leak_mb", "met"), [(0.0, True), (2.0, False)])
