@@ -179,7 +179,7 @@ async def _apply(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int
 async def _drain(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
     request = pb.SetDrainingRequest(shard_id=words.shard, draining=True, actor=getpass.getuser())
     plan = plan_value((await router.SetDraining(request, timeout=5)).plan)
-    if plan.steps:
+    if plan.plan_id:
         plan = plan_value((await router.ApplyPlan(pb.ApplyPlanRequest(plan_id=plan.plan_id), timeout=5)).plan)
     return await _follow(router, plan, as_json=words.json)
 

@@ -15,7 +15,19 @@ from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterServicer
 from shard_router.audit import CHECKS, Audit
 from shard_router.errors import MoveRefused, PlanRefused, UnknownCity
-from shard_router.plans import NOTHING, Plan, PlanState, balance, burdens, default_target, empty, moved
+from shard_router.moves import check_drain
+from shard_router.plans import (
+    NOTHING,
+    Plan,
+    PlanState,
+    balance,
+    burdens,
+    check_none_runs,
+    default_target,
+    emptied,
+    empty,
+    moved,
+)
 from shard_router.ports import MapStore, PlanStore, RouterStore
 from shard_router.topology import CityMap
 from shard_router.wire import city_message, map_message, move_message, plan_message
@@ -35,6 +47,7 @@ class MapFeed:
         self._store = store
         self._log = log
         self._map: CityMap | None = None
+        self._gist: tuple[object, ...] = ()
         self._news = asyncio.Condition()
         self._poke = asyncio.Event()
 
@@ -50,7 +63,7 @@ class MapFeed:
                     self._log.warning("cannot read the map", error=str(error))
                 else:
                     async with self._news:
-                        self._map = fresh
+                        self._map, self._gist = fresh, _gist(fresh)
                         self._news.notify_all()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
@@ -70,18 +83,27 @@ class MapFeed:
         sent, said_s = None, 0.0
         while True:
             async with self._news:
-                if self._map is None or _gist(self._map) == sent:
+                if self._map is None or self._gist == sent:
                     await self._news.wait()
-                fresh = self._map
-            if fresh is not None and (_gist(fresh) != sent or loop.time() - said_s >= SIGN_OF_LIFE_S):
-                sent, said_s = _gist(fresh), loop.time()
+                fresh, gist = self._map, self._gist
+            if fresh is not None and (gist != sent or loop.time() - said_s >= SIGN_OF_LIFE_S):
+                sent, said_s = gist, loop.time()
                 yield fresh
 
 
 def _gist(map_: CityMap) -> tuple[object, ...]:
-    """What a watcher must hear of at once; loads and ages can wait for the sign of life."""
+    """What a watcher must hear of at once; loads and ages can wait for the sign of life.
+
+    Owners beside the version: a change may come true under a smaller version than one that was told (`CityMap`).
+    """
+    owned = ((city.city, city.owner, city.epoch) for city in map_.cities.values())
     moving = ((city.city, city.move, city.behind) for city in map_.cities.values() if city.move is not None)
-    return (map_.version, *((s.shard_id, s.address, s.alive, s.draining) for s in map_.shards.values()), *moving)
+    return (
+        map_.version,
+        *((s.shard_id, s.address, s.alive, s.draining) for s in map_.shards.values()),
+        *owned,
+        *moving,
+    )
 
 
 class ShardRouterApi(ShardRouterServicer):
@@ -135,11 +157,14 @@ class ShardRouterApi(ShardRouterServicer):
 
     async def SetDraining(self, request: pb.SetDrainingRequest, context: Any) -> pb.SetDrainingResponse:  # noqa: N802
         shard_id, plan = request.shard_id, NOTHING
-        map_ = await self._store.read_map()
-        steps = empty(map_, shard_id) if request.draining else ()
+        if request.draining:
+            check_drain(await self._store.read_map(), shard_id)
+            check_none_runs(await self._plans.running_plan())
         await self._plans.set_draining(shard_id, request.draining, request.actor)
-        if steps:
-            plan = await self._plans.save_plan(steps, shard_id, request.actor)
+        map_ = await self._store.read_map()
+        if request.draining and not emptied(map_, shard_id):
+            # Perhaps without steps: what is moving now is waited for.
+            plan = await self._plans.save_plan(empty(map_, shard_id), shard_id, request.actor)
         return pb.SetDrainingResponse(plan=plan_message(plan))
 
     async def ApplyPlan(self, request: pb.ApplyPlanRequest, context: Any) -> pb.ApplyPlanResponse:  # noqa: N802

@@ -8,7 +8,8 @@ from dataclasses import replace
 import structlog
 
 from node.errors import FornoError, Retryable
-from shard_router.plans import Plan, PlanState, Step, StepState
+from shard_router.errors import MoveRefused
+from shard_router.plans import Plan, PlanState, Step, StepState, emptied, empty
 from shard_router.ports import PlanStore, RouterStore
 from shard_router.topology import CityMap, Move, MoveState
 
@@ -37,7 +38,10 @@ class PlanRunner:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def advance(self, plan: Plan) -> None:
-        """One look: ends the step whose move has ended, begins the next one, ends the plan. Idempotent."""
+        """One look: ends the step whose move has ended, begins the next one, ends the plan. Idempotent.
+
+        A drain ends when its shard is empty: what came to it after the plan was made, or was moving then, gets a step.
+        """
         map_ = await self._store.read_map()
         for number, step in enumerate(plan.steps):
             if step.state in (StepState.DONE, StepState.SKIPPED):
@@ -50,7 +54,17 @@ class PlanRunner:
                 await self._plans.set_plan(plan.plan_id, PlanState.STOPPED, f"{step.city}: {fresh.reason}")
             if fresh.state in (StepState.MOVING, StepState.FAILED):
                 return
-        await self._plans.set_plan(plan.plan_id, PlanState.DONE)
+        drained = map_.shards.get(plan.drains or "")
+        if drained is None or not drained.draining or emptied(map_, drained.shard_id):
+            await self._plans.set_plan(plan.plan_id, PlanState.DONE)
+            return
+        try:
+            missing = empty(map_, drained.shard_id)
+        except MoveRefused as error:
+            await self._plans.set_plan(plan.plan_id, PlanState.STOPPED, str(error))
+            return
+        if missing:
+            await self._plans.add_steps(plan.plan_id, len(plan.steps), missing)
 
     async def _look(self, step: Step, map_: CityMap) -> Step:
         """The step as it is now; begun, if it was waiting and its city is where the plan thought."""

@@ -106,12 +106,26 @@ def balance(map_: CityMap, target: int) -> tuple[Step, ...]:
 
 
 def empty(map_: CityMap, shard_id: str) -> tuple[Step, ...]:
-    """Moves that take every city from a shard, to where there is most room. Raises as `check_drain`."""
+    """Moves that take every city from a shard, to where there is most room; not those that are moving already.
+
+    Raises as `check_drain`.
+    """
     check_drain(map_, shard_id)
     carried = burdens(map_)
     carried.pop(shard_id, None)
     cities = [c for c in map_.owned_by(shard_id) if c.moving_to is None]
     return _steps(cities, _spread(cities, carried))
+
+
+def emptied(map_: CityMap, shard_id: str) -> bool:
+    """Whether a shard has no city and none is on its way to it."""
+    return not any(shard_id in (city.owner, city.moving_to) for city in map_.cities.values())
+
+
+def check_none_runs(running: Plan | None) -> None:
+    """Raises `PlanRefused` while a plan runs: only one does at a time."""
+    if running is not None:
+        raise PlanRefused(f"plan {running.plan_id} runs; stop it first", reason="PLAN_RUNS")
 
 
 def check_plan(plan: Plan | None, plan_id: int, state: PlanState, running: Plan | None) -> None:
@@ -120,8 +134,8 @@ def check_plan(plan: Plan | None, plan_id: int, state: PlanState, running: Plan 
         raise PlanRefused(f"there is no plan {plan_id}", reason="UNKNOWN_PLAN")
     if state is PlanState.RUNNING and plan.state is PlanState.DONE:
         raise PlanRefused(f"plan {plan_id} is done", reason="PLAN_DONE")
-    if state is PlanState.RUNNING and running is not None and running.plan_id != plan_id:
-        raise PlanRefused(f"plan {running.plan_id} runs; stop it first", reason="PLAN_RUNS")
+    if state is PlanState.RUNNING and (running is None or running.plan_id != plan_id):
+        check_none_runs(running)
 
 
 def _steps(cities: Sequence[CityEntry], places: Mapping[str, str]) -> tuple[Step, ...]:

@@ -40,8 +40,11 @@ class RouterStore(MapStore, Protocol):
     async def claim(self, city: str, shard_id: str, seen_epoch: int) -> int | None:
         """Compare-and-set of a city that nobody alive owns. The new epoch, or None. Ends the city's move."""
 
-    async def release(self, city: str, shard_id: str, epoch: int, idle_s: float = 0.0) -> None:
-        """Lets go of a city whose last commit is `idle_s` old. Idempotent; nothing when another one owns it by now."""
+    async def release(self, city: str, shard_id: str, epoch: int, idle_s: float | None = None) -> None:
+        """Lets go of a city whose last commit is `idle_s` old, None if that is not known: a move has no gap then.
+
+        Idempotent; nothing when another one owns it by now.
+        """
 
     async def request_move(self, city: str, to_shard: str, actor: str) -> CityEntry:
         """Records that the city should move; again for the same target, it changes nothing.
@@ -66,7 +69,10 @@ class PlanStore(Protocol):
     """Plans and shards under maintenance."""
 
     async def set_draining(self, shard_id: str, draining: bool, actor: str) -> None:
-        """Whether the shard gets cities. Raises `UnknownShard`."""
+        """Whether the shard gets cities. Moves to one that drains fail, unless they were released to it already.
+
+        Raises `UnknownShard`.
+        """
 
     async def save_plan(self, steps: Sequence[Step], drains: str | None, actor: str) -> Plan:
         """Stores a new plan, proposed."""
@@ -82,3 +88,6 @@ class PlanStore(Protocol):
 
     async def set_step(self, plan_id: int, number: int, step: Step) -> None:
         """Changes state, reason and move of a step; steps count from 0."""
+
+    async def add_steps(self, plan_id: int, first: int, steps: Sequence[Step]) -> None:
+        """Steps behind the last one, which `first` counts; nothing when somebody else has added some meanwhile."""

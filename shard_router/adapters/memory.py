@@ -107,14 +107,15 @@ class MemoryRouterStore:
         self._change(replace(entry, owner=shard_id, epoch=entry.epoch + 1, moving_to=None, move=None))
         return entry.epoch + 1
 
-    async def release(self, city: str, shard_id: str, epoch: int, idle_s: float = 0.0) -> None:
+    async def release(self, city: str, shard_id: str, epoch: int, idle_s: float | None = None) -> None:
         entry = self._cities[city]
         if entry.owner == shard_id and entry.epoch == epoch:
             move = entry.move
             if move is not None:
                 move = replace(move, state=MoveState.RELEASED, released_ms=int(self._now_ms()))
                 self._moves[move.move_id] = move
-                self._last_commit_ms[move.move_id] = self._now_ms() - idle_s * 1000
+                if idle_s is not None:
+                    self._last_commit_ms[move.move_id] = self._now_ms() - idle_s * 1000
             self._change(replace(entry, owner=None, move=move))
 
     async def request_move(self, city: str, to_shard: str, actor: str) -> CityEntry:
@@ -162,6 +163,10 @@ class MemoryRouterStore:
         if shard_id not in self._shards:
             raise UnknownShard(shard_id, self._shards)
         self._shards[shard_id].draining = draining
+        coming = [city.move for city in self._cities.values() if city.move is not None and city.moving_to == shard_id]
+        for move in coming if draining else ():
+            if move.state is not MoveState.RELEASED:
+                await self.fail_move(move.move_id, f"{shard_id} is being drained", actor)
 
     async def save_plan(self, steps: Sequence[Step], drains: str | None, actor: str) -> Plan:
         plan = Plan(len(self._plans) + 1, PlanState.PROPOSED, tuple(steps), drains, actor)
@@ -188,6 +193,11 @@ class MemoryRouterStore:
     async def set_step(self, plan_id: int, number: int, step: Step) -> None:
         plan = self._plans[plan_id]
         self._plans[plan_id] = replace(plan, steps=(*plan.steps[:number], step, *plan.steps[number + 1 :]))
+
+    async def add_steps(self, plan_id: int, first: int, steps: Sequence[Step]) -> None:
+        plan = self._plans[plan_id]
+        if len(plan.steps) == first:
+            self._plans[plan_id] = replace(plan, steps=(*plan.steps, *steps))
 
     @contextmanager
     def hold(self, city: str, shard_id: str, epoch: int) -> Iterator[None]:

@@ -86,7 +86,7 @@ class PostgresRouterStore:
 
     async def read_map(self) -> CityMap:
         async with self._session() as session:
-            return await _read_map(session)
+            return await _read_snapshot(session)
 
     async def enter(self, shard_id: str, address: str, incarnation: UUID, lease_s: float) -> None:
         async with self._session() as session:
@@ -106,20 +106,22 @@ class PostgresRouterStore:
                 load.refused,
                 loads_json(load),
             )
-            return await _read_map(session)
+            return await _read_snapshot(session)
 
     async def claim(self, city: str, shard_id: str, seen_epoch: int) -> int | None:
         async with self._session() as session:
             epoch: int | None = await session.fetchval("select router.claim($1, $2, $3)", city, shard_id, seen_epoch)
             return epoch
 
-    async def release(self, city: str, shard_id: str, epoch: int, idle_s: float = 0.0) -> None:
+    async def release(self, city: str, shard_id: str, epoch: int, idle_s: float | None = None) -> None:
         async with self._session() as session:
-            idle = timedelta(seconds=idle_s)
+            idle = timedelta(seconds=idle_s) if idle_s is not None else None
             await session.execute("select router.release($1, $2, $3, $4)", city, shard_id, epoch, idle)
 
     async def request_move(self, city: str, to_shard: str, actor: str) -> CityEntry:
         async with self._session() as session, session.transaction():
+            # A drain that begins now waits for the shard's row, then finds this move; or this finds the shard draining.
+            await session.execute("select from router.shards where shard_id = $1 for share", to_shard)
             await session.execute("select from router.cities where city = $1 for update", city)
             entry = check_move(await _read_map(session), city, to_shard)
             if entry.moving_to == to_shard:
@@ -190,6 +192,12 @@ async def session_of(pool: asyncpg.Pool) -> AsyncIterator[Any]:
         raise Retryable(f"postgres: {error}", reason="POSTGRES_ERROR") from error
     except AWAY as error:
         raise Retryable(f"postgres is away: {error!r}", reason="POSTGRES_AWAY") from error
+
+
+async def _read_snapshot(session: Any) -> CityMap:
+    """The map of one moment: a city's move and its owner's address are of the same commits as its row."""
+    async with session.transaction(isolation="repeatable_read", readonly=True):
+        return await _read_map(session)
 
 
 async def _read_map(session: Any) -> CityMap:

@@ -20,6 +20,10 @@ _NEW_STEP = """
 insert into router.plan_steps (plan_id, step, city, from_shard, to_shard, riders, open_orders)
 values ($1, $2, $3, $4, $5, $6, $7)
 """
+_FAIL_COMING = """
+select router.fail_move(move_id, $1 || ' is being drained', $2)
+from router.moves where to_shard = $1 and ended_at is null and state <> 'released'
+"""
 _AGAIN = (
     "update router.plan_steps set state = 'waiting', reason = '' where plan_id = $1 and state in ('failed', 'skipped')"
 )
@@ -32,18 +36,19 @@ class PostgresPlanStore:
         self._pool = pool
 
     async def set_draining(self, shard_id: str, draining: bool, actor: str) -> None:
-        async with session_of(self._pool) as session:
+        async with session_of(self._pool) as session, session.transaction():
             what = "update router.shards set draining = $2 where shard_id = $1"
             if await session.execute(what, shard_id, draining) == "UPDATE 0":
                 known = await session.fetch("select shard_id from router.shards")
                 raise UnknownShard(shard_id, [row["shard_id"] for row in known])
+            if draining:
+                await session.execute(_FAIL_COMING, shard_id, actor)
 
     async def save_plan(self, steps: Sequence[Step], drains: str | None, actor: str) -> Plan:
         async with session_of(self._pool) as session, session.transaction():
             new = "insert into router.plans (drains, actor) values ($1, $2) returning plan_id"
             number: int = await session.fetchval(new, drains, actor)
-            rows = [(number, n, s.city, s.from_shard, s.to_shard, s.riders, s.open_orders) for n, s in enumerate(steps)]
-            await session.executemany(_NEW_STEP, rows)
+            await _add(session, number, 0, steps)
         return Plan(number, PlanState.PROPOSED, tuple(steps), drains, actor)
 
     async def plan(self, plan_id: int | None) -> Plan | None:
@@ -72,6 +77,21 @@ class PostgresPlanStore:
                 "update router.plan_steps set state = $3, reason = $4, move_id = $5 where plan_id = $1 and step = $2"
             )
             await session.execute(change, plan_id, number, step.state, step.reason, step.move_id)
+
+    async def add_steps(self, plan_id: int, first: int, steps: Sequence[Step]) -> None:
+        async with session_of(self._pool) as session, session.transaction():
+            await session.execute("select from router.plans where plan_id = $1 for update", plan_id)
+            count = "select count(*) from router.plan_steps where plan_id = $1"
+            if await session.fetchval(count, plan_id) == first:
+                await _add(session, plan_id, first, steps)
+
+
+async def _add(session: Any, plan_id: int, first: int, steps: Sequence[Step]) -> None:
+    rows = [
+        (plan_id, number, s.city, s.from_shard, s.to_shard, s.riders, s.open_orders)
+        for number, s in enumerate(steps, first)
+    ]
+    await session.executemany(_NEW_STEP, rows)
 
 
 async def _running(session: Any) -> Plan | None:

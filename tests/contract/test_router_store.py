@@ -229,6 +229,37 @@ async def test_a_drained_shard_is_no_target(store: RouterStore) -> None:
     assert (await store.request_move("roma", "b", "ops")).moving_to == "b"
 
 
+async def test_a_drain_ends_moves_to_the_shard(store: RouterStore) -> None:
+    """With the reason; but not one whose city was let go already: it would have no owner."""
+    for name in "ab":
+        await store.enter(name, f"{name}:1", uuid4(), 3)
+    for city in ("roma", "oslo"):
+        assert await store.claim(city, "a", 0) == 1
+        await store.request_move(city, "b", "ops")
+    await store.release("oslo", "a", 1)
+    plans = store if isinstance(store, MemoryRouterStore) else PostgresPlanStore(store._pool)  # type: ignore[attr-defined]
+    await plans.set_draining("b", True, "ops")
+    cities = (await store.read_map()).cities
+    assert (cities["roma"].owner, cities["roma"].moving_to) == ("a", None)
+    assert cities["oslo"].moving_to == "b"
+    released, failed = await store.moves(2)
+    assert (released.state, failed.state) == (MoveState.RELEASED, MoveState.FAILED)
+    assert failed.reason == "b is being drained"
+
+
+async def test_a_city_let_go_without_a_known_last_tick_has_no_gap(store: RouterStore) -> None:
+    """Its owner had started anew, or its release was not heard: no time is made up."""
+    for name in "ab":
+        await store.enter(name, f"{name}:1", uuid4(), 3)
+    assert await store.claim("roma", "a", 0) == 1
+    await store.request_move("roma", "b", "ops")
+    await store.release("roma", "a", 1)
+    assert await store.claim("roma", "b", 1) == 2
+    await store.first_tick("roma", "b", 2)
+    (done,) = await store.moves(5)
+    assert (done.state, done.gap_ms) == (MoveState.DONE, None)
+
+
 async def test_plans_are_kept(store: RouterStore) -> None:
     """Steps in their order; one plan runs at a time; resumed, what failed waits again."""
     plans = store if isinstance(store, MemoryRouterStore) else PostgresPlanStore(store._pool)  # type: ignore[attr-defined]
@@ -247,6 +278,10 @@ async def test_plans_are_kept(store: RouterStore) -> None:
     again = await plans.set_plan(saved.plan_id, PlanState.RUNNING)
     assert [step.state for step in again.steps] == [StepState.WAITING, StepState.WAITING]
     assert await plans.running_plan() == again
+    more = Step("lima", "a", "b", 5, 0)
+    for _ in range(2):  # two routers do
+        await plans.add_steps(saved.plan_id, 2, [more])
+    assert await plans.plan(saved.plan_id) == replace(again, steps=(*again.steps, more))
 
 
 async def test_changes_are_told(store: RouterStore) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 import structlog
 
 from node.clock import ManualClock
+from proto.shard_router.v1 import shard_router_pb2 as pb
 from shard_router import plans
 from shard_router.adapters.memory import MemoryRouterStore
+from shard_router.audit import Audit
 from shard_router.errors import MoveRefused, PlanRefused, UnknownShard
+from shard_router.grpc_api import MapFeed, ShardRouterApi, _gist
 from shard_router.plan_runner import PlanRunner
 from shard_router.plans import PlanState, StepState, balance, burdens, default_target, empty, moved
 from shard_router.topology import CityEntry, CityLoad, CityMap, ShardEntry, ShardLoad
@@ -148,6 +152,95 @@ async def test_moves_are_made_one_at_a_time(world: PlannedWorld) -> None:
     plan = await world.store.plan(1)
     assert plan is not None
     assert plan.state is PlanState.DONE
+
+
+async def test_a_drain_ends_when_its_shard_is_empty(world: PlannedWorld) -> None:
+    """What was moving when the plan was made, or came later, is waited for and gets a step."""
+    await world.store.ensure_cities([CityEntry(f"city-{n}", "", n, "UTC", "EUR", 0, 0) for n in range(3)])
+    await world.store.claim("city-2", "b", 0)
+    await world.store.request_move("city-2", "a", "ops")
+    await world.store.release("city-2", "b", 1)
+    await world.store.set_draining("a", True, "ops")
+    for n in range(2):
+        await world.turn()
+        await world.move_ends(f"city-{n}")
+    assert await world.turn() == [StepState.DONE, StepState.DONE]
+    await world.move_ends("city-2")
+    assert await world.turn() == [StepState.DONE, StepState.DONE, StepState.WAITING]
+    await world.turn()
+    await world.move_ends("city-2")
+    assert await world.turn() == [StepState.DONE, StepState.DONE, StepState.DONE]
+    plan = await world.store.plan(1)
+    assert plan is not None
+    assert plan.state is PlanState.DONE
+    assert (await world.store.read_map()).owned_by("a") == []
+
+
+async def test_a_drain_stops_when_nobody_could_take_what_is_left(world: PlannedWorld) -> None:
+    """With the reason; `apply` goes on when there is somebody again."""
+    await world.store.set_draining("a", True, "ops")
+    await world.store.release("city-0", "a", 1)
+    await world.store.release("city-1", "a", 1)
+    assert await world.turn() == [StepState.SKIPPED, StepState.SKIPPED]
+    await world.store.set_plan(1, PlanState.PROPOSED)
+    plan = await world.store.save_plan((), "a", "ops")
+    await world.store.set_plan(plan.plan_id, PlanState.RUNNING)
+    await world.store.claim("city-0", "a", 1)
+    await world.store.set_draining("b", True, "ops")
+    assert await world.turn() == []
+    stopped = await world.store.plan(plan.plan_id)
+    assert stopped is not None
+    assert (stopped.state, stopped.reason) == (PlanState.STOPPED, "no other living shard could take the cities of a")
+
+
+def router_api(world: PlannedWorld) -> ShardRouterApi:
+    """The router's calls on the world's store."""
+
+    async def nothing_found() -> Audit:
+        raise NotImplementedError
+
+    log = structlog.get_logger()
+    return ShardRouterApi(world.store, world.store, MapFeed(world.store, log), nothing_found)
+
+
+async def test_a_drained_shard_gets_no_city_that_was_on_its_way(world: PlannedWorld) -> None:
+    """Moves to it fail and their cities stay; one that was let go already comes, and the drain waits to move it on."""
+    await world.store.ensure_cities([CityEntry(f"city-{n}", "", n, "UTC", "EUR", 0, 0) for n in range(4)])
+    await world.store.set_plan(1, PlanState.STOPPED)
+    await world.store.enter("c", "c:1", uuid4(), 3)
+    for n in (2, 3):
+        await world.store.claim(f"city-{n}", "a", 0)
+        await world.store.request_move(f"city-{n}", "c", "ops")
+    await world.store.release("city-3", "a", 1)
+    answer = await router_api(world).SetDraining(pb.SetDrainingRequest(shard_id="c", draining=True), None)
+    cities = (await world.store.read_map()).cities
+    assert (cities["city-2"].owner, cities["city-2"].move) == ("a", None)
+    assert (await world.store.moves(2))[1].reason == "c is being drained"
+    assert cities["city-3"].moving_to == "c"
+    assert answer.plan.plan_id == 2
+    await world.store.set_plan(2, PlanState.RUNNING)
+    assert await world.turn() == []
+    await world.move_ends("city-3")
+    assert await world.turn() == [StepState.WAITING]
+
+
+async def test_a_shard_is_not_drained_beside_a_running_plan(world: PlannedWorld) -> None:
+    """Refused before anything is changed; and an empty shard needs no plan."""
+    api = router_api(world)
+    with pytest.raises(PlanRefused, match="stop it first"):
+        await api.SetDraining(pb.SetDrainingRequest(shard_id="b", draining=True), None)
+    assert not (await world.store.read_map()).shards["b"].draining
+    await world.store.set_plan(1, PlanState.STOPPED)
+    assert (await api.SetDraining(pb.SetDrainingRequest(shard_id="b", draining=True), None)).plan.plan_id == 0
+    assert (await world.store.read_map()).shards["b"].draining
+
+
+async def test_a_change_under_an_older_version_is_told() -> None:
+    """Of two claims made at once the later number may come true first."""
+    map_ = a_map([100], [100])
+    late = replace(map_, cities={**map_.cities, "0-0": replace(map_.cities["0-0"], owner="s1", epoch=1)})
+    assert late.version == map_.version
+    assert _gist(late) != _gist(map_)
 
 
 async def test_a_plan_stops_at_what_fails_and_goes_on_from_there(world: PlannedWorld) -> None:
