@@ -96,13 +96,15 @@ class Directory:
         return self._shards[address]
 
     async def changed(self, version: int) -> CityMap:
-        """The first map newer than `version`."""
+        """The first map of a greater version; rarely a change comes under one that was heard already (`CityMap`)."""
         async with self._news:
             await self._news.wait_for(lambda: self._map.version > version)
             return self._map
 
     async def ask(self, city: str, call: Callable[[DispatchAsyncStub], Awaitable[T]]) -> T:
         """Calls the city's owner. When the city has moved, waits for the new owner and tries once more.
+
+        A call that nobody answered in time is made again only if the city has another owner by then.
 
         Raises `UnknownCity`, `NoOwner`, or whatever else the call raises.
         """
@@ -112,7 +114,9 @@ class Directory:
         except NoOwner:
             pass
         except grpc.aio.AioRpcError as error:
-            if fault_of(error).reason not in ("NOT_OWNER", "UNAVAILABLE"):
+            reason = fault_of(error).reason
+            hung_and_moved = reason == "DEADLINE_EXCEEDED" and self.entry(city).epoch > asked.epoch
+            if reason not in ("NOT_OWNER", "UNAVAILABLE") and not hung_and_moved:
                 raise
         await self._wait_for_another_owner(asked)
         return await self._call(city, call)
@@ -141,6 +145,7 @@ class Directory:
         async with self._news:
             self._map = map_value(answer)
             self._news.notify_all()
-        living = {entry.address for entry in self._map.shards.values()}
-        for address in set(self._shards) - living:
+        # Not those of dead shards: one that is late with its lease comes back, and streams to it need not end for that.
+        known = {entry.address for entry in self._map.shards.values()}
+        for address in set(self._shards) - known:
             await self._shards.pop(address).close()
