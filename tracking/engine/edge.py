@@ -76,9 +76,8 @@ class Edge:
         self._progress = asyncio.Event()
         #: Fixes that were received and are not durable yet.
         self.waiting_fixes = 0
-        self._waiting_events = 0
         self._leaving: list[int] = []
-        self._throttled = False
+        self._throttled: set[str] = set()
         self._draining = False
         self._failed = asyncio.Event()
         self._failure: BaseException | None = None
@@ -103,7 +102,7 @@ class Edge:
         row = self._table.add(rider_id, issued, self._inbox.city_number(city))
         session = RiderSession(rider_id, issued, city, row)
         self.sessions[rider_id] = session
-        if self._throttled:
+        if city in self._throttled:
             session.outbox.throttle(self.limits.late_fixes_per_s)
         metrics.SESSIONS.inc()
         metrics.STREAMS.set(len(self.sessions))
@@ -145,7 +144,6 @@ class Edge:
         session.received = seq
         if isinstance(body, RiderReplied):
             session.offers.answered(body.offer_id)
-        self._waiting_events += 1
         event = RiderEvent(session.city, session.rider_id, session.session, seq, body)
         self._event_lanes[session.city].put(event, session, session.ledger.take(seq, 0))
 
@@ -160,7 +158,8 @@ class Edge:
             session.ledger.unacked_fixes >= self.limits.max_unacked_fixes
             or session.outbox.full
             or self.waiting_fixes >= self.limits.max_waiting_fixes
-            or self._waiting_events >= self.limits.max_waiting_events
+            or self._fix_lanes[session.city].waiting >= self.limits.max_city_fixes
+            or self._event_lanes[session.city].waiting >= self.limits.max_waiting_events
         )
 
     async def room(self, session: RiderSession) -> None:
@@ -176,7 +175,7 @@ class Edge:
             self._ack(session, self.clock.monotonic_s())
 
     async def run(self) -> None:
-        """Tells riders to send less while durability is late, until cancelled. Raises what broke behind the streams."""
+        """Tells a city's riders to send less while its log is late, until cancelled. Raises what broke behind them."""
         while not self._failed.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._failed.wait(), PRESSURE_S)
@@ -250,8 +249,7 @@ class Edge:
         _durable_age_ms(self._age_ms(fixes))
         self._settle(held)
 
-    def _events_settled(self, held: Sequence[Held], events: int) -> None:
-        self._waiting_events -= events
+    def _events_settled(self, held: Sequence[Held]) -> None:
         for session, _ in held:
             session.next_ack_s = 0.0  # somebody waits for this one
         self._settle(held)
@@ -306,13 +304,16 @@ class Edge:
         self._failed.set()
 
     def _press(self) -> None:
-        """Throttles all streams when the oldest fix waits too long, and lifts it when it waits a third of that."""
-        waits = [lane.oldest_s for lane in self._fix_lanes.values()]
-        now_s = self.clock.monotonic_s()
-        worst_ms = max((1000 * (now_s - since) for since in waits if since is not None), default=0.0)
-        late = worst_ms > (self.limits.late_ms / 3 if self._throttled else self.limits.late_ms)
-        if late != self._throttled:
-            self._throttled = late
-            self._log.warning("throttling riders" if late else "throttling no more", oldest_ms=int(worst_ms))
-            for session in self.sessions.values():
-                session.outbox.throttle(self.limits.late_fixes_per_s if late else 0.0)
+        """Throttles a city's streams when its oldest fix waits too long, and lifts it when it waits a third of that."""
+        now_s, bound_ms = self.clock.monotonic_s(), self.limits.late_ms
+        for city, lane in self._fix_lanes.items():
+            waits_ms = lane.oldest_ms(now_s)
+            late = waits_ms > (bound_ms / 3 if city in self._throttled else bound_ms)
+            if late != (city in self._throttled):
+                self._throttled ^= {city}
+                self._log.warning(
+                    "throttling riders" if late else "throttling no more", city=city, oldest_ms=int(waits_ms)
+                )
+                for session in self.sessions.values():
+                    if session.city == city:
+                        session.outbox.throttle(self.limits.late_fixes_per_s if late else 0.0)

@@ -31,9 +31,9 @@ _IN_FLIGHT = 2
 #: Wall seconds between two tries of the same append: doubles from the first to the last.
 _BACKOFF_S = (0.05, 2.0)
 
-#: Told what is durable now: the tickets, and the fixes (or how many events) they hold.
+#: Told what is durable now: the tickets, and the fixes that they hold.
 SettleFixes = Callable[[Sequence[Held], Fixes], None]
-SettleEvents = Callable[[Sequence[Held], int], None]
+SettleEvents = Callable[[Sequence[Held]], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -47,19 +47,21 @@ class FixLane:
     settle: SettleFixes
     fail: Callable[[BaseException], None]
     logger: structlog.stdlib.BoundLogger
+    #: Fixes that were put and are not durable.
+    waiting: int = 0
     _parcels: deque[tuple[float, Parcel]] = field(default_factory=deque)
     _sends: dict[asyncio.Task[None], float] = field(default_factory=dict)
 
     def put(self, parcel: Parcel) -> None:
         """Takes a parcel; its tickets are settled when it is durable."""
         self._parcels.append((self.clock.monotonic_s(), parcel))
+        self.waiting += len(parcel.fixes)
         self._pump()
 
-    @property
-    def oldest_s(self) -> float | None:
-        """Since when (monotonic) the oldest fix here waits."""
+    def oldest_ms(self, now_s: float) -> float:
+        """For how long the oldest fix here has waited, wall milliseconds, at a time (monotonic); 0 if none waits."""
         times = [*self._sends.values(), *(since for since, _ in list(self._parcels)[:1])]
-        return min(times, default=None)
+        return 1000 * (now_s - min(times, default=now_s))
 
     async def idle(self) -> None:
         """Returns when all that was put is durable."""
@@ -100,6 +102,7 @@ class FixLane:
                 self.logger.warning("fixes wait for the log", city=self.city, fixes=len(fixes), error=str(error))
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _BACKOFF_S[1])
+        self.waiting -= len(fixes)
         metrics.FIXES_DURABLE.inc(len(fixes))
         metrics.DURABLE_MS.observe((self.clock.monotonic_s() - since_s) * 1000)
         self.settle([held for parcel in parcels for held in parcel.held], fixes)
@@ -137,6 +140,11 @@ class EventLane:
             self._worker = asyncio.create_task(self._work(), name=f"events of {event.city}")
             self._worker.add_done_callback(self._worked)
 
+    @property
+    def waiting(self) -> int:
+        """Events that were put and are not durable."""
+        return len(self._queue)
+
     async def idle(self) -> None:
         """Returns when all that was put is durable."""
         while self._worker is not None:
@@ -165,7 +173,7 @@ class EventLane:
             for _ in group:
                 self._queue.popleft()
             metrics.EVENTS_DURABLE.inc(len(group))
-            self.settle([(session, ticket) for _, session, ticket in group], len(group))
+            self.settle([(session, ticket) for _, session, ticket in group])
 
     def _worked(self, worker: asyncio.Task[None]) -> None:
         if self._worker is worker:

@@ -30,9 +30,11 @@ class Limits:
     jump_slack_m: float = 150.0
     #: Fixes of one stream that wait for durability; beyond, the stream is not read.
     max_unacked_fixes: int = 2_000
+    #: Fixes of one city that wait for durability; beyond, no stream of that city is read.
+    max_city_fixes: int = 100_000
     #: Fixes of the whole edge that wait for durability; beyond, no stream is read.
     max_waiting_fixes: int = 400_000
-    #: Replies and statuses of one city that wait for durability; beyond, streams that bring more are not read.
+    #: Replies and statuses of one city that wait for durability; beyond, no stream of that city is read.
     max_waiting_events: int = 20_000
     #: The oldest waiting fix may be this old before riders are told to send less, wall milliseconds.
     late_ms: int = 3_000

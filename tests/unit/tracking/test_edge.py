@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from node.errors import Invalid
 from tests.unit.tracking.worlds import NOW_MS, EdgeWorld
-from tracking.adapters.memory import MemoryFixLog
+from tracking.adapters.memory import MemoryEventLog, MemoryFixLog
 from tracking.engine.edge import ACK_AT, ACKS_PER_S
 from tracking.engine.limits import Limits
 from tracking.engine.outbox import Acked, GoAway, Throttled
 from tracking.engine.session import RiderSession
 from tracking.errors import BadHello, Draining, Superseded
-from tracking.model import Fixes, Refusal, RiderId, RiderReplied, RiderStatusChanged
+from tracking.model import Fixes, Refusal, RiderEvent, RiderId, RiderReplied, RiderStatusChanged
 
 
 class BrokenLog(MemoryFixLog):
@@ -23,6 +23,30 @@ class BrokenLog(MemoryFixLog):
 
     async def append(self, city: str, partition: int, fixes: Fixes) -> None:
         raise ZeroDivisionError("a bug")
+
+
+class StandingLog(MemoryFixLog):
+    """A log whose first partition stands still until `go`."""
+
+    def __post_init__(self) -> None:
+        """Closed."""
+
+    async def append(self, city: str, partition: int, fixes: Fixes) -> None:
+        if partition == 0:
+            await self.passed()
+        self.messages.setdefault(partition, []).append((city, fixes))
+
+
+class StandingEvents(MemoryEventLog):
+    """The same, of events."""
+
+    def __post_init__(self) -> None:
+        """Closed."""
+
+    async def append(self, partition: int, events: Sequence[RiderEvent]) -> None:
+        if partition == 0:
+            await self.passed()
+        self.events.setdefault(partition, []).extend(events)
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -190,6 +214,62 @@ async def test_a_stream_with_too_much_unacked_is_not_read() -> None:
     assert not waiting.done()
     world.fix_log.go.set()
     await asyncio.wait_for(waiting, 5)
+
+
+@pytest.mark.parametrize("kind", ["fixes", "events"])
+async def test_a_city_whose_log_stands_still_holds_up_no_other(kind: str) -> None:
+    """At its bound its streams are held back, all of them; another city's are read, and its fixes become durable."""
+    world = EdgeWorld(
+        Limits(max_city_fixes=30, max_waiting_events=30, max_waiting_fixes=100),
+        fix_log=StandingLog(),
+        event_log=StandingEvents(),
+    )
+    ana, zoe, ben = world.rider(1), world.rider(3), world.rider(2, "coquimbo")
+    for seq in range(1, 31):
+        if kind == "fixes":
+            world.send(ana, seq)
+        else:
+            world.edge.event(ana, seq, RiderReplied(f"o-{seq}", True, NOW_MS))
+    await until(lambda: world.edge.crowded(ana))
+    assert world.edge.crowded(zoe)
+    assert not world.edge.crowded(ben)
+    world.send(ben, 1)
+    world.edge.event(ben, 2, RiderReplied("o-1", True, NOW_MS))
+    await until(lambda: ben.ledger.empty)
+    waiting = asyncio.create_task(world.edge.room(zoe))
+    world.fix_log.go.set()
+    world.event_log.go.set()
+    await asyncio.wait_for(waiting, 5)
+    world.edge.stop()
+
+
+async def test_what_cities_hold_together_is_bounded() -> None:
+    """With every city under its bound and all of them over the edge's, nobody is read."""
+    world = EdgeWorld(Limits(max_city_fixes=60, max_waiting_fixes=100))
+    world.fix_log.go.clear()
+    ana, ben = world.rider(1), world.rider(2, "coquimbo")
+    for rider in (ana, ben):
+        world.send(rider, 1, 50)
+    await until(lambda: world.edge.crowded(ana))
+    assert world.edge.crowded(ben)
+    world.edge.stop()
+
+
+async def test_only_the_late_city_is_throttled() -> None:
+    """The riders of the city whose log stands still are told to send less, newcomers too; others are not."""
+    world = EdgeWorld(fix_log=StandingLog())
+    running = asyncio.create_task(world.edge.run())
+    ana, ben = world.rider(1), world.rider(2, "coquimbo")
+    world.send(ana, 1)
+    await until(lambda: world.edge._fix_lanes["la-serena"].waiting == 1)
+    world.clock.advance(3_100)
+    await until(lambda: ana.outbox.pending)
+    assert ana.outbox.take() == [Throttled(0.2)]
+    assert world.rider(3).outbox.take() == [Throttled(0.2)]
+    assert not ben.outbox.pending
+    assert not world.rider(4, "coquimbo").outbox.pending
+    running.cancel()
+    world.edge.stop()
 
 
 async def test_refusals_nobody_reads_hold_the_stream_back() -> None:
