@@ -1,8 +1,8 @@
 """How long one tick takes on a snapshot of a big city, beside other ways to match the same pairs.
 
-A tick here is everything the engine does: apply, candidates and travel times (free flow), solve, offers and their
-records, the change of memory. What the live shard adds, the way to the worker process and the transaction, is not in
-it: `benchmarks.dispatch.loop` times that.
+A tick here is everything `run_tick` does, step by step: apply, patience with riders out of sight, the order of stops,
+candidates and travel times (free flow), solve, offers and their records; and the change of memory. What the live shard
+adds, the way to the worker process and the transaction, is not in it: `benchmarks.dispatch.loop` times that.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.dispatch.matchers import DENSE_CELLS, LAPX_DENSE_CELLS, Timed, dense_matchers, sparse_matchers
 from benchmarks.dispatch.snapshot import NOW_MS, big_city, warm
-from dispatch.engine import Draft, apply, decide, pose, solve
+from dispatch.engine import Draft, apply, decide, lose_patience, pose, resequence, solve
 from dispatch.inputs import Input
 from dispatch.params import BundleParams, CandidateParams, EngineParams
 from dispatch.travel.free_flow import FreeFlowTravel
@@ -24,7 +24,8 @@ from node.lifecycle import calm_collector
 
 @dataclass(frozen=True, slots=True)
 class TickFigures:
-    """Milliseconds of whole ticks, wall and thread CPU; and what single-order matchers take on identical data.
+    """Milliseconds of whole ticks, wall and thread CPU, and of their parts: what happened (`hear_*`), the problem, its
+    solution, the decisions; and what single-order matchers take on identical data.
 
     `cost_over_dense_pct` is how much more the engine's candidates cost than every pair would, None where the full
     matrix was not built.
@@ -39,11 +40,11 @@ class TickFigures:
     tick_p99_ms: float
     tick_cpu_p50_ms: float
     tick_cpu_p95_ms: float
+    hear_p50_ms: float
     pose_p50_ms: float
     solve_p50_ms: float
     decide_p50_ms: float
     solver_status: dict[str, int]
-    columns: int
     offers: int
     matchers: tuple[Timed, ...]
     cost_over_dense_pct: float | None
@@ -61,13 +62,16 @@ def measure_ticks(orders: int, rounds: int, peers: int = 3) -> TickFigures:
     warm(city, params)
     wall, cpu, parts = [], [], []
     rng, inputs = np.random.default_rng(orders), list[Input]()
-    offers, columns, posed_orders, riders = 0, 0, 0, 0
+    offers, posed_orders, riders = 0, 0, 0
     statuses: Counter[str] = Counter()
     for n in range(rounds):
         now_ms = NOW_MS + 1000 * (n + 1)
         begun, spent = time.perf_counter(), time.thread_time()
         draft = Draft(city.state)
         apply(draft, inputs, now_ms, params)
+        lose_patience(draft, city.positions, now_ms, params)
+        resequence(draft, city.positions, now_ms, travel, params)
+        heard = time.perf_counter()
         problem = pose(draft, city.positions, now_ms, travel, params)
         posed = time.perf_counter()
         solution = solve(problem, params)
@@ -77,13 +81,13 @@ def measure_ticks(orders: int, rounds: int, peers: int = 3) -> TickFigures:
         city.state.commit(decisions.changes)
         wall.append(time.perf_counter() - begun)
         cpu.append(time.thread_time() - spent)
-        parts.append((posed - begun, solved - posed, decided - solved))
+        parts.append((heard - begun, posed - heard, solved - posed, decided - solved))
         inputs = city.news(decisions.offers, now_ms, rng)
         offers += len(decisions.offers)
         statuses[solution.status] += 1
-        columns, posed_orders, riders = solution.work, len(problem.orders.ids), len(problem.riders.ids)
+        posed_orders, riders = len(problem.orders.ids), len(problem.riders.ids)
     matchers, over_pct = _matched(orders, peers)
-    halves = np.percentile(np.array(parts), 50, axis=0)
+    medians = np.percentile(np.array(parts), 50, axis=0)
     return TickFigures(
         orders=posed_orders,
         riders=riders,
@@ -94,11 +98,11 @@ def measure_ticks(orders: int, rounds: int, peers: int = 3) -> TickFigures:
         tick_p99_ms=_ms(wall, 99),
         tick_cpu_p50_ms=_ms(cpu, 50),
         tick_cpu_p95_ms=_ms(cpu, 95),
-        pose_p50_ms=round(1000 * float(halves[0]), 1),
-        solve_p50_ms=round(1000 * float(halves[1]), 1),
-        decide_p50_ms=round(1000 * float(halves[2]), 1),
+        hear_p50_ms=round(1000 * float(medians[0]), 1),
+        pose_p50_ms=round(1000 * float(medians[1]), 1),
+        solve_p50_ms=round(1000 * float(medians[2]), 1),
+        decide_p50_ms=round(1000 * float(medians[3]), 1),
         solver_status=dict(statuses),
-        columns=columns,
         offers=offers,
         matchers=matchers,
         cost_over_dense_pct=over_pct,
