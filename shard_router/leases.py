@@ -3,6 +3,7 @@
     beat ──> the map ──> lost?                     drop
                     ├──> coming to us?             shadow it, say when warm
                     ├──> its target is warm?       settle (finish the tick, final cut), release, drop
+                    ├──> ours, but not held?       take it back, or release it if others should have it
                     └──> orphans ours to try?      claim, take (from the shadow, if there is one)
 
 The lease is judged by the database's clock; here it is counted on the monotonic clock from *before* the renewal was
@@ -13,6 +14,7 @@ transaction that decides (`router.hold`), so a shard that is wrong about its lea
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,8 +35,8 @@ BEAT_EVERY_S = 0.8
 RETRY_S = 0.1
 #: The next shard in line waits this long before it tries a city that the first one has not claimed.
 PATIENCE_S = 0.5
-#: After its start a shard waits this long before it claims what was never its own, so that shards that start together
-#: share the cities evenly.
+#: After its start, and after its lease had run out, a shard waits this long before it claims what was not its own: so
+#: shards that start together share the cities evenly, and after an outage of the store each gets its own back.
 SETTLE_S = 1.5
 #: A city whose take failed for good is not claimed again by the same shard for this long.
 SHUN_S = 10.0
@@ -187,6 +189,8 @@ class ShardLease:
                 for held in list(self._held.values()):
                     self._drop(held, "the lease ran out", release=False)
             return False
+        if self._clock.monotonic_s() >= self._until_s:
+            self._settled_s = sent_s + SETTLE_S  # the leases of others may have run out by the same outage
         self._until_s = sent_s + LEASE_S - MARGIN_S
         await self._reconcile(map_)
         return True
@@ -200,8 +204,8 @@ class ShardLease:
             elif entry.move is not None and held.city not in self._busy:
                 await self._let_go(held, entry.move, map_)
         self._follow(map_)
-        if map_.shards[self._shard_id].draining:
-            for entry in self._idle(self._left_behind(map_)):
+        for entry in self._left_behind(map_):
+            if self._for_others(entry, map_):
                 await self._release(Ownership(entry.city, entry.partition, entry.epoch))
         for entry in self._claimable(map_):
             await self._claim(entry)
@@ -217,11 +221,11 @@ class ShardLease:
 
     async def _hand_over(self, held: Ownership) -> None:
         """In this order: the last tick ends, the final cut is stored, nothing is decided, the target may claim."""
+        idle_s = None
         try:
             idle_s = await self._host.settle(held.city, held.epoch)
         except Exception as error:  # noqa: BLE001  it decides no more, whatever it is
             self._log.error("city not settled", city=held.city, exc_info=error)
-            idle_s = 0.0
         if self._held.get(held.city) is not held:
             return  # lost meanwhile
         self._held.pop(held.city)
@@ -245,23 +249,26 @@ class ShardLease:
 
     async def _warm(self, entry: CityEntry, move_id: int) -> None:
         """Follows a city until it is warm here, and says so. What cannot be followed is not moved."""
-        until_s, why = self._clock.monotonic_s() + WARM_S, ""
-        while self._clock.monotonic_s() < until_s:
-            try:
-                await self._host.shadow(Ownership(entry.city, entry.partition, entry.epoch))
-                await self._store.warm(entry.city, self._shard_id, move_id)
+        why, limit = "", asyncio.timeout(WARM_S)
+        try:
+            async with limit:
+                while True:
+                    try:
+                        await self._host.shadow(Ownership(entry.city, entry.partition, entry.epoch))
+                        await self._store.warm(entry.city, self._shard_id, move_id)
+                        return
+                    except Retryable as error:
+                        why = f": {error}"
+                        self._log.warning("shadow not warm", city=entry.city, error=str(error))
+                        await asyncio.sleep(0.5)
+        except Exception as error:  # noqa: BLE001  whatever it is: the owner goes on
+            self._log.warning("shadow failed", city=entry.city, exc_info=error)
+            why = f"not warm within {WARM_S:g} s{why}" if limit.expired() else repr(error)
+        while True:  # until it is heard, or the move is over and this task cancelled
+            with suppress(Retryable):
+                await self._store.fail_move(move_id, f"{self._shard_id} cannot follow it: {why}", self._shard_id)
                 return
-            except Retryable as error:
-                why = str(error)
-                self._log.warning("shadow not warm", city=entry.city, error=why)
-                await asyncio.sleep(0.5)
-            except Exception as error:  # noqa: BLE001  whatever it is: the owner goes on
-                self._log.warning("shadow failed", city=entry.city, exc_info=error)
-                why = repr(error)
-                break
-        with suppress(Retryable):
-            reason = f"{self._shard_id} cannot follow it: {why}" if why else f"not warm within {WARM_S:g} s"
-            await self._store.fail_move(move_id, reason, self._shard_id)
+            await asyncio.sleep(0.5)
 
     def _unshadow(self, city: str) -> None:
         _, task = self._shadows.pop(city)
@@ -278,7 +285,7 @@ class ShardLease:
         self._orphan_since_s = since_s
         if map_.shards[self._shard_id].draining:
             return self._idle(moving)
-        mine = self._left_behind(map_)
+        mine = [entry for entry in self._left_behind(map_) if not self._for_others(entry, map_)]
         if now_s < self._settled_s:
             return self._idle([*mine, *moving])
         turn = []
@@ -295,17 +302,25 @@ class ShardLease:
         return self._idle([*mine, *moving, *turn])
 
     def _left_behind(self, map_: CityMap) -> list[CityEntry]:
-        """Cities of ours by the map that we do not hold: of an earlier run, or given up."""
-        return [city for city in map_.owned_by(self._shard_id) if city.city not in self._held]
+        """Cities of ours by the map that we do not hold: of an earlier run, of before an outage, or let go unheard."""
+        ours = map_.owned_by(self._shard_id)
+        return [entry for entry in ours if entry.city not in self._held and entry.city not in self._busy]
+
+    def _for_others(self, entry: CityEntry, map_: CityMap) -> bool:
+        """Whether a city left behind is to be released, not taken back: while we live nobody else can claim it."""
+        elsewhere = entry.moving_to != self._shard_id and map_.alive(entry.moving_to)
+        return elsewhere or map_.shards[self._shard_id].draining or self._shuns(entry.city)
+
+    def _shuns(self, city: str) -> bool:
+        return self._clock.monotonic_s() < self._shunned_until_s.get(city, -math.inf)
 
     def _idle(self, entries: list[CityEntry]) -> list[CityEntry]:
         """Without repetitions, and without cities that are being taken or dropped, or that failed here just now."""
-        now_s = self._clock.monotonic_s()
         unique = {entry.city: entry for entry in entries}
         return [
             entry
             for name, entry in unique.items()
-            if name not in self._busy and name not in self._held and self._shunned_until_s.get(name, now_s) <= now_s
+            if name not in self._busy and name not in self._held and not self._shuns(name)
         ]
 
     async def _claim(self, entry: CityEntry) -> None:
@@ -323,6 +338,7 @@ class ShardLease:
 
     async def _take(self, ownership: Ownership) -> None:
         try:
+            await self._end_warming(ownership.city)
             await self._host.take(ownership)
         except Exception as error:  # noqa: BLE001  whatever it is: a city owned and not run is nobody's
             retryable = isinstance(error, Retryable)
@@ -339,13 +355,16 @@ class ShardLease:
                 # It will fail again here: leave it to others for a while, but not for ever, there may be none.
                 self._shunned_until_s[ownership.city] = self._clock.monotonic_s() + SHUN_S
             return
-        finally:
-            _, warming = self._shadows.pop(ownership.city, (0, None))
-            if warming is not None:
-                warming.cancel()
         telling = asyncio.create_task(self._tell_first_tick(ownership), name=f"first tick:{ownership.city}")
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
+
+    async def _end_warming(self, city: str) -> None:
+        """The city is ours: a shadow that is warm is there to be taken, one that still loads would be left over."""
+        _, warming = self._shadows.pop(city, (0, None))
+        if warming is not None and not warming.done():
+            warming.cancel()
+            await asyncio.wait([warming])
 
     async def _tell_first_tick(self, ownership: Ownership) -> None:
         with suppress(Retryable, TimeoutError):
@@ -368,8 +387,8 @@ class ShardLease:
 
         self._start(held.city, drop())
 
-    async def _release(self, held: Ownership, idle_s: float = 0.0) -> None:
-        with suppress(Retryable):  # the lease runs out by itself
+    async def _release(self, held: Ownership, idle_s: float | None = None) -> None:
+        with suppress(Retryable):  # the next beat finds it left behind; after the last one, the lease runs out
             await self._store.release(held.city, self._shard_id, held.epoch, idle_s)
 
     def _start(self, city: str, work: Coroutine[Any, Any, None]) -> None:

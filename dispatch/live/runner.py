@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any
+
+import structlog
 
 from dispatch.live.city import City
 from dispatch.live.errors import CityLost, PartEnded
@@ -29,6 +31,25 @@ LAST_TICK_S = 3.0
 LAST_WORDS_S = 1.0
 #: The final cut and the close of the logs may take this long, each, wall seconds.
 LAST_CUT_S = 1.0
+
+
+async def end_parts(tasks: Iterable[asyncio.Task[None]], log: structlog.stdlib.BoundLogger) -> None:
+    """Cancels the parts of a city; over within twice `LAST_WORDS_S`, whatever they do."""
+    left = [task for task in tasks if not task.done()]
+    for _ in range(2):
+        for task in left:
+            task.cancel()
+        if left:
+            left = list((await asyncio.wait(left, timeout=LAST_WORDS_S))[1])
+    if left:
+        log.error("parts left behind", parts=[task.get_name() for task in left])
+
+
+async def close_logs(logs: CityLogs) -> None:
+    """Closes a city's logs; over within `LAST_CUT_S`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_CUT_S):
+            await logs.close()
 
 
 class CityRunner:
@@ -76,7 +97,7 @@ class CityRunner:
             runner = CityRunner(city, logs, parts, holds)
             await catch_up(city, logs, runner.ingest.take, runner._log)
         except BaseException:
-            await logs.close()
+            await close_logs(logs)
             raise
         return runner
 
@@ -113,11 +134,9 @@ class CityRunner:
         """
         self._stopping = True
         await self._finish_ticks()
-        await self._end_parts()
+        await end_parts(self._tasks, self._log)
         await self._save_final_cut()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_CUT_S):
-                await self.logs.close()
+        await close_logs(self.logs)
 
     async def _finish_ticks(self) -> None:
         self.ticker.closing = True
@@ -132,16 +151,6 @@ class CityRunner:
         with suppress(Retryable, CityLost, TimeoutError):
             async with asyncio.timeout(LAST_CUT_S):
                 await self.parts.decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
-
-    async def _end_parts(self) -> None:
-        left = [task for task in self._tasks if not task.done()]
-        for _ in range(2):
-            for task in left:
-                task.cancel()
-            if left:
-                left = list((await asyncio.wait(left, timeout=LAST_WORDS_S))[1])
-        if left:
-            self._log.error("parts left behind", parts=[task.get_name() for task in left])
 
     def _start(self, name: str, run: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(run, name=f"{name}:{self.city.name}")

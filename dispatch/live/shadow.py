@@ -20,7 +20,7 @@ from dispatch.live.holdings import Holdings
 from dispatch.live.parts import Parts
 from dispatch.live.ports import Changed, CityLogs
 from dispatch.live.recovery import catch_up, later, load_city
-from dispatch.live.runner import CityRunner
+from dispatch.live.runner import CityRunner, close_logs, end_parts
 from dispatch.model import Cooldown, Offer, Order, Rider
 from dispatch.state import Changes
 from node.errors import Retryable
@@ -53,7 +53,7 @@ class Shadow:
             await catch_up(city, logs, shadow._ingest.take, shadow._log)
             await shadow.sync()
         except BaseException:
-            await logs.close()
+            await close_logs(logs)
             raise
         shadow._tasks = [
             asyncio.create_task(shadow._ingest.run(), name=f"shadow ingest:{city.name}"),
@@ -91,13 +91,15 @@ class Shadow:
         """
         await self._stop()
         try:
+            if not all(task.done() for task in self._tasks):
+                raise Retryable(f"{self.city.name}: a part of the shadow does not end", reason="STUCK")
             await self.sync()
             cut = self._final_cut()
             async with asyncio.timeout(LAST_READ_S):
                 while self._behind(cut):
                     self._ingest.take(await self._logs.read(0.5))
         except BaseException as error:
-            await self._logs.close()
+            await close_logs(self._logs)
             if isinstance(error, TimeoutError):
                 raise Retryable(f"{self.city.name}: the shadow is behind the final cut", reason="BEHIND") from error
             raise
@@ -111,13 +113,10 @@ class Shadow:
     async def end(self) -> None:
         """Follows no longer. Idempotent."""
         await self._stop()
-        await self._logs.close()
+        await close_logs(self._logs)
 
     async def _stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await end_parts(self._tasks, self._log)
 
     async def _follow(self) -> None:
         while True:

@@ -2,7 +2,9 @@
 shards crash, freeze, wake up as zombies, and have clocks that run fast or slow.
 
 What must hold whatever happens: in an epoch only one shard commits; what was committed tiles the city's log without gap
-or overlap; no order is assigned twice. A zombie tries to commit whenever it likes: only the fence stands in its way.
+or overlap; no order is assigned twice. And at the end of every life, when all shards run again and nothing more
+happens, every city soon has an owner that runs it. A zombie tries to commit whenever it likes: only the fence stands
+in its way.
 A target follows a city as a shadow for as long as its move takes, reads ahead of the owner and looks at what the owner
 committed when it likes; what it believes of the city when it takes it is what its first tick decides by.
 """
@@ -15,6 +17,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
+from uuid import UUID
 
 import pytest
 import structlog
@@ -34,7 +37,7 @@ from node.errors import Retryable
 from shard_router.adapters.memory import MemoryRouterStore
 from shard_router.errors import MoveRefused, NotHeld, ShardTaken
 from shard_router.leases import CityHost, Ownership, ShardLease
-from shard_router.topology import CityEntry
+from shard_router.topology import CityEntry, CityMap, ShardLoad
 
 CITIES = ("roma", "oslo", "lima")
 SHARDS = ("a", "b", "c")
@@ -45,6 +48,34 @@ QUIET = structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=structlog.m
 BURST = 40
 #: Postgres ends a transaction that idles this long (node.postgres.GUARDS).
 IDLE_MS = 1000
+#: After so many calm rounds of 0.8 s every city must have an owner.
+CALM_ROUNDS = 60
+
+
+class FlakyStore(MemoryRouterStore):
+    """The store as a shard meets it: the next `failing` calls are not heard."""
+
+    failing = 0
+
+    def _may_fail(self) -> None:
+        if self.failing:
+            self.failing -= 1
+            raise Retryable("nobody answers")
+
+    async def beat(self, shard_id: str, incarnation: UUID, lease_s: float, load: ShardLoad) -> CityMap:
+        """As the store's."""
+        self._may_fail()
+        return await super().beat(shard_id, incarnation, lease_s, load)
+
+    async def claim(self, city: str, shard_id: str, seen_epoch: int) -> int | None:
+        """As the store's."""
+        self._may_fail()
+        return await super().claim(city, shard_id, seen_epoch)
+
+    async def release(self, city: str, shard_id: str, epoch: int, idle_s: float | None = None) -> None:
+        """As the store's."""
+        self._may_fail()
+        await super().release(city, shard_id, epoch, idle_s)
 
 
 class DriftingClock(ManualClock):
@@ -73,7 +104,7 @@ class Commit:
 class Database:
     """What is committed, and the logs of the cities (each event is an order that wants a rider)."""
 
-    store: MemoryRouterStore
+    store: FlakyStore
     logs: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CITIES, 0))
     commits: dict[str, list[Commit]] = field(default_factory=lambda: {city: [] for city in CITIES})
     assigned: set[tuple[str, int]] = field(default_factory=set)
@@ -189,7 +220,7 @@ class World(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.clock = ManualClock(1_000_000)
-        self.database = Database(MemoryRouterStore(self.clock))
+        self.database = Database(FlakyStore(self.clock))
         self.shards: dict[str, Shard] = {}
 
     def boot(self) -> None:
@@ -314,7 +345,8 @@ class World(RuleBasedStateMachine):
         if shard is not None:
             if shard.transaction:
                 self.end(shard)
-            shard.task.cancel()
+            for task in (shard.task, *shard.lease._busy.values()):
+                task.cancel()
             self.spin()
 
     def restart(self, name: str) -> None:
@@ -348,6 +380,28 @@ class World(RuleBasedStateMachine):
         self.spin(shard.lease.close())
         del self.shards[name]
 
+    def store_stutters(self, calls: int) -> None:
+        """Some calls are not heard."""
+        self.database.store.failing = calls
+
+    def all_is_calm(self) -> None:
+        """Everybody thaws, whoever ended is started again, and nothing more happens: every city gets its owner."""
+        self.store_stutters(0)
+        for _ in range(CALM_ROUNDS):
+            for name in SHARDS:
+                shard = self.shards.get(name)
+                if shard is not None:
+                    shard.frozen = False
+                    if shard.task.done():
+                        self.crash(name)
+                self.restart(name)
+            self.life_goes_on()
+        for entry in self.database.store._cities.values():
+            owner = self.shards[entry.owner] if entry.owner is not None else None
+            assert owner is not None, f"nobody owns {entry}"
+            assert owner.lease.holds(entry.city, entry.epoch), f"{owner.name} owns and does not hold {entry}"
+            assert (entry.city, entry.epoch) in owner.cities, f"{owner.name} holds and does not run {entry}"
+
     def nothing_is_broken(self) -> None:
         """In an epoch one shard commits; ticks tile the log; every order is assigned once."""
         assert self.database.broken == []
@@ -359,6 +413,16 @@ class World(RuleBasedStateMachine):
                 assert isinstance(shard.task.exception(), ShardTaken)
 
     def teardown(self) -> None:
+        try:
+            if self.shards and not self.database.broken:
+                self.all_is_calm()
+                self.nothing_is_broken()
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Ends every task of the world."""
+
         async def stop() -> None:
             tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
             for task in tasks:
@@ -393,6 +457,7 @@ class OwnershipMachine(World):
     freeze_or_thaw_rule = rule(name=st.sampled_from(SHARDS))(World.freeze_or_thaw)
     ops_move_rule = rule(city=st.sampled_from(CITIES), to=st.sampled_from(SHARDS))(World.ops_move)
     leave_rule = rule(name=st.sampled_from(SHARDS))(World.leave)
+    store_stutters_rule = rule(calls=st.integers(1, 4))(World.store_stutters)
     nothing_is_broken_rule = invariant()(World.nothing_is_broken)
     leases_end_only_by_name_rule = invariant()(World.leases_end_only_by_name)
 
@@ -433,6 +498,7 @@ class StormMachine(World):
             lambda: self.freeze_or_thaw(name),
             lambda: self.ops_move(city, rng.choice(SHARDS)),
             lambda: self.leave(name),
+            lambda: self.store_stutters(rng.randint(1, 4)),
         )
         rng.choice(steps)()
 
@@ -452,8 +518,9 @@ def explore(machine: type[World], examples: int, steps: int, number: int) -> Non
 
 
 def test_ownership_is_safe() -> None:
-    """Thousands of random steps break no promise."""
+    """Thousands of random steps break no promise, and after each life no city is left without an owner."""
     explore(OwnershipMachine, 40, 60, 20261123)
+    explore(StormMachine, 25, 8, 20261123)
 
 
 @pytest.mark.prove

@@ -10,6 +10,7 @@ import structlog
 
 from node.clock import ManualClock
 from node.errors import Retryable
+from shard_router import leases
 from shard_router.adapters.memory import MemoryRouterStore
 from shard_router.leases import LEASE_S, MARGIN_S, SETTLE_S, SHUN_S, CityHost, Ownership, ShardLease
 from shard_router.topology import CityEntry, CityMap, Move, MoveState, ShardLoad
@@ -28,6 +29,9 @@ class RecordingHost(CityHost):
         self.may_warm = asyncio.Event()
         self.may_warm.set()
         self.blind = False
+        #: Cities whose shadow is loading, and what was loading when a city was taken.
+        self.loading: set[str] = set()
+        self.loading_at_take: list[str] = []
 
     async def take(self, ownership: Ownership) -> None:
         if self.broken:
@@ -35,6 +39,7 @@ class RecordingHost(CityHost):
         if self.refuse:
             self.refuse -= 1
             raise Retryable("not now")
+        self.loading_at_take += self.loading & {ownership.city}
         self.running[ownership.city] = ownership.epoch
         self.shadows.discard(ownership.city)
 
@@ -46,7 +51,11 @@ class RecordingHost(CityHost):
         if self.blind:
             raise ValueError("a log nobody understands")
         self.shadows.add(ownership.city)
-        await self.may_warm.wait()
+        self.loading.add(ownership.city)
+        try:
+            await self.may_warm.wait()
+        finally:
+            self.loading.discard(ownership.city)
 
     async def unshadow(self, city: str) -> None:
         self.shadows.discard(city)
@@ -57,14 +66,21 @@ class RecordingHost(CityHost):
 
 
 class AwayStore(MemoryRouterStore):
-    """A store that can be cut off."""
+    """A store that can be cut off, and that may not hear the next releases."""
 
     away = False
+    deaf = 0
 
     async def beat(self, *args: object) -> CityMap:
         if self.away:
             raise Retryable("the store is away")
         return await super().beat(*args)  # type: ignore[arg-type]
+
+    async def release(self, *args: object) -> None:
+        if self.deaf:
+            self.deaf -= 1
+            raise Retryable("a lock was waited for too long")
+        await super().release(*args)  # type: ignore[arg-type]
 
 
 class World:
@@ -94,6 +110,12 @@ class World:
                 for lease in self.leases.values():
                     lease._poke.set()
                 await asyncio.sleep(0)
+
+    async def kill(self, name: str) -> None:
+        """Ends a shard without a word."""
+        self.tasks[name].cancel()
+        await asyncio.gather(self.tasks[name], return_exceptions=True)
+        del self.leases[name]
 
     async def end(self) -> None:
         for task in self.tasks.values():
@@ -144,6 +166,31 @@ async def test_a_shard_that_cannot_renew_stops_before_its_lease_ends(small_world
     assert not world.leases["a"].holds("city-0", 1)
     await world.until(lambda: not world.hosts["a"].running)
     assert world.hosts["a"].dropped == [("city-0", 1, "the lease ran out")]
+
+
+async def test_after_an_outage_each_shard_gets_its_own_back() -> None:
+    """The first that hears of the store again finds all others dead, and waits a moment before it takes theirs."""
+    world = World(cities=12)
+    for name in "abc":
+        await world.start(name)
+    world.clock.advance(int(SETTLE_S * 1000) + 1)
+    await world.until(lambda: sum(len(host.running) for host in world.hosts.values()) == 12)
+    before = {name: set(host.running) for name, host in world.hosts.items()}
+    assert all(before.values())
+    world.store.away = True
+    world.clock.advance(20_000)
+    await world.until(lambda: not any(host.running for host in world.hosts.values()))
+    world.store.away = False
+    for name in "abc":
+        world.clock.advance(300)
+        beaten_ms = world.clock.monotonic_s() * 1000
+        while world.store._shards[name].heartbeat_ms < beaten_ms:
+            world.leases[name]._poke.set()
+            await asyncio.sleep(0)
+    world.clock.advance(int(SETTLE_S * 1000))
+    await world.until(lambda: sum(len(host.running) for host in world.hosts.values()) == 12)
+    assert {name: set(host.running) for name, host in world.hosts.items()} == before
+    await world.end()
 
 
 async def test_the_other_shard_takes_over_when_one_dies(world: World) -> None:
@@ -232,6 +279,56 @@ async def test_an_owner_that_dies_is_followed_by_the_target(moving: tuple[World,
     assert (move.state, move.reason) == (MoveState.DONE, "the owner died")
 
 
+async def test_a_shadow_that_still_loads_ends_before_the_city_is_taken(moving: tuple[World, str]) -> None:
+    """Or it would come to be when the city runs, and nobody would end it."""
+    world, city = moving
+    await world.kill("a")
+    for _ in range(5):
+        world.clock.advance(800)
+        await world.until(lambda: world.leases["b"]._until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S)
+    await world.until(lambda: world.hosts["b"].running.get(city) == 2)
+    assert world.hosts["b"].loading_at_take == []
+
+
+async def test_an_owner_that_starts_anew_in_a_move_gives_the_city_to_its_target(moving: tuple[World, str]) -> None:
+    """Its city is reserved for the target, and nobody may claim it while the owner lives: so it must let it go."""
+    world, city = moving
+    await world.kill("a")
+    world.clock.advance(2000)
+    await world.until(lambda: world.leases["b"]._until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S)
+    await world.start("a")
+    assert world.store._living("a")
+    await world.until(lambda: world.hosts["b"].running.get(city) == 2)
+    move = await last_move(world)
+    assert (move.state, move.gap_ms) == (MoveState.DONE, None)
+    assert city not in world.hosts["a"].running
+
+
+async def test_a_hand_over_that_was_not_heard_is_told_again(moving: tuple[World, str]) -> None:
+    """The owner has ended its last tick by then: it lets the city go with a later beat."""
+    world, city = moving
+    world.store.deaf = 2
+    world.hosts["b"].may_warm.set()
+    await world.until(lambda: world.hosts["b"].running.get(city) == 2)
+    assert (await last_move(world)).state is MoveState.DONE
+
+
+async def test_a_shadow_that_hangs_ends_its_move(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `WARM_S`; the owner never stopped."""
+    await world.start("a")
+    await world.start("b")
+    world.clock.advance(int(SETTLE_S * 1000) + 1)
+    await world.until(lambda: all(len(host.running) == 1 for host in world.hosts.values()))
+    city = next(iter(world.hosts["a"].running))
+    monkeypatch.setattr(leases, "WARM_S", 0.001)
+    world.hosts["b"].may_warm.clear()
+    await world.store.request_move(city, "b", "ops")
+    await world.until(lambda: not world.store._moves[1].under_way)
+    assert "not warm within 0.001 s" in (await last_move(world)).reason
+    assert world.leases["a"].holds(city, 1)
+    await world.until(lambda: not world.hosts["b"].shadows)
+
+
 async def test_a_target_that_cannot_follow_says_so(world: World) -> None:
     """The move fails, and the owner never stopped."""
     await world.start("a")
@@ -274,7 +371,9 @@ async def test_a_city_given_up_is_left_to_others_for_a_while(small_world: World)
     world.leases["a"].give_up("city-0", 1, "damaged")
     await world.until(lambda: world.store._cities["city-0"].owner is None)
     assert not world.leases["a"].holds("city-0", 1)
-    world.clock.advance(int(SHUN_S * 1000) + 1)
+    for _ in range(5):
+        world.clock.advance(int(SHUN_S * 200) + 1)
+        await world.until(lambda: world.leases["a"]._until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S)
     await world.until(lambda: world.hosts["a"].running == {"city-0": 2})
 
 

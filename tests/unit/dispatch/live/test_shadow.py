@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from dispatch.adapters.memory import MemoryCityLogs
 from dispatch.live import recovery
+from dispatch.live import runner as runners
 from dispatch.live.ports import Read
 from dispatch.live.runner import CityRunner
 from dispatch.live.shadow import Shadow
@@ -103,6 +105,37 @@ async def test_what_waits_for_the_owner_is_bounded() -> None:
     await shadow.sync()
     assert shadow.behind == 0
     await shadow.end()
+
+
+async def test_what_does_not_end_does_not_hold_up_a_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that swallows its cancellation, or logs that do not close: the city is loaded anew by whoever takes it."""
+    monkeypatch.setattr(runners, "LAST_WORDS_S", 0.001)
+    monkeypatch.setattr(runners, "LAST_CUT_S", 0.001)
+    world, freed = MemoryCity(), asyncio.Event()
+    owner = await world.owner()
+    parts = replace(owner.parts, logs_of=lambda city: Unclosed(world.log, city))
+    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), parts)
+
+    async def stubborn() -> None:
+        while not freed.is_set():
+            with suppress(asyncio.CancelledError):
+                await freed.wait()
+
+    shadow._tasks.append(asyncio.create_task(stubborn()))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        with pytest.raises(Retryable, match="does not end"):
+            await shadow.become(ownership(CITY, 2, PARTITION))
+        await shadow.end()
+    freed.set()
+    await shadow._tasks[-1]
+
+
+class Unclosed(MemoryCityLogs):
+    """Logs whose broker is away."""
+
+    async def close(self) -> None:
+        await asyncio.Event().wait()
 
 
 async def test_catching_up_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
