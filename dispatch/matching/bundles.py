@@ -16,29 +16,29 @@ from dispatch.matching.problem import Ints, Problem
 from dispatch.params import BundleParams
 
 POOL = 12
-"""Orders of one restaurant that are combined at all: those ready first."""
+"""So many orders of one restaurant are combined at all in a tick: those ready first."""
 
 
-def bundles_of(problem: Problem, params: BundleParams, dropoff_s: float) -> list[Routes]:
-    """All bundles of two and more orders, a list entry a size."""
-    pools = _pools(problem)
+def bundles_of(problem: Problem, params: BundleParams, dropoff_s: float, pool: int = POOL) -> list[Routes]:
+    """All bundles of two and more orders, of each restaurant's first `pool`; a list entry a size."""
+    pools = _pools(problem, pool)
     found: list[Routes] = []
     for size in range(2, params.max_orders + 1):
-        parts = [_picks(problem, pool, size, params.ready_spread_s) for pool in pools if pool.shape[1] >= size]
+        parts = [_picks(problem, rows, size, params.ready_spread_s) for rows in pools if rows.shape[1] >= size]
         picks = np.concatenate(parts) if parts else np.zeros((0, size), np.int64)
         if len(picks):
             found.append(_sequenced(problem, picks, dropoff_s))
     return found
 
 
-def _pools(problem: Problem) -> list[Ints]:
+def _pools(problem: Problem, pool: int) -> list[Ints]:
     """Order rows (r, p) of the r restaurants with p orders to combine, for every p > 1, by when they are ready."""
     groups, ready_s = problem.groups, problem.orders.ready_s
     by_ready = np.lexsort((np.arange(len(ready_s)), ready_s, problem.orders.restaurant))
-    combined = np.minimum(groups.count, POOL)
+    combined = np.minimum(groups.count, pool)
     return [
         by_ready[groups.first[:-1][combined == p][:, None] + np.arange(p)]
-        for p in range(2, POOL + 1)
+        for p in range(2, int(combined.max(initial=1)) + 1)
         if (combined == p).any()
     ]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.matching.bundles import bundles_of
+from dispatch.matching.bundles import POOL, bundles_of
 from dispatch.matching.cost import Routes, terms, weighted
 from dispatch.matching.pairs import expand_restaurants
 from dispatch.matching.problem import Edges, Floats, Ints, Problem
@@ -26,15 +26,16 @@ class Columns:
     cost: Floats
 
 
-def columns_of(problem: Problem, params: EngineParams, busy_price: float) -> Columns:
-    """All feasible trips; `busy_price` is added to the cost of a rider's second."""
+def columns_of(problem: Problem, params: EngineParams, busy_price: float, pool: int = POOL) -> Columns:
+    """All feasible trips; `busy_price` is added to the cost of a rider's second. At each restaurant the `pool` orders
+    that are ready first are combined."""
     restaurant, links = problem.orders.restaurant, problem.links
     singles = Routes(np.arange(len(problem.orders.ids))[:, None], problem.orders.direct_s[:, None])
     width = max(params.bundles.max_orders, links.orders.shape[1] if len(links.orders) else 1)
     made = [_priced(problem, problem.edges, params, singles, restaurant, busy_price, width)]
     if params.bundles.max_orders > 1:
         edges = soonest(problem, params.candidates.per_bundle)
-        for routes in bundles_of(problem, params.bundles, params.service.dropoff_s):
+        for routes in bundles_of(problem, params.bundles, params.service.dropoff_s, pool):
             start = restaurant[routes.orders[:, 0]]
             made.append(_priced(problem, edges, params, routes, start, busy_price, width))
         if len(links.orders):
@@ -87,9 +88,7 @@ def _priced(
     rider, taken = edges.rider[edge], routes.take(index)
     found, trip = terms(problem, params.service, params.cost, rider, edges.approach_s[edge], taken)
     feasible = in_time(problem, rider, trip, held(problem, rider, taken.orders))
-    cost = weighted(found, params.cost)
-    if busy_price:
-        cost += busy_price * (trip.end_s - trip.start_s)
+    cost = weighted(found, params.cost, busy_price)
     n, size = int(feasible.sum()), taken.orders.shape[1]
     padded = np.full((n, width), -1)
     padded[:, :size] = taken.orders[feasible]

@@ -17,13 +17,19 @@ from dispatch.ports import Points, TravelTimes
 from dispatch.travel.pairs import pair_seconds
 
 PARTNERS = 3
-"""So many other orders are looked at for each, those whose counters and doors lie nearest to its own."""
+"""So many other orders are looked at for each in a tick, those whose counters and doors lie nearest to its own."""
 E7_PER_M = 90.0
 """Of a degree of latitude; a hundredth more or less does not matter for choosing."""
 
 
 def links_of(
-    orders: Orders, counters: Points, drops: Points, now_ms: int, travel: TravelTimes, params: EngineParams
+    orders: Orders,
+    counters: Points,
+    drops: Points,
+    now_ms: int,
+    travel: TravelTimes,
+    params: EngineParams,
+    partners: int = PARTNERS,
 ) -> Links:
     """Pairs of orders worth fetching in one go; none if `BundleParams.between_m` is 0."""
     bundles = params.bundles
@@ -43,7 +49,7 @@ def links_of(
     alone_m += _length(counters_m[at[:, 1]] - doors_m[pairs[:, 1]])
     # To go from door to door must be shorter than to ride both ways from the counters.
     keep = apart_m < alone_m
-    return _timed(orders, counters, drops, _nearest(pairs[keep], apart_m[keep]), now_ms, travel, params)
+    return _timed(orders, counters, drops, _nearest(pairs[keep], apart_m[keep], partners), now_ms, travel, params)
 
 
 def _length(delta_m: Floats) -> Floats:
@@ -63,13 +69,13 @@ def _order_pairs(restaurant: Ints, restaurants: int, near: Ints) -> Ints:
     return np.stack([rows[first[a] + within // count[b]], rows[first[b] + within % count[b]]], axis=1)
 
 
-def _nearest(pairs: Ints, apart_m: Floats) -> Ints:
-    """The pairs that are among the `PARTNERS` nearest of one of their two orders."""
+def _nearest(pairs: Ints, apart_m: Floats, partners: int) -> Ints:
+    """The pairs that are among the `partners` nearest of one of their two orders."""
     row = np.concatenate([pairs[:, 0], pairs[:, 1]])
     which = np.tile(np.arange(len(pairs)), 2)
     rank = np.lexsort((which, np.tile(apart_m, 2), row))
     place = np.arange(len(row)) - np.searchsorted(row[rank], row[rank])
-    return pairs[np.unique(which[rank[place < PARTNERS]])]
+    return pairs[np.unique(which[rank[place < partners]])]
 
 
 def _timed(
