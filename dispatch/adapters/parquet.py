@@ -23,8 +23,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dispatch.trails.errors import ArchiveBroken
+from dispatch.trails.errors import ArchiveBroken, TooMany
 from dispatch.trails.model import HOUR_MS, POINT_COLUMNS, POINT_TYPES, Points
+from dispatch.trails.path import around
 from node.errors import Retryable
 
 _ERROR_KEY = b"forno.error_m"
@@ -66,6 +67,24 @@ class ParquetArchive:
             except FileNotFoundError:
                 return None
         return _points(table), float(meta.metadata[_ERROR_KEY])
+
+    def around(self, city: str, hour: int, at_ms: int, most: int) -> tuple[Points, float] | None:
+        parts, riders = [], 0
+        with _errors():
+            try:
+                source = self._fs.open(self._path(city, hour), "rb")
+            except FileNotFoundError:
+                return None
+            with source:
+                file = pq.ParquetFile(source)
+                # A row group is of some hundred riders: never the whole hour of a city at once.
+                for group in range(file.num_row_groups):
+                    part = around(_points(file.read_row_group(group)), at_ms)
+                    riders += len(np.unique(part.rider_id))
+                    if riders > most:
+                        raise TooMany(f"more than {most} riders were in {city} in that hour, which is archived")
+                    parts.append(part)
+                return Points.concat(parts), float(file.metadata.metadata[_ERROR_KEY])
 
     def begin(self, city: str, hour: int, error_m: float) -> ParquetHour:
         path = self._path(city, hour)

@@ -71,7 +71,13 @@ async def _run(words: argparse.Namespace) -> int:
     settings = load(TrailSettings)
     url = settings.archive_url or _archive_of_the_stack()
     mongo = connect(settings.mongo_url)
-    trails = Trails(MongoHotTrails(mongo), ParquetArchive(url) if url else None, settings.trail_error_m)
+    trails = Trails(
+        MongoHotTrails(mongo),
+        ParquetArchive(url) if url else None,
+        settings.clock(),
+        error_m=settings.trail_error_m,
+        keep_h=settings.trail_ttl_h,
+    )
     try:
         async with asyncio.timeout(_DEADLINE_S):
             await _answer(trails, words)

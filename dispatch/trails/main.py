@@ -35,7 +35,8 @@ async def boot(node: Node, settings: TrailSettings) -> None:
             late_ms=settings.trail_late_min * 60_000,
         )
         node.start("compactor", compactor.run())
-    api = TrailsApi(Trails(MongoHotTrails(mongo), archive, settings.trail_error_m))
+    hot, clock = MongoHotTrails(mongo), settings.clock()
+    api = TrailsApi(Trails(hot, archive, clock, error_m=settings.trail_error_m, keep_h=settings.trail_ttl_h))
     server = Server(settings.listen, [SERVICE], [lambda s: add_TrailsServicer_to_server(api, s)])
     await server.start()
     node.on_stop("grpc", server.stop)

@@ -63,6 +63,18 @@ def places_at(points: Points, at_ms: int) -> tuple[Degrees, NDArray[np.intp], ND
     return between(points, before, after, np.full(len(before), at_ms)), before, after
 
 
+def around(points: Points, at_ms: int) -> Points:
+    """Of each rider the last point that is not after a time, and the first that is: all that `places_at` looks at."""
+    if not len(points):
+        return points
+    early = points.ts_ms <= at_ms
+    border = points.rider_id[1:] != points.rider_id[:-1]
+    last_early, first_late = early.copy(), ~early
+    last_early[:-1] &= border | ~early[1:]
+    first_late[1:] &= border | early[:-1]
+    return points.take(last_early | first_late)
+
+
 def places(points: Points) -> Degrees:
     """Where the points are."""
     return np.stack([points.lat_e7, points.lng_e7], axis=1).astype(np.float64)

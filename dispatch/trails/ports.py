@@ -71,5 +71,11 @@ class TrailArchive(Protocol):
     def read(self, city: str, hour: int, rider_ids: Sequence[int] | None = None) -> tuple[Points, float] | None:
         """An hour's points, of all riders or of some, and its error in metres; None when it is not archived."""
 
+    def around(self, city: str, hour: int, at_ms: int, most: int) -> tuple[Points, float] | None:
+        """Of every rider of an hour the points before and after that time, and the hour's error; None as above.
+
+        In no more memory than `most` riders' points and a part of the file. Raises `TooMany` for more riders.
+        """
+
     def begin(self, city: str, hour: int, error_m: float) -> HourWriter:
         """Begins to write an hour, anew or in the place of what is there."""

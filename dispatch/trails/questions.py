@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -12,33 +12,48 @@ from dispatch.trails.model import HOUR_MS, MAX_GAP_MS, Driven, Near, Points, Whe
 from dispatch.trails.path import clipped, length, metres, places_at, points_of
 from dispatch.trails.ports import HotTrails, TrailArchive
 from dispatch.trails.simplify import simplified
+from node.clock import Clock
 from node.errors import Invalid
 
 #: Longest span of a question about distance, domain milliseconds.
 MAX_SPAN_MS = 31 * 24 * HOUR_MS
 MAX_RADIUS_M = 20_000.0
 MAX_NEAR = 1_000
-#: Rider-minutes that a question about a place may look at.
+#: Rider-minutes that a question about a place may look at while they are hot, and riders of an archived hour.
 MOST_MINUTES = 20_000
+MOST_RIDERS = 100_000
 #: Between two fixes of one piece a rider gets at most this far from both: half of a minute at the 70 m/s over which a
 #: fix is marked as a jump, and what their accuracies forgive.
 _STRIDE_M = 70.0 * MAX_GAP_MS / 1000 / 2 + 150.0
 
+#: Reads what is wanted of an archived hour, and its error in metres; None when it is not archived.
+ReadHour = Callable[[TrailArchive, int], tuple[Points, float] | None]
+
 
 class Trails:
-    """The three questions. `archive` may be None: then only what is hot is known. All of them may raise `Retryable`."""
+    """The three questions. `archive` may be None: then only what is hot is known. All of them may raise `Retryable`.
 
-    def __init__(self, hot: HotTrails, archive: TrailArchive | None, error_m: float) -> None:
+    Trails stay hot for `keep_h` wall hours at least.
+    """
+
+    def __init__(
+        self, hot: HotTrails, archive: TrailArchive | None, clock: Clock, *, error_m: float, keep_h: int
+    ) -> None:
         self._hot = hot
         self._archive = archive
+        self._clock = clock
         self._error_m = error_m
+        self._keep_ms = keep_h * HOUR_MS
 
     async def where(self, city: str, rider_id: int, at_ms: int) -> Whereabouts:
         """Between the fixes before and after; raises `NotHeard` when one of them is missing or too far away."""
         hot = points_of(await self._hot.of_rider(city, rider_id, at_ms - MAX_GAP_MS, at_ms + MAX_GAP_MS))
-        for points, error_m in ((hot, 0.0), await self._archived(city, at_ms, at_ms, [rider_id])):
-            if found := _located(points, at_ms, error_m):
-                return found[0]
+        found = _located(hot, at_ms, 0.0)
+        if not found:
+            cold, error_m = await self._archived(at_ms, at_ms, lambda old, hour: old.read(city, hour, [rider_id]))
+            found = _located(cold, at_ms, error_m)
+        if found:
+            return found[0]
         raise NotHeard(f"rider {rider_id} was not heard of in {city} within a minute of {at_ms}")
 
     async def near(self, city: str, at: tuple[int, int], at_ms: int, radius_m: float, limit: int) -> list[Near]:
@@ -50,9 +65,12 @@ class Trails:
         begin_ms, end_ms = at_ms - MAX_GAP_MS, at_ms + MAX_GAP_MS
         fixes = await self._hot.around(city, at, radius_m + _STRIDE_M, begin_ms, end_ms, MOST_MINUTES)
         found = {one.rider_id: one for one in _located(points_of(fixes), at_ms, 0.0)}
-        cold, error_m = await self._archived(city, at_ms, at_ms, None)
-        for one in _located(cold, at_ms, error_m):
-            found.setdefault(one.rider_id, one)
+        if not (len(fixes) and self._all_hot(begin_ms)):
+            cold, error_m = await self._archived(
+                at_ms, at_ms, lambda old, hour: old.around(city, hour, at_ms, MOST_RIDERS)
+            )
+            for one in _located(cold, at_ms, error_m):
+                found.setdefault(one.rider_id, one)
         there = list(found.values())
         places = np.array([[one.lat_e7, one.lng_e7] for one in there], np.float64).reshape(-1, 2)
         off_m = metres(places, np.array(at, np.float64))
@@ -78,16 +96,20 @@ class Trails:
         """What is hot or what is archived of an hour, whichever knows more: one may be on its way out, or in."""
         fixes = await self._hot.of_rider(city, rider_id, begin_ms - MAX_GAP_MS, end_ms + MAX_GAP_MS)
         hot = simplified(points_of(fixes), self._error_m)
-        cold, _ = await self._archived(city, begin_ms, end_ms, [rider_id])
+        cold, _ = await self._archived(begin_ms, end_ms, lambda old, hour: old.read(city, hour, [rider_id]))
         return max((hot, cold), key=lambda points: length(clipped(points, begin_ms, end_ms))[1])
 
-    async def _archived(self, city: str, from_ms: int, to_ms: int, rider_ids: list[int] | None) -> tuple[Points, float]:
+    def _all_hot(self, from_ms: int) -> bool:
+        """Whether nothing that happened since can have expired, be it archived or not."""
+        return self._clock.wall_of_domain_ms(from_ms) > self._clock.wall_ms() - self._keep_ms
+
+    async def _archived(self, from_ms: int, to_ms: int, read: ReadHour) -> tuple[Points, float]:
         """What is archived of a span of time, with the hours around it that may hold the other end of a step."""
         if self._archive is None:
             return Points.none(), 0.0
         parts, error_m = [], 0.0
         for hour in range((from_ms - MAX_GAP_MS) // HOUR_MS, (to_ms + MAX_GAP_MS) // HOUR_MS + 1):
-            found = await asyncio.to_thread(self._archive.read, city, hour, rider_ids)
+            found = await asyncio.to_thread(read, self._archive, hour)
             if found is not None:
                 parts.append(found[0])
                 error_m = max(error_m, found[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,14 @@ import pytest
 from dispatch.adapters.memory_trails import MemoryTrails
 from dispatch.adapters.parquet import ParquetArchive
 from dispatch.index import FixColumns
+from dispatch.trails import compact as compaction
 from dispatch.trails.compact import compact
 from dispatch.trails.errors import BadSpan, NotHeard, TooMany
 from dispatch.trails.model import HOUR_MS as AN_HOUR_MS
+from dispatch.trails.model import Points
+from dispatch.trails.path import places_at
 from dispatch.trails.questions import Trails
+from node.clock import ManualClock
 from node.errors import Invalid
 from tests.unit.dispatch.live.worlds import BIG_RIDER, DOWNTOWN
 from tests.unit.dispatch.trails.worlds import E7_A_METRE, HOUR_MS, straight, trail
@@ -32,7 +37,9 @@ async def world(tmp_path: Path, state: str, *rides: FixColumns) -> Trails:
             await compact(hot, archive, "roma", hour, ERROR_M, 24)
     if state == "cold":
         hot.expire()
-    return Trails(hot, archive, ERROR_M)
+    # Half an hour later, or when the hot copy was to go.
+    clock = ManualClock(HOUR_MS + (48 * AN_HOUR_MS if state == "cold" else 1_800_000))
+    return Trails(hot, archive, clock, error_m=ERROR_M, keep_h=24)
 
 
 STATES = pytest.mark.parametrize("state", ["hot", "both", "cold"])
@@ -77,6 +84,66 @@ async def test_who_was_near(tmp_path: Path, state: str) -> None:
     assert [round(one.distance_m / 8) for one in found] == [0, 15, 16, 17]
     assert [one.where.rider_id for one in await trails.near("roma", HERE, HOUR_MS + 20_000, 140.0, 2)] == [1, 5]
     assert await trails.near("roma", HERE, HOUR_MS - 600_000, 140.0, 10) == []
+
+
+class ClosedArchive(ParquetArchive):
+    """An archive that nobody may read."""
+
+    def read(self, city: str, hour: int, rider_ids: Sequence[int] | None = None) -> tuple[Points, float] | None:
+        raise AssertionError("an archived hour was read")
+
+    def around(self, city: str, hour: int, at_ms: int, most: int) -> tuple[Points, float] | None:
+        raise AssertionError("an archived hour was read")
+
+
+async def test_what_is_all_hot_is_not_looked_for_in_the_archive(tmp_path: Path) -> None:
+    """Within the hours that trails are kept, nothing is read from it when the hot trails have an answer."""
+    hot, clock = MemoryTrails(), ManualClock(HOUR_MS + 23 * AN_HOUR_MS)
+    await hot.write("roma", 1, straight(60, 0.0))
+    trails = Trails(hot, ClosedArchive(str(tmp_path)), clock, error_m=ERROR_M, keep_h=24)
+    assert len(await trails.near("roma", HERE, HOUR_MS + 20_000, 140.0, 10)) == 1
+    assert (await trails.where("roma", 1, HOUR_MS + 20_000)).error_m == 0
+    clock.advance(AN_HOUR_MS)
+    with pytest.raises(AssertionError):
+        await trails.near("roma", HERE, HOUR_MS + 20_000, 140.0, 10)
+
+
+async def test_a_trail_that_is_half_gone_is_found_in_the_archive(tmp_path: Path) -> None:
+    """After a day a late fix may be all that is hot of an hour: the others are found where they were archived."""
+    hot, archive = MemoryTrails(), ParquetArchive(str(tmp_path))
+    await hot.write("roma", 1, straight(60, 0.0))
+    await compact(hot, archive, "roma", HOUR, ERROR_M, 24)
+    hot.expire()
+    await hot.write("roma", 1, straight(60, 0.0, rider=2))
+    trails = Trails(hot, archive, ManualClock(HOUR_MS + 25 * AN_HOUR_MS), error_m=ERROR_M, keep_h=24)
+    found = await trails.near("roma", HERE, HOUR_MS + 20_000, 140.0, 10)
+    assert sorted(one.where.rider_id for one in found) == [1, 2]
+
+
+async def test_an_archived_moment_costs_what_its_riders_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over several row groups: two points a rider at most, those that the whole hour would have told; bounded."""
+    monkeypatch.setattr(compaction, "GROUP", 7)
+    draw = np.random.default_rng(20261123)
+    rides = [
+        trail([(int(draw.integers(1, 40_000)), *draw.uniform(-3_000, 3_000, 2)) for _ in range(40)], rider=n)
+        for n in range(1, 31)
+    ]
+    hot, archive = MemoryTrails(), ParquetArchive(str(tmp_path))
+    await hot.write("roma", 1, FixColumns.concat(rides))
+    await compact(hot, archive, "roma", HOUR, ERROR_M, 24)
+    whole = archive.read("roma", HOUR)
+    assert whole is not None
+    for at_ms in (HOUR_MS - 1, HOUR_MS, HOUR_MS + 300_000, int(whole[0].ts_ms[17]), HOUR_MS + AN_HOUR_MS):
+        part = archive.around("roma", HOUR, at_ms, 30)
+        assert part is not None
+        assert len(part[0]) <= 60
+        assert part[1] == whole[1]
+        wanted, found = places_at(whole[0], at_ms), places_at(part[0], at_ms)
+        assert np.array_equal(wanted[0], found[0])
+        assert np.array_equal(whole[0].rider_id[wanted[1]], part[0].rider_id[found[1]])
+    with pytest.raises(TooMany):
+        archive.around("roma", HOUR, HOUR_MS, 29)
+    assert archive.around("roma", HOUR + 1, HOUR_MS, 30) is None
 
 
 async def test_near_agrees_with_looking_at_everybody(tmp_path: Path) -> None:
