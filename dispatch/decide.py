@@ -70,7 +70,7 @@ class _Maker:
         self.released: list[tuple[OrderId, RiderId]] = []
         self.rerouted: list[RiderId] = []
         self.records: list[DecisionRecord] = []
-        self._recorder = Recorder(problem, params, trips)
+        self._recorder = Recorder(problem, params, trips, solution.busy_price)
         self._release_moved(solution)
 
     def _release_moved(self, solution: Solution) -> None:

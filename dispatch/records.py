@@ -56,10 +56,11 @@ class DecisionRecord:
 class Recorder:
     """Records of one tick's offers. What the others would have cost is worked out for the orders of due trips only."""
 
-    def __init__(self, problem: Problem, params: EngineParams, trips: Sequence[TimedTrip]) -> None:
-        self._problem, self._weights = problem, weights(params.cost)
-        told_of = sorted({order for trip in trips for order in trip.assigned.orders})
-        self._pairs = feasible_pairs(problem, params, np.array(told_of, np.int64)) if told_of else None
+    def __init__(self, problem: Problem, params: EngineParams, trips: Sequence[TimedTrip], busy_price: float) -> None:
+        """`busy_price` is that of the solution: costs are told as the solver had them."""
+        self._problem, self._weights = problem, weights(params.cost, busy_price)
+        told_of = np.array(sorted({order for trip in trips for order in trip.assigned.orders}), np.int64)
+        self._pairs = feasible_pairs(problem, params, told_of, busy_price) if len(told_of) else None
 
     def record(
         self, offer_id: OfferId, rider_id: RiderId, trip: TimedTrip, given: dict[int, tuple[int, ...]]

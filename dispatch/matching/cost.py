@@ -44,16 +44,16 @@ CERTAIN = 4.0
 """So many deviations from the promise, and chance plays no part any more."""
 
 
-def weights(cost: CostParams) -> tuple[float, ...]:
-    """The weight of each of TERMS."""
-    of_rider = (cost.approach, cost.busy, cost.idle, cost.age, cost.refusal_s)
+def weights(cost: CostParams, busy_price: float = 0.0) -> tuple[float, ...]:
+    """The weight of each of TERMS; `busy_price` is what a rider's second costs on top in a crowded city."""
+    of_rider = (cost.approach, cost.busy + busy_price, cost.idle, cost.age, cost.refusal_s)
     return (1.0, cost.late, cost.waiting, *of_rider, cost.churn_s)
 
 
-def weighted(terms: Terms, cost: CostParams) -> Floats:
+def weighted(terms: Terms, cost: CostParams, busy_price: float = 0.0) -> Floats:
     """The cost of each trip, (n,)."""
     total = terms[0].copy()
-    for term, weight in zip(terms[1:], weights(cost)[1:], strict=True):
+    for term, weight in zip(terms[1:], weights(cost, busy_price)[1:], strict=True):
         if weight:
             total += term * weight
     return total

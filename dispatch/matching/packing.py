@@ -47,11 +47,12 @@ def pack(problem: Problem, params: EngineParams) -> Solution:
     if n == 0 or m == 0:
         return Solution((), "empty", 0, 0.0, NAME)
     later = waves(problem, params)
-    columns = columns_of(problem, params, busy_price(problem, params.cost))
+    price = busy_price(problem, params.cost)
+    columns = columns_of(problem, params, price)
     first = _Singles(problem, columns, later.cost[0] if later.room[0] else later.cost[-1])
     crowded = len(first.put_off) > later.room[0]
     if not crowded and not first.improving.any():
-        return _solution(columns, first.chosen, "matched", len(columns.rider), first.cost)
+        return _solution(columns, first.chosen, "matched", len(columns.rider), first.cost, price)
     if crowded:
         # Only the last wave that is needed has room left, so it sets the price of an order.
         last = int(np.searchsorted(np.cumsum(later.room), len(first.put_off)))
@@ -61,11 +62,12 @@ def pack(problem: Problem, params: EngineParams) -> Solution:
         open_ = _touched(problem, columns, first)
     answer = cover(problem, columns, open_, later, np.isin(open_, first.chosen), params.solver)
     if answer is None:
-        return _solution(columns, first.chosen, "matched, bundles unsolved", len(columns.rider), first.cost)
+        return _solution(columns, first.chosen, "matched, bundles unsolved", len(columns.rider), first.cost, price)
     fixed = np.setdiff1d(first.chosen, open_)
     apart = np.setdiff1d(first.put_off, columns.orders[open_])
     cost = answer.cost + float(columns.cost[fixed].sum() + first.open_cost[apart].sum())
-    return _solution(columns, np.concatenate([fixed, open_[answer.chosen]]), answer.status, answer.work, cost)
+    chosen = np.concatenate([fixed, open_[answer.chosen]])
+    return _solution(columns, chosen, answer.status, answer.work, cost, price)
 
 
 def busy_price(problem: Problem, cost: CostParams) -> float:
@@ -206,9 +208,9 @@ def _best_summed(key: Ints, gain_s: Floats, part: Ints, parts: int) -> Floats:
     return summed
 
 
-def _solution(columns: Columns, chosen: Ints, status: str, work: int, cost: float) -> Solution:
+def _solution(columns: Columns, chosen: Ints, status: str, work: int, cost: float, price: float) -> Solution:
     chosen = chosen[np.argsort(columns.rider[chosen], kind="stable")]
     picked = (columns.rider, columns.orders, columns.size, columns.link)
     rows = zip(*(column[chosen].tolist() for column in picked), strict=True)
     trips = tuple([Assigned(rider, tuple(orders[:size]), link) for rider, orders, size, link in rows])
-    return Solution(trips, status, work, cost, NAME)
+    return Solution(trips, status, work, cost, NAME, busy_price=price)

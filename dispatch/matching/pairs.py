@@ -35,10 +35,13 @@ def expand_restaurants(edges: Edges, restaurants: int, restaurant: Ints) -> tupl
     return first[restaurant][index] + within, index
 
 
-def feasible_pairs(problem: Problem, params: EngineParams, orders: Ints | None = None) -> Pairs:
+def feasible_pairs(
+    problem: Problem, params: EngineParams, orders: Ints | None = None, busy_price: float = 0.0
+) -> Pairs:
     """Every pair that breaks no rule, of these order rows (default: all), which rise.
 
-    An order accepted stays possible for its rider, whatever has come up since.
+    `busy_price` is added to the cost of a rider's second. An order accepted stays possible for its rider, whatever has
+    come up since.
     """
     asked = np.arange(len(problem.orders.ids)) if orders is None else orders
     edge, index = expand_restaurants(problem.edges, len(problem.restaurant_ids), problem.orders.restaurant[asked])
@@ -47,7 +50,7 @@ def feasible_pairs(problem: Problem, params: EngineParams, orders: Ints | None =
     rider, order, approach_s = rider[keep], order[keep], approach_s[keep]
     found, trip = terms(problem, params.service, params.cost, rider, approach_s, _alone(problem, order))
     keep = in_time(problem, rider, trip, held(problem, rider, order[:, None]))
-    cost = weighted(found, params.cost)[keep]
+    cost = weighted(found, params.cost, busy_price)[keep]
     return Pairs(rider[keep], order[keep], approach_s[keep], cost, tuple(term[keep] for term in found))
 
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from dispatch.matching.columns import columns_of
+from dispatch.matching.packing import busy_price
 from dispatch.model import OrderId, RiderId
 from tests.unit.dispatch.small_worlds import SmallWorld, order, reply
 
@@ -24,6 +26,32 @@ def test_terms_sum_up_to_the_cost() -> None:
     for other in others:
         assert other.cost == pytest.approx(sum(value for _, value in other.terms), abs=0.01)
         assert other.cost > record.cost
+
+
+def test_in_a_crowded_city_records_tell_the_cost_that_was_minimised() -> None:
+    """Four orders a rider: each record, and each rider named beside it, costs what its column cost the solver."""
+    world = SmallWorld()
+    riders = [world.rider(1), world.rider(2, at=(600, 0)), world.rider(3, at=(2400, 0))]
+    orders = [order(f"o{i}", to=(900 + 400 * i, 300 * i), ready=10 + i) for i in range(12)]
+    result = world.tick(10, *riders, *orders)
+    problem = result.problem
+    assert problem is not None
+    price = busy_price(problem, world.params.cost)
+    assert result.decisions.solution.busy_price == price > 0
+    columns = columns_of(problem, world.params, price)
+    cost_of = {
+        (problem.riders.ids[rider], tuple(problem.orders.ids[o] for o in rows if o >= 0)): cost
+        for rider, rows, cost in zip(
+            columns.rider.tolist(), columns.orders.tolist(), columns.cost.tolist(), strict=True
+        )
+    }
+    assert result.decisions.records
+    for record in result.decisions.records:
+        assert record.cost == pytest.approx(cost_of[record.rider_id, record.order_ids], abs=0.001)
+        assert record.cost == pytest.approx(sum(value for _, value in record.terms), abs=0.01)
+        for order_id, others in record.alternatives:
+            for other in others:
+                assert other.cost == pytest.approx(cost_of[other.rider_id, (order_id,)], abs=0.001)
 
 
 def test_who_could_not_come_is_counted_by_what_stood_in_the_way() -> None:
