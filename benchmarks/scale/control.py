@@ -1,7 +1,8 @@
 """The control plane in virtual time: thousands of cities, hundreds of shards, the real leases, claims and plans.
 
 Every shard is a `ShardLease` on one `MemoryRouterStore`; between them stands a database with so many cores, whose calls
-take the time that was measured on Postgres. Cities cost nothing to run here; to take one takes `TAKE_S`.
+take the time that was measured on Postgres. A shard's own work on the map takes its time too: reading what a heartbeat
+returns, and ranking who should claim what. Cities cost nothing to run here; to take one takes `TAKE_S`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -32,10 +33,16 @@ DATABASE_CORES = 8
 
 @dataclass(frozen=True, slots=True)
 class CallCosts:
-    """Seconds of a database core that a call takes, on a map of this size."""
+    """Seconds of a database core that a call takes, on a map of this size; and of a shard's own core.
+
+    `rank_*` are for one orphan and one shard that might claim it: when the shard ranks them first, and again.
+    """
 
     beat_s: float
     claim_s: float
+    beat_shard_s: float
+    rank_first_s: float
+    rank_again_s: float
 
 
 @dataclass(slots=True)
@@ -84,12 +91,43 @@ class PlanetStore(MemoryRouterStore):
         self._change(replace(self._cities[city], owner=shard_id, epoch=1))
 
 
+class Ranking:
+    """`first_claimants`, worked out once for all that ask the same of the same map; each owes the time it takes alone.
+
+    A shard is known by the name of its task.
+    """
+
+    def __init__(self, costs: CallCosts) -> None:
+        self._costs = costs
+        self._known: tuple[int, frozenset[str]] | None = None
+        self._order: dict[str, list[str]] = {}
+        self._asked: set[str] = set()
+        self._owed_s: defaultdict[str, float] = defaultdict(float)
+
+    def __call__(self, map_: CityMap) -> dict[str, list[str]]:
+        living = frozenset(map_.open_shards())
+        if self._known != (map_.version, living):
+            self._known, self._order = (map_.version, living), first_claimants(map_)
+        if self._order:
+            task = asyncio.current_task()
+            shard = task.get_name() if task is not None else ""
+            a_pair_s = self._costs.rank_again_s if shard in self._asked else self._costs.rank_first_s
+            self._owed_s[shard] += len(self._order) * len(living) * a_pair_s
+            self._asked.add(shard)
+        return self._order
+
+    async def pay(self, shard: str) -> None:
+        """The time passes that a shard has ranked for since it last paid."""
+        await asyncio.sleep(self._owed_s.pop(shard, 0.0))
+
+
 class SlowStore:
     """A `RouterStore` behind a database with few cores: calls queue for one, and take their time there."""
 
-    def __init__(self, inner: PlanetStore, costs: CallCosts) -> None:
+    def __init__(self, inner: PlanetStore, costs: CallCosts, ranking: Ranking) -> None:
         self.inner = inner
         self.costs = costs
+        self._ranking = ranking
         self.count: Counter[str] = Counter()
         self.busy_s = 0.0
         self._cores = asyncio.Semaphore(DATABASE_CORES)
@@ -100,10 +138,13 @@ class SlowStore:
     async def beat(self, shard_id: str, incarnation: UUID, lease_s: float, load: ShardLoad) -> CityMap:
         """As the store's."""
         await self._spend("beat", self.costs.beat_s)
-        return await self.inner.beat(shard_id, incarnation, lease_s, load)
+        map_ = await self.inner.beat(shard_id, incarnation, lease_s, load)
+        await asyncio.sleep(self.costs.beat_shard_s)
+        return map_
 
     async def claim(self, city: str, shard_id: str, seen_epoch: int) -> int | None:
-        """As the store's."""
+        """As the store's; what the shard has ranked comes before."""
+        await self._ranking.pay(shard_id)
         await self._spend("claim", self.costs.claim_s)
         epoch = await self.inner.claim(city, shard_id, seen_epoch)
         self.count["won" if epoch is not None else "lost"] += 1
@@ -183,6 +224,7 @@ class World:
     """A running control plane."""
 
     store: SlowStore
+    ranking: Ranking
     loads: Mapping[str, CityLoad]
     partitions: Mapping[str, int]
     shards: dict[str, tuple[_Host, asyncio.Task[None]]] = field(default_factory=dict)
@@ -199,7 +241,8 @@ class World:
         for number, (name, cities) in enumerate(given.items()):
             host = _Host(self.loads)
             host.cities.update(cities)
-            lease = ShardLease(self.store, name, f"10.0.{number // 250}.{number % 250}:7020", host, clock, _quiet())
+            lease = _Lease(self.store, name, f"10.0.{number // 250}.{number % 250}:7020", host, clock, _quiet())
+            lease.ranking = self.ranking
             lease.measure(host.load)
             for city in cities:
                 self.store.given(city, name)
@@ -226,44 +269,37 @@ class World:
         return round(max(carried) * len(carried) / sum(carried), 3)
 
 
-@contextmanager
-def one_answer_a_map() -> Iterator[None]:
-    """Every shard asks `first_claimants` the same of the same map: here it is worked out once. Nothing else changes."""
-    known: dict[tuple[int, frozenset[str]], dict[str, list[str]]] = {}
+class _Lease(ShardLease):
+    """As it is; after a beat the time passes that ranking took."""
 
-    def remembered(map_: CityMap) -> dict[str, list[str]]:
-        key = (map_.version, frozenset(map_.open_shards()))
-        if key not in known:
-            known.clear()
-            known[key] = first_claimants(map_)
-        return known[key]
+    ranking: Ranking
 
-    leases.first_claimants = remembered  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        leases.first_claimants = first_claimants  # type: ignore[attr-defined]
+    async def _beat(self) -> bool:
+        done = await super()._beat()
+        await self.ranking.pay(self._shard_id)
+        return done
 
 
 def storm(cities: int, shards: int, riders: int, killed: int, costs: CallCosts) -> Storm:
     """Starts a planet, kills shards, and watches until every city is owned again."""
-    loop = VirtualLoop()
-    with one_answer_a_map():
-        return run_virtually(_storm(loop, cities, shards, riders, killed, costs), loop)
+    loop, ranking = VirtualLoop(), Ranking(costs)
+    leases.first_claimants = ranking  # type: ignore[attr-defined]
+    try:
+        return run_virtually(_storm(loop, cities, shards, riders, killed, costs, ranking), loop)
+    finally:
+        leases.first_claimants = first_claimants  # type: ignore[attr-defined]
 
 
-async def _world(loop: VirtualLoop, cities: int, shards: int, riders: int, costs: CallCosts) -> World:
+async def _storm(
+    loop: VirtualLoop, cities: int, shards: int, riders: int, killed: int, costs: CallCosts, ranking: Ranking
+) -> Storm:
     clock = VirtualClock(loop)
     entries, loads = planet(cities, riders)
     inner = PlanetStore(clock)
     await inner.ensure_cities(entries)
-    world = World(SlowStore(inner, costs), loads, {entry.city: entry.partition for entry in entries})
+    partitions = {entry.city: entry.partition for entry in entries}
+    world = World(SlowStore(inner, costs, ranking), ranking, loads, partitions)
     await world.begin(shards, clock)
-    return world
-
-
-async def _storm(loop: VirtualLoop, cities: int, shards: int, riders: int, killed: int, costs: CallCosts) -> Storm:
-    world = await _world(loop, cities, shards, riders, costs)
     await asyncio.sleep(1.0)
     world.store.count.clear()
     world.store.busy_s = 0.0

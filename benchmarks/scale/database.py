@@ -1,11 +1,12 @@
-"""What the map costs on Postgres: a map of that size on a server of its own, asked as shards ask it."""
+"""What Postgres is asked for: a map of that size, asked as shards ask it, and the rows of orders and ticks."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -13,10 +14,12 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from benchmarks.orders.cpu import cpu_s
-from benchmarks.scale.control import planet
+from benchmarks.scale.control import CallCosts, planet
+from benchmarks.scale.rows import CITY, RowBytes, measure_rows
 from deploy.stack.stack import LocalStack
 from shard_router.adapters.postgres import PostgresRouterStore, prepare
-from shard_router.topology import CityLoad, CityMap, ShardLoad, first_claimants
+from shard_router.leases import Ownership
+from shard_router.topology import CityEntry, CityLoad, CityMap, ShardLoad, first_claimants
 from shard_router.wire import map_message
 
 ROUNDS = 20
@@ -33,22 +36,53 @@ class MapCosts:
     beat_database_ms: float
     beat_shard_ms: float
     claim_database_ms: float
+    #: Of a tenth of the shards dead, and a second time; `ranked_pairs` are the orphans times the living shards.
     claim_ranking_ms: float
+    claim_ranking_again_ms: float
+    ranked_pairs: int
     database_bytes_a_city: float
+
+    def calls(self) -> CallCosts:
+        """As the storms need them."""
+        return CallCosts(
+            beat_s=self.beat_database_ms / 1000,
+            claim_s=self.claim_database_ms / 1000,
+            beat_shard_s=self.beat_shard_ms / 1000,
+            rank_first_s=self.claim_ranking_ms / 1000 / self.ranked_pairs,
+            rank_again_s=self.claim_ranking_again_ms / 1000 / self.ranked_pairs,
+        )
 
 
 async def measure_map(cities: int, shards: int, riders: int) -> MapCosts:
     """Fills a map on a Postgres of its own and asks it."""
+    async with _postgres() as (url, server):
+        return await _measure(url, server, cities, shards, riders)
+
+
+async def row_bytes() -> RowBytes:
+    """What dispatch writes, on a Postgres of its own where a shard owns the one city."""
+    async with _postgres() as (url, _):
+        async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool:
+            store = PostgresRouterStore(pool)
+            await store.ensure_cities([CityEntry(CITY, CITY, 0, "America/Santiago", "CLP", 0, 0)])
+            await store.enter("shard-1", "127.0.0.1:1", uuid4(), 3600.0)
+            epoch = await store.claim(CITY, "shard-1", 0)
+            assert epoch is not None
+        return await measure_rows(url, Ownership(CITY, 0, epoch), "shard-1")
+
+
+@asynccontextmanager
+async def _postgres() -> AsyncIterator[tuple[str, int]]:
+    """The core database on a server of its own, with the router's tables; and the server's process."""
     with tempfile.TemporaryDirectory() as folder:
         async with LocalStack(Path(folder), fail_fast=True, services=()) as stack:
-            url = f"{stack.env['FORNO_POSTGRES_URL']}/core"
-            server = stack.pid("postgres")
+            url, server = f"{stack.env['FORNO_POSTGRES_URL']}/core", stack.pid("postgres")
             assert server is not None
-            return await _measure(url, server, cities, shards, riders)
+            await prepare(url)
+            yield url, server
 
 
 async def _measure(url: str, server: int, cities: int, shards: int, riders: int) -> MapCosts:
-    await prepare(url)
     pool = await asyncpg.create_pool(url, min_size=1, max_size=2)
     store = PostgresRouterStore(pool)
     entries, loads = planet(cities, riders)
@@ -76,6 +110,8 @@ async def _measure(url: str, server: int, cities: int, shards: int, riders: int)
     await pool.close()
     message = map_message(map_).ByteSize()
     dead = {name for number, name in enumerate(map_.shards) if number % 10 == 0}
+    shards_after = {name: replace(shard, alive=name not in dead) for name, shard in map_.shards.items()}
+    after = replace(map_, shards=shards_after)
     return MapCosts(
         cities=len(entries),
         shards=shards,
@@ -84,7 +120,9 @@ async def _measure(url: str, server: int, cities: int, shards: int, riders: int)
         beat_database_ms=beat_there,
         beat_shard_ms=beat_here,
         claim_database_ms=round(claim_ms, 3),
-        claim_ranking_ms=_ranking_ms(map_, dead),
+        claim_ranking_ms=_ranking_ms(after),
+        claim_ranking_again_ms=_ranking_ms(after),
+        ranked_pairs=len(after.orphans()) * len(after.open_shards()),
         database_bytes_a_city=round(size / len(entries), 1),
     )
 
@@ -100,10 +138,8 @@ async def _cost(server: int, call: Callable[[], Awaitable[CityMap]]) -> tuple[fl
     return round(1000 * (cpu_s(server) - there) / ROUNDS, 2), round(here_ms, 2), map_
 
 
-def _ranking_ms(map_: CityMap, dead: set[str]) -> float:
-    """CPU milliseconds in which a shard finds out which cities are its own to claim when a tenth of the shards died."""
-    shards = {name: replace(shard, alive=name not in dead) for name, shard in map_.shards.items()}
-    after = replace(map_, shards=shards)
+def _ranking_ms(map_: CityMap) -> float:
+    """CPU milliseconds in which a shard finds out which cities are its own to claim."""
     begun = time.process_time()
-    first_claimants(after)
+    first_claimants(map_)
     return round(1000 * (time.process_time() - begun), 1)

@@ -21,6 +21,10 @@ class Planet:
     carried: float = 1.3
     on_shift: float = 1.4
     fix_every_s: float = 1.0
+    #: Of the deliveries under way, those that no rider has accepted yet: what a tick is about.
+    unassigned: float = 0.15
+    #: Ticks a second of a zone.
+    ticks_a_s: float = 1.0
     #: Of the deliveries under way, those whose customer looks at the map; and frames a second each is sent.
     watched: float = 0.3
     frames_a_s: float = 1.0
@@ -31,6 +35,8 @@ class Planet:
     replicas: int = 3
     log_days: float = 1.0
     trail_hours: float = 24.0
+    #: Hours that dispatch keeps its rows (`dispatch.live.housekeeping`).
+    row_hours: float = 72.0
     order_days: int = 180
     #: Riders online of the biggest zone; a bigger city is cut.
     zone_riders: int = 5_000
@@ -72,12 +78,12 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A server's work: what comes in a second and what it keeps, replicas in."""
+    """A server's work: MB that come in a second at the peak, None where nobody measured it; GB kept, replicas in."""
 
     server: str
     what: str
-    mb_a_s: float
-    kept_tb: float
+    mb_a_s: float | None
+    kept_gb: float
     note: str
 
 
@@ -93,12 +99,12 @@ def tick_ms(costs: Costs, orders: float) -> float:
 def needs(costs: Costs, planet: Planet) -> list[Need]:
     """Cores by part, at the planned load of a core."""
     zones = len(places(planet.cities, planet.riders)[0])
-    unassigned = planet.under_way * 0.15 / zones
+    unassigned = planet.under_way * planet.unassigned / zones
     cpu = costs.order_cpu_ms
     rows = [
         ("edge", "fix", planet.fixes_a_s, costs.edge_us_a_fix, planet.riders / planet.streams_a_process),
         ("shard: fixes", "fix", planet.fixes_a_s, costs.shard_us_a_fix + costs.feed_us_a_fix, 0.0),
-        ("shard: ticks", "tick of a zone", float(zones), 1000 * tick_ms(costs, unassigned), 0.0),
+        ("shard: ticks", "tick of a zone", zones * planet.ticks_a_s, 1000 * tick_ms(costs, unassigned), 0.0),
         (
             "live gateway",
             "frame",
@@ -120,22 +126,27 @@ def _need(planet: Planet, part: str, unit: str, units_a_s: float, us: float, pro
 
 def stores(costs: Costs, planet: Planet) -> list[Store]:
     """Bytes by server."""
+    ticks_a_s = len(places(planet.cities, planet.riders)[0]) * planet.ticks_a_s
     fix_mb = planet.fixes_a_s * costs.fix_log_bytes / 1e6
     event_mb = planet.orders_a_s * costs.event_log_bytes / 1e6
-    row_mb = planet.orders_a_s * costs.dispatch_row_bytes_an_order / 1e6
+    order_mb = planet.orders_a_s * costs.order_written_bytes / 1e6
     trail_mb = planet.riders / 60 * costs.trail_bytes_a_rider_minute * min(1.0, 1 / planet.fix_every_s) / 1e6
     mean = 1 / planet.peak
-    day_s = 86_400 * planet.replicas / 1e6
+
+    def kept(mb_a_s: float, hours: float) -> float:
+        return mb_a_s * 3_600 * hours * planet.replicas / 1e3
+
+    log_h, row_h, trail_h = 24 * planet.log_days, planet.row_hours, planet.trail_hours
+    orders_kept_mb = planet.orders_a_s * mean * costs.order_kept_bytes / 1e6
+    tick_mb = ticks_a_s * costs.tick_written_bytes / 1e6
+    ticks_kept_mb = ticks_a_s * costs.tick_kept_bytes / 1e6
+    geo_gb = planet.riders * costs.redis_bytes_a_rider * 2 / 1e9
+    rows = f"{row_h:g} h kept, then pruned"
     return [
-        Store("Kafka", "rider.pings", fix_mb, fix_mb * mean * planet.log_days * day_s, "before compression"),
-        Store("Kafka", "city.events", event_mb, event_mb * mean * planet.log_days * day_s, "before compression"),
-        Store("Postgres core", "ticks, decisions, outbox", row_mb, row_mb * mean * 3 * day_s, "72 h kept, then pruned"),
-        Store(
-            "MongoDB",
-            "trails",
-            trail_mb,
-            trail_mb * mean * planet.trail_hours / 24 * day_s,
-            f"{planet.trail_hours:g} h kept",
-        ),
-        Store("Redis", "GEO views", 0.0, planet.riders * costs.redis_bytes_a_rider * 2 / 1e12, "memory, one replica"),
+        Store("Kafka", "rider.pings", fix_mb, kept(fix_mb * mean, log_h), "before compression"),
+        Store("Kafka", "city.events", event_mb, kept(event_mb * mean, log_h), "before compression"),
+        Store("Postgres core", "orders: decisions, outbox", order_mb, kept(orders_kept_mb, row_h), rows),
+        Store("Postgres core", "ticks", tick_mb, kept(ticks_kept_mb, row_h), "day and night alike"),
+        Store("MongoDB", "trails", trail_mb, kept(trail_mb * mean, trail_h), f"{trail_h:g} h kept"),
+        Store("Redis", "GEO views", None, geo_gb, "memory, a replica in; what comes in was not measured"),
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.scale.control import DATABASE_CORES, TAKE_S
+from benchmarks.scale.costs import Costs
 from shard_router.leases import BEAT_EVERY_S
 
 _TEMPLATE = Path(__file__).with_suffix(".md")
@@ -19,11 +20,14 @@ def page(report: dict[str, Any]) -> str:
 
 
 def values(report: dict[str, Any]) -> dict[str, Any]:
-    """What stands in the template's places."""
+    """What stands in the template's places. Raises `ValueError` where the costs contradict themselves."""
+    Costs(**report["costs"])
     planet, machine, map_, moves = (report[name] for name in ("planet", "machine", "map", "rebalance"))
     cores = sum(need["cores"] for need in report["needs"])
     zones = map_["cities"]
-    stores = {(store["server"], store["what"]): store for store in report["stores"]}
+    core_mb = sum(store["mb_a_s"] for store in report["stores"] if store["server"] == "Postgres core")
+    tick_processes = next(need["processes"] for need in report["needs"] if need["part"] == "shard: ticks")
+    beat_cores = map_["beat_database_ms"] / 1000 / BEAT_EVERY_S  # of one shard
     return {
         "cpus": machine["cpus"],
         "arch": machine["machine"],
@@ -48,7 +52,12 @@ def values(report: dict[str, Any]) -> dict[str, Any]:
         "map_cities": map_["cities"],
         "map_mb": map_["map_bytes"] / 1e6,
         "fanout_mb": map_["map_bytes"] * map_["shards"] / 1e6,
-        "beat_cores": map_["shards"] / BEAT_EVERY_S * map_["beat_database_ms"] / 1000,
+        "beat_cores": map_["shards"] * beat_cores,
+        "tick_processes": tick_processes,
+        "all_beat_cores": tick_processes * beat_cores,
+        "most_shards": int(DATABASE_CORES * planet["busy"] / beat_cores),
+        "maps": math.ceil(tick_processes / map_["shards"]),
+        "beat_every": BEAT_EVERY_S,
         "beat_share": map_["beat_shard_ms"] / 1000 / BEAT_EVERY_S,
         **{name: value for name, value in map_.items() if name != "cities"},
         "before": moves["max_over_mean_before"],
@@ -56,7 +65,7 @@ def values(report: dict[str, Any]) -> dict[str, Any]:
         "target": moves["target_over_mean"],
         **{name: moves[name] for name in ("moves", "riders_moved", "second_plan")},
         "edge_cores": next(need["cores"] for need in report["needs"] if need["part"] == "edge"),
-        "core_mb": stores["Postgres core", "ticks, decisions, outbox"]["mb_a_s"],
+        "core_mb": core_mb,
         "database_cores": DATABASE_CORES,
         "take_s": TAKE_S,
     }
@@ -71,6 +80,8 @@ def _asked(planet: dict[str, Any], zones: int) -> list[tuple[str, str]]:
         (f"riders on shift ({carried})", f"{planet['riders']:,}"),
         ("a fix a rider every (assumed)", f"{planet['fix_every_s']:g} s"),
         ("customers watching (assumed)", f"{planet['watchers']:,}"),
+        ("of the deliveries under way, no rider has yet (assumed)", f"{planet['unassigned']:.0%}"),
+        ("ticks a second of a zone", f"{planet['ticks_a_s']:g}"),
         ("busiest second over the mean (assumed)", f"{planet['peak']:g}"),
     ]
 
@@ -87,10 +98,15 @@ def _costs(costs: dict[str, Any]) -> list[tuple[str, str]]:
         ("an order placed, CPU ms by process", orders),
         ("a fix in Kafka, 64 a message", f"{costs['fix_log_bytes']:,.1f} bytes"),
         ("an order's events in Kafka", f"{costs['event_log_bytes']:,.0f} bytes"),
-        ("an order's rows in Postgres core, all versions", f"{costs['dispatch_row_bytes_an_order']:,.0f} bytes"),
+        ("an order in Postgres core", _written(costs["order_written_bytes"], costs["order_kept_bytes"])),
+        ("a tick in Postgres core", _written(costs["tick_written_bytes"], costs["tick_kept_bytes"])),
         ("a rider in Redis", f"{costs['redis_bytes_a_rider']:,.0f} bytes"),
         ("a rider-minute in MongoDB", f"{costs['trail_bytes_a_rider_minute']:,.0f} bytes"),
     ]
+
+
+def _written(written: float, kept: float) -> str:
+    return f"{written:,.0f} bytes of its log, {kept:,.0f} of tables and indexes"
 
 
 def _needs(needs: Sequence[dict[str, Any]]) -> str:
@@ -111,9 +127,19 @@ def _needs(needs: Sequence[dict[str, Any]]) -> str:
 
 
 def _stores(stores: Sequence[dict[str, Any]]) -> str:
-    heads = ("server", "what", "MB/s in at the peak", "kept, TB", "note")
+    heads = ("server", "what", "MB/s in at the peak", "kept, GB", "note")
     return _table(
-        heads, [(s["server"], s["what"], f"{s['mb_a_s']:,.1f}", f"{s['kept_tb']:,.2f}", s["note"]) for s in stores]
+        heads,
+        [
+            (
+                store["server"],
+                store["what"],
+                "–" if store["mb_a_s"] is None else f"{store['mb_a_s']:,.1f}",
+                f"{store['kept_gb']:,.1f}",
+                store["note"],
+            )
+            for store in stores
+        ],
     )
 
 
