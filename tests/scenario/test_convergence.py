@@ -1,6 +1,6 @@
 """Whatever befalls riders, edges, the log and shards: live positions and trails end the same. A state machine.
 
-    outbox ──> edge (inbox, pack, ledger) ──> log ──> shard: positions, rebuilt at every restart
+    outbox ──> edge (inbox, pack, ledger) ──> log ──> shard: positions, rebuilt from a rewind at every restart
     (client)   two of them, killed at will    │  └──> trails: flushed, killed before the cut is stored, read again
                                               └ batches twice, late, out of order; acks that get lost
 The parts are the real ones, in one thread: what is random is who acts next.
@@ -34,6 +34,8 @@ CITY = "la-serena"
 NOON_MS = 1_760_000_000_000
 LAT_E7, LNG_E7 = -299_027_000, -712_520_000
 RIDERS = 3
+#: A new owner begins so many messages before the stored cut.
+REWIND = 4
 T = TypeVar("T")
 _WHICH = st.integers(0, 7)
 _RIDER = st.integers(0, RIDERS - 1)
@@ -81,7 +83,10 @@ class Motion(RuleBasedStateMachine):
     """The world of three riders."""
 
     positions: RiderPositions
+    #: The owner has read the log from here to there; a new one begins at a rewind before the stored cut.
+    first: int
     applied: int
+    cut: int
 
     @initialize()
     def begin(self) -> None:
@@ -93,6 +98,7 @@ class Motion(RuleBasedStateMachine):
         #: Parcels of dead edges that the broker has not written yet; it still may.
         self.late: list[Parcel] = []
         self.trails = MemoryTrails()
+        self.cut = 0
         self.restart_shard()
         for n in range(RIDERS):
             self.ride(n, 5)
@@ -217,11 +223,17 @@ class Motion(RuleBasedStateMachine):
             self.positions.apply(batch)
         self.applied = min(len(self.log), self.applied + messages)
 
+    @rule()
+    def store_cut(self) -> None:
+        """A tick is committed, and with it how far the log was read."""
+        self.cut = max(self.cut, self.applied)
+
     @precondition(lambda self: self.applied > 1)
     @rule()
     def restart_shard(self) -> None:
-        """A new owner: it goes back in the log, further than any of this lies."""
-        self.positions, self.applied = RiderPositions(), 0
+        """A new owner: it knows nobody, and goes back from the stored cut by a rewind."""
+        self.positions = RiderPositions()
+        self.first = self.applied = max(0, self.cut - REWIND)
 
     @precondition(lambda self: self.log)
     @rule(messages=st.integers(1, 10), dies=st.booleans())
@@ -252,8 +264,11 @@ class Motion(RuleBasedStateMachine):
 
     @invariant()
     def positions_are_the_newest_that_was_read(self) -> None:
-        """At any moment, whatever order it came in: the greatest (session, seq) of each rider."""
-        read = self.read_log(0, self.applied)
+        """At any moment, whatever order it came in: the greatest (session, seq) of each rider; nobody else is known."""
+        read = self.read_log(self.first, self.applied - self.first)
+        everybody = np.array([app.rider_id for app in self.apps], np.uint64)
+        _, _, known = self.positions.positions_of(everybody, self.now_ms)
+        assert np.array_equal(known, np.isin(everybody, read.rider_id if read is not None else []))
         if read is None:
             return
         order = np.lexsort((read.seq, read.session, read.rider_id))
@@ -267,6 +282,24 @@ class Motion(RuleBasedStateMachine):
         """Everybody drains, everything is read: then positions and trails are what they should be, and no more."""
         if not hasattr(self, "apps"):
             return
+        self.drain()
+        while self.late:
+            self.late_arrival(0, True)
+        while (at := done(self.trails.position(CITY))) is None or at.pings_offset < len(self.log):
+            if not self.log:
+                return
+            self.keep_trails(4, False)
+        self.read_on()
+        self.check()
+        for app in self.apps:
+            self.ride(app.number, 1)
+        self.drain()
+        self.read_on()
+        for app in self.apps:
+            self.check_last(self.positions, app)
+
+    def drain(self) -> None:
+        """Until everything is acknowledged."""
         for app in self.apps:
             if not app.outbox.empty:
                 self.connect(app.number, 0)
@@ -277,36 +310,38 @@ class Motion(RuleBasedStateMachine):
             self.append(0, 0, False)
             for app in self.apps:
                 self.hear_ack(app.number)
-        while self.late:
-            self.late_arrival(0, True)
+
+    def read_on(self) -> None:
+        """The shard, to the end of the log."""
         while self.applied < len(self.log):
             self.read(3)
-        while (at := done(self.trails.position(CITY))) is None or at.pings_offset < len(self.log):
-            if not self.log:
-                return
-            self.keep_trails(4, False)
-        self.check()
 
     def check(self) -> None:
-        """Positions: the last fix that the rider made. Trails: every fix of the log, once, and every fix ever made."""
+        """Positions: the last fix that the rider made. Trails: every fix of the log, once, and every fix ever made.
+
+        An owner whose rewind does not reach back to that fix does not know it, until the rider moves again.
+        """
         logged = self.logged()
         rebuilt = RiderPositions()
         whole = self.read_log(0, len(self.log))
         assert whole is not None
         rebuilt.apply(whole.take(np.random.default_rng(len(whole)).permutation(len(whole))))
+        seen = self.read_log(self.first, len(self.log))
         for app in self.apps:
-            if not app.made:
-                continue
-            rider = np.array([app.rider_id], np.uint64)
-            for positions in (self.positions, rebuilt):
-                fixes, _, known = positions.positions_of(rider, self.now_ms)
-                assert known[0]
-                assert (fixes.ts_ms[0], fixes.lat_e7[0]) == (app.made[-1], place(app.made[-1])[0])
+            self.check_last(rebuilt, app)
+            if seen is not None and app.made[-1] in seen.ts_ms[seen.rider_id == np.uint64(app.rider_id)]:
+                self.check_last(self.positions, app)
             trail = done(self.trails.of_rider(CITY, app.rider_id, NOON_MS, self.now_ms))
             keys = list(zip(trail.session.tolist(), trail.seq.tolist(), strict=True))
             assert len(set(keys)) == len(keys)
             assert set(keys) == {(s, q) for r, s, q in logged if r == app.rider_id}
             assert set(trail.ts_ms.tolist()) == set(app.made)
+
+    def check_last(self, positions: RiderPositions, app: App) -> None:
+        """The rider is where it was last."""
+        fixes, _, known = positions.positions_of(np.array([app.rider_id], np.uint64), self.now_ms)
+        assert known[0]
+        assert (fixes.ts_ms[0], fixes.lat_e7[0]) == (app.made[-1], place(app.made[-1])[0])
 
     def logged(self) -> dict[tuple[int, int, int], int]:
         """The log as a set: key to time. Two fixes with one key would have to be one fix."""
