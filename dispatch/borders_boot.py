@@ -72,7 +72,11 @@ class Borders:
         )
 
     async def run(self) -> None:
-        """Follows published borders until cancelled."""
+        """Follows published borders until cancelled.
+
+        Not as `BorderFollower` does: that works out the cells of all cities, half a second in which ticks would stutter,
+        and nothing here needs them.
+        """
         while True:
             try:
                 fresh = await self._borders.after(self._version)
