@@ -15,7 +15,7 @@ BENCHES: dict[str, tuple[str, str]] = {
     "motion": ("benchmarks.motion.cli:main", "fixes, index, pushes and fix to screen, beside gRPC, Redis, websockets"),
     "page": ("benchmarks.page:main", "the figures of recorded runs as one page"),
     "orders": ("benchmarks.orders.cli:main", "orders placed a second, latencies and the lag of the outbox"),
-    "soak": ("benchmarks.motion.soak:main", "ten minutes at half the limit: latencies and memory do not drift"),
+    "soak": ("benchmarks.motion.soak:main", "ten minutes with 1,000 riders: latencies and memory do not drift"),
 }
 
 
