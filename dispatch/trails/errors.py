@@ -6,7 +6,7 @@ from node.errors import FornoError, Invalid, NotFound, Rejected
 
 
 class TooMany(Rejected):
-    """More riders than a question may look at: ask for a smaller circle."""
+    """More riders than a question may look at: a smaller circle has fewer, an archived hour has not."""
 
     reason = "TOO_MANY_RIDERS"
 

@@ -37,8 +37,8 @@ BACKOFF_S = (0.1, 3.0)
 WELCOME_S = 10.0
 #: Older fixes are not sent: the edge refuses what is more than two hours old. Domain milliseconds.
 MAX_AGE_MS = 119 * 60_000
-#: The device's clock is put right by what the Welcome says, unless they differ by no more than this, wall
-#: milliseconds: a Welcome is some time on its way, and a good clock is better than that.
+#: The edge reads its clock between our Hello and its Welcome. A device's clock that agrees with that, give or take so
+#: many wall milliseconds, is left as it is: it is better than a Welcome that was some time on its way.
 CLOCK_SLACK_MS = 1_000
 #: Offers remembered as told to the app.
 MAX_KNOWN_OFFERS = 256
@@ -280,6 +280,7 @@ class RiderClient:
         return "the edge asked to connect again"
 
     async def _open(self, call: Call) -> None:
+        said_ms = self.now_ms
         async with asyncio.timeout(WELCOME_S):
             with suppress(asyncio.InvalidStateError):  # the call is over already: reading tells why
                 now_ms, last = self._clock.domain_ms(), self._outbox.session
@@ -288,7 +289,7 @@ class RiderClient:
         if response is grpc.aio.EOF:
             return
         welcome: pb.Welcome = response.welcome
-        self._set_clock(welcome.server_ms)
+        self._set_clock(said_ms, welcome.server_ms)
         self._outbox.opened(welcome.session)
         self._connected = True
         self._last_city = ""
@@ -299,9 +300,9 @@ class RiderClient:
         if welcome.HasField("route"):
             self._on_event(wire.route(welcome.route))
 
-    def _set_clock(self, server_ms: int) -> None:
-        wall_of = self._clock.wall_of_domain_ms
-        if abs(wall_of(server_ms) - wall_of(self.now_ms)) > CLOCK_SLACK_MS:
+    def _set_clock(self, said_ms: int, server_ms: int) -> None:
+        early, read, late = map(self._clock.wall_of_domain_ms, (said_ms, server_ms, self.now_ms))
+        if not early - CLOCK_SLACK_MS <= read <= late + CLOCK_SLACK_MS:
             self._outbox.offset_ms = server_ms - self._clock.domain_ms()
 
     def _heard(self, response: pb.ConnectResponse) -> None:

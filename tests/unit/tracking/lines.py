@@ -80,18 +80,17 @@ class _Rider:
 class MemoryLink:
     """An `EdgeLink` to the edge of a world."""
 
-    def __init__(self, world: EdgeWorld) -> None:
+    def __init__(self, world: EdgeWorld, first: Line | None) -> None:
         self._api = RiderLinkApi(world.edge, cast(TokenVerifier, _Rider()), structlog.get_logger())
-        self.lines: list[Line] = []
+        self._first = first
 
     def connect(self, _: str) -> Call:
-        line = Line()
+        line, self._first = self._first or Line(), None
         line.server = asyncio.create_task(self._api.connect(cast(Any, None), cast(Any, line.context())))
         line.server.add_done_callback(line.ended)
-        self.lines.append(line)
         return cast(Call, line)
 
 
-def memory_link(world: EdgeWorld) -> EdgeLink:
-    """The link as the SDK wants it."""
-    return cast(EdgeLink, MemoryLink(world))
+def memory_link(world: EdgeWorld, first: Line | None = None) -> EdgeLink:
+    """The link as the SDK wants it; its first stream may be a line of one's own."""
+    return cast(EdgeLink, MemoryLink(world, first))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import struct
 from typing import Any
@@ -9,12 +10,27 @@ from typing import Any
 import pytest
 
 from node.clock import ManualClock
-from tests.unit.tracking.lines import memory_link
+from tests.unit.tracking.lines import Line, memory_link
 from tests.unit.tracking.test_edge import until
 from tests.unit.tracking.worlds import LAT_E7, LNG_E7, NOW_MS, EdgeWorld
 from tracking.client import Outbox, RiderClient, RiderStatus, Stopped, wire
 from tracking.client.outbox import Batch, Single, Status
 from tracking.model import RiderReplied
+
+
+class SlowLine(Line):
+    """What comes down waits for `go`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+        self.waits = False
+
+    async def read(self) -> Any:
+        said = await super().read()
+        self.waits = True
+        await self.go.wait()
+        return said
 
 
 def offline(outbox: Outbox) -> RiderClient:
@@ -126,6 +142,18 @@ async def test_a_phone_with_a_wrong_clock_is_where_it_is_now(off_ms: int) -> Non
     assert logged == [NOW_MS + kept, NOW_MS + 5_000 + kept]
     assert [event.body for event in world.event_log.events[0]] == [RiderReplied("o-1", True, NOW_MS + 5_000 + kept)]
     assert len(rider.journal.refused) == 0
+
+
+async def test_a_slow_welcome_spoils_no_good_clock() -> None:
+    """One that was seven seconds on its way says nothing against a clock that agrees with its edge."""
+    world, slow = EdgeWorld(), SlowLine()
+    link = memory_link(world, slow)
+    async with RiderClient(link, "", world.clock) as rider:
+        await until(lambda: slow.waits)
+        world.clock.advance(7_000)
+        slow.go.set()
+        await until(lambda: rider.connected)
+        assert rider.now_ms == NOW_MS + 7_000
 
 
 async def test_a_clock_that_is_minutes_off_is_still_refused() -> None:
