@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from dispatch.matching.assignment import OPEN_S
 from dispatch.matching.pairs import Pairs, feasible_pairs
 from dispatch.matching.problem import Assigned, Problem, Solution
 from dispatch.params import EngineParams
 
 
 def greedy(problem: Problem, params: EngineParams, fallback: str = "") -> Solution:
-    """One order a rider, cheapest pair first; riders already on their way keep at least one order."""
+    """One order a rider, cheapest pair first; riders already on their way keep at least one order.
+
+    An order left open costs what it does in `dispatch.matching.assignment`.
+    """
     pairs = feasible_pairs(problem, params)
     bound = problem.riders.heading[pairs.rider] >= 0
     holds = problem.orders.holder[pairs.order] == pairs.rider
@@ -35,7 +39,7 @@ def _take(pairs: Pairs, rank: np.ndarray, problem: Problem) -> tuple[dict[int, l
         cost += float(pairs.cost[i])
         if len(taken) == len(holder):
             break
-    return chosen, cost, work
+    return chosen, cost + OPEN_S * (len(holder) - len(taken)), work
 
 
 def _assigned(chosen: dict[int, list[int]]) -> tuple[Assigned, ...]:

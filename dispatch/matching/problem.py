@@ -151,8 +151,8 @@ class Assigned:
 class Solution:
     """A solver's answer. `cost` includes the price of orders left open; `work` counts its own steps.
 
-    `fallback` names why greedy had to answer instead ("" if it had not). `busy_price` is what the strategy added to the cost of a
-    rider's second.
+    `fallback` names why greedy had to answer instead ("" if it had not). `busy_price` is what the strategy added to the
+    cost of a rider's second.
     """
 
     assigned: tuple[Assigned, ...]

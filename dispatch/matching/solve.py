@@ -9,11 +9,12 @@ import numpy as np
 
 from dispatch.errors import NonsenseSolution
 from dispatch.matching.assignment import assign_single
-from dispatch.matching.cost import Routes
+from dispatch.matching.cost import trips
 from dispatch.matching.greedy import greedy
 from dispatch.matching.packing import pack
-from dispatch.matching.problem import Assigned, Ints, Problem, Solution
-from dispatch.matching.rules import allowed
+from dispatch.matching.problem import Assigned, Problem, Solution
+from dispatch.matching.rules import allowed, held, in_time
+from dispatch.matching.timing import approach_s, as_arrays, by_shape, routes_of
 from dispatch.params import EngineParams
 
 
@@ -37,7 +38,7 @@ def solve(problem: Problem, params: EngineParams, fallback: str = "") -> Solutio
         return greedy(problem, params, fallback)
     try:
         solution = STRATEGIES[params.solver.strategy](problem, params)
-        check(problem, solution)
+        check(problem, solution, params)
     except NonsenseSolution as error:
         return greedy(problem, params, f"nonsense: {error}")
     except Exception as error:  # noqa: BLE001 - a solver may fail in any way; the record names it
@@ -45,23 +46,17 @@ def solve(problem: Problem, params: EngineParams, fallback: str = "") -> Solutio
     return solution
 
 
-def check(problem: Problem, solution: Solution) -> None:
+def check(problem: Problem, solution: Solution, params: EngineParams) -> None:
     """Raise NonsenseSolution unless every order and rider is used at most once and within its rules, by a rider who
-    could come, and a rider on its way to orders it has accepted is given at least one."""
+    can come in time, and a rider on its way to orders it has accepted is given at least one."""
     n, m = len(problem.orders.ids), len(problem.riders.ids)
     assigned = solution.assigned
     if any(not a.orders for a in assigned):
         raise NonsenseSolution("a trip without orders")
     _once("rider", [a.rider for a in assigned], m)
     _once("order", [o for a in assigned for o in a.orders], n)
-    by_shape: dict[tuple[int, bool], list[Assigned]] = {}
-    for a in assigned:
-        by_shape.setdefault((len(a.orders), a.link >= 0), []).append(a)
-    for (_, linked), group in by_shape.items():
-        if linked:
-            _check_links(problem, group)
-        else:
-            _check_trips(problem, group)
+    for rows in by_shape(assigned):
+        _check_trips(problem, [assigned[i] for i in rows], params)
     holders = set(problem.orders.holder[problem.orders.holder >= 0].tolist())
     if left := holders - {a.rider for a in assigned}:
         raise NonsenseSolution(f"rider rows {sorted(left)} on their way were given nothing")
@@ -72,34 +67,21 @@ def _once(what: str, rows: list[int], count: int) -> None:
         raise NonsenseSolution(f"{what} rows unknown or used twice")
 
 
-def _check_trips(problem: Problem, group: Sequence[Assigned]) -> None:
-    """Trips with equally many orders of one restaurant each."""
-    rider, orders = np.array([a.rider for a in group]), np.array([a.orders for a in group])
-    restaurant = problem.orders.restaurant[orders]
-    if (restaurant != restaurant[:, :1]).any():
+def _check_trips(problem: Problem, group: Sequence[Assigned], params: EngineParams) -> None:
+    """Trips of one shape."""
+    rider, orders, link = as_arrays(group)
+    if link[0] >= 0:
+        links = problem.links
+        if link.max() >= len(links.orders) or not np.array_equal(links.orders[link], orders):
+            raise NonsenseSolution("a trip that is not the link it names")
+    elif (problem.orders.restaurant[orders] != problem.orders.restaurant[orders[:, :1]]).any():
         raise NonsenseSolution("orders of several restaurants in one trip")
-    _known_edges(problem, rider, restaurant[:, 0])
-    if not (ok := allowed(problem, rider, Routes(orders, np.zeros(orders.shape)))).all():
-        raise NonsenseSolution(f"{group[int(ok.argmin())]} breaks a rule of its rider")
-
-
-def _check_links(problem: Problem, group: Sequence[Assigned]) -> None:
-    """Trips of two restaurants."""
-    links, link = problem.links, np.array([a.link for a in group])
-    if link.max() >= len(links.orders) or (links.orders[link] != np.array([a.orders for a in group])).any():
-        raise NonsenseSolution("a trip that is not the link it names")
-    rider = np.array([a.rider for a in group])
-    _known_edges(problem, rider, links.counters[link, 0])
-    counter = np.zeros((len(group), 2), np.int64)
-    routes = Routes(links.orders[link], links.ways_s[link], counter, links.hop_s[link])
+    start, routes = routes_of(problem, orders, link)
+    way_s = approach_s(problem, rider, start)
+    if np.isnan(way_s).any():
+        raise NonsenseSolution("a rider who was no candidate of the restaurant")
     if not (ok := allowed(problem, rider, routes)).all():
         raise NonsenseSolution(f"{group[int(ok.argmin())]} breaks a rule of its rider")
-
-
-def _known_edges(problem: Problem, rider: Ints, restaurant: Ints) -> None:
-    """Every rider must be a candidate of the restaurant; edges are sorted by restaurant, then rider."""
-    width = len(problem.riders.ids)
-    known, asked = problem.edges.restaurant * width + problem.edges.rider, restaurant * width + rider
-    at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
-    if len(known) == 0 or (known[at] != asked).any():
-        raise NonsenseSolution("a rider who was no candidate of the restaurant")
+    trip = trips(problem, params.service, rider, way_s, routes)
+    if not (ok := in_time(problem, rider, trip, held(problem, rider, routes.orders))).all():
+        raise NonsenseSolution(f"{group[int(ok.argmin())]} comes too late for its rider's shift, or never")

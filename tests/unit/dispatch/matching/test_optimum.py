@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dispatch.matching.assignment import match, prices
+from dispatch.matching.assignment import OPEN_S, match, prices
 from dispatch.matching.greedy import greedy
 from dispatch.matching.pairs import feasible_pairs
 from dispatch.matching.solve import STRATEGIES, check, solve
 from dispatch.params import STRATEGY_NAMES, SolverParams
-from tests.unit.dispatch.matching.worlds import PARAMS, best_trip_cost, brute_force, random_problem
+from tests.unit.dispatch.matching.worlds import PARAMS, best_trip_cost, brute_force, random_problem, trip_cost
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -59,13 +59,17 @@ def test_prices_prove_the_matching(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_greedy_breaks_no_rule(seed: int) -> None:
-    """The fallback's answer passes the check, and costs no less than the optimum without bundles."""
+    """The fallback's answer passes the check, and costs, open orders included, no less than the optimum."""
     params = replace(PARAMS, solver=SolverParams(strategy="assignment"))
     problem = random_problem(seed, riders=5, orders=8)
     answer = greedy(problem, params)
-    check(problem, answer)
+    check(problem, answer, params)
     best = solve(problem, params)
     assert len(answer.assigned) <= len(best.assigned)
+    left_open = len(problem.orders.ids) - len(answer.assigned)
+    trips = sum(trip_cost(problem, params, a.rider, a.orders) for a in answer.assigned)
+    assert answer.cost == pytest.approx(trips + OPEN_S * left_open)
+    assert answer.cost >= best.cost - 1e-6
 
 
 def test_every_named_strategy_exists() -> None:
