@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks.eta.desk import Judged, Leg
+from benchmarks.eta.desk import SPEEDS_ALONE, Judged, Leg
 from benchmarks.eta.judge import leg_figures, quotes_of, stage_figures, targets
 from benchmarks.eta.play import Played, play_city
 from benchmarks.eta.plot import plot
@@ -56,14 +56,17 @@ def _found(
     """The sections of the report, and what its summary tells beside the targets."""
     quotes = {desk: {str(stage): stage_figures(quotes_of(judged, desk, stage)) for stage in Stage} for desk in _DESKS}
     ways = leg_figures(legs)
+    alone_s, free_flow_s = ways[f"{SPEEDS_ALONE} mae_s"], ways["free flow mae_s"]
     own = quotes["learned"]
     told: dict[str, Any] = {f"under_p90_{stage}": own[str(stage)]["under_p90"] for stage in Stage}
     told |= {f"mae_{stage}_s": own[str(stage)]["mae_s"] for stage in Stage}
     told |= {f"pinball90_{stage}_s": own[str(stage)]["pinball90_s"] for stage in Stage}
     told |= {
         "ways_mae_s": ways["learned mae_s"],
-        "ways_mae_free_flow_s": ways["free flow mae_s"],
-        "ways_mae_below_free_flow_pct": round(100 * (1 - ways["learned mae_s"] / ways["free flow mae_s"]), 1),
+        "ways_mae_free_flow_s": free_flow_s,
+        "ways_mae_below_free_flow_pct": round(100 * (1 - ways["learned mae_s"] / free_flow_s), 1),
+        "ways_mae_speeds_alone_s": alone_s,
+        "ways_mae_speeds_alone_below_free_flow_pct": round(100 * (1 - alone_s / free_flow_s), 1),
         "ways_mae_road_s": ways["road mae_s"],
         "orders": own[str(Stage.CARRIED)]["quotes"],
         "wall_s": round(wall_s, 1),

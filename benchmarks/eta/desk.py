@@ -1,7 +1,9 @@
 """Quotes by several travel models on the same days, each judged by what came.
 
 The `learned` desk is what a shard does: it learns from pings and deliveries as they come, and the engine decides by its
-travel times. The others look on: free flow and the road network, with the same calibration of their own quotes.
+travel times. The others look on: free flow and the road network, with the same calibration of their own quotes. They
+know a rider's vehicle and not the rider's own pace, which the `learned` desk has learned; so its ways are told without
+that pace, too (`SPEEDS_ALONE`).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dispatch.eta.learning import EtaLearning
 from dispatch.eta.open_order import OpenOrder, ahead_of, starter_of
 from dispatch.eta.plan import Known
 from dispatch.live.etas import STARTERS, EtaQuestion, answer
-from dispatch.model import Order, OrderId, OrderStatus, Point, Rider, RiderId
+from dispatch.model import Order, OrderId, OrderStatus, Point, Rider, RiderId, Vehicle
 from dispatch.params import EngineParams
 from dispatch.ports import TravelTimes
 from dispatch.travel.free_flow import FreeFlowTravel, great_circle_m
@@ -29,6 +31,8 @@ from simulator.drive.alone import Moment
 #: A new travel model is made so often, domain milliseconds.
 MODEL_EVERY_MS: Final = 600_000
 _FRESH_MS: Final = 60_000
+#: The ways of the learned desk with everybody as fast as their vehicle.
+SPEEDS_ALONE: Final = "learned speeds alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +74,15 @@ class Desk:
 
     def way_s(self, rider: Rider, start: Point, end: Point, at_ms: int, params: EngineParams) -> float:
         """A way of this rider."""
+        return self._way_s(start, end, at_ms) * self.known([rider]).pace_of(rider, params)
+
+    def anyones_way_s(self, vehicle: Vehicle, start: Point, end: Point, at_ms: int, params: EngineParams) -> float:
+        """A way of somebody with this vehicle."""
+        return self._way_s(start, end, at_ms) * params.pace.of(vehicle)
+
+    def _way_s(self, start: Point, end: Point, at_ms: int) -> float:
         places = np.array([(p.lat_e7, p.lng_e7) for p in (start, end)], np.int64)
-        return float(self.travel.matrix(places[:1], places[1:], at_ms)[0, 0]) * self.known([rider]).pace_of(
-            rider, params
-        )
+        return float(self.travel.matrix(places[:1], places[1:], at_ms)[0, 0])
 
 
 @dataclass(slots=True)
@@ -156,6 +165,7 @@ class Desks:
             left_ms = note.at_ms + round((service.pickup_s if picked else service.dropoff_s) * 500)
             door = rider.stops[0].point
             said = {desk.name: desk.way_s(rider, place, door, left_ms, self.params) for desk in self.desks}
+            said[SPEEDS_ALONE] = self.desks[0].anyones_way_s(rider.vehicle, place, door, left_ms, self.params)
             self._left[note.rider_id] = door, left_ms, said
 
     def _finish_legs(self, moment: Moment, orders: dict[OrderId, Order]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.eta.desk import Judged, Leg
+from benchmarks.eta.desk import SPEEDS_ALONE, Judged, Leg
 from benchmarks.record import Figure, at_most
 from dispatch.eta.calibration import Z90, Stage
 
@@ -66,7 +66,7 @@ def leg_figures(legs: Sequence[Leg]) -> dict[str, float]:
     the best afterwards: what learning a single number could have reached at most."""
     took_s = np.array([leg.took_s for leg in legs])
     out: dict[str, float] = {"legs": len(legs), "mean_s": float(took_s.mean())}
-    for name in (LEARNED, PEER, ROAD):
+    for name in (LEARNED, SPEEDS_ALONE, PEER, ROAD):
         said_s = np.array([leg.said_s[name] for leg in legs])
         out[f"{name} mae_s"] = float(np.abs(said_s - took_s).mean())
     for name in (PEER, ROAD):
