@@ -15,7 +15,7 @@ from orders.errors import UnknownOrder
 from orders.events import Change
 from orders.ids import OrderIds, checked_order_id
 from orders.model import Basket, Order, Price, Status
-from orders.ports import Estimates, Eta, IdempotencyKey, KitchenWays, OrderStore, Placement
+from orders.ports import Estimates, Eta, IdempotencyKey, KitchenWays, Orders, Placement
 from orders.pricing import price_of, promised_ms
 from orders.saga import Signal
 from orders.transitions import Trigger
@@ -38,7 +38,7 @@ class Page:
 class OrderDesk:
     """Checks, prices, stores. Every input is checked before anything is written."""
 
-    store: OrderStore
+    store: Orders
     estimates: Estimates
     ids: OrderIds
     clock: Clock

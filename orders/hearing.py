@@ -79,13 +79,3 @@ class Absorbed:
         self.duplicates += digested.duplicates
         self.held += len(digested.hold)
         self.refused += len(digested.refused)
-
-    def __add__(self, other: Absorbed) -> Absorbed:
-        return Absorbed(
-            self.applied + other.applied,
-            self.duplicates + other.duplicates,
-            self.held + other.held,
-            self.refused + other.refused,
-            self.unknown + other.unknown,
-            self.changed + other.changed,
-        )

@@ -22,6 +22,9 @@ from orders.model import OrderId, UserId
 #: Number of shard points; ranges of them make shards.
 POINTS = 1 << 16
 
+#: The last wall time an id may carry, milliseconds: the end of the year 9999, the last that dates of Python hold.
+MAX_MS = 253_402_300_799_999
+
 _FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
@@ -49,9 +52,11 @@ def created_ms(order_id: OrderId) -> int:
 
 
 def checked_order_id(text: str) -> OrderId:
-    """The id in canonical form. Raises `Invalid` when it cannot be one of ours."""
+    """The id in canonical form. Raises `Invalid` when it cannot be one of ours: no UUID of version 7, or of a time
+    after `MAX_MS`.
+    """
     lower = text.lower()
-    if not _FORM.fullmatch(lower):
+    if not _FORM.fullmatch(lower) or created_ms(OrderId(lower)) > MAX_MS:
         raise Invalid("order_id", "not an order id (a UUID of version 7)", reason="BAD_ORDER_ID")
     return OrderId(lower)
 

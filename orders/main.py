@@ -68,17 +68,21 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
     send = KafkaPublisher(producer, cities.partition)
 
     stores, pools = await _databases(node, settings, ranges, send)
-    orders = await _orders(node, settings, ranges, stores, pools)
-    node.start("listener", listen(settings.kafka_url, Listener(orders, log), list(pools.values()), log))
-    node.start("sweeper", Sweeper(orders, clock, log).run())
+    parts = await _parts(node, settings, stores, pools)
+    # Each database has its own: one that is away holds up no other.
+    for own in ranges.ranges:
+        name, part = own.database, parts[own.database]
+        node.start(f"listener {name}", listen(settings.kafka_url, Listener(part, own, log), pools[name], log))
+        node.start(f"sweeper {name}", Sweeper(name, part, clock, log).run())
+        node.start(f"patience {name}", Patience(part, settings.kitchen_patience_s, clock, log).run())
+    orders = ShardedOrders(ranges, parts)
     recent = [RecentIndex(settings.database(name), clock) for name in stores]
     node.start("upkeep", Upkeep(list(stores.values()), recent, log).run())
     if settings.archive_nightly:
         node.start("archive", NightlyArchive(clock, log).run())
 
-    kitchens = PostgresKitchens(ranges, pools, clock)
+    kitchens = PostgresKitchens(ranges, pools, clock, log)
     book = KitchenBook(kitchens, settings.asked_cities, cities.hour, clock, log)
-    node.start("patience", Patience(orders, settings.kitchen_patience_s, clock, log).run())
 
     estimates = ShardEstimates(directory, log)
     lookup = CityLookup(load_cities())
@@ -121,16 +125,15 @@ async def _databases(
     return stores, pools
 
 
-async def _orders(
-    node: Node,
-    settings: OrdersSettings,
-    ranges: RangeMap,
-    stores: Mapping[str, PostgresOrders],
-    pools: Mapping[str, asyncpg.Pool],
-) -> OrderStore:
-    """All of them as one store: cache, then the database of the order, its replica where that will do, its archive."""
+async def _parts(
+    node: Node, settings: OrdersSettings, stores: Mapping[str, PostgresOrders], pools: Mapping[str, asyncpg.Pool]
+) -> dict[str, OrderStore]:
+    """Each database behind its archive, its replica where that will do, and the cache."""
     clock, log = settings.clock(), node.log
     cold = ColdOrders(Files.at(settings.archive_url))
+    redis = Redis.from_url(settings.redis_url) if settings.orders_cache else None
+    if redis is not None:
+        node.on_stop("cache", redis.aclose)
     parts: dict[str, OrderStore] = {}
     for name, primary in stores.items():
         store: OrderStore = primary
@@ -143,13 +146,12 @@ async def _orders(
             )
             node.start(f"replica of {name}", replicated.run())
             store = replicated
-        parts[name] = ArchivedOrders(store, pools[name], cold)
-    orders: OrderStore = ShardedOrders(ranges, parts)
-    if settings.orders_cache:
-        recent = RedisRecent(Redis.from_url(settings.redis_url), settings.orders_cache, clock, log)
-        node.on_stop("cache", recent.close)
-        orders = CachedOrders(orders, recent)
-    return orders
+        store = ArchivedOrders(store, pools[name], cold)
+        if redis is not None:
+            # One cache for all, but each database doubts it for itself.
+            store = CachedOrders(store, RedisRecent(redis, settings.orders_cache, clock, log))
+        parts[name] = store
+    return parts
 
 
 def main() -> int:

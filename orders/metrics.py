@@ -12,11 +12,19 @@ EVENTS_HEARD = counter(
     ["outcome"],
 )
 EVENTS_UNREADABLE = counter(
-    "orders_events_unreadable_total", "Messages that could not be read and were passed over.", ["source"]
+    "orders_events_unreadable_total",
+    "Messages that could not be read or stored and were passed over, by each database.",
+    ["source"],
 )
-STUCK = gauge("orders_stuck", "Orders that have waited in a status for longer than they should.", ["status"])
+STUCK = gauge(
+    "orders_stuck",
+    "Orders of a database that have waited in a status for longer than they should.",
+    ["database", "status"],
+)
 RESUMED = counter("orders_resumed_total", "Stuck orders whose events were sent once more.", ["status"])
-GIVEN_UP = counter("orders_given_up_total", "Orders cancelled because payments never answered.")
+GIVEN_UP = counter(
+    "orders_given_up_total", "Orders ended because the answer they waited for never came, by status.", ["status"]
+)
 TURNED_AWAY = counter("orders_turned_away_total", "Calls refused because too many were under way.")
 KITCHEN_ANSWERS = counter(
     "orders_kitchen_answers_total", "Answers of kitchens by kind, and whether they changed the order.", ["kind", "what"]

@@ -28,8 +28,8 @@ class Placement:
     replayed: bool
 
 
-class OrderStore(Protocol):
-    """Orders, durable when a call returns. Every call may raise `Retryable`; each is safe to repeat."""
+class Orders(Protocol):
+    """All orders, durable when a call returns. Every call may raise `Retryable`; each is safe to repeat."""
 
     async def place(self, change: Change, key: IdempotencyKey) -> Placement:
         """Stores a new order and its events, once a user and key. Raises `KeyReused` for another body."""
@@ -46,15 +46,22 @@ class OrderStore(Protocol):
         What `decide` raises is raised, and nothing is stored.
         """
 
+
+class OrderStore(Orders, Protocol):
+    """The orders of one database, and what keeps their sagas going. One that is away holds up no other."""
+
     async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
         """Applies events of others (`hearing.digest`), keeps those that must wait, and the offsets, all at once."""
 
     async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
         """Orders that have been in a status for longer than that, the oldest first."""
 
-    async def tell_again(self, orders: Sequence[OrderId], pause_s: float) -> int:
-        """Has all events of these orders sent once more, but for those that had it lately: after each time an order
-        is left alone for twice as long, from `pause_s` to an hour. Returns of how many.
+    async def count_stuck(self, status: Status, older_than_s: float) -> int:
+        """How many there are."""
+
+    async def tell_again(self, status: Status, older_than_s: float, limit: int) -> int:
+        """Has all events of such orders sent once more, the oldest first, but for those that had it lately: after each
+        time an order is left alone for twice as long, from `older_than_s` to an hour. Returns of how many.
         """
 
 

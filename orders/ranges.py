@@ -22,6 +22,10 @@ class Range:
     last: int
     database: str
 
+    def holds(self, order_id: OrderId) -> bool:
+        """Whether the order lives here."""
+        return self.first <= point_of_order(order_id) <= self.last
+
 
 @dataclass(frozen=True, slots=True)
 class RangeMap:

@@ -68,8 +68,11 @@ class ArchivedOrders:
     async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
         return await self.hot.stuck(status, older_than_s, limit)
 
-    async def tell_again(self, orders: Sequence[OrderId], pause_s: float) -> int:
-        return await self.hot.tell_again(orders, pause_s)
+    async def count_stuck(self, status: Status, older_than_s: float) -> int:
+        return await self.hot.count_stuck(status, older_than_s)
+
+    async def tell_again(self, status: Status, older_than_s: float, limit: int) -> int:
+        return await self.hot.tell_again(status, older_than_s, limit)
 
     async def _archived(self, order_id: OrderId) -> Order | None:
         month = month_of(order_id)

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import structlog
 
 from node.clock import Clock
+from node.errors import Retryable
 from orders.adapters.postgres import SQL
 from orders.adapters.rows import order_of
 from orders.kitchen.ports import CookedOrder, Kitchen
@@ -23,6 +25,8 @@ from orders.ranges import RangeMap
 
 #: A pace is learned from this much of the past.
 _PAST = timedelta(weeks=8)
+#: A database that does not answer within so many wall seconds is left out.
+ANSWER_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class PostgresKitchens:
     ranges: RangeMap
     pools: Mapping[str, asyncpg.Pool]
     clock: Clock
+    log: structlog.stdlib.BoundLogger
 
     async def tickets(self, kitchen: Kitchen, limit: int) -> list[Order]:
         rows = await self._everywhere(SQL.kitchen_tickets, kitchen.restaurant_id, kitchen.city, limit)
@@ -58,6 +63,21 @@ class PostgresKitchens:
         return self.pools[self.ranges.of_user(UserId(kitchen.restaurant_id))]
 
     async def _everywhere(self, query: str, *args: object) -> list[asyncpg.Record]:
+        """The rows of all databases that answer soon: a kitchen goes on with the orders that can be seen. Raises
+        `Retryable` when none does.
+        """
+        parts = await asyncio.gather(
+            *(self._rows(pool, query, *args) for pool in self.pools.values()), return_exceptions=True
+        )
+        away = [part for part in parts if isinstance(part, BaseException)]
+        for error in away:
+            if len(away) == len(parts) or not isinstance(error, Retryable):
+                raise error
+            self.log.warning("kitchens without one database", error=str(error))
+        return [row for part in parts if not isinstance(part, BaseException) for row in part]
+
+    async def _rows(self, pool: asyncpg.Pool, query: str, *args: object) -> list[asyncpg.Record]:
         with retryable():
-            parts = await asyncio.gather(*(pool.fetch(query, *args) for pool in self.pools.values()))
-        return [row for part in parts for row in part]
+            async with asyncio.timeout(ANSWER_S):
+                rows: list[asyncpg.Record] = await pool.fetch(query, *args)
+        return rows

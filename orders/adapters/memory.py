@@ -117,12 +117,16 @@ class MemoryOrders:
         found = [kept for kept in self._orders.values() if kept.order.status is status and kept.changed_ms < before_ms]
         return [kept.order.order_id for kept in sorted(found, key=lambda kept: kept.changed_ms)[:limit]]
 
-    async def tell_again(self, orders: Sequence[OrderId], pause_s: float) -> int:
+    async def count_stuck(self, status: Status, older_than_s: float) -> int:
+        return len(await self.stuck(status, older_than_s, len(self._orders)))
+
+    async def tell_again(self, status: Status, older_than_s: float, limit: int) -> int:
         now_ms = self._clock.wall_ms()
-        due = [order_id for order_id in orders if self._told.get(order_id, (0, 0.0))[1] <= now_ms]
+        stuck = await self.stuck(status, older_than_s, len(self._orders))
+        due = [order_id for order_id in stuck if self._told.get(order_id, (0, 0.0))[1] <= now_ms][:limit]
         for order_id in due:
             times = self._told.get(order_id, (0, 0.0))[0] + 1
-            self._told[order_id] = (times, now_ms + 1000 * min(pause_s * 2**times, 3600))
+            self._told[order_id] = (times, now_ms + 1000 * min(older_than_s * 2**times, 3600))
         self.outbox.send_again(due)
         return len(due)
 

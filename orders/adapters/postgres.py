@@ -18,7 +18,7 @@ from orders.events import Change, Event
 from orders.hearing import Absorbed, Digested, Heard, Seen, Source, digest
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Message, Offset
-from orders.messaging.postgres import Held, PostgresOutbox, retryable
+from orders.messaging.postgres import Held, PostgresOutbox, delete_in_batches, retryable
 from orders.messaging.statements import statements
 from orders.model import Order, OrderId, Status, UserId
 from orders.ports import IdempotencyKey, Placement
@@ -27,6 +27,9 @@ from orders.ranges import Range
 #: What a database of orders is made of, in this order.
 SCHEMAS = (messaging.SCHEMA, Schema("orders", Path(__file__).parent.parent / "migrations"))
 SQL = statements(Path(__file__).parent.parent / "sql")
+
+#: Idempotency keys are kept for so long.
+KEEP_KEYS_DAYS = 30
 
 _NEWEST = (datetime.max.replace(tzinfo=UTC), OrderId("ffffffff-ffff-ffff-ffff-ffffffffffff"))
 
@@ -54,11 +57,6 @@ class PostgresOrders:
         """Makes the partitions of last month, this month and the next two."""
         with retryable():
             await self._pool.execute(SQL.make_partitions, datetime.fromtimestamp(self._clock.wall_ms() / 1000, UTC))
-
-    async def forget_keys(self, older_than_days: int) -> None:
-        """Forgets idempotency keys; a client that repeats one after so long places a new order."""
-        with retryable():
-            await self._pool.execute(SQL.forget_keys, older_than_days)
 
     async def place(self, change: Change, key: IdempotencyKey) -> Placement:
         order = change.order
@@ -175,17 +173,25 @@ class PostgresOrders:
             rows = await self._pool.fetch(SQL.stuck, status, older_than_s, limit)
         return [OrderId(row["order_id"]) for row in rows]
 
-    async def tell_again(self, orders: Sequence[OrderId], pause_s: float) -> int:
+    async def count_stuck(self, status: Status, older_than_s: float) -> int:
         with retryable():
-            told: int = await self._pool.fetchval(SQL.tell_again, list(orders), pause_s)
+            count: int = await self._pool.fetchval(SQL.count_stuck, status, older_than_s)
+        return count
+
+    async def tell_again(self, status: Status, older_than_s: float, limit: int) -> int:
+        with retryable():
+            told: int = await self._pool.fetchval(SQL.tell_again, status, older_than_s, limit)
         if told:
             self._wrote()
         return told
 
-    async def forget_told(self) -> None:
-        """Forgets who was told again, a day after there was reason to."""
-        with retryable():
-            await self._pool.execute(SQL.forget_told)
+    async def forget(self) -> None:
+        """Forgets sent messages, idempotency keys (a client that repeats one after so long places a new order), and who
+        was told again, a day after there was reason to.
+        """
+        await self.outbox.forget_sent()
+        await delete_in_batches(self._pool, SQL.forget_told)
+        await delete_in_batches(self._pool, SQL.forget_keys, KEEP_KEYS_DAYS)
 
     def _messages(self, events: Sequence[Event]) -> list[Message]:
         wall_ms = self._clock.wall_ms()

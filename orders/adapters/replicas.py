@@ -106,8 +106,11 @@ class ReplicatedOrders:
     async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
         return await self._primary.stuck(status, older_than_s, limit)
 
-    async def tell_again(self, orders: Sequence[OrderId], pause_s: float) -> int:
-        return await self._primary.tell_again(orders, pause_s)
+    async def count_stuck(self, status: Status, older_than_s: float) -> int:
+        return await self._primary.count_stuck(status, older_than_s)
+
+    async def tell_again(self, status: Status, older_than_s: float, limit: int) -> int:
+        return await self._primary.tell_again(status, older_than_s, limit)
 
     async def _read(self, point: int, read: Callable[[PostgresOrders], Coroutine[Any, Any, T]]) -> T:
         if self._may_read_replica(point):

@@ -28,6 +28,9 @@ class MemoryRecent:
         for order_id, version in orders:
             self._put(order_id, version, None)
 
+    def doubt(self) -> None:
+        self._entries.clear()
+
     def _put(self, order_id: OrderId, version: int, order: Order | None) -> None:
         at, known = self._entries.get(order_id, (0, None))
         if at < version or (at == version and known is None):

@@ -19,3 +19,6 @@ class RecentOrders(Protocol):
 
     async def changed(self, orders: Sequence[tuple[OrderId, int]]) -> None:
         """These orders have come to these versions: what is here of older ones is found no more."""
+
+    def doubt(self) -> None:
+        """Orders may have changed unsaid: nothing that is here now is found any more."""

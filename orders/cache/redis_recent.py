@@ -3,7 +3,7 @@
 An entry is an order at a version. Whoever changes an order says its new version after the commit, which leaves an empty
 entry; whoever reads one keeps it only if no newer version is known. So a reader that was slow, and writes what it read
 before the change, is refused. When Redis does not answer, nothing is asked of it for a moment; when it may have missed
-a change, this process reads nothing from it until every entry of before has run out.
+a change, this process reads nothing from it until every entry of before has run out; so it begins, too.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class RedisRecent:
         self._log = log
         #: Until then, monotonic seconds: nothing is asked, and nothing that is read is believed.
         self._paused_until_s = 0.0
-        self._doubted_until_s = 0.0
+        # A process that ended in the middle of a change, this one's predecessor perhaps, said nothing of it.
+        self._doubted_until_s = clock.monotonic_s() + LIFE_S
 
     async def find(self, order_id: OrderId) -> Order | None:
         now_s = self._clock.monotonic_s()
@@ -68,11 +69,10 @@ class RedisRecent:
     async def changed(self, orders: Sequence[tuple[OrderId, int]]) -> None:
         entries = [part for order_id, version in orders for part in (order_id, version, b"")]
         if entries and not await self._told(entries):
-            self._doubted_until_s = self._clock.monotonic_s() + LIFE_S
+            self.doubt()
 
-    async def close(self) -> None:
-        """Lets go of the connections."""
-        await self._redis.aclose()
+    def doubt(self) -> None:
+        self._doubted_until_s = self._clock.monotonic_s() + LIFE_S
 
     async def _told(self, entries: Sequence[Any]) -> bool:
         if self._clock.monotonic_s() < self._paused_until_s:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from node.errors import FornoError, Retryable
 from orders.cache.ports import RecentOrders
 from orders.events import Change
 from orders.hearing import Absorbed, Heard
@@ -35,18 +37,34 @@ class CachedOrders:
         return await self.store.page(user_id, before, limit)
 
     async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
-        order = await self.store.change(order_id, decide)
-        if order is not None:
-            await self.recent.changed([(order_id, order.version)])
+        with self._watched():
+            order = await self.store.change(order_id, decide)
+            if order is not None:
+                await self.recent.changed([(order_id, order.version)])
         return order
 
     async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
-        absorbed = await self.store.absorb(heard, offsets)
-        await self.recent.changed([(order.order_id, order.version) for order in absorbed.changed])
+        with self._watched():
+            absorbed = await self.store.absorb(heard, offsets)
+            await self.recent.changed([(order.order_id, order.version) for order in absorbed.changed])
         return absorbed
 
     async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
         return await self.store.stuck(status, older_than_s, limit)
 
-    async def tell_again(self, orders: Sequence[OrderId], pause_s: float) -> int:
-        return await self.store.tell_again(orders, pause_s)
+    async def count_stuck(self, status: Status, older_than_s: float) -> int:
+        return await self.store.count_stuck(status, older_than_s)
+
+    async def tell_again(self, status: Status, older_than_s: float, limit: int) -> int:
+        return await self.store.tell_again(status, older_than_s, limit)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Who is cancelled, or loses the database, in the middle of a change cannot say whether it was committed."""
+        try:
+            yield
+        except BaseException as error:
+            # A refusal is none: it comes before anything is written.
+            if not isinstance(error, FornoError) or isinstance(error, Retryable):
+                self.recent.doubt()
+            raise

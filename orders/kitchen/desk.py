@@ -17,7 +17,7 @@ from orders.kitchen.ports import Kitchen, KitchenStore
 from orders.kitchen.terms import KitchenBook
 from orders.metrics import KITCHEN_ANSWERS
 from orders.model import Order
-from orders.ports import OrderStore
+from orders.ports import Orders
 from orders.words import checked_reason
 
 #: Tickets on a board; a kitchen with more is told so.
@@ -38,7 +38,7 @@ class Board:
 class KitchenDesk:
     """Checks, decides, stores. A kitchen reaches its own orders only."""
 
-    orders: OrderStore
+    orders: Orders
     kitchens: KitchenStore
     book: KitchenBook
     clock: Clock

@@ -22,6 +22,9 @@ SQL = statements(Path(__file__).parent / "sql")
 #: The tables of this module, in every database that has an outbox.
 SCHEMA = Schema("messaging", Path(__file__).parent / "migrations")
 
+#: Rows deleted in one transaction: a fraction of a second.
+BATCH = 20_000
+
 #: What Postgres says when the work may succeed if done again: it is away, starts, ends, or two transactions met.
 _RETRYABLE = (
     *AWAY,
@@ -43,6 +46,16 @@ def retryable() -> Iterator[None]:
         yield
     except _RETRYABLE as error:
         raise Retryable(f"the database did not answer: {error!r}", reason="DATABASE_AWAY") from error
+
+
+async def delete_in_batches(pool: asyncpg.Pool, query: str, *args: object) -> None:
+    """Runs a deletion, whose first parameter is the most rows it may take, until it finds fewer. Each batch is
+    committed: what an hour of much work left behind is deleted in steps that no timeout ends.
+    """
+    deleted = BATCH
+    while deleted == BATCH:
+        with retryable():
+            deleted = int((await pool.execute(query, BATCH, *args)).removeprefix("DELETE "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +153,7 @@ class PostgresOutbox:
 
     async def forget_sent(self) -> None:
         """Drops what was sent more than a day ago; until then a broker that lost its log can be told again."""
-        with retryable():
-            await self.pool.execute(SQL.forget_sent)
+        await delete_in_batches(self.pool, SQL.forget_sent)
 
 
 def _message(row: asyncpg.Record) -> Message:

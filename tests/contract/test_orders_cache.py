@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -14,13 +14,15 @@ from redis.asyncio import Redis
 
 from deploy.stack.stack import LocalStack
 from node.clock import ManualClock
+from node.errors import Retryable
 from orders.adapters.memory import MemoryOrders
 from orders.cache import redis_recent
 from orders.cache.memory import MemoryRecent
 from orders.cache.redis_recent import LIFE_S, RedisRecent
 from orders.cache.store import CachedOrders
+from orders.errors import TransitionRefused
 from orders.events import Change
-from orders.hearing import Source
+from orders.hearing import Absorbed, Heard, Source
 from orders.messaging.message import Offset
 from orders.model import Order, OrderId, Status
 from orders.ports import IdempotencyKey
@@ -49,7 +51,14 @@ def recent(request: pytest.FixtureRequest, redis: Redis, monkeypatch: pytest.Mon
     monkeypatch.setattr(redis_recent, "TIMEOUT_S", 5.0)
     if request.param == "memory":
         return MemoryRecent(MOST)
-    return RedisRecent(redis, MOST, ManualClock(NOW_MS), structlog.get_logger())
+    return believed(redis, ManualClock(NOW_MS))
+
+
+def believed(redis: Redis, clock: ManualClock) -> RedisRecent:
+    """A cache of a process that has run for a while."""
+    recent = RedisRecent(redis, MOST, clock, structlog.get_logger())
+    clock.advance(int(1000 * LIFE_S))
+    return recent
 
 
 def at_version(version: int, number: int = 1) -> Order:
@@ -94,7 +103,7 @@ async def test_the_least_recently_used_goes_first(recent: Recent) -> None:
 
 async def test_entries_of_redis_run_out(redis: Redis) -> None:
     """Each has an end, which reading it does not put off."""
-    recent = RedisRecent(redis, MOST, ManualClock(NOW_MS), structlog.get_logger())
+    recent = believed(redis, ManualClock(NOW_MS))
     await recent.keep(at_version(1))
     (key,) = [key async for key in redis.scan_iter("{orders}:order:*")]
     assert 0 < await redis.pttl(key) <= 1000 * LIFE_S
@@ -103,7 +112,7 @@ async def test_entries_of_redis_run_out(redis: Redis) -> None:
 async def test_a_redis_that_may_have_missed_a_change_is_not_believed(redis: Redis) -> None:
     """Away during a change: until the entries of before have run out, nothing is read from it."""
     clock = ManualClock(NOW_MS)
-    recent = RedisRecent(redis, MOST, clock, structlog.get_logger())
+    recent = believed(redis, clock)
     await recent.keep(at_version(1))
     assert await recent.find(order_id()) == at_version(1)
     with socket.socket() as nobody:
@@ -131,6 +140,67 @@ async def test_a_store_with_a_cache_never_shows_an_order_as_it_was_before_a_chan
     await orders.change(order_id(), lambda order: step(order, Signal(Trigger.CANCEL, NOW_MS)))
     assert (await got(orders)).status is Status.CANCELLED
     assert await recent.find(order_id()) == await store.get(order_id())
+
+
+async def test_a_process_that_starts_believes_nothing_until_what_was_there_has_run_out(redis: Redis) -> None:
+    """Whoever was killed between a commit and its word of it left an order that is old."""
+    await believed(redis, ManualClock(NOW_MS)).keep(at_version(1))
+    clock = ManualClock(NOW_MS)
+    recent = RedisRecent(redis, MOST, clock, structlog.get_logger())
+    assert await recent.find(order_id()) is None
+    clock.advance(int(1000 * LIFE_S))
+    assert await recent.find(order_id()) == at_version(1)  # in life, Redis itself has let it go by now
+
+
+class Unsure(MemoryOrders):
+    """A store that commits and then fails, by what it is told to."""
+
+    error: BaseException = asyncio.CancelledError()
+
+    async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
+        await super().change(order_id, decide)
+        raise self.error
+
+    async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
+        await super().absorb(heard, offsets)
+        raise self.error
+
+
+async def cancelled(orders: CachedOrders) -> None:
+    """By the customer."""
+    await orders.change(order_id(), lambda order: step(order, Signal(Trigger.CANCEL, NOW_MS)))
+
+
+async def paid(orders: CachedOrders) -> None:
+    """As payments tell."""
+    await orders.absorb([heard(Source.PAYMENTS, 1, Signal(Trigger.AUTHORISE, NOW_MS), order_id())], [])
+
+
+@pytest.mark.parametrize("change", [cancelled, paid])
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), Retryable("lost in the middle"), ValueError("odd")])
+async def test_a_change_of_unknown_outcome_leaves_nothing_old_to_be_found(
+    recent: Recent, error: BaseException, change: Callable[[CachedOrders], Awaitable[None]]
+) -> None:
+    """The commit may have been done: what the cache has is doubted."""
+    store = Unsure(ManualClock(NOW_MS))
+    store.error = error
+    await store.place(placed(), IdempotencyKey("key-00000001", b""))
+    orders = CachedOrders(store, recent)
+    assert (await got(orders)).status is Status.PLACED
+    with pytest.raises(type(error)):
+        await change(orders)
+    assert (await got(orders)).status is not Status.PLACED
+
+
+async def test_a_refusal_costs_the_cache_nothing(recent: Recent) -> None:
+    """What the state table refuses was never written: the order is still found."""
+    store = MemoryOrders(ManualClock(NOW_MS))
+    orders = CachedOrders(store, recent)
+    await orders.place(placed(), IdempotencyKey("key-00000001", b""))
+    await got(orders)
+    with pytest.raises(TransitionRefused):
+        await orders.change(order_id(), lambda order: step(order, Signal(Trigger.CAPTURE, NOW_MS)))
+    assert await recent.find(order_id()) is not None
 
 
 async def test_readers_and_writers_at_once_leave_the_last_version(recent: Recent) -> None:

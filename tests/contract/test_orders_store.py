@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import cast
 
 import asyncpg
 import pytest
@@ -19,7 +20,9 @@ from orders.adapters.postgres import SCHEMAS, PostgresOrders
 from orders.errors import KeyReused, TransitionRefused
 from orders.events import Change
 from orders.hearing import Heard, Source
+from orders.messaging import postgres as messaging
 from orders.messaging.message import Message, Offset
+from orders.messaging.postgres import PostgresOutbox
 from orders.model import Order, Status
 from orders.ports import IdempotencyKey
 from orders.ranges import Range
@@ -46,7 +49,9 @@ async def pool(stack: LocalStack) -> AsyncIterator[asyncpg.Pool]:
 @pytest.fixture
 async def postgres_store(pool: asyncpg.Pool) -> PostgresOrders:
     """An empty store in Postgres, its partitions made."""
-    await empty(pool, "orders", "idempotency_keys", "outbox", "inbox_held", "kafka_offsets", "shard_range")
+    await empty(
+        pool, "orders", "idempotency_keys", "outbox", "told_again", "inbox_held", "kafka_offsets", "shard_range"
+    )
     store = PostgresOrders(pool, ManualClock(NOW_MS), lambda: None)
     await store.make_partitions()
     return store
@@ -195,9 +200,32 @@ async def test_messages_of_an_order_are_relayed_in_the_order_they_were_written(s
         await store.outbox.relay(10, fail)
     ids = [message.event_id for message in await relayed(store)]
     assert ids == [f"{order_id()}-1", f"{order_id()}-2", f"{order_id()}-opened"]
-    assert await store.tell_again([order_id()], 30) == 1
-    assert await store.tell_again([order_id()], 30) == 0
+    await grow_old(store)
+    assert await store.tell_again(Status.ACCEPTED, 30, 10) == 1
+    assert await store.tell_again(Status.ACCEPTED, 30, 10) == 0
     assert [message.event_id for message in await relayed(store)] == ids
+
+
+async def grow_old(store: Store) -> None:
+    """A minute passes."""
+    if isinstance(store, MemoryOrders):
+        assert isinstance(store._clock, ManualClock)
+        store._clock.advance(60_000)
+    else:
+        await store._pool.execute("update orders set changed_at = changed_at - interval '1 minute'")
+
+
+async def test_orders_that_were_told_lately_do_not_hold_up_those_behind_them(store: Store) -> None:
+    """One at a time: the oldest is told, then left alone, and the next one has its turn. All of them count."""
+    for number in (1, 2):
+        await store.place(placed(number), replace(KEY, key=f"key-0000000{number}"))
+        await grow_old(store)
+    assert len(await relayed(store)) == 2
+    for number in (1, 2):
+        assert await store.tell_again(Status.PLACED, 30, 1) == 1
+        assert [message.event_id for message in await relayed(store)] == [f"{order_id(number)}-1"]
+    assert await store.tell_again(Status.PLACED, 30, 1) == 0
+    assert (await store.count_stuck(Status.PLACED, 30), await store.count_stuck(Status.ACCEPTED, 30)) == (2, 0)
 
 
 async def test_stuck_orders_are_found_by_status_and_age(store: Store) -> None:
@@ -284,5 +312,37 @@ async def test_old_keys_are_forgotten_and_young_ones_kept(postgres_store: Postgr
     await postgres_store.place(placed(1), KEY)
     await postgres_store.place(placed(2), replace(KEY, key="key-00000002"))
     await pool.execute("update idempotency_keys set created_at = now() - interval '31 days' where key = $1", KEY.key)
-    await postgres_store.forget_keys(30)
+    await postgres_store.forget()
     assert [row["key"] for row in await pool.fetch("select key from idempotency_keys")] == ["key-00000002"]
+
+
+async def test_much_that_grew_old_is_forgotten_in_batches(
+    postgres_store: PostgresOrders, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten old messages, three at a time: each deletion is bounded, none is left, and a young one stays."""
+    monkeypatch.setattr(messaging, "BATCH", 3)
+    await postgres_store.place(placed(), KEY)
+    await relayed(postgres_store)
+    await pool.execute(
+        "insert into outbox (event_id, order_id, topic, city, payload, sent_at)"
+        " select n::text, $1, 'order.events', '', '', now() - interval '25 hours' from generate_series(1, 10) n",
+        order_id(),
+    )
+    counted = CountedDeletes(pool)
+    await PostgresOutbox(cast(asyncpg.Pool, counted)).forget_sent()
+    assert counted.deleted == [3, 3, 3, 1]
+    assert [row["event_id"] for row in await pool.fetch("select event_id from outbox")] == [f"{order_id()}-1"]
+
+
+class CountedDeletes:
+    """A pool that says how many rows each deletion took."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self.deleted: list[int] = []
+
+    async def execute(self, query: str, *args: object) -> str:
+        """As the pool does it."""
+        done: str = await self._pool.execute(query, *args)
+        self.deleted.append(int(done.removeprefix("DELETE ")))
+        return done

@@ -18,6 +18,7 @@ from orders.adapters.postgres import SCHEMAS, SQL
 from orders.adapters.recent_index import RecentIndex
 from orders.adapters.rows import created_at
 from orders.messaging import postgres as messaging
+from orders.messaging.postgres import BATCH
 from orders.model import OrderId
 from tests.contract.orders_databases import migrated_pool
 
@@ -104,9 +105,11 @@ async def test_a_users_orders_are_found_by_the_hash_of_the_user(pool: asyncpg.Po
 
 async def test_stuck_orders_are_found_by_the_partial_index(pool: asyncpg.Pool) -> None:
     """Of a million rows only the few open ones are looked at."""
-    nodes = await plan(pool, SQL.stuck, "PLACED", 30.0, 500)
-    assert all(name.endswith("_status_changed_at_idx") for name in indexes(nodes))
-    assert not any(node["Node Type"] == "Seq Scan" and node["Actual Rows"] > 0 for node in nodes)
+    for query, args in ((SQL.stuck, (500,)), (SQL.count_stuck, ()), (SQL.tell_again, (500,))):
+        nodes = await plan(pool, query, "PLACED", 30.0, *args)
+        assert any(name.endswith("_status_changed_at_idx") for name in indexes(nodes))
+        read = [node for node in nodes if node["Node Type"] == "Seq Scan" and node["Actual Rows"] > 0]
+        assert not any(node["Relation Name"].startswith("orders") for node in read)
 
 
 async def test_a_kitchens_board_is_found_by_the_partial_index(pool: asyncpg.Pool) -> None:
@@ -144,8 +147,8 @@ async def test_a_citys_last_hours_are_found_by_the_index_of_the_last_seven_days(
 
 async def test_old_keys_and_sent_messages_are_found_by_their_age(pool: asyncpg.Pool) -> None:
     """What is forgotten by age lies together on disk: a BRIN index of a few pages finds it among a million."""
-    assert indexes(await plan(pool, SQL.forget_keys, 30)) == {"idempotency_keys_by_age"}
-    assert indexes(await plan(pool, messaging.SQL.forget_sent)) == {"outbox_sent"}
+    assert indexes(await plan(pool, SQL.forget_keys, BATCH, 30)) == {"idempotency_keys_by_age"}
+    assert indexes(await plan(pool, messaging.SQL.forget_sent, BATCH)) == {"outbox_sent"}
 
 
 async def test_a_key_finds_what_it_placed(pool: asyncpg.Pool) -> None:

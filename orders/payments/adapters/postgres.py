@@ -16,7 +16,7 @@ from node.postgres import Schema
 from orders.errors import UnknownOrder
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Offset
-from orders.messaging.postgres import Held, PostgresOutbox, retryable
+from orders.messaging.postgres import Held, PostgresOutbox, delete_in_batches, retryable
 from orders.messaging.statements import statements
 from orders.model import OrderId
 from orders.payments.adapters.codec import decode, encode, encode_void
@@ -183,8 +183,7 @@ class PostgresPayments:
     async def forget(self) -> None:
         """Drops what was told more than a day ago, and webhooks that nobody will send again."""
         await self.outbox.forget_sent()
-        with retryable():
-            await self._pool.execute(SQL.forget_events, KEEP_EVENTS_DAYS)
+        await delete_in_batches(self._pool, SQL.forget_events, KEEP_EVENTS_DAYS)
 
     async def postpone(self, order_id: OrderId, for_s: float) -> None:
         with retryable():

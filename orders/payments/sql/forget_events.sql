@@ -1,1 +1,4 @@
-delete from provider_events where heard_at < clock_timestamp() - make_interval(days => $1)
+-- The condition stands twice: a row that changed meanwhile is looked at again before it goes.
+delete from provider_events
+where heard_at < now() - make_interval(days => $2)
+  and ctid = any (array(select ctid from provider_events where heard_at < now() - make_interval(days => $2) limit $1))

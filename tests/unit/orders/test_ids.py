@@ -5,18 +5,19 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from node.errors import Invalid
-from orders.ids import OrderIds, checked_order_id, created_ms, order_id_at, point_of_order, point_of_user
+from orders.adapters.rows import created_at
+from orders.ids import MAX_MS, OrderIds, checked_order_id, created_ms, order_id_at, point_of_order, point_of_user
 from orders.model import OrderId, UserId
 from orders.ranges import RangeMap
 
 HALVES = RangeMap.parse("0-32767=west,32768-65535=east")
 
 
-@given(st.integers(0, 2**48 - 1), st.integers(0, 2**16 - 1), st.integers(0, 2**58 - 1))
+@given(st.integers(0, MAX_MS), st.integers(0, 2**16 - 1), st.integers(0, 2**58 - 1))
 def test_an_id_is_a_uuid7_that_gives_back_its_time_and_point(wall_ms: int, point: int, random: int) -> None:
     """Time and shard point are read back exactly, and the standard library agrees on the version."""
     order_id = order_id_at(wall_ms, point, random)
@@ -24,6 +25,15 @@ def test_an_id_is_a_uuid7_that_gives_back_its_time_and_point(wall_ms: int, point
     parsed = uuid.UUID(order_id)
     assert (parsed.version, parsed.variant, str(parsed)) == (7, uuid.RFC_4122, order_id)
     assert checked_order_id(order_id.upper()) == order_id
+    assert created_at(order_id).timestamp() * 1000 == pytest.approx(wall_ms)
+
+
+@given(st.integers(MAX_MS + 1, 2**48 - 1), st.integers(0, 2**16 - 1))
+@example(MAX_MS + 1, 0)
+def test_an_id_past_the_year_9999_is_refused(wall_ms: int, point: int) -> None:
+    """No partition and no date could hold it; the well-formed UUID came from somebody else."""
+    with pytest.raises(Invalid, match="not an order id"):
+        checked_order_id(order_id_at(wall_ms, point, 0))
 
 
 @given(st.text(min_size=1, max_size=20))

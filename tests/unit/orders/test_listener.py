@@ -1,0 +1,106 @@
+"""The listener of one database: it takes its own, and no event stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+import structlog
+
+from node.clock import ManualClock
+from node.errors import Retryable
+from orders.adapters.listener import Listener
+from orders.adapters.memory import MemoryOrders
+from orders.hearing import Absorbed, Heard
+from orders.ids import order_id_at
+from orders.messaging.message import Offset
+from orders.metrics import EVENTS_UNREADABLE
+from orders.model import OrderId, Status, UserId
+from orders.ports import IdempotencyKey
+from orders.ranges import Range
+from proto.payments.v1.payment_event_pb2 import PaymentEvent
+from tests.unit.orders.worlds import NOW_MS, order_id, placed
+
+ALL = Range(0, 65535, "orders_0")
+
+
+@dataclass
+class Record:
+    """A record of Kafka."""
+
+    value: bytes
+    offset: int
+    topic: str = "payment.events"
+    partition: int = 0
+
+
+def authorised(order: OrderId, offset: int = 0, version: int = 1) -> Record:
+    """Payments' word on an order."""
+    event = PaymentEvent(order_id=order, version=version, at_ms=NOW_MS)
+    event.authorised.SetInParent()
+    return Record(event.SerializeToString(), offset)
+
+
+class Particular(MemoryOrders):
+    """A store that, like Postgres, takes no version past 63 bits."""
+
+    async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
+        if any(event.version >= 2**63 for event in heard):
+            raise asyncpg.DataError("value out of int64 range")
+        return await super().absorb(heard, offsets)
+
+
+def passed_over() -> float:
+    """Events of payments that were counted as such."""
+    return float(EVENTS_UNREADABLE.labels("payments")._value.get())
+
+
+async def store_of_two() -> Particular:
+    """Ana's two placed orders."""
+    store = Particular(ManualClock(NOW_MS))
+    for number in (1, 2):
+        await store.place(placed(number), IdempotencyKey(f"key-0000000{number}", b""))
+    return store
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        pytest.param(Record(b"\xff", 1), id="no message"),
+        pytest.param(Record(b"", 1), id="a message of nothing"),
+        pytest.param(authorised(order_id_at(2**48 - 1, 9915, 1), 1), id="an order of the year 10,889"),
+        pytest.param(authorised(order_id(2), 1, version=2**64 - 1), id="a version that no column holds"),
+    ],
+)
+async def test_an_event_that_nobody_can_take_is_counted_and_passed_over(poison: Record) -> None:
+    """The events around it are applied, and the next read begins after it."""
+    store = await store_of_two()
+    before = passed_over()
+    listener = Listener(store, ALL, structlog.get_logger())
+    await listener.handle([authorised(order_id(1), 0), poison, authorised(order_id(2), 2)])
+    assert passed_over() == before + 1
+    assert [order.status for order in store.all()] == [Status.ACCEPTED, Status.ACCEPTED]
+    assert store.offsets == {("payment.events", 0): 3}
+
+
+async def test_a_database_takes_the_events_of_its_range_and_passes_all() -> None:
+    """Those of another range are no orders unknown to it, and its offsets go on."""
+    store = await store_of_two()
+    other = order_id(3, UserId("user-1"))
+    listener = Listener(store, Range(0, 32767, "orders_0"), structlog.get_logger())
+    await listener.handle([authorised(order_id(1), 0), authorised(other, 1)])
+    assert store.offsets == {("payment.events", 0): 2}
+    assert [order.status for order in store.all()] == [Status.ACCEPTED, Status.PLACED]
+
+
+async def test_a_database_that_is_away_is_told_again() -> None:
+    """That is no poison: the loop has to read the batch again."""
+
+    class Away(MemoryOrders):
+        async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
+            raise Retryable("away")
+
+    with pytest.raises(Retryable):
+        await Listener(Away(ManualClock(NOW_MS)), ALL, structlog.get_logger()).handle([authorised(order_id())])
