@@ -14,14 +14,23 @@ T = TypeVar("T")
 
 
 def load_params(file: Path | None) -> EngineParams:
-    """The defaults with the file's values put in. Raises `InvalidParams` naming the key path, or `OSError`."""
+    """The defaults with the file's values put in, for a living city.
+
+    Raises `InvalidParams` naming the key path, or `OSError`.
+    """
     if file is None:
         return EngineParams()
     try:
         plain = json.loads(file.read_text())
     except ValueError as error:
         raise InvalidParams(f"{file}: {error}") from error
-    return changed(EngineParams(), plain, "params")
+    params = changed(EngineParams(), plain, "params")
+    if params.prepositioning.on:
+        raise InvalidParams(
+            "params.prepositioning.on: a living city has no message that sends a rider to wait elsewhere; only "
+            "`forno replay` plays it"
+        )
+    return params
 
 
 def changed(base: T, plain: Any, path: str) -> T:

@@ -208,6 +208,7 @@ class Ticker:
         if needs_matching(draft, self._params):
             problem = await asyncio.to_thread(pose, draft, positions, now_ms, self._travel_now, self._params)
             solution = await self._solver.solve(problem, self._params)
+            self._count_fallback(solution)
             decisions = await asyncio.to_thread(self._decided, draft, problem, solution)
         etas = await self._etas(draft, decisions, snapshot)
         await asyncio.sleep(0)
@@ -338,6 +339,12 @@ class Ticker:
         city.etas = round_.etas
         city.watch_carried()
 
+    def _count_fallback(self, solution: Solution) -> None:
+        """At once: a tick that changes nothing is not committed, and its solver failed all the same."""
+        if solution.fallback:
+            self._city.counters.ticks_fallback += 1
+            self._metrics.fallback(solution.fallback)
+
     def _count(self, round_: Round, took_ms: float) -> None:
         counters, metrics, decisions = self._city.counters, self._metrics, round_.decisions
         counters.tick_ms.append(took_ms)
@@ -346,9 +353,6 @@ class Ticker:
         counters.events_taken += len(round_.events)
         counters.offers_made += len(decisions.offers)
         metrics.offers.inc(len(decisions.offers))
-        if decisions.solution.fallback:
-            counters.ticks_fallback += 1
-            metrics.fallback(decisions.solution.fallback)
         counters.offers_declined += sum(o.status is OfferStatus.DECLINED for o in decisions.changes.offers)
         for note in round_.notes:
             counters.orders_delivered += note.kind is NoteKind.DELIVERED

@@ -58,6 +58,19 @@ async def test_a_failing_strategy(
     assert _counted(cause) == before + 1
 
 
+async def test_a_fallback_that_changes_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is on shift, so no tick has anything to commit; the strategy fails in each of them."""
+    monkeypatch.setitem(solving.STRATEGIES, "packing", _raises)
+    world = MemoryCity()
+    runner = await world.owner()
+    await world.open_order("o-1")
+    await world.step(runner)
+    before = (runner.city.counters.ticks_committed, _counted("raised"))
+    await world.step(runner)
+    assert (runner.city.counters.ticks_committed, _counted("raised")) == (before[0], before[1] + 1)
+    assert runner.city.counters.ticks_fallback == 2
+
+
 async def test_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wall-clock guard fires: the solver process is answered for by greedy."""
 

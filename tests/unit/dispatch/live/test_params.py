@@ -32,8 +32,9 @@ def test_only_what_is_named_differs(tmp_path: Path) -> None:
         ({"offers": {"timeout_s": "long"}}, "params.offers.timeout_s "),
         ({"offers": {"timeout_s": -1}}, "timeout_s"),
         ([], "params "),
+        ({"prepositioning": {"on": True}}, r"params\.prepositioning\.on"),
     ],
-    ids=["unknown key", "no object", "number for a bool", "word for a number", "out of range", "a list"],
+    ids=["unknown key", "no object", "number for a bool", "word for a number", "out of range", "a list", "not live"],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, plain: Any, says: str) -> None:
     """The path of the key is in the message."""
