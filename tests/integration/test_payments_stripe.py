@@ -108,6 +108,20 @@ async def test_what_is_not_captured_is_given_up(provider: StripeProvider) -> Non
     assert not (await provider.capture(f"{key}:capture", held.provider_ref, EURO)).approved
 
 
+@pytest.mark.parametrize("action", ["check", "capture", "void"])
+async def test_an_intent_that_stripe_does_not_know_is_asked_for_again(provider: StripeProvider, action: str) -> None:
+    """Of another provider or account: nothing is said of the money, the payment is overdue until somebody looks."""
+    ref = "pi_of_another_account"
+    calls = {
+        "check": lambda: provider.check(ref),
+        "capture": lambda: provider.capture(f"{new_key()}:capture", ref, EURO),
+        "void": lambda: provider.void(f"{new_key()}:void", ref),
+    }
+    with pytest.raises(Retryable) as raised:
+        await calls[action]()
+    assert raised.value.reason == "UNKNOWN_INTENT"
+
+
 async def test_a_customer_authenticates_with_localstripe(theirs: Peer) -> None:
     """The secret is passed on; after the customer acted the hold is there."""
     provider = StripeProvider(API_KEY, theirs.url, SystemClock())

@@ -90,7 +90,11 @@ class StripeProvider:
             return Answer(False, reason=_word(error))
 
     async def check(self, provider_ref: str) -> Answer:
-        return await self._outcome(await self._intent(provider_ref))
+        intent = await self._intent(provider_ref)
+        try:
+            return await self._outcome(intent)
+        except stripe.InvalidRequestError as error:  # it changed between the look and giving it up
+            raise Retryable(f"Stripe refused: {_word(error)}", reason="INTENT_CHANGED") from error
 
     async def capture(self, key: str, provider_ref: str, amount: Money) -> Answer:
         minor = stripe_minor(amount)
@@ -138,7 +142,15 @@ class StripeProvider:
         return await _answered(self._client.v1.payment_intents.create_async(params, {"idempotency_key": key}))
 
     async def _intent(self, provider_ref: str) -> PaymentIntent:
-        return await _answered(self._client.v1.payment_intents.retrieve_async(provider_ref))
+        """Raises `Retryable` for one that Stripe does not know: of another provider or account, so somebody has to put
+        the settings right, and nothing can be said of the money until then.
+        """
+        try:
+            return await _answered(self._client.v1.payment_intents.retrieve_async(provider_ref))
+        except stripe.InvalidRequestError as error:
+            raise Retryable(
+                f"Stripe does not know {provider_ref!r}: {_word(error)}", reason="UNKNOWN_INTENT"
+            ) from error
 
     async def _cancel(self, provider_ref: str, key: str) -> PaymentIntent:
         options: Any = {"idempotency_key": key}
