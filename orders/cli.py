@@ -45,7 +45,9 @@ def main(argv: list[str]) -> int:
     recent.add_argument("city")
     recent.add_argument("--hours", type=int, default=24, metavar="N", help="1..168, default 24")
     archive = verbs.add_parser("archive", parents=[common], help="move old months to the archive ($FORNO_ARCHIVE_URL)")
-    archive.add_argument("--older-than-months", type=int, metavar="N", help="default: $FORNO_ARCHIVE_AFTER_MONTHS or 6")
+    archive.add_argument(
+        "--older-than-months", type=_months, metavar="N", help="1.., default: $FORNO_ARCHIVE_AFTER_MONTHS or 6"
+    )
     payments_cli.add_arguments(verbs.add_parser("refund", parents=[common], help="give captured money back"))
     words = parser.parse_args(argv)
     if words.verb == "refund":
@@ -57,6 +59,13 @@ def main(argv: list[str]) -> int:
     except (FornoError, *postgres.AWAY, asyncpg.PostgresError) as error:
         print(f"forno orders: {error}", file=sys.stderr)
         return 1
+
+
+def _months(word: str) -> int:
+    """At least one: the present month takes new orders. Raises `ArgumentTypeError`."""
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError("a whole number of months, at least 1")
+    return int(word)
 
 
 def _settings() -> OrdersSettings:

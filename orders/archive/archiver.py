@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import structlog
 
+from node.errors import Invalid
 from orders.archive.errors import ArchiveMismatch
 from orders.archive.files import ArchivedFile, Files, file_name, manifest_name
 from orders.archive.table import Tally, batch_of, schema_of
@@ -61,8 +62,10 @@ class Archiver:
     async def archive(self, older_than: datetime) -> list[Month]:
         """Archives every month that ended before then, the oldest first. A month with orders that are not final, or
         that somebody uses just now, is left for the next time. Raises `ArchiveMismatch` and drops nothing when a file
-        is not what was written.
+        is not what was written, and `Invalid` when the month that takes new orders would be among them.
         """
+        if older_than > datetime.now(UTC):
+            raise Invalid("older_than", f"{older_than:%Y-%m-%d} is not past: orders are still placed before it")
         done: list[Month] = []
         with retryable():
             async with self._alone() as connection:
