@@ -74,7 +74,7 @@ class Borders:
     async def run(self) -> None:
         """Follows published borders until cancelled.
 
-        Not as `BorderFollower` does: that works out the cells of all cities, half a second in which ticks would stutter,
+        Not as `BorderFollower` does: that works out the cells of all cities, half a second in which ticks stutter,
         and nothing here needs them.
         """
         while True:
