@@ -14,6 +14,7 @@ from shard_router.cities import NO_CITY, CityLookup
 
 MAX_LINES = 100
 MAX_QUANTITY = 99
+MAX_RESTAURANT_ID = 64
 MAX_PREPARATION_S = 4 * 3600
 MAX_DISTANCE_M = 50_000
 #: Bounds every price and the tip, so that no sum can leave 64 bits.
@@ -40,7 +41,7 @@ def same_currency(field: str, currency: str, wanted: str) -> None:
 
 
 def _check_restaurant(restaurant: Restaurant) -> None:
-    checked_text("restaurant.restaurant_id", restaurant.restaurant_id, 64)
+    checked_text("restaurant.restaurant_id", restaurant.restaurant_id, MAX_RESTAURANT_ID)
     checked_text("restaurant.name", restaurant.name, MAX_TEXT, empty=True)
     _check_position("restaurant.at", restaurant.at)
     if not 0 <= restaurant.preparation_s <= MAX_PREPARATION_S:

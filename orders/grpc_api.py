@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from node.clock import Clock
-from node.errors import Retryable
 from orders.basket import same_currency
 from orders.engine import OrderDesk
 from orders.metrics import PLACE_MS, PLACED, TURNED_AWAY
 from orders.model import ActionRequired, Basket, Item, Order, Position, Price, Restaurant
 from orders.ports import Cities
+from orders.room import Room
 from proto.common.v1.types_pb2 import LatLng, Money
 from proto.orders.v1 import orders_pb2 as pb
 from proto.orders.v1.orders_pb2_grpc import OrdersServicer
-
-#: Calls that may wait for the databases at the same time; more are turned away at once, to be retried with backoff.
-MAX_AT_ONCE = 512
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Orders"].full_name
 
@@ -32,16 +26,16 @@ class OrdersApi(OrdersServicer):
     desk: OrderDesk
     cities: Cities
     clock: Clock
-    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_AT_ONCE))
+    room: Room = field(default_factory=lambda: Room(TURNED_AWAY))
 
     async def Quote(self, request: pb.QuoteRequest, context: Any) -> pb.QuoteResponse:  # noqa: N802
-        async with self._admitted():
+        async with self.room.admitted():
             price, eta = await self.desk.quote(self._basket(request.basket))
         return pb.QuoteResponse(price=price_message(price), eta_ms=eta.eta_ms, eta_p90_ms=eta.eta_p90_ms)
 
     async def Place(self, request: pb.PlaceRequest, context: Any) -> pb.PlaceResponse:  # noqa: N802
         started_s = self.clock.monotonic_s()
-        async with self._admitted():
+        async with self.room.admitted():
             placement = await self.desk.place(
                 request.user_id, request.idempotency_key, self._basket(request.basket), request.payment_token
             )
@@ -51,28 +45,19 @@ class OrdersApi(OrdersServicer):
         return pb.PlaceResponse(order=order_message(placement.order), replayed=placement.replayed)
 
     async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:  # noqa: N802
-        async with self._admitted():
+        async with self.room.admitted():
             order = await self.desk.get(request.order_id, request.user_id)
         return pb.GetResponse(order=order_message(order, for_customer=bool(request.user_id)))
 
     async def List(self, request: pb.ListRequest, context: Any) -> pb.ListResponse:  # noqa: N802
-        async with self._admitted():
+        async with self.room.admitted():
             page = await self.desk.list_orders(request.user_id, request.cursor, request.limit)
         return pb.ListResponse(orders=map(order_message, page.orders), next_cursor=page.next_cursor)
 
     async def Cancel(self, request: pb.CancelRequest, context: Any) -> pb.CancelResponse:  # noqa: N802
-        async with self._admitted():
+        async with self.room.admitted():
             order = await self.desk.cancel(request.order_id, request.user_id, request.reason)
         return pb.CancelResponse(order=order_message(order, for_customer=bool(request.user_id)))
-
-    @asynccontextmanager
-    async def _admitted(self) -> AsyncIterator[None]:
-        """Room for one call. Raises `Retryable` when there is none."""
-        if self.room.locked():
-            TURNED_AWAY.inc()
-            raise Retryable("too many calls at once: try again in a moment", reason="OVERLOADED")
-        async with self.room:
-            yield
 
     def _basket(self, basket: pb.Basket) -> Basket:
         """The basket as a value, all of it in the currency of its city; the desk checks the rest."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from node.clock import Clock
 from node.errors import Invalid
-from orders.basket import MAX_PREPARATION_S
+from orders.basket import MAX_PREPARATION_S, MAX_RESTAURANT_ID
 from orders.errors import UnknownOrder
 from orders.events import Change
 from orders.ids import checked_order_id
@@ -18,7 +18,7 @@ from orders.kitchen.terms import KitchenBook
 from orders.metrics import KITCHEN_ANSWERS
 from orders.model import Order
 from orders.ports import Orders
-from orders.words import checked_reason
+from orders.words import checked_reason, checked_text
 
 #: Tickets on a board; a kitchen with more is told so.
 MAX_TICKETS = 200
@@ -81,8 +81,7 @@ class KitchenDesk:
 
     def _check(self, kitchen: Kitchen) -> None:
         self.check_city(kitchen.city)
-        if not 1 <= len(kitchen.restaurant_id) <= 64 or not kitchen.restaurant_id.isprintable():
-            raise Invalid("restaurant_id", "1..64 printable characters", reason="BAD_RESTAURANT")
+        checked_text("restaurant_id", kitchen.restaurant_id, MAX_RESTAURANT_ID)
 
 
 def _checked(answer: Answer) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from node.clock import Clock
@@ -11,7 +11,9 @@ from orders.kitchen.answers import Accept, Answer, Ready, ReadyIn, Reject
 from orders.kitchen.desk import KitchenDesk
 from orders.kitchen.pace import Pace
 from orders.kitchen.ports import Kitchen
+from orders.metrics import TURNED_AWAY
 from orders.model import Order
+from orders.room import Room
 from proto.orders.v1 import kitchen_pb2 as pb
 from proto.orders.v1.kitchen_pb2_grpc import KitchensServicer
 from proto.orders.v1.orders_pb2 import OrderStatus
@@ -25,9 +27,11 @@ class KitchensApi(KitchensServicer):
 
     desk: KitchenDesk
     clock: Clock
+    room: Room = field(default_factory=lambda: Room(TURNED_AWAY))
 
     async def Board(self, request: pb.BoardRequest, context: Any) -> pb.BoardResponse:  # noqa: N802
-        board = await self.desk.board(Kitchen(request.city, request.restaurant_id))
+        async with self.room.admitted():
+            board = await self.desk.board(Kitchen(request.city, request.restaurant_id))
         return pb.BoardResponse(
             tickets=map(ticket, board.tickets),
             auto_accept=board.auto_accept,
@@ -39,11 +43,13 @@ class KitchensApi(KitchensServicer):
 
     async def Answer(self, request: pb.AnswerRequest, context: Any) -> pb.AnswerResponse:  # noqa: N802
         kitchen = Kitchen(request.city, request.restaurant_id)
-        order, changed = await self.desk.answer(kitchen, request.order_id, _answer(request))
+        async with self.room.admitted():
+            order, changed = await self.desk.answer(kitchen, request.order_id, _answer(request))
         return pb.AnswerResponse(ticket=ticket(order), changed=changed)
 
     async def Configure(self, request: pb.ConfigureRequest, context: Any) -> pb.ConfigureResponse:  # noqa: N802
-        await self.desk.configure(Kitchen(request.city, request.restaurant_id), request.auto_accept)
+        async with self.room.admitted():
+            await self.desk.configure(Kitchen(request.city, request.restaurant_id), request.auto_accept)
         return pb.ConfigureResponse()
 
 

@@ -1,8 +1,8 @@
 """What is settled about the kitchen when an order is placed: is it asked, and how long will it need?
 
 Known kitchens are kept in memory for a while: placing an order must not wait for the history of a restaurant. What is
-kept may be `FRESH_S` old, and is used for longer while it is looked up anew; when the databases cannot be asked, the
-city's rule and the restaurant's own word count.
+kept may be `FRESH_S` old, and is used until `STALE_S` while it is looked up anew; after that the look-up is waited for,
+a moment. When the databases cannot be asked, what is known counts, else the city's rule and the restaurant's own word.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from orders.model import Basket, KitchenTerms
 
 #: Wall seconds after which a kitchen is looked up again.
 FRESH_S = 60.0
-#: A first order of a kitchen waits this long for it to be looked up, wall seconds.
+#: What is older is not used before a look-up was waited for: its restaurant may have chosen otherwise elsewhere.
+STALE_S = 2 * FRESH_S
+#: The first order of a kitchen, or of one not asked about for a while, waits this long for the look-up, wall seconds.
 LOOKUP_TIMEOUT_S = 0.5
 #: Kitchens kept; the one not asked about for the longest time goes first.
 MAX_KITCHENS = 10_000
@@ -86,15 +88,17 @@ class KitchenBook:
         found = self._known.get(kitchen)
         if found is not None:
             self._known.move_to_end(kitchen)
-            if self._clock.monotonic_s() - found.looked_s > FRESH_S:
+            age_s = self._clock.monotonic_s() - found.looked_s
+            if age_s > FRESH_S:
                 self._look(kitchen)
-            return found
+            if age_s <= STALE_S:
+                return found
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT_S):
                 return await asyncio.shield(self._look(kitchen))
         except (Retryable, TimeoutError) as error:
             self._log.warning("kitchen not looked up", city=kitchen.city, error=repr(error))
-            return self._unknown(kitchen)
+            return found or self._unknown(kitchen)
 
     def forget(self, kitchen: Kitchen) -> None:
         """It changed: the next one to ask looks it up."""

@@ -6,6 +6,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import grpc
 import grpc.aio
@@ -16,10 +17,11 @@ from hypothesis import strategies as st
 
 from deploy.stack.stack import LocalStack
 from node.rpc import Fault, fault_of
-from orders.ids import order_id_at
+from orders.ids import MAX_MS, order_id_at
 from proto.common.v1.types_pb2 import Money
 from proto.orders.v1 import orders_pb2 as pb
 from proto.payments.v1 import payments_pb2 as payments_pb
+from proto.topics import CITY_EVENTS
 from tests.integration.orders_world import ORDER_TOPIC, PAYMENT_TOPIC, OrdersWorld, basket, orders_world
 
 
@@ -257,7 +259,9 @@ CARDS = (
 
 async def everything_written(world: OrdersWorld) -> list[bytes]:
     """Every row of every table, every event and every line of the logs."""
-    seen = [payload for topic in (ORDER_TOPIC, PAYMENT_TOPIC) for payload in await world.messages(topic)]
+    seen = [
+        payload for topic in (ORDER_TOPIC, PAYMENT_TOPIC, CITY_EVENTS.name) for payload in await world.messages(topic)
+    ]
     seen += [process.log.read_bytes() for process in (world.orders_process, world.payments_process)]
     for database in world.databases:
         tables = await world.fetch(
@@ -270,17 +274,31 @@ async def everything_written(world: OrdersWorld) -> list[bytes]:
     return seen
 
 
+TEXTS_OF_AN_ORDER: dict[str, Callable[[pb.PlaceRequest, str], None]] = {
+    "user_id": lambda request, card: setattr(request, "user_id", card),
+    "idempotency_key": lambda request, card: setattr(request, "idempotency_key", f"order/{card}/1"),
+    "payment_token": lambda request, card: setattr(request, "payment_token", card),
+    "restaurant.restaurant_id": lambda request, card: setattr(request.basket.restaurant, "restaurant_id", card),
+    "restaurant.name": lambda request, card: setattr(request.basket.restaurant, "name", f"Pizza {card}"),
+    "items[0].sku": lambda request, card: setattr(request.basket.items[0], "sku", card),
+    "items[0].name": lambda request, card: setattr(request.basket.items[0], "name", f"for {card}"),
+}
+
+
+def placed_with(world: OrdersWorld, spoil: Callable[[pb.PlaceRequest, str], None], card: str) -> Awaitable[object]:
+    """An order with a card number in one of its texts."""
+    request = pb.PlaceRequest(user_id="ana", idempotency_key="a-card-number", basket=basket(), payment_token="tok_ok")
+    spoil(request, card)
+    return world.orders.Place(request)
+
+
 async def test_no_card_number_gets_anywhere(world: OrdersWorld) -> None:
-    """Sent as a token, a key or a reason it is refused; no table, no topic and no log holds it after a whole run."""
+    """Sent in any text of any call it is refused; no table, no topic and no log holds it after a whole run."""
     order = await world.place()
     await world.until_status(order.order_id, "ACCEPTED")
     calls: list[tuple[str, Callable[[str], Awaitable[object]]]] = [
-        (
-            "payment_token",
-            lambda card: world.orders.Place(
-                pb.PlaceRequest(user_id="ana", idempotency_key="a-card-number", basket=basket(), payment_token=card)
-            ),
-        ),
+        *((field, partial(placed_with, world, spoil)) for field, spoil in TEXTS_OF_AN_ORDER.items()),
+        ("user_id", lambda card: world.orders.List(pb.ListRequest(user_id=card))),
         (
             "reason",
             lambda card: world.orders.Cancel(
@@ -317,7 +335,8 @@ NO_QUANTITY = st.one_of(st.integers(-(2**31), 0), st.integers(100, 2**31 - 1))
 CURRENCIES = st.sampled_from(["", "USD", "clp"])
 FAR = st.one_of(st.integers(-(2**31), -900_000_001), st.integers(900_000_001, 2**31 - 1))
 AMOUNTS = st.one_of(st.integers(-(2**63), -1), st.integers(10_000_000_001, 2**63 - 1))
-IDS = st.one_of(st.text(max_size=40), st.uuids(version=4).map(str))
+TOO_LATE = st.integers(MAX_MS + 1, 2**48 - 1).map(lambda wall_ms: order_id_at(wall_ms, 7, 7))
+IDS = st.one_of(st.text(max_size=40), st.uuids(version=4).map(str), TOO_LATE)
 
 
 def spoilt(data: st.DataObject) -> pb.PlaceRequest:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from node.clock import ManualClock
@@ -18,12 +17,14 @@ from orders.errors import KeyReused, TransitionRefused, UnknownOrder
 from orders.events import Change
 from orders.grpc_api import OrdersApi
 from orders.ids import OrderIds
+from orders.metrics import TURNED_AWAY
 from orders.model import Basket, Item, Order, Position, Status
 from orders.ports import City, Eta
+from orders.room import Room
 from proto.orders.v1 import orders_pb2 as pb
 from shard_router.cities import CityLookup, load_cities
 from tests.unit.orders.kitchens import kitchen_book
-from tests.unit.orders.worlds import FORNO, NOW_MS, TWO_PIZZAS, with_items
+from tests.unit.orders.worlds import FORNO, NOW_MS, TWO_PIZZAS, order_id, with_items
 
 KEY = "key-00000001"
 CITIES = CityLookup(load_cities())
@@ -206,6 +207,85 @@ async def test_who_how_and_with_what_are_checked(user: str, key: str, token: str
     assert not store.outbox.unsent
 
 
+CARD = "4242424242424242"
+CARDS = (CARD, "4242 4242 4242 4242", "4242-4242-4242-4242", "378282246310005", "card:4242424242424242", f"card{CARD}x")
+
+
+def with_card_in(field: str, card: str) -> tuple[str, str, Basket, str]:
+    """User, key, basket and token, one text of which has a card number in it."""
+    item = TWO_PIZZAS.items[0]
+    user, key, token, basket = "ana", KEY, "tok_ok", TWO_PIZZAS
+    match field:
+        case "user_id":
+            user = card
+        case "idempotency_key":
+            key = f"order/{card}/1"
+        case "payment_token":
+            token = card
+        case "restaurant.restaurant_id":
+            basket = replace(basket, restaurant=replace(FORNO, restaurant_id=card))
+        case "restaurant.name":
+            basket = replace(basket, restaurant=replace(FORNO, name=f"Pizza {card}"))
+        case "items[0].sku":
+            basket = with_items(replace(item, sku=card))
+        case "items[0].name":
+            basket = with_items(replace(item, name=f"for {card}"))
+        case other:
+            raise AssertionError(other)
+    return user, key, basket, token
+
+
+@pytest.mark.parametrize("card", CARDS)
+@pytest.mark.parametrize(
+    "field",
+    [
+        "user_id",
+        "idempotency_key",
+        "payment_token",
+        "restaurant.restaurant_id",
+        "restaurant.name",
+        "items[0].sku",
+        "items[0].name",
+    ],
+)
+async def test_a_card_number_gets_in_by_no_text(field: str, card: str) -> None:
+    """Whichever field it hides in: refused, not repeated, nothing written."""
+    front, store = desk()
+    user, key, basket, token = with_card_in(field, card)
+    with pytest.raises(Invalid) as error:
+        await front.place(user, key, basket, token)
+    assert (error.value.field, error.value.reason) == (field, "CARD_NUMBER")
+    assert card not in str(error.value)
+    assert not store.outbox.unsent
+
+
+@pytest.mark.parametrize("card", CARDS)
+async def test_a_card_number_gets_in_by_no_reason_and_no_list(card: str) -> None:
+    """Nor by whose orders are asked for."""
+    front, _ = desk()
+    with pytest.raises(Invalid, match="card number"):
+        await front.cancel(order_id(), "ana", f"I paid with {card}")
+    with pytest.raises(Invalid, match="card number"):
+        await front.list_orders(card, "", 0)
+
+
+@given(st.one_of(st.uuids(version=4).map(str), st.uuids(version=4).map(lambda key: f"order{key.hex}")))
+@example("33333333-3333-4333-8333-333333333333")
+@example("40000000-0000-4002-a000-000000000000")
+@example("a1795000000000123b4242424242424242cdef")
+async def test_a_random_key_is_no_card_number(key: str) -> None:
+    """UUIDs and hexadecimal words place orders, whatever digits stand in a row in them."""
+    front, _ = desk()
+    assert not (await front.place(key, key, TWO_PIZZAS, "tok_ok")).replayed
+
+
+@pytest.mark.parametrize("user", ["7", "1795000000000", "4242424242424241", "+56 9 6123 4567", "customer-4999"])
+async def test_numbers_that_are_no_cards_are_let_in(user: str) -> None:
+    """Ids that are plain numbers: too short, with a first digit that no card has, or with a wrong check digit."""
+    front, _ = desk()
+    assert (await front.place(user, KEY, TWO_PIZZAS, "tok_ok")).order.user_id == user
+
+
 async def test_a_currency_without_fees_is_refused() -> None:
     """Nobody has said what delivery costs there."""
     front, _ = desk()
@@ -258,9 +338,9 @@ async def test_any_input_places_one_sound_order_or_is_refused_without_a_trace(
 async def test_a_call_too_many_is_turned_away_at_once() -> None:
     """When as many calls wait as may, the next one is told to retry; when one is done there is room again."""
     front, _ = desk()
-    api = OrdersApi(front, OneCity(), front.clock, room=asyncio.Semaphore(1))
+    api = OrdersApi(front, OneCity(), front.clock, room=Room(TURNED_AWAY, 1))
     request = pb.ListRequest(user_id="ana")
-    async with api.room:
+    async with api.room.admitted():
         with pytest.raises(Retryable) as error:
             await api.List(request, None)
     assert error.value.reason == "OVERLOADED"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import datetime
 from types import SimpleNamespace
@@ -26,10 +27,12 @@ from orders.kitchen.grpc_api import KitchensApi
 from orders.kitchen.pace import EDGES, PRIOR_P90, Cooked, pace_of
 from orders.kitchen.patience import Patience
 from orders.kitchen.ports import CookedOrder, Kitchen
-from orders.kitchen.terms import FRESH_S, KitchenBook
+from orders.kitchen.terms import FRESH_S, STALE_S, KitchenBook
 from orders.messaging.message import Offset
+from orders.metrics import TURNED_AWAY
 from orders.model import KitchenTerms, Order, Status
 from orders.ports import IdempotencyKey
+from orders.room import Room
 from orders.saga import Signal, step
 from orders.transitions import Trigger
 from proto.dispatch.v1.city_event_pb2 import CityEvent
@@ -191,8 +194,10 @@ async def test_another_restaurant_finds_nothing() -> None:
         with pytest.raises(Invalid) as refusal:
             await world.desk.answer(FORNO, order.order_id, answer)
         assert refusal.value.field == field
-    with pytest.raises(Invalid):
-        await world.desk.board(Kitchen("la-serena", ""))
+    for restaurant_id in ("", "r" * 65, "4242424242424242"):
+        with pytest.raises(Invalid):
+            await world.desk.configure(Kitchen("la-serena", restaurant_id), auto_accept=True)
+    assert not world.kitchens.chosen
 
 
 async def test_a_kitchen_that_never_answers_is_answered_for() -> None:
@@ -244,6 +249,30 @@ async def test_placing_goes_on_when_kitchens_cannot_be_looked_up() -> None:
     assert await book.terms(TWO_PIZZAS) == KitchenTerms(auto_accept=True, preparation_s=0)
 
 
+async def test_a_choice_that_another_process_wrote_down_counts_after_two_minutes_at_most() -> None:
+    """However long nobody ordered: what is older than that is not used before it was looked up."""
+    world = World()
+    assert not (await world.book.terms(TWO_PIZZAS)).auto_accept
+    world.kitchens.chosen[FORNO] = True
+    world.clock.advance(int(1000 * STALE_S) + 1)
+    assert (await world.book.terms(TWO_PIZZAS)).auto_accept
+
+
+async def test_an_old_choice_counts_while_its_database_is_away() -> None:
+    """Hours later, and whatever the city's rule is: better than to ask a kitchen that wants no questions."""
+
+    class Away(MemoryKitchens):
+        async def auto_accept(self, kitchen: Kitchen) -> bool | None:
+            raise Retryable("the database is away")
+
+    world = World()
+    world.kitchens.chosen[FORNO] = True
+    assert (await world.book.terms(TWO_PIZZAS)).auto_accept
+    world.book._store = Away(world.orders)
+    world.clock.advance(7_200_000)
+    assert (await world.book.terms(TWO_PIZZAS)).auto_accept
+
+
 ZONES = [
     # Chile sets its clocks back on 5 April 2026 at 24:00 of the day before: 23:30 happens twice.
     ("the first half past eleven", "2026-04-05T02:30:00+00:00", 23),
@@ -265,6 +294,23 @@ def test_the_hour_is_the_citys_when_its_clock_is_set_back_or_forward(at: str, ho
 
     cities = MappedCities(Map())  # type: ignore[arg-type]
     assert cities.hour("la-serena", int(datetime.fromisoformat(at).timestamp() * 1000)) == hour
+
+
+async def test_a_call_too_many_of_kitchens_is_turned_away_at_once() -> None:
+    """Boards that are asked for faster than the databases answer do not queue."""
+    world = World()
+    api = KitchensApi(world.desk, world.clock, room=Room(TURNED_AWAY, 1))
+    calls: list[Coroutine[None, None, object]] = [
+        api.Board(pb.BoardRequest(city="la-serena", restaurant_id="r-1"), None),
+        api.Answer(pb.AnswerRequest(city="la-serena", restaurant_id="r-1", order_id=order_id()), None),
+        api.Configure(pb.ConfigureRequest(city="la-serena", restaurant_id="r-1"), None),
+    ]
+    async with api.room.admitted():
+        for call in calls:
+            with pytest.raises(Retryable) as error:
+                await call
+            assert error.value.reason == "OVERLOADED"
+    await api.Board(pb.BoardRequest(city="la-serena", restaurant_id="r-1"), None)
 
 
 REQUESTS = st.builds(
