@@ -39,6 +39,7 @@ from dispatch.live.solver import Solver
 from dispatch.live.trail_keeper import TrailKeeper
 from dispatch.live.travel import TravelSettings
 from dispatch.live.views import ViewFollower, statuses
+from dispatch.params import EngineParams
 from node.clock import Clock
 from node.kafka import LogIdentity, producer
 from node.lifecycle import Node
@@ -80,7 +81,7 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
     node.on_stop("redis", redis.aclose)
 
     decision_log = PostgresDecisionLog(deciding, settings.shard_id)
-    views = Views(settings, clock, identity, redis, connect_mongo(settings.mongo_url), decision_log, node.log)
+    views = Views(settings, params, clock, identity, redis, connect_mongo(settings.mongo_url), decision_log, node.log)
     node.on_stop("mongo", views.mongo.close)
     borders = _borders(node, settings, leasing, results, redis, solver)
     parts = Parts(
@@ -88,7 +89,7 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
         log=node.log,
         solver=solver,
         params=params,
-        logs_of=lambda city: KafkaCityLogs(settings.kafka_url, identity, city, settings.default_capacity),
+        logs_of=lambda city: KafkaCityLogs(settings.kafka_url, identity, city, params.default_capacity),
         decision_log=decision_log,
         lessons=PostgresLessonStore(deciding, settings.shard_id),
         outbox=PostgresOutbox(deciding),
@@ -131,6 +132,7 @@ class Views:
     """What every city does on the side: the views it feeds, and housekeeping. None of it is needed to decide."""
 
     settings: DispatchSettings
+    params: EngineParams
     clock: Clock
     identity: LogIdentity
     redis: Redis
@@ -144,7 +146,7 @@ class Views:
         geo = ViewFollower("geo", RedisGeoView(self.redis), city, self.clock, GEO_EVERY_S, GEO_REST, log)
         lasts = MongoLastView(self.mongo, lambda riders: statuses(city, riders))
         last = ViewFollower("last", lasts, city, self.clock, LAST_EVERY_S, LAST_REST, log)
-        capacity = self.settings.default_capacity
+        capacity = self.params.default_capacity
         logs = KafkaCityLogs(self.settings.kafka_url, self.identity, city.name, capacity, hurried=False)
         # With an archive it is the archive that says when a trail may expire.
         store = MongoTrailStore(self.mongo, None if self.settings.archive_url else self.settings.trail_ttl_h)

@@ -19,7 +19,6 @@ class DispatchSettings(NodeSettings):
 
     tick_period_ms: int = Field(1000, ge=50, le=10_000, description="wall time between two ticks of a city")
     solve_limit_ms: int = Field(800, ge=10, le=10_000, description="wall time a solve may take until greedy answers")
-    default_capacity: int = Field(3, ge=1, le=20, description="orders a rider carries who did not say")
 
     travel: Literal["free_flow", "learned", "road", "planar"] = Field("free_flow", description="model of travel times")
     roads_file: Path | None = Field(None, description="road network for FORNO_TRAVEL=road")

@@ -264,11 +264,13 @@ class EngineParams:
     """Everything that shapes a decision. `version` names the set in the tick's record.
 
     With `rebundle` an order accepted but not picked up may still go to another rider, at the price of
-    `cost.churn_s`; without, accepted orders stay where they are.
+    `cost.churn_s`; without, accepted orders stay where they are. `default_capacity` is how many orders a rider carries
+    whose app did not say.
     """
 
     version: str = "default-1"
     rebundle: bool = False
+    default_capacity: int = 3
     service: ServiceParams = field(default_factory=ServiceParams)
     offers: OfferParams = field(default_factory=OfferParams)
     patience: PatienceParams = field(default_factory=PatienceParams)
@@ -282,3 +284,6 @@ class EngineParams:
     loans: LoanParams = field(default_factory=LoanParams)
     prepositioning: PrepositioningParams = field(default_factory=PrepositioningParams)
     solver: SolverParams = field(default_factory=SolverParams)
+
+    def __post_init__(self) -> None:
+        _check(self, default_capacity=(1, 20))

@@ -16,7 +16,6 @@ from node.settings import NodeSettings
 
 #: As a new owner rereads the fixes before its cut, wall seconds.
 _REWIND_S = 600
-_DEFAULT_CAPACITY = 3
 
 
 def main(argv: list[str]) -> int:
@@ -49,7 +48,7 @@ def _minutes(text: str) -> float:
 
 async def _dump(words: argparse.Namespace) -> int:
     core_url = NodeSettings(postgres_url=setting("postgres_url", words.postgres)).core_url
-    wanted = Wanted(words.city, words.minutes, _REWIND_S, _DEFAULT_CAPACITY)
+    wanted = Wanted(words.city, words.minutes, _REWIND_S)
     recording = await dump(core_url, setting("kafka_url", words.kafka), wanted, _say)
     write_recording(words.file, recording)
     first, last = recording.ticks[0], recording.ticks[-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from dispatch.codec import from_plain
 from dispatch.live.city import REMEMBERED_IDS
+from dispatch.params import EngineParams
 from dispatch.recording.recording import Message, RecordedTick, Recording
 from node.errors import NotFound, Rejected, Retryable
 from node.kafka import LogIdentity, consumer
@@ -35,7 +37,6 @@ class Wanted:
     city: str
     minutes: float | None
     rewind_s: int
-    default_capacity: int
 
 
 async def dump(core_url: str, kafka_url: str, wanted: Wanted, progress: Callable[[str], None]) -> Recording:
@@ -59,6 +60,7 @@ async def dump(core_url: str, kafka_url: str, wanted: Wanted, progress: Callable
 class _Stretch:
     ticks: Sequence[RecordedTick]
     params: dict[str, dict[str, Any]]
+    default_capacity: int
     incarnation: str
     partition: int
     start: bytes
@@ -81,16 +83,23 @@ async def _stretch(core_url: str, wanted: Wanted) -> _Stretch:
                     "tick of an owner and every few minutes",
                     reason="NO_START",
                 )
-            rows = await connection.fetch(SQL["ticks"], wanted.city, start["tick"], MAX_TICKS)
+            rows = await connection.fetch(SQL["ticks"], wanted.city, start["tick"], MAX_TICKS + 1)
+            if len(rows) > MAX_TICKS:
+                raise Rejected(
+                    f"{wanted.city}: more than {MAX_TICKS:,} ticks in this stretch: ask for fewer with --minutes",
+                    reason="TOO_LONG",
+                )
             params = await connection.fetch(SQL["params"], list({row["params_digest"] for row in rows}))
             models = await connection.fetch(SQL["models"], wanted.city, list({row["travel_version"] for row in rows}))
     finally:
         await connection.close()
     if {row["incarnation"] for row in rows} != {last["incarnation"]}:
         raise Rejected(f"{wanted.city}: the log was replaced within this stretch: ask for less", reason="LOG_REPLACED")
+    bodies = {row["digest"]: json.loads(row["body"]) for row in params}
     return _Stretch(
         ticks=[_tick(row) for row in rows],
-        params={row["digest"]: json.loads(row["body"]) for row in params},
+        params=bodies,
+        default_capacity=default_capacity(wanted.city, bodies.values()),
         incarnation=last["incarnation"],
         partition=last["partition"],
         start=start["body"],
@@ -98,6 +107,18 @@ async def _stretch(core_url: str, wanted: Wanted) -> _Stretch:
         began_ms=start["began_ms"],
         models={row["version"]: row["body"] for row in models},
     )
+
+
+def default_capacity(city: str, params: Iterable[Mapping[str, Any]]) -> int:
+    """The capacity of riders who did not say, by the parameters of a stretch; one for all of it, as its messages are
+    read once. Raises `Rejected`."""
+    found = {from_plain(EngineParams, dict(body)).default_capacity for body in params}
+    if len(found) > 1:
+        raise Rejected(
+            f"{city}: default_capacity was changed within this stretch: ask for less with --minutes",
+            reason="CAPACITY_CHANGED",
+        )
+    return found.pop()
 
 
 def _tick(row: asyncpg.Record) -> RecordedTick:
@@ -139,7 +160,7 @@ async def _with_messages(
         city=wanted.city,
         incarnation=stretch.incarnation,
         partition=stretch.partition,
-        default_capacity=wanted.default_capacity,
+        default_capacity=stretch.default_capacity,
         events_offset=stretch.events_offset,
         params=stretch.params,
         start=stretch.start,

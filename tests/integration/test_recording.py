@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.stack.stack import LocalStack
+from dispatch.recording import dump
 from dispatch.recording.recording import read_recording, write_recording
 from dispatch.recording.rerun import rerun
 from dispatch.travel.free_flow import FreeFlowTravel
@@ -70,6 +71,9 @@ async def test_a_recorded_city_decides_the_same_again(
         assert sum(len(t.result.decisions.offers) for t in ticks) >= 4
         code, _, said = await forno(capsys, "log", "dump", "nowhere", str(file))
         assert (code, "no tick of a city 'nowhere'" in said) == (1, True)
+        monkeypatch.setattr(dump, "MAX_TICKS", len(ticks) - 1)
+        code, _, said = await forno(capsys, "log", "dump", city, str(file))
+        assert (code, "ask for fewer with --minutes" in said) == (1, True)
     policy = tmp_path / "policy.json"
     policy.write_text('{"solver": {"strategy": "greedy"}}')
     code, printed, said = await forno(capsys, "replay", "--log", str(file), "--params", str(policy), "--json")

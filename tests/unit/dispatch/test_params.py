@@ -48,6 +48,7 @@ BAD: list[tuple[str, Callable[[], object]]] = [
     ("AcceptanceParams.trust", lambda: AcceptanceParams(trust=0)),
     ("ReachParams.bicycle", lambda: ReachParams(bicycle=0)),
     ("PrepositioningParams.worth_s", lambda: PrepositioningParams(worth_s=0)),
+    ("EngineParams.default_capacity", lambda: EngineParams(default_capacity=0)),
     ("SolverParams.work_limit", lambda: SolverParams(work_limit=0)),
     ("SolverParams.strategy", lambda: SolverParams(strategy="")),
     ("SolverParams.strategy", lambda: SolverParams(strategy="magic")),

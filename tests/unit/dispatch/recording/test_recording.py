@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from dispatch.codec import to_plain
 from dispatch.model import Cooldown, Order, OrderId, OrderStatus, Point, RestaurantId, Rider, RiderId, Vehicle
+from dispatch.params import EngineParams
+from dispatch.recording.dump import default_capacity
 from dispatch.recording.recording import BadRecording, Message, RecordedTick, Recording, read_recording, write_recording
 from dispatch.recording.snapshot import pack_state, unpack_state
 from dispatch.state import CityState
+from node.errors import Rejected
 
 
 def recording() -> Recording:
@@ -59,3 +63,12 @@ def test_a_memory_survives_packing() -> None:
     packed = pack_state(state)
     assert unpack_state(packed) == state
     assert pack_state(unpack_state(packed)) == packed
+
+
+def test_riders_who_did_not_say_carry_what_they_carried() -> None:
+    """By the parameters of the stretch, those of earlier versions too; a stretch with two answers is refused."""
+    five = to_plain(EngineParams(default_capacity=5))
+    assert default_capacity("town", [five, five | {"version": "another"}]) == 5
+    assert default_capacity("town", [{"version": "older"}]) == 3
+    with pytest.raises(Rejected, match="default_capacity was changed"):
+        default_capacity("town", [five, {"version": "older"}])
