@@ -66,6 +66,8 @@ async def _explain(directory: Directory, order_id: str, city: str | None, *, as_
         records = await _records(directory, asked, order_id)
         if records is not None:
             _show(order_id, asked, records, as_json=as_json)
+            if not records and not as_json:
+                print(never_offered(await _state(directory, asked, order_id)))
             return 0
     return _failed(f"no order {order_id!r} (asked: {', '.join(cities) or 'no city has an owner'})")
 
@@ -100,6 +102,28 @@ async def _records(directory: Directory, city: str, order_id: str) -> list[dict[
     return [json.loads(document) for document in answer.records_json]
 
 
+async def _state(directory: Directory, city: str, order_id: str) -> pb.TrackResponse:
+    request = pb.TrackRequest(city=city, order_id=order_id)
+    return await directory.ask(city, lambda shard: shard.Track(request, timeout=_TIMEOUT_S))
+
+
+def never_offered(track: pb.TrackResponse) -> str:
+    """What to say of an order without a decision."""
+    if track.state != pb.ORDER_STATE_OPEN:
+        return f"Nobody was ever asked: it is {pb.OrderState.Name(track.state).removeprefix('ORDER_STATE_').lower()}."
+    since = (
+        datetime.fromtimestamp(track.events[0].at_ms / 1000, UTC).strftime(" since %H:%M:%S") if track.events else ""
+    )
+    return (
+        f"Open{since}: nobody has been asked yet. Every tick looks anew; an order is offered when its rider must set "
+        "out, so it waits for its food to be nearly ready, or for a rider who is free, seen and allowed to take it."
+    )
+
+
+def _clock(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%H:%M:%S")
+
+
 def _failed(why: str) -> int:
     print(f"forno explain: {why}", file=sys.stderr)
     return 1
@@ -119,16 +143,19 @@ def _show(order_id: str, city: str, records: list[dict[str, Any]], *, as_json: b
 
 def offer_table(number: int, order_id: str, record: dict[str, Any]) -> Table:
     """One offer: what it cost term by term, and who else could have come."""
-    at = datetime.fromtimestamp(record["now_ms"] / 1000, UTC).strftime("%H:%M:%S")
+    at = _clock(record["now_ms"])
     together = f", together with {len(record['order_ids']) - 1} more" if len(record["order_ids"]) > 1 else ""
     borrowed = f" of {record['borrowed_from']}" if record.get("borrowed_from") else ""
     title = f"{number}. {at} rider {record['rider_id']}{borrowed}{together}: {record['outcome']}"
     solver = f"{record['strategy']} ({record['solver_status']}, work {record['solver_work']})"
     if record["fallback"]:
         solver += f", fallback: {record['fallback']}"
+    cut = record["cut"]
     caption = (
         f"tick {record['tick']}, epoch {record['epoch']} of {record['shard_id']}; {solver}; "
-        f"{record['travel_version']}; {record['candidates']} riders could have come"
+        f"{record['travel_version']}; {record['candidates']} riders could have come; had read partition "
+        f"{cut['partition']} up to fix {cut['pings_offset']} and event {cut['events_offset']} of log "
+        f"{cut['incarnation']}"
     )
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     table.add_column("who")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from dispatch.adapters import wire
@@ -255,6 +255,7 @@ class MemoryDecisionLog:
             "solver_status": tick.solver_status,
             "solver_work": tick.solver_work,
             "fallback": tick.fallback,
+            "cut": asdict(tick.applied.cut),
             "outcome": offer.status,
             "answered_ms": offer.ended_ms,
         }
