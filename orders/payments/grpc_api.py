@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from node.errors import Invalid
@@ -11,7 +11,9 @@ from orders.errors import UnknownOrder
 from orders.ids import checked_order_id
 from orders.model import OrderId
 from orders.payments import model
+from orders.payments.metrics import TURNED_AWAY
 from orders.payments.ports import PaymentBook
+from orders.room import Room
 from orders.words import checked_key, checked_reason
 from proto.common.v1 import types_pb2
 from proto.payments.v1 import payments_pb2 as pb
@@ -26,11 +28,13 @@ class PaymentsApi(PaymentsServicer):
 
     book: PaymentBook
     wake: Callable[[], None]
+    room: Room = field(default_factory=lambda: Room(TURNED_AWAY))
 
     async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:  # noqa: N802
         order_id = checked_order_id(request.order_id)
-        payment = await self._payment(order_id)
-        refunds = await self.book.refunds(order_id)
+        async with self.room.admitted():
+            payment = await self._payment(order_id)
+            refunds = await self.book.refunds(order_id)
         currency = payment.amount.currency
         return pb.GetResponse(
             payment=pb.Payment(
@@ -48,9 +52,10 @@ class PaymentsApi(PaymentsServicer):
         order_id, key = checked_order_id(request.order_id), checked_key(request.idempotency_key)
         reason = checked_reason(request.reason) or "refunded"
         amount = _amount(request.amount) if request.HasField("amount") else None
-        refund, replayed = await self.book.ask_refund(order_id, key, amount, reason)
-        self.wake()
-        currency = (await self._payment(order_id)).amount.currency
+        async with self.room.admitted():
+            refund, replayed = await self.book.ask_refund(order_id, key, amount, reason)
+            self.wake()
+            currency = (await self._payment(order_id)).amount.currency
         return pb.RefundResponse(refund=_refund(order_id, refund, currency), replayed=replayed)
 
     async def _payment(self, order_id: OrderId) -> model.Payment:

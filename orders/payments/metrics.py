@@ -20,3 +20,4 @@ WEBHOOKS = counter(
     ["outcome"],
 )
 OVERDUE = gauge("payments_overdue", "Payments that have had something to do for more than a minute.")
+TURNED_AWAY = counter("payments_turned_away_total", "Calls refused because too many were under way.")
