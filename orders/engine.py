@@ -15,7 +15,7 @@ from orders.errors import UnknownOrder
 from orders.events import Change
 from orders.ids import OrderIds, checked_order_id
 from orders.model import Basket, Order, Price, Status
-from orders.ports import Estimates, Eta, IdempotencyKey, KitchenWays, Orders, Placement
+from orders.ports import Estimates, Eta, IdempotencyKey, KitchenWays, Orders, Page, Placement
 from orders.pricing import price_of, promised_ms
 from orders.saga import Signal
 from orders.transitions import Trigger
@@ -24,14 +24,6 @@ from shard_router.cities import CityLookup
 
 DEFAULT_PAGE = 20
 MAX_PAGE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some orders of a user and where to go on; an empty cursor ends the list."""
-
-    orders: list[Order]
-    next_cursor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +69,8 @@ class OrderDesk:
         user = checked_user(user_id)
         if not 0 <= limit <= MAX_PAGE:
             raise Invalid("limit", f"0..{MAX_PAGE}", reason="OUT_OF_RANGE")
-        wanted = limit or DEFAULT_PAGE
         before = checked_order_id(cursor) if cursor else None
-        orders = await self.store.page(user, before, wanted + 1)
-        return Page(orders[:wanted], orders[wanted - 1].order_id if len(orders) > wanted else "")
+        return await self.store.page(user, before, limit or DEFAULT_PAGE)
 
     async def cancel(self, order_id: str, user_id: str, reason: str) -> Order:
         """Cancels where the state table allows it; cancelling twice changes nothing."""

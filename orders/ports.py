@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from orders.events import Change
 from orders.hearing import Absorbed, Heard
@@ -28,6 +28,19 @@ class Placement:
     replayed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some orders of a user and where to go on; an empty cursor ends the list. A page may be empty and go on."""
+
+    orders: list[Order]
+    next_cursor: str = ""
+
+    @classmethod
+    def of(cls, orders: list[Order], limit: int) -> Self:
+        """A page of `limit` orders, from those and, where there is one, the next."""
+        return cls(orders[:limit], orders[limit - 1].order_id if len(orders) > limit else "")
+
+
 class Orders(Protocol):
     """All orders, durable when a call returns. Every call may raise `Retryable`; each is safe to repeat."""
 
@@ -37,8 +50,8 @@ class Orders(Protocol):
     async def get(self, order_id: OrderId) -> Order | None:
         """The order, as last committed."""
 
-    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> list[Order]:
-        """Orders of a user, newest first, older than `before`."""
+    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> Page:
+        """Orders of a user, newest first, older than `before`, at most `limit`."""
 
     async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
         """Stores what `decide` makes of the order, which nobody else changes meanwhile; None if there is none.

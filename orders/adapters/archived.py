@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 
 import asyncpg
 import orjson
@@ -15,10 +15,14 @@ from orders.archive.errors import OrderArchived
 from orders.archive.files import ArchivedFile
 from orders.events import Change
 from orders.hearing import Absorbed, Heard
+from orders.ids import POINTS, order_id_at
 from orders.messaging.message import Offset
 from orders.messaging.postgres import retryable
 from orders.model import Order, OrderId, Status, UserId
-from orders.ports import IdempotencyKey, OrderStore, Placement
+from orders.ports import IdempotencyKey, OrderStore, Page, Placement
+
+#: Archived months that are read for one page, at most: each is a file a city, whose statistics are read in any case.
+MONTHS_A_PAGE = 3
 
 _LAST = date.max
 
@@ -38,20 +42,37 @@ class ArchivedOrders:
         # The rows first: a month that is dropped meanwhile is then found among the archived.
         return await self.hot.get(order_id) or await self._archived(order_id)
 
-    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> list[Order]:
-        found = await self.hot.page(user_id, before, limit)
-        # A month may have been left behind when a later one was archived: the page may go through both.
-        oldest = month_of(found[-1].order_id) if len(found) == limit else date.min
-        async for month in self._months(month_of(before) if before else _LAST):
-            if month.month < oldest:
+    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> Page:
+        """Rows are served alone: the archive is opened only where there are none at the cursor, and then for
+        `MONTHS_A_PAGE` months; the page may have few orders or none, its cursor leads on.
+        """
+        hot = await self.hot.page(user_id, before, limit)
+        months = [month async for month in self._months(month_of(before) if before else _LAST)]
+        if not months:
+            return hot
+        recent = [order for order in hot.orders if month_of(order.order_id) > months[0].month]
+        if recent:
+            return Page(recent, recent[-1].order_id)
+        return await self._old_page(user_id, before, limit, hot, months)
+
+    async def _old_page(
+        self, user_id: UserId, before: OrderId | None, limit: int, hot: Page, months: Sequence[ArchivedMonth]
+    ) -> Page:
+        """Archived orders, and between them the rows of months that were left behind when later ones were archived."""
+        cold: list[Order] = []
+        for number, month in enumerate(months[:MONTHS_A_PAGE], 1):
+            cold += await self.cold.page(user_id, month, before, limit + 1)
+            # So far back all is known; behind the last archived month there are rows at most.
+            known = month.month if number < len(months) else date.min
+            rows = [order for order in hot.orders if month_of(order.order_id) >= known]
+            found = {order.order_id: order for order in (*rows, *cold)}
+            if len(found) > limit or (hot.next_cursor and len(rows) == len(hot.orders)):
                 break
-            known = {order.order_id for order in found}
-            cold = await self.cold.page(user_id, month, before, limit)
-            found += [order for order in cold if order.order_id not in known]
-            found = sorted(found, key=lambda order: order.order_id, reverse=True)[:limit]
-            if len(found) == limit:
-                oldest = month_of(found[-1].order_id)
-        return found
+        else:
+            cursor = "" if known == date.min else _last_id_before(known)
+            return Page(_newest_first(found), cursor)
+        orders = _newest_first(found)[:limit]
+        return Page(orders, orders[-1].order_id)
 
     async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
         changed = await self.hot.change(order_id, decide)
@@ -86,3 +107,13 @@ class ArchivedOrders:
             rows = await self.pool.fetch(SQL.archived, newest)
         for row in rows:
             yield ArchivedMonth(row["month"], [ArchivedFile(**file) for file in orjson.loads(row["files"])])
+
+
+def _newest_first(orders: Mapping[OrderId, Order]) -> list[Order]:
+    return [orders[order_id] for order_id in sorted(orders, reverse=True)]
+
+
+def _last_id_before(month: date) -> OrderId:
+    """The greatest id that an order from before that month may have: a cursor at its beginning."""
+    began = datetime(month.year, month.month, 1, tzinfo=UTC)
+    return order_id_at(int(began.timestamp()) * 1000 - 1, POINTS - 1, 2**58 - 1)

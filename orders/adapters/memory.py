@@ -15,7 +15,7 @@ from orders.kitchen.ports import AT_KITCHEN, CookedOrder, Kitchen
 from orders.messaging.message import Message, Offset
 from orders.messaging.relay import Send
 from orders.model import Order, OrderId, Status, UserId
-from orders.ports import IdempotencyKey, Placement
+from orders.ports import IdempotencyKey, Page, Placement
 
 
 @dataclass(slots=True)
@@ -80,10 +80,10 @@ class MemoryOrders:
         """Every order, in the order of ids."""
         return [self._orders[order_id].order for order_id in sorted(self._orders)]
 
-    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> list[Order]:
+    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> Page:
         mine = [kept.order for kept in self._orders.values() if kept.order.user_id == user_id]
         older = [order for order in mine if before is None or order.order_id < before]
-        return sorted(older, key=lambda order: order.order_id, reverse=True)[:limit]
+        return Page.of(sorted(older, key=lambda order: order.order_id, reverse=True), limit)
 
     async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
         kept = self._orders.get(order_id)

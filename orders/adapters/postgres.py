@@ -21,7 +21,7 @@ from orders.messaging.message import Message, Offset
 from orders.messaging.postgres import Held, PostgresOutbox, delete_in_batches, retryable
 from orders.messaging.statements import statements
 from orders.model import Order, OrderId, Status, UserId
-from orders.ports import IdempotencyKey, Placement
+from orders.ports import IdempotencyKey, Page, Placement
 from orders.ranges import Range
 
 #: What a database of orders is made of, in this order.
@@ -95,11 +95,11 @@ class PostgresOrders:
             row = await self._pool.fetchrow(SQL.get, order_id, created_at(order_id))
         return order_of(row) if row else None
 
-    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> list[Order]:
+    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> Page:
         newest = (created_at(before), before) if before else _NEWEST
         with retryable():
-            rows = await self._pool.fetch(SQL.list, user_id, *newest, limit)
-        return [order_of(row) for row in rows]
+            rows = await self._pool.fetch(SQL.list, user_id, *newest, limit + 1)
+        return Page.of([order_of(row) for row in rows], limit)
 
     async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
         with retryable():

@@ -27,7 +27,7 @@ from orders.messaging.message import Offset
 from orders.messaging.postgres import retryable
 from orders.metrics import REPLICA_AGE_S, REPLICA_READS
 from orders.model import Order, OrderId, Status, UserId
-from orders.ports import IdempotencyKey, Placement
+from orders.ports import IdempotencyKey, Page, Placement
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ class ReplicatedOrders:
         # One that another process has just placed may not have come here yet: that it is nowhere, the primary says.
         return order or await self._primary.get(order_id)
 
-    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> list[Order]:
+    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> Page:
         return await self._read(point_of_user(user_id), lambda store: store.page(user_id, before, limit))
 
     async def place(self, change: Change, key: IdempotencyKey) -> Placement:

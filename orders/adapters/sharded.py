@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orders.events import Change
 from orders.model import Order, OrderId, UserId
-from orders.ports import IdempotencyKey, Orders, Placement
+from orders.ports import IdempotencyKey, Orders, Page, Placement
 from orders.ranges import RangeMap
 
 
@@ -24,7 +24,7 @@ class ShardedOrders:
     async def get(self, order_id: OrderId) -> Order | None:
         return await self._of(order_id).get(order_id)
 
-    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> list[Order]:
+    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> Page:
         return await self.stores[self.ranges.of_user(user_id)].page(user_id, before, limit)
 
     async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:

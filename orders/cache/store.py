@@ -12,7 +12,7 @@ from orders.events import Change
 from orders.hearing import Absorbed, Heard
 from orders.messaging.message import Offset
 from orders.model import Order, OrderId, Status, UserId
-from orders.ports import IdempotencyKey, OrderStore, Placement
+from orders.ports import IdempotencyKey, OrderStore, Page, Placement
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class CachedOrders:
                 await self.recent.keep(order)
         return order
 
-    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> list[Order]:
+    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> Page:
         return await self.store.page(user_id, before, limit)
 
     async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:

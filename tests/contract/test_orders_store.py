@@ -20,11 +20,12 @@ from orders.adapters.postgres import SCHEMAS, PostgresOrders
 from orders.errors import KeyReused, TransitionRefused
 from orders.events import Change
 from orders.hearing import Heard, Source
+from orders.ids import checked_order_id
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Message, Offset
 from orders.messaging.postgres import PostgresOutbox
 from orders.model import Order, Status
-from orders.ports import IdempotencyKey
+from orders.ports import IdempotencyKey, Page
 from orders.ranges import Range
 from orders.saga import Signal, step
 from orders.transitions import Trigger
@@ -114,7 +115,7 @@ async def test_a_key_places_once(store: Store) -> None:
     assert (again.order.order_id, again.replayed) == (order_id(1), True)
     with pytest.raises(KeyReused):
         await store.place(placed(3), replace(KEY, body_sha256=b"other"))
-    assert len(await store.page(ANA, None, 10)) == len(await relayed(store)) == 1
+    assert len((await store.page(ANA, None, 10)).orders) == len(await relayed(store)) == 1
 
 
 async def test_one_of_many_at_the_same_time_with_a_key_wins(store: Store) -> None:
@@ -131,11 +132,12 @@ async def test_pages_are_newest_first_and_of_one_user(store: Store) -> None:
     for number in range(1, 6):
         await store.place(placed(number, at_ms=NOW_MS + number * month_ms // 4), replace(KEY, key=f"key-{number}"))
     newest = await store.page(ANA, None, 2)
-    rest = await store.page(ANA, newest[-1].order_id, 10)
-    ids = [order.order_id for order in (*newest, *rest)]
+    rest = await store.page(ANA, checked_order_id(newest.next_cursor), 3)
+    assert rest.next_cursor == ""
+    ids = [order.order_id for order in (*newest.orders, *rest.orders)]
     assert ids == sorted(ids, reverse=True)
     assert len(ids) == 5
-    assert await store.page(type(ANA)("ben"), None, 10) == []
+    assert await store.page(type(ANA)("ben"), None, 10) == Page([])
 
 
 async def test_a_refused_change_stores_nothing(store: Store) -> None:
@@ -292,7 +294,7 @@ async def test_the_last_and_the_first_moment_of_a_month_are_in_their_own_partiti
     for number, at_ms in enumerate(moments, 1):
         assert await postgres_store.get(order_id(number, at_ms=at_ms)) is not None
     listed = await postgres_store.page(ANA, order_id(3, at_ms=moments[2]), 10)
-    assert [order.order_id for order in listed] == [order_id(2, at_ms=moments[1]), order_id(1, at_ms=moments[0])]
+    assert [order.order_id for order in listed.orders] == [order_id(2, at_ms=moments[1]), order_id(1, at_ms=moments[0])]
 
 
 async def test_a_clock_that_is_set_back_an_hour_at_the_start_of_a_month_loses_no_order(pool: asyncpg.Pool) -> None:

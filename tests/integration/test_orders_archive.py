@@ -31,7 +31,7 @@ from orders.archive.errors import ArchiveMismatch, OrderArchived
 from orders.archive.files import Files
 from orders.errors import TransitionRefused
 from orders.events import Change
-from orders.ids import order_id_at, point_of_user
+from orders.ids import checked_order_id, order_id_at, point_of_user
 from orders.model import OrderId, UserId
 from orders.saga import Signal, step
 from orders.transitions import Trigger
@@ -79,9 +79,13 @@ class World:
     async def listed(self, user: str) -> list[OrderId]:
         """All orders of a user, page by page."""
         found: list[OrderId] = []
-        while page := await self.orders.page(UserId(user), found[-1] if found else None, 7):
-            found += [order.order_id for order in page]
-        return found
+        before: OrderId | None = None
+        while True:
+            page = await self.orders.page(UserId(user), before, 7)
+            found += [order.order_id for order in page.orders]
+            if not page.next_cursor:
+                return found
+            before = checked_order_id(page.next_cursor)
 
     def of_user(self, number: int) -> list[OrderId]:
         """The orders of a user, newest first."""

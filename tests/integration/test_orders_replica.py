@@ -89,7 +89,7 @@ async def test_reads_go_to_the_replica_when_it_has_what_the_reader_has_seen(worl
     mine, others = await world.place(1, ANA), await world.place(1, BEN)
     assert (await world.read(mine))[1] == "primary"  # at once, whatever the replica has
     assert (await world.until_read_from("replica", mine)).status is Status.PLACED
-    assert len(await world.orders.page(ANA, None, 10)) == 1
+    assert len((await world.orders.page(ANA, None, 10)).orders) == 1
     await world.until_read_from("replica", others)
 
     await world.replica.execute("select pg_wal_replay_pause()")
