@@ -72,7 +72,7 @@ async def test_a_fallback_that_changes_nothing_is_counted(monkeypatch: pytest.Mo
 
 
 async def test_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wall-clock guard fires: the solver process is answered for by greedy."""
+    """The wall-clock guard fires: the solver process is answered for by greedy. The limit itself: `test_solver`."""
 
     async def guarded(self: InlineSolver, problem: Problem, params: EngineParams) -> Solution:
         return solve(problem, params, "wall clock")
