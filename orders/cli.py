@@ -23,7 +23,7 @@ from node.settings import load
 from node.telemetry import configure_logging
 from orders.adapters.archived import ArchivedOrders
 from orders.adapters.postgres import SQL, PostgresOrders
-from orders.archive.archiver import Archiver, Month, months_before
+from orders.archive.archiver import Archived, Archiver, Month, months_before
 from orders.archive.cold import ColdOrders
 from orders.archive.files import Files
 from orders.config import OrdersSettings
@@ -128,19 +128,28 @@ async def _archive(settings: OrdersSettings, words: argparse.Namespace) -> int:
     log = configure_logging("archive", settings.log_level)
     older_than = months_before(datetime.now(UTC), months)
     done = await archive_all(settings, older_than, log)
-    rows = [asdict(month) | {"month": f"{month.month:%Y-%m}"} for month in done]
     if words.json:
-        print(json.dumps({"url": settings.archive_url, "older_than": older_than.isoformat(), "months": rows}, indent=2))
+        months, put_off = (
+            [asdict(one) | {"month": f"{one.month:%Y-%m}"} for one in part] for part in (done.months, done.put_off)
+        )
+        told = {"url": settings.archive_url, "older_than": older_than.isoformat(), "months": months, "put_off": put_off}
+        print(json.dumps(told, indent=2))
     else:
-        print("\n".join(_line(month) for month in done) or f"nothing ended before {older_than:%Y-%m-%d}")
+        lines = [
+            *map(_line, done.months),
+            *(f"{one.database} {one.month:%Y-%m}: left, {one.why}" for one in done.put_off),
+        ]
+        print("\n".join(lines) or f"nothing ended before {older_than:%Y-%m-%d}")
     return 0
 
 
-async def archive_all(settings: OrdersSettings, older_than: datetime, log: structlog.stdlib.BoundLogger) -> list[Month]:
+async def archive_all(settings: OrdersSettings, older_than: datetime, log: structlog.stdlib.BoundLogger) -> Archived:
     """Archives the old months of every database, one after the other."""
-    files, done = Files.at(settings.archive_url), list[Month]()
+    files, done = Files.at(settings.archive_url), Archived()
     for part in RangeMap.parse(settings.orders_ranges).ranges:
-        done += await Archiver(part.database, settings.database(part.database), files, log).archive(older_than)
+        one = await Archiver(part.database, settings.database(part.database), files, log).archive(older_than)
+        done.months.extend(one.months)
+        done.put_off.extend(one.put_off)
     return done
 
 

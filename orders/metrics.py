@@ -34,6 +34,7 @@ ARCHIVED = counter("orders_archived_total", "Orders moved to the archive.")
 ARCHIVE_PUT_OFF = counter(
     "orders_archive_put_off_total", "Months left for the next time: not_final, changed, in_use.", ["why"]
 )
+ARCHIVE_FAILED = counter("orders_archive_failed_total", "Nightly runs of the archive that failed.")
 CACHE = counter(
     "orders_cache_total", "Reads of the cache of recent orders: hit, miss, passed (not asked), away.", ["what"]
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from orders.archive.files import ArchivedFile, Files, file_name, manifest_name
 from orders.archive.table import Tally, batch_of, schema_of
 from orders.messaging.postgres import retryable
 from orders.messaging.statements import statements
-from orders.metrics import ARCHIVE_PUT_OFF, ARCHIVED
 
 SQL = statements(Path(__file__).parent / "sql")
 
@@ -51,6 +50,23 @@ class Month:
 
 
 @dataclass(frozen=True, slots=True)
+class PutOff:
+    """A month that was left for the next time, and why: not_final, changed, in_use."""
+
+    database: str
+    month: date
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What a run did."""
+
+    months: list[Month] = field(default_factory=list)
+    put_off: list[PutOff] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Archiver:
     """Archives the old months of one database."""
 
@@ -59,20 +75,24 @@ class Archiver:
     files: Files
     log: structlog.stdlib.BoundLogger
 
-    async def archive(self, older_than: datetime) -> list[Month]:
+    async def archive(self, older_than: datetime) -> Archived:
         """Archives every month that ended before then, the oldest first. A month with orders that are not final, or
         that somebody uses just now, is left for the next time. Raises `ArchiveMismatch` and drops nothing when a file
         is not what was written, and `Invalid` when the month that takes new orders would be among them.
         """
         if older_than > datetime.now(UTC):
             raise Invalid("older_than", f"{older_than:%Y-%m-%d} is not past: orders are still placed before it")
-        done: list[Month] = []
+        done = Archived()
         with retryable():
             async with self._alone() as connection:
                 for row in await connection.fetch(SQL.partitions) if connection else []:
                     month = datetime.strptime(row["name"], "orders_%Y_%m").replace(tzinfo=UTC)
                     if end_of(month) <= older_than:
-                        done += await self._month(connection, month.date(), row["name"])
+                        one = await self._month(connection, month.date(), row["name"])
+                        if isinstance(one, Month):
+                            done.months.append(one)
+                        else:
+                            done.put_off.append(one)
         return done
 
     @asynccontextmanager
@@ -89,13 +109,12 @@ class Archiver:
         finally:
             await connection.close()
 
-    async def _month(self, connection: asyncpg.Connection, month: date, partition: str) -> list[Month]:
+    async def _month(self, connection: asyncpg.Connection, month: date, partition: str) -> Month | PutOff:
         log = self.log.bind(database=self.database, month=f"{month:%Y-%m}")
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             if await connection.fetchval(SQL.not_final.format(partition=partition)):
-                ARCHIVE_PUT_OFF.labels("not_final").inc()
                 log.warning("month not archived: it has orders that are not final")
-                return []
+                return PutOff(self.database, month, "not_final")
             fingerprint = await connection.fetchrow(SQL.fingerprint.format(partition=partition))
             log.info("archiving", rows=fingerprint["rows"])
             files, tally = await self._written(connection, month, partition, log)
@@ -105,11 +124,10 @@ class Archiver:
         body = manifest | tally.as_json()
         self.files.write_json(manifest_name(month, self.database), body)
         log.info("verified", files=len(files), rows=tally.rows)
-        if not await self._dropped(connection, month, partition, files, fingerprint, log):
-            return []
-        ARCHIVED.inc(tally.rows)
+        if why := await self._dropped(connection, month, partition, files, fingerprint, log):
+            return PutOff(self.database, month, why)
         log.info("dropped", rows=tally.rows)
-        return [Month(self.database, month, tally.rows, tuple(files))]
+        return Month(self.database, month, tally.rows, tuple(files))
 
     async def _written(
         self, connection: asyncpg.Connection, month: date, partition: str, log: structlog.stdlib.BoundLogger
@@ -147,25 +165,24 @@ class Archiver:
         files: Sequence[ArchivedFile],
         fingerprint: asyncpg.Record,
         log: structlog.stdlib.BoundLogger,
-    ) -> bool:
+    ) -> str:
+        """Drops the partition; why not, if it could not."""
         try:
             async with connection.transaction():
                 await connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'")
                 await connection.execute(SQL.lock.format(partition=partition))
                 now = await connection.fetchrow(SQL.fingerprint.format(partition=partition))
                 if now != fingerprint:
-                    ARCHIVE_PUT_OFF.labels("changed").inc()
                     log.warning("month not dropped: it changed while it was archived")
-                    return False
+                    return "changed"
                 rows = orjson.dumps(list(map(asdict, files))).decode()
                 await connection.execute(SQL.note, month, fingerprint["rows"], rows)
                 await connection.execute(SQL.drop.format(partition=partition))
                 log.info("dropping")
         except asyncpg.LockNotAvailableError:
-            ARCHIVE_PUT_OFF.labels("in_use").inc()
             log.warning("month not dropped: somebody uses it")
-            return False
-        return True
+            return "in_use"
+        return ""
 
 
 def end_of(month: datetime) -> datetime:

@@ -25,7 +25,7 @@ from node.clock import ManualClock
 from orders import cli
 from orders.adapters.archived import ArchivedOrders
 from orders.adapters.postgres import SCHEMAS, PostgresOrders
-from orders.archive.archiver import Archiver, end_of, months_before
+from orders.archive.archiver import Archived, Archiver, end_of, months_before
 from orders.archive.cold import ColdOrders
 from orders.archive.errors import ArchiveMismatch, OrderArchived
 from orders.archive.files import Files
@@ -140,8 +140,8 @@ async def test_killed_at_each_step_no_order_is_lost_or_doubled(world: World) -> 
     process.stdin.close()
     await process.wait()
 
-    assert len(await world.archiver().archive(OLD)) == 8
-    assert await world.archiver().archive(OLD) == []
+    assert len((await world.archiver().archive(OLD)).months) == 8
+    assert await world.archiver().archive(OLD) == Archived()
     assert [await world.listed(f"user-{n}") for n in range(USERS)] == [world.of_user(n) for n in range(USERS)]
     assert not list(world.folder.rglob("*.part"))
 
@@ -153,7 +153,7 @@ async def test_archived_orders_are_the_same_for_the_service_the_command_and_duck
     before = {order_id: await world.hot.get(order_id) for order_id in world.ids[:200:20]}
     sums = "select city, count(*), sum(items_minor) from {} where created_at < '{}' group by 1 order by 1"
     rows = [tuple(row) for row in await world.pool.fetch(sums.format("orders", OLD))]
-    months = await world.archiver().archive(OLD)
+    months = (await world.archiver().archive(OLD)).months
     assert {order_id: await world.orders.get(order_id) for order_id in before} == before
     assert await world.hot.get(world.ids[0]) is None
     assert await world.orders.get(order_id_at(FIRST_MS, 7, 7)) is None
@@ -208,7 +208,12 @@ async def test_what_cannot_be_archived_stays(world: World) -> None:
 
     await world.pool.execute("update orders set status = 'DELIVERED' where order_id = $1", world.ids[0])
     spoiler = Spoiler(world)
-    months = await world.archiver(log=spoiler).archive(OLD)
+    done = await world.archiver(log=spoiler).archive(OLD)
+    months = done.months
+    assert {(f"orders_{one.month:%Y_%m}", one.why) for one in done.put_off} == {
+        ("orders_2025_11", "not_final"),
+        ("orders_2026_02", "changed"),
+    }
     left = {"orders_2025_11", "orders_2026_02"}
     assert {f"orders_{month.month:%Y_%m}" for month in months} & left == set()
     assert left <= await world.partitions()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -11,6 +13,7 @@ from typing import Any, cast
 import asyncpg
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from node.clock import ManualClock
 from node.errors import Invalid, Retryable
@@ -21,7 +24,9 @@ from orders.archive.archiver import Archiver
 from orders.archive.cold import ArchivedMonth, ColdOrders, month_of
 from orders.archive.files import Files
 from orders.ids import checked_order_id
+from orders.metrics import ARCHIVE_FAILED, ARCHIVE_PUT_OFF, ARCHIVED
 from orders.model import Order, OrderId, UserId
+from orders.night import NightlyArchive
 from orders.ports import IdempotencyKey
 from tests.unit.orders.worlds import ANA, NOW_MS, order_id, placed
 
@@ -141,3 +146,30 @@ async def test_every_order_is_listed_once_newest_first(hot: list[int], cold: lis
     assert found == sorted(found, reverse=True)
     assert len(found) == len(set(found)) == len(hot) + len(cold)
     assert max(map(len, pages)) <= limit
+
+
+def counted() -> tuple[float, float, float]:
+    """Orders archived, months put off because they changed, nights that failed."""
+    return ARCHIVED._value.get(), ARCHIVE_PUT_OFF.labels("changed")._value.get(), ARCHIVE_FAILED._value.get()
+
+
+def night(code: str) -> NightlyArchive:
+    """A night whose process runs that."""
+    return NightlyArchive(ManualClock(NOW_MS), structlog.get_logger(), (sys.executable, "-c", code))
+
+
+async def test_the_service_counts_what_the_process_of_the_night_did() -> None:
+    """The process serves no metrics: it says what it did, and the service that serves them counts."""
+    told = {"months": [{"rows": 30}, {"rows": 12}], "put_off": [{"why": "changed"}]}
+    before = counted()
+    assert await night(f"print({json.dumps(told)!r})").once()
+    assert tuple(now - then for now, then in zip(counted(), before, strict=True)) == (42, 1, 0)
+
+
+async def test_a_night_that_failed_is_an_error_and_not_done() -> None:
+    """It is counted and logged as an error; the caller tries again."""
+    before = counted()
+    with capture_logs() as logs:
+        assert not await night("raise SystemExit(1)").once()
+    assert [(line["log_level"], line["code"]) for line in logs] == [("error", 1)]
+    assert tuple(now - then for now, then in zip(counted(), before, strict=True)) == (0, 0, 1)
