@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import cast
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
+from benchmarks.orders.cli import LAG
 from deploy.stack.stack import LocalStack
 from node.clock import ManualClock
 from node.errors import Retryable
@@ -334,6 +336,19 @@ async def test_much_that_grew_old_is_forgotten_in_batches(
     await PostgresOutbox(cast(asyncpg.Pool, counted)).forget_sent()
     assert counted.deleted == [3, 3, 3, 1]
     assert [row["event_id"] for row in await pool.fetch("select event_id from outbox")] == [f"{order_id()}-1"]
+
+
+async def test_the_bench_counts_a_message_that_is_still_unsent_as_waiting(
+    postgres_store: PostgresOrders, pool: asyncpg.Pool
+) -> None:
+    """One that has waited for an hour is an hour late, sent or not; what was written before the run does not count."""
+    await postgres_store.place(placed(), KEY)
+    await pool.execute("update outbox set written_at = written_at - interval '1 hour'")
+    (hour_ago,) = await pool.fetchrow("select min(written_at) from outbox")
+    found = await pool.fetchrow(LAG, hour_ago)
+    assert found["messages"] == 1
+    assert found["p99_ms"] >= 3_600_000
+    assert (await pool.fetchrow(LAG, hour_ago + timedelta(minutes=1)))["messages"] == 0
 
 
 class CountedDeletes:
