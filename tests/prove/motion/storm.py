@@ -108,7 +108,8 @@ class Storm:
 class Returns:
     """How long customers waited for a fresh position after the kills of a kind, seconds; over all of its kills.
 
-    `soon` is the share of the waits that were at most `SOON_S`; those that never ended count as longer.
+    `soon` is the share of the waits of at most `SOON_S`; those that never ended count as longer. `longest_each_s`
+    is the longest that ended, of each kill in turn.
     """
 
     kills: int
@@ -117,19 +118,24 @@ class Returns:
     soon: float
     longest_s: float
     median_s: float
+    longest_each_s: tuple[float, ...]
 
 
 def returns(kills: Sequence[Kill], watchers: Sequence[Watcher], kind: Kind) -> Returns:
     """What the watchers' records say of one kind of kill: a wait for each kill and watcher, whatever died in it."""
     since_s = [kill.since_s for kill in kills if kill.kind == kind]
-    backs_s = [(since, watcher.back_s(since)) for since in since_s for watcher in watchers]
-    waits_s = sorted(back - since for since, back in backs_s if back is not None)
+    each_s = [
+        [back_s - since for watcher in watchers if (back_s := watcher.back_s(since)) is not None] for since in since_s
+    ]
+    waits_s = sorted(wait for waits in each_s for wait in waits)
+    wanted = len(since_s) * len(watchers)
     longest_s, median_s = (waits_s[-1], waits_s[len(waits_s) // 2]) if waits_s else (0.0, 0.0)
     return Returns(
         kills=len(since_s),
         samples=len(waits_s),
-        never=len(backs_s) - len(waits_s),
-        soon=round(sum(wait <= SOON_S for wait in waits_s) / max(1, len(backs_s)), 4),
+        never=wanted - len(waits_s),
+        soon=round(sum(wait <= SOON_S for wait in waits_s) / max(1, wanted), 4),
         longest_s=round(longest_s, 2),
         median_s=round(median_s, 2),
+        longest_each_s=tuple(round(max(waits, default=0.0), 2) for waits in each_s),
     )

@@ -37,6 +37,7 @@ def test_who_never_sees_anything_again_counts() -> None:
     """One of two customers is back after 2 s, the other never."""
     found = returns([edge(100.0)], [watcher((102.0, 101.9)), watcher((99.0, 98.9))], "edge")
     assert (found.kills, found.samples, found.never, found.soon) == (1, 1, 1, 0.5)
+    assert found.longest_each_s == (2.0,)
 
 
 @pytest.mark.parametrize(
