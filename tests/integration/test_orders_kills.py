@@ -66,10 +66,11 @@ async def place_surely(world: OrdersWorld, number: int, token: str) -> pb.Order:
             await asyncio.sleep(0.05)
 
 
-async def place_many(world: OrdersWorld, dispatch: StutteringDispatch, orders: int, random: Random) -> list[pb.Order]:
+async def place_many(
+    world: OrdersWorld, dispatch: StutteringDispatch, numbers: Sequence[int], placed: list[pb.Order], random: Random
+) -> None:
     """Places orders from eight customers at a time; some of them are cancelled at once."""
-    placed: list[pb.Order] = []
-    waiting = [(number, random.choice(TOKENS), random.random() < 0.1) for number in range(orders)]
+    waiting = [(number, random.choice(TOKENS), random.random() < 0.1) for number in numbers]
 
     async def customer() -> None:
         while waiting:
@@ -81,7 +82,6 @@ async def place_many(world: OrdersWorld, dispatch: StutteringDispatch, orders: i
                 await cancel(world, order.order_id)
 
     await asyncio.gather(*(customer() for _ in range(8)))
-    return placed
 
 
 async def cancel(world: OrdersWorld, order_id: str) -> None:
@@ -116,13 +116,29 @@ def server_kill_of(stack: LocalStack, name: str) -> Kill:
     return kill
 
 
-async def kill_again_and_again(kills: Sequence[Kill], times: int, random: Random) -> None:
-    """Does each kill so many times, at random moments, one after the other."""
-    order = [kill for kill in kills for _ in range(times)]
-    random.shuffle(order)
-    for kill in order:
-        await asyncio.sleep(random.uniform(0.05, 0.8))
-        await kill()
+async def place_and_kill(
+    world: OrdersWorld,
+    dispatch: StutteringDispatch,
+    kills: Sequence[Kill],
+    orders: int,
+    random: Random,
+) -> list[pb.Order]:
+    """Before each kill its share of the orders begins to be placed; it comes at a random moment of their sagas."""
+    placed: list[pb.Order] = []
+    for number, kill in enumerate(kills):
+        before = len(placed)
+        share = range(orders * number // len(kills), orders * (number + 1) // len(kills))
+        placing = asyncio.create_task(place_many(world, dispatch, share, placed, random))
+        try:
+            while len(placed) == before and not placing.done():  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(random.uniform(0, 0.3))
+            assert await open_orders(world) > 0, f"kill {number} hits no saga"
+            await kill()
+            await placing
+        finally:
+            placing.cancel()
+    return placed
 
 
 async def rows_of(world: OrdersWorld, query: str, *args: object) -> list[tuple[object, ...]]:
@@ -210,18 +226,14 @@ async def check_everything(world: OrdersWorld, placed: Sequence[pb.Order]) -> Co
 
 
 async def run_and_check(world: OrdersWorld, kills: Sequence[Kill], *, orders: int, times: int, seed: int) -> None:
-    """Orders are placed while things are killed; then everything is checked."""
+    """Orders are placed while things are killed, each kill so many times; then everything is checked."""
     random = Random(seed)
     dispatch = StutteringDispatch(world, seed)
 
     async def drive() -> Counter[str]:
-        killing = asyncio.create_task(kill_again_and_again(kills, times, random))
-        try:
-            placed = await place_many(world, dispatch, orders, random)
-            await killing
-        finally:
-            killing.cancel()
-        return await check_everything(world, placed)
+        every = [kill for kill in kills for _ in range(times)]
+        random.shuffle(every)
+        return await check_everything(world, await place_and_kill(world, dispatch, every, orders, random))
 
     playing, driving = asyncio.create_task(dispatch.run()), asyncio.create_task(drive())
     try:
