@@ -102,6 +102,7 @@ class Cashier:
             else:
                 await self._settle(payment, action, answer)
         except (Retryable, Rejected, TimeoutError) as error:
+            CALLS.labels(action, "unanswered").inc()
             await self._try_later(payment, action, repr(error))
 
     async def _ask(self, payment: Payment, action: Action) -> Answer:
@@ -132,7 +133,6 @@ class Cashier:
 
     async def _try_later(self, payment: Payment, action: Action, why: str) -> None:
         pause_s = _pause_s(payment, BACKOFF_S)
-        CALLS.labels(action, "unanswered").inc()
         self._log.warning("payment put off", order_id=payment.order_id, action=action, why=why, pause_s=pause_s)
         with suppress(Retryable):  # its claim runs out anyway
             await self._book.postpone(payment.order_id, pause_s)

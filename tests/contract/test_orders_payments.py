@@ -21,6 +21,7 @@ from orders.payments.adapters.postgres import SCHEMAS, PostgresPayments
 from orders.payments.cashier import Cashier
 from orders.payments.instructions import Instruction
 from orders.payments.ledger import Account
+from orders.payments.metrics import CALLS
 from orders.payments.model import Action, Answer, Goal, Money, PaymentStatus, RefundStatus
 from orders.payments.transitions import settled
 from proto.orders.v1 import order_event_pb2 as order_pb
@@ -168,6 +169,39 @@ async def test_a_payment_that_waits_too_long_is_counted(book: Book) -> None:
     await serve(book, Action.AUTHORISE, Answer(False, reason="insufficient_funds"))
     assert await book.overdue(-1) == 0
     assert await relayed(book) == ["declined"]
+
+
+async def test_a_refund_is_late_from_when_it_was_asked_for(book: Book) -> None:
+    """Asked for an hour after the capture it has waited for no hour."""
+    await captured(book)
+    if isinstance(book, MemoryPayments):
+        assert isinstance(book.clock, ManualClock)
+        book.clock.advance(3_600_000)
+    else:
+        await book._pool.execute("update payments set changed_at = changed_at - interval '1 hour'")
+    await book.ask_refund(order_id(), "key-00000001", None, "cold")
+    assert (await book.overdue(60), await book.overdue(-1)) == (0, 1)
+
+
+class Refusing(LocalProvider):
+    """Refuses every capture."""
+
+    async def capture(self, key: str, provider_ref: str, amount: Money) -> Answer:
+        """No."""
+        return Answer(False, reason="no")
+
+
+async def test_an_answer_that_refuses_is_counted_once(pool: asyncpg.Pool) -> None:
+    """A refused capture is tried again, but it was answered."""
+    book = MemoryPayments(ManualClock(NOW_MS))
+    await book.absorb([told(1, "placed")], offset(1))
+    await serve(book, Action.AUTHORISE)
+    await book.absorb([told(2, "accepted"), told(3, "delivered")], offset(3))
+    counts = [CALLS.labels(Action.CAPTURE, outcome)._value for outcome in ("refused", "unanswered")]
+    before = [count.get() for count in counts]
+    await Cashier(book, Refusing(pool, seed=1), book.clock, structlog.get_logger()).serve_due()
+    assert [count.get() - then for count, then in zip(counts, before, strict=True)] == [1, 0]
+    assert await book.claim(10, 20) == []
 
 
 async def test_the_local_provider_answers_a_key_once_whatever_is_lost(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
@@ -15,6 +16,7 @@ from deploy.stack.stack import LocalStack
 from node.clock import SystemClock
 from node.errors import Rejected, Retryable
 from node.rpc import fault_of
+from orders import cli
 from orders.ids import order_id_at
 from orders.payments.adapters.stripe import StripeProvider
 from orders.payments.adapters.webhooks import PATH
@@ -318,6 +320,33 @@ async def test_lost_answers_charge_once(world: OrdersWorld, ours: Peer) -> None:
     await world.until_status(placed.order_id, "COMPLETED")
     (intent,) = await ours.intents_of(placed.order_id)
     assert (intent["status"], intent["amount_received"]) == ("succeeded", placed.price.total.minor)
+
+
+async def test_the_command_gives_money_back(
+    world: OrdersWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`forno orders refund`: a part, the same key again, all that is left, and nothing when nothing is."""
+    monkeypatch.setenv("FORNO_PAYMENTS_ADDRESS", world.payments_process.listen)
+    placed = await world.place(token="pm_ok")
+    await world.until_status(placed.order_id, "ACCEPTED")
+    await world.deliver(placed.order_id)
+    await world.until_status(placed.order_id, "COMPLETED")
+
+    async def refund(*words: str) -> tuple[int, str, str]:
+        code = await asyncio.to_thread(cli.main, ["refund", placed.order_id, *words])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    for replayed in (False, True):
+        code, out, _ = await refund("--amount", "1000", "--key", "half-an-hour-late", "--reason", "late", "--json")
+        told = orjson.loads(out)
+        assert (code, told["replayed"], told["amount"]["minor"]) == (0, replayed, "1000")
+        assert told["status"] == "REFUND_STATUS_DONE"
+    left = placed.price.total.minor - 1_000
+    assert await refund() == (0, f"given back: {left} CLP (minor units)\n", "")
+    code, _, err = await refund("--amount", "1")
+    assert code == 1
+    assert err.startswith("forno orders refund: ")
 
 
 async def test_money_that_was_not_captured_cannot_be_given_back(world: OrdersWorld) -> None:
