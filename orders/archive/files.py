@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any, Self
 
 import fsspec
@@ -51,6 +52,11 @@ class Files:
         if isinstance(self.system, LocalFileSystem):
             _fsync(part)
             os.replace(part, path)
+            # The name, and the folders that were made for it, outlive a power cut only when their folders are synced.
+            for folder in Path(path).parents:
+                _fsync(str(folder))
+                if str(folder) == self.root:
+                    break
         else:
             self.system.mv(part, path)
 

@@ -173,3 +173,12 @@ async def test_a_night_that_failed_is_an_error_and_not_done() -> None:
         assert not await night("raise SystemExit(1)").once()
     assert [(line["log_level"], line["code"]) for line in logs] == [("error", 1)]
     assert tuple(now - then for now, then in zip(counted(), before, strict=True)) == (0, 0, 1)
+
+
+def test_a_files_name_is_on_disk_before_anything_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is synced under its first name, and after it has its own every folder up to the archive's."""
+    synced: list[str] = []
+    monkeypatch.setattr("orders.archive.files._fsync", synced.append)
+    Files.at(str(tmp_path)).write_json("manifests/month=2026-01/orders_0.json", {})
+    folder = tmp_path / "manifests/month=2026-01"
+    assert synced == [f"{folder}/orders_0.json.part", str(folder), str(tmp_path / "manifests"), str(tmp_path)]
