@@ -1,7 +1,8 @@
 """The range map: which database holds which users. It is data, not code.
 
 A user's shard point (`ids.point_of_user`) is a number in 0..65535; a range of points lives in one database. Splitting a
-shard moves the upper part of its range; no id changes and no other shard is touched.
+shard would move the upper part of its range, with no id changed and no other shard touched; nothing does it yet: rows
+are moved by hand, with the service stopped.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ async def copies(world: OrdersWorld, order_id: str) -> Counter[str]:
 
 @pytest.mark.prove
 async def test_a_dropped_produce_reply_makes_duplicates_that_change_nothing(stack: LocalStack, tmp_path: Path) -> None:
-    """Every event of an order's life is sent twice because its first reply was lost: one order, charged once."""
+    """Replies are lost when the order is placed, accepted and delivered: events come twice; one order, charged once."""
     proxy = DroppingProxy(stack.env["FORNO_KAFKA_URL"], b"events")
     async with proxy.running(), orders_world(stack, tmp_path, {"FORNO_KAFKA_URL": proxy.address}) as world:
         proxy.drops = 1
