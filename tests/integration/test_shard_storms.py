@@ -426,8 +426,9 @@ async def test_a_kill_during_a_move(
             await (owner if victim == "owner" else target).kill()
             if halted.process.returncode is None:
                 halted.process.send_signal(signal.SIGCONT)
-            again = await decided_since(world, city, killed_at)
+            # The owner may still tick before it hands over to a dead target: what counts comes after the move's end.
             move = await move_in(world, MoveState.DONE, MoveState.FAILED)
+            again = await decided_since(world, city, await now(world))
             await world.owner(city, "target" if victim == "owner" else "owner")
             for _ in range(3):
                 await decided_since(world, city, await now(world))
