@@ -84,7 +84,12 @@ STEPS = (
     _becomes(PAYMENTS, _CHARGES, "state", "VOIDED", "cancel", alone=True),
     _becomes(PAYMENTS, "payments", "status", "VOIDED", "cancel", alone=True),
     _becomes(ORDERS, "orders", "status", "FAILED", "fail"),
+    _becomes(PAYMENTS, "payments", "status", "DECLINED", "decline", alone=True),
     _becomes(ORDERS, "orders", "status", "DECLINED", "decline"),
+    _becomes(PAYMENTS, "payments", "status", "ACTION_REQUIRED", "authenticate", alone=True),
+    _becomes(PAYMENTS, _CHARGES, "state", "HELD", "authenticate", alone=True),
+    _becomes(ORDERS, "orders", "status", "ASSIGNED", "ride"),
+    _becomes(ORDERS, "orders", "status", "PICKED_UP", "ride"),
     Step("a refund is asked for", PAYMENTS, "refunds", "insert", "new.status = 'PENDING'", "refund"),
     _becomes(PAYMENTS, _CHARGES, "refunded_minor", "5000", "refund", alone=True),
     Step("a refund is posted", PAYMENTS, "ledger", "insert", "new.key like '%:refund:%'", "refund"),
@@ -117,7 +122,7 @@ async def live(world: OrdersWorld, life: str) -> pb.Order:
         user_id=f"customer-{uuid.uuid4().hex}",
         idempotency_key=uuid.uuid4().hex,
         basket=basket(),
-        payment_token="tok_declined" if life == "decline" else "tok_ok",
+        payment_token={"decline": "tok_declined", "authenticate": "tok_sca"}.get(life, "tok_ok"),
     )
     order = (await surely(lambda: world.orders.Place(request, timeout=20, wait_for_ready=True))).order
     if life == "decline":
@@ -129,7 +134,13 @@ async def live(world: OrdersWorld, life: str) -> pb.Order:
     if life == "cancel":
         cancel = pb.CancelRequest(order_id=order.order_id)
         return (await surely(lambda: world.orders.Cancel(cancel, timeout=20, wait_for_ready=True))).order
-    await world.deliver(order.order_id)
+    for step in ("assigned", "picked_up") if life == "ride" else ():
+        await world.tell(world.next_event(order.order_id, step, rider_id=7))
+        await status_of(world, order.order_id, step.upper())
+    if life == "ride":
+        await world.tell(world.next_event(order.order_id, "delivered", rider_id=7))
+    else:
+        await world.deliver(order.order_id)
     done = await status_of(world, order.order_id, "COMPLETED")
     if life == "refund":
         wanted = payments_pb.RefundRequest(
@@ -186,7 +197,7 @@ async def killed_at(world: OrdersWorld, step: Step, *, committed: bool) -> pb.Or
 
 
 ENDS = {
-    "deliver": ("COMPLETED", "CAPTURED", 0),
+    **dict.fromkeys(("deliver", "authenticate", "ride"), ("COMPLETED", "CAPTURED", 0)),
     "refund": ("COMPLETED", "CAPTURED", 5000),
     "cancel": ("CANCELLED", "VOIDED", 0),
     "fail": ("FAILED", "VOIDED", 0),
@@ -229,7 +240,7 @@ async def check(world: OrdersWorld, order: pb.Order, life: str) -> None:
 @pytest.mark.prove
 @pytest.mark.timeout(900)
 async def test_a_saga_survives_a_kill_at_every_step(stack: LocalStack, tmp_path: Path) -> None:
-    """28 steps, killed before their commit, and after it where that may be; compensations and a refund among them."""
+    """33 steps, killed before their commit, and after it where that may be; compensations and a refund among them."""
     async with orders_world(stack, tmp_path) as world:
         for step in STEPS:
             for committed in (False, True)[: 1 + step.alone]:
