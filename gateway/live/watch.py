@@ -103,6 +103,7 @@ class OrderWatch:
 
     def _take(self, track: Track) -> list[StatusEvent]:
         """Appends the events that are new and returns those that a customer can tell from the one before."""
+        known = self.status if self.seq == 0 else ""
         if self.seq == 0:
             # From here on dispatch tells the story; what orders said of it already would be said twice.
             self._events = [event for event in self._events if event.status in BEFORE_DISPATCH]
@@ -115,7 +116,9 @@ class OrderWatch:
                 self._events.append(event)
                 shown.append(event)
         del self._events[:-MAX_HISTORY]
-        return shown
+        # Who was told by orders how far it is (dispatch was away) must not see the way there as news.
+        last = max((at for at, event in enumerate(shown) if event.status == known), default=0)
+        return shown[last:]
 
     def on_fix(self, epoch: int, fix: LiveFix) -> bytes | None:
         """A position: the frame for the watchers, or None when they must not see it or know it already."""

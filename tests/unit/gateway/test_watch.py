@@ -50,6 +50,16 @@ def test_orders_already_on_their_way_are_not_told_twice() -> None:
     assert words == ["placed", "authorised", "accepted", "assigned"]
 
 
+def test_a_status_known_from_orders_does_not_go_back_when_dispatch_answers_again() -> None:
+    """Who came while the city had no owner was told "picked_up" by orders: the way there is no news."""
+    history = (*order_at_the_kitchen().history, StatusEvent(0, "assigned", 9), StatusEvent(0, "picked_up", 10))
+    watch = OrderWatch(order_at_the_kitchen(status="picked_up", history=history), CLOCK_LINE)
+    news = watch.on_track(track("accepted", "assigned", "accepted", "assigned", "picked_up"))
+    assert [read(frame)["status"] for frame in news] == ["picked_up"]
+    words = [event["status"] for event in read(watch.snapshot())["events"]]
+    assert words == ["placed", "authorised", "accepted", "assigned", "accepted", "assigned", "picked_up"]
+
+
 def test_before_pickup_a_rider_is_a_cell() -> None:
     """The frame has the cell and its middle; the place itself is nowhere in it."""
     watch = watch_after("assigned")
