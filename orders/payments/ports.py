@@ -26,7 +26,8 @@ class Notice:
 class PaymentProvider(Protocol):
     """Who moves the money. The same key always gets the same answer and moves money once, however often it is sent.
 
-    Every call raises `Retryable` when its outcome is not known: the caller asks again with the same key.
+    Every call raises `Retryable` when its outcome is not known: the caller asks again with the same key. A reference
+    that the provider does not know (made with another one) is never refused for good by `check`, `capture` or `void`.
     """
 
     async def authorise(self, key: str, token: str, amount: Money) -> Answer:

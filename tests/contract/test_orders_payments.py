@@ -11,7 +11,7 @@ import structlog
 
 from deploy.stack.stack import LocalStack
 from node.clock import ManualClock
-from node.errors import Rejected
+from node.errors import Rejected, Retryable
 from orders.messaging.message import Message, Offset
 from orders.model import ActionRequired
 from orders.payments.adapters.codec import decode
@@ -181,6 +181,18 @@ async def test_a_refund_is_late_from_when_it_was_asked_for(book: Book) -> None:
         await book._pool.execute("update payments set changed_at = changed_at - interval '1 hour'")
     await book.ask_refund(order_id(), "key-00000001", None, "cold")
     assert (await book.overdue(60), await book.overdue(-1)) == (0, 1)
+
+
+async def test_the_local_provider_declines_no_payment_of_another_provider(
+    pool: asyncpg.Pool, postgres_book: PostgresPayments
+) -> None:
+    """A reference that is not its own: the customer's answer is not known, nothing is captured or given up."""
+    provider = LocalProvider(pool, seed=1)
+    with pytest.raises(Retryable) as raised:
+        await provider.check("pi_of_stripe")
+    assert raised.value.reason == "UNKNOWN_INTENT"
+    assert not (await provider.capture("a:capture", "pi_of_stripe", Money(1_000, "CLP"))).approved
+    assert not (await provider.void("a:void", "pi_of_stripe")).approved
 
 
 class Refusing(LocalProvider):

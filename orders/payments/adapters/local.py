@@ -72,6 +72,8 @@ class LocalProvider:
                 return Answer(False, provider_ref, "authentication_failed")
             case "HELD":
                 return Answer(True, provider_ref)
+            case None:
+                raise Retryable(f"there is no charge {provider_ref!r}", reason="UNKNOWN_INTENT")
             case other:
                 return Answer(False, provider_ref, f"it is {other}")
 
