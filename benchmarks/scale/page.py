@@ -94,7 +94,7 @@ def _costs(costs: dict[str, Any]) -> list[tuple[str, str]]:
         ("a fix into the index, bucketed anew", f"{costs['shard_us_a_fix']:,.3f} µs"),
         ("a fix through the feed", f"{costs['feed_us_a_fix']:,.3f} µs"),
         ("a frame to a socket", f"{costs['push_us']:,.2f} µs, {costs['push_bytes']:,.0f} bytes"),
-        ("a tick", ticks),
+        ("a tick, the dearest of cities of up to so many", ticks),
         ("an order placed, CPU ms by process", orders),
         ("a fix in Kafka, 64 a message", f"{costs['fix_log_bytes']:,.1f} bytes"),
         ("an order's events in Kafka", f"{costs['event_log_bytes']:,.0f} bytes"),

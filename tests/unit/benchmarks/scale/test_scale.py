@@ -82,7 +82,7 @@ def test_ticks_go_by_straight_lines_between_the_measured_ones() -> None:
 
 
 def test_ticks_that_contradict_themselves_are_refused() -> None:
-    """More orders for less CPU: measured on a machine that was busy with something else."""
+    """More orders for less CPU: no straight line through them means anything."""
     with pytest.raises(ValueError, match="ticks of more orders cost less"):
         replace(COSTS, tick_ms={"100": 9.1, "300": 59.4, "1000": 51.6})
 
