@@ -21,8 +21,15 @@ def travel_minutes(a: Xy, b: Xy, metres_per_minute: int) -> int:
 
 
 def violations(instance: Instance, history: History, idle_moves: bool = False) -> list[str]:
-    """Every broken rule. `idle_moves` allows idle couriers to be sent to a restaurant."""
+    """Every broken rule. `idle_moves` allows idle couriers to be sent to a restaurant.
+
+    Where the history names somebody or something that the instance does not know, that alone is told: no other rule can
+    be held against it.
+    """
     checker = _Checker(instance, history)
+    checker.known_names()
+    if checker.found:
+        return checker.found
     checker.once_each()
     checker.commitments()
     for courier in instance.couriers:
@@ -48,23 +55,37 @@ class _Checker:
     def travel(self, origin: str, destination: str) -> int:
         return travel_minutes(self.places[origin], self.places[destination], self.rules.metres_per_minute)
 
+    def known_names(self) -> None:
+        """Every order, courier and place of the history is one of the instance."""
+        history = self.history
+        orders = {o for c in history.commitments for o in c.orders} | {o for p in history.pickups for o in p.orders}
+        orders |= {d.order for d in history.drops}
+        said = (history.commitments, history.pickups, history.drops, history.moves)
+        couriers = {event.courier for events in said for event in events}
+        places = {name for m in history.moves for name in (m.origin, m.destination)}
+        known_couriers = {c.name for c in self.instance.couriers}
+        for what, names, known in (
+            ("order", orders, self.orders.keys()),
+            ("courier", couriers, known_couriers),
+            ("place", places, self.places.keys()),
+        ):
+            for name in sorted(names - known):
+                self.fail(f"{name}: no such {what}")
+        for pickup in history.pickups:
+            if not pickup.orders:
+                self.fail(f"{pickup.courier}: picked up nothing at {pickup.at}")
+
     def once_each(self) -> None:
-        """Names are known, an order is picked up once and dropped once, by the same courier."""
-        couriers = {c.name for c in self.instance.couriers}
+        """An order is picked up once and dropped once, by the same courier."""
         picked = Counter(o for p in self.history.pickups for o in p.orders)
         dropped = Counter(d.order for d in self.history.drops)
         for order in sorted(set(picked) | set(dropped)):
-            if order not in self.orders:
-                self.fail(f"{order}: no such order")
-            elif picked[order] != 1 or dropped[order] != 1:
+            if picked[order] != 1 or dropped[order] != 1:
                 self.fail(f"{order}: picked up {picked[order]} times, dropped {dropped[order]} times")
         by: dict[str, str] = {o: p.courier for p in self.history.pickups for o in p.orders}
         for drop in self.history.drops:
             if by.get(drop.order) != drop.courier:
                 self.fail(f"{drop.order}: dropped by {drop.courier}, picked up by {by.get(drop.order)}")
-        names = {p.courier for p in self.history.pickups} | {m.courier for m in self.history.moves}
-        for name in sorted(names - couriers):
-            self.fail(f"{name}: no such courier")
 
     def commitments(self) -> None:
         """Nothing is bound before it is placed, to two couriers at once, or after its pickup."""

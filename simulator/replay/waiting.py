@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dispatch.engine import TickResult, run_tick
+from dispatch.engine import TickResult
 from dispatch.inputs import OrderOpened, Positions
 from dispatch.model import RiderId
 from dispatch.params import EngineParams
@@ -25,26 +25,21 @@ class WaitingWorld(World):
         self._away: dict[RiderId, int] = {}
         self._sent: dict[RiderId, int] = {}
 
-    def minute(self, now: int) -> None:
-        self._happen(now)
+    def _happen(self, now: int) -> None:
+        super()._happen(now)
         self._away = {rider: until for rider, until in self._away.items() if until > now}
         for event in self.inbox:
             if isinstance(event, OrderOpened):
                 self.demand.opened(event)
-        positions = self._at_rest()
-        result = run_tick(self.state, self.inbox, positions, now * MINUTE_MS, self.travel, self.params, f"{now}")
-        self.state.commit(result.decisions.changes)
-        self.inbox = []
-        self._obey(now, result.decisions)
-        self._send(now, result, positions)
 
-    def _at_rest(self) -> Positions:
-        """Positions of those who stand still and are not on an idle move."""
-        seen = self._positions()
+    def _positions(self) -> Positions:
+        """Of those who stand still and are not on an idle move."""
+        seen = super()._positions()
         rest = ~np.isin(seen.rider_ids, np.array(list(self._away), np.uint64))
         return Positions(seen.rider_ids[rest], seen.lat_e7[rest], seen.lng_e7[rest], seen.age_ms[rest])
 
-    def _send(self, now: int, result: TickResult, positions: Positions) -> None:
+    def _decided(self, now: int, result: TickResult, positions: Positions) -> None:
+        """Sends the idle ones who got nothing."""
         given = {a.rider for a in result.decisions.solution.assigned}
         busy = {result.problem.riders.ids[row] for row in given} if result.problem is not None else set()
         every = self.params.prepositioning.every_s / 60

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dispatch.engine import CityState, Decisions, run_tick
+from dispatch.engine import CityState, Decisions, TickResult, run_tick
 from dispatch.inputs import Delivered, Input, OfferReplied, OrderOpened, PickedUp, Positions, RiderOffline, RiderOnline
 from dispatch.model import Offer, OrderId, RestaurantId, Rider, RiderId, StopKind
 from dispatch.params import EngineParams
@@ -47,7 +47,8 @@ def replay(instance: Instance, params: EngineParams) -> History:
 
 
 class World:
-    """The day of one instance. A subclass may split it over several cities: it changes `minute` and `inbox`."""
+    """The day of one instance. A subclass may split it over several cities: it changes `minute` and `inbox`; or do
+    something with the couriers beside what the tick decides: `_happen`, `_positions` and `_decided` are its hooks."""
 
     def __init__(self, instance: Instance, params: EngineParams) -> None:
         self.instance, self.params = instance, params
@@ -77,18 +78,15 @@ class World:
 
     def minute(self, now: int) -> None:
         self._happen(now)
-        result = run_tick(
-            self.state,
-            self.inbox,
-            self._positions(),
-            now * MINUTE_MS,
-            self.travel,
-            self.params,
-            f"{now}",
-        )
+        positions = self._positions()
+        result = run_tick(self.state, self.inbox, positions, now * MINUTE_MS, self.travel, self.params, f"{now}")
         self.state.commit(result.decisions.changes)
         self.inbox = []
         self._obey(now, result.decisions)
+        self._decided(now, result, positions)
+
+    def _decided(self, now: int, result: TickResult, positions: Positions) -> None:
+        """The tick of this minute is over, its offers are accepted."""
 
     def _happen(self, now: int) -> None:
         """Everything due at this minute, told to the engine."""

@@ -64,8 +64,12 @@ BROKEN: list[tuple[str, Callable[[History], None], str]] = [
     ("skipped a move", forget_a_move, "o2: dropped without a move to it"),
     ("dropped twice", drop_twice, "o1: picked up 1 times, dropped 2 times"),
     ("an unknown courier", change("pickups", 0, courier="c9"), "c9: no such courier"),
-    ("dropped by another", change("drops", 1, courier="c2"), "o2: dropped by c2, picked up by c1"),
+    ("an unknown courier of a drop", change("drops", 1, courier="c2"), "c2: no such courier"),
     ("an unknown order", change("drops", 1, order="o9"), "o9: no such order"),
+    ("an unknown order bound", change("commitments", 0, orders=("o1", "o9")), "o9: no such order"),
+    ("an unknown order picked up", change("pickups", 0, orders=("o9",)), "o9: no such order"),
+    ("an unknown place", change("moves", 0, destination="r9"), "r9: no such place"),
+    ("a pickup of nothing", change("pickups", 0, orders=()), "c1: picked up nothing at 10"),
 ]
 
 
@@ -105,6 +109,15 @@ def test_two_couriers_cannot_hold_one_order() -> None:
     history = its_history()
     history.commitments.append(Commitment(8, "c2", ("o2",)))
     assert any("o2: bound to c2 at 8 while c1 holds it" in line for line in violations(instance, history))
+
+
+def test_an_order_is_dropped_by_who_picked_it_up() -> None:
+    """Another courier brings the second one."""
+    instance = one_courier_two_orders()
+    instance = replace(instance, couriers=(*instance.couriers, Courier("c2", (0, 0), 0, 60)))
+    history = its_history()
+    change("drops", 1, courier="c2")(history)
+    assert any("o2: dropped by c2, picked up by c1" in line for line in violations(instance, history))
 
 
 def test_idle_moves_are_a_variant() -> None:

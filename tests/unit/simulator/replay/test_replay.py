@@ -57,6 +57,23 @@ def test_a_poisoned_future_changes_nothing_before_it(minute: int) -> None:
     assert poisoned.commitments != plain.commitments
 
 
+@pytest.mark.parametrize("minute", [50, 120])
+def test_a_poisoned_kitchen_and_roster_change_nothing_before_they_are_announced(minute: int) -> None:
+    """Food ordered from a minute on takes 20 minutes longer, and who comes from then on leaves after ten: nobody is
+    told before the order is placed and the courier has come, so until then every decision is as it was."""
+    instance = random_instance(4, couriers=12)
+    couriers = tuple(replace(c, on=c.on + 3 * i * (i % 2)) for i, c in enumerate(instance.couriers))
+    instance = replace(instance, couriers=couriers)
+    assert any(c.on >= 50 for c in couriers)
+    slow = tuple(replace(o, ready=o.ready + 20) if o.placed >= minute else o for o in instance.orders)
+    short = tuple(replace(c, off=c.on + 10) if c.on >= minute else c for c in couriers)
+    params = mdrp_params(instance.rules)
+    plain = replay(instance, params)
+    poisoned = replay(replace(instance, orders=slow, couriers=short), params)
+    assert until(poisoned, minute) == until(plain, minute)
+    assert poisoned.commitments != plain.commitments
+
+
 def test_bundles_carry_more_than_single_trips() -> None:
     """Two couriers for forty orders: packing delivers more than one order a trip does."""
     instance = random_instance(5, couriers=2)
