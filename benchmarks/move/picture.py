@@ -22,12 +22,16 @@ def draw(report: dict[str, Any], file: Path) -> None:
     axes = figure.subplots()
     axes.bar(numbers, [move["gap_ms"] for move in moves], color="#c8d3dd", label="last tick there to first tick here")
     axes.bar(
-        numbers, [move["released_to_tick_ms"] for move in moves], width=0.4, color="#2f6f9f", label="nobody owns it"
+        numbers,
+        [move["released_to_tick_ms"] for move in moves],
+        width=0.4,
+        color="#2f6f9f",
+        label="let go to first commit",
     )
     axes.axhline(1000 + TARGET_MS, color="#c03a2b", linewidth=1, label="a period and 250 ms")
     axes.set_xlabel("move")
     axes.set_ylabel("ms")
     axes.set_xticks(list(numbers))
-    axes.legend(loc="upper right", fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     axes.set_title("A city moved under load: ticks around each move", fontsize=10)
     figure.savefig(file, dpi=130)
