@@ -8,10 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
+from deploy.stack.errors import StackError
 from deploy.stack.servers.kafka import ensure_topics, incarnation
 from deploy.stack.stack import LocalStack
-from proto.topics import TOPICS, Topic
+from proto.topics import RIDER_PINGS, TOPICS, Topic
 from tests.integration.stack_services import COUNTER, OVEN
 
 _ORDERS = Topic("test.orders", 1, 3_600_000, "bytes", "What this test sends.")
@@ -29,6 +31,24 @@ async def test_services_start_when_what_they_need_is_healthy(own_folder: Path) -
             await stack.until_healthy("oven")
             assert (await client.get(f"{address}/healthz")).status_code == 200
         assert {row.name: row.restarts for row in stack.manifest().parts}["oven"] == 1
+
+
+async def test_a_topic_that_a_client_made_first_is_made_again(own_folder: Path) -> None:
+    """The embedded broker makes any topic it is asked for, too small for cities: refused, or renewed at a start."""
+    async with LocalStack(own_folder, kafka="embedded") as stack:
+        bootstrap = stack.env["FORNO_KAFKA_URL"]
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        await admin.start()
+        try:
+            await admin.delete_topics([RIDER_PINGS.name])
+            await admin.describe_topics([RIDER_PINGS.name])
+            with pytest.raises(StackError, match=r"rider\.pings has 4 partitions of 32"):
+                await ensure_topics(bootstrap)
+            await ensure_topics(bootstrap, renew=True)
+            (pings,) = await admin.describe_topics([RIDER_PINGS.name])
+            assert len(pings["partitions"]) == RIDER_PINGS.partitions
+        finally:
+            await admin.close()
 
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="Apache Kafka needs Java, which is not here")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -56,17 +56,30 @@ async def incarnation(bootstrap: str) -> str:
     return str(cluster["cluster_id"])
 
 
-async def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS, *, replication: int = 1) -> None:
-    """Create those of `topics` that are missing. Existing ones are left as they are."""
+async def ensure_topics(
+    bootstrap: str, topics: Sequence[Topic] = TOPICS, *, replication: int = 1, renew: bool = False
+) -> None:
+    """Create those of `topics` that are missing. Existing ones are left as they are, if they have partitions enough.
+
+    A broker that creates a topic when a client asks for it gives it as many partitions as it thinks fit; a city whose
+    partition is not among them would wait for ever. With `renew` such a topic is deleted, with what is in it, and
+    created again; else StackError names it.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_TIMEOUT_MS)
     await admin.start()
     try:
-        existing = set(await admin.list_topics())
+        held = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics()}
+        short = [t for t in topics if held.get(t.name, t.partitions) < t.partitions]
+        if short and not renew:
+            told = ", ".join(f"{t.name} has {held[t.name]} partitions of {t.partitions}" for t in short)
+            raise StackError(f"topics are too small: {told}; give them more partitions, or delete them")
         missing = [
             NewTopic(topic.name, topic.partitions, replication, topic_configs={"retention.ms": str(topic.retention_ms)})
             for topic in topics
-            if topic.name not in existing
+            if topic.name not in held or topic in short
         ]
+        if short:
+            await admin.delete_topics([topic.name for topic in short])
         if missing:
             response = await admin.create_topics(missing)
             for name, code, message in response.topic_errors:
@@ -76,10 +89,10 @@ async def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS, *, rep
         await admin.close()
 
 
-async def topics_ready(bootstrap: str) -> None:
+async def topics_ready(bootstrap: str, *, renew: bool = False) -> None:
     """`ensure_topics` just after a start, when the broker may still refuse; raises NotReady."""
     try:
-        await ensure_topics(bootstrap)
+        await ensure_topics(bootstrap, renew=renew)
     except (KafkaError, OSError) as error:
         raise NotReady(repr(error)) from error
 
