@@ -32,8 +32,8 @@ def mdrp_params(rules: Rules, strategy: str = "packing") -> EngineParams:
         cost=CostParams(
             late=0.3,
             waiting=0.4,
-            # Among couriers who come in time, one who must leave at once: from far, or just free. Those who are near and
-            # have time stay for orders that will have none.
+            # Among couriers who come in time, one who must leave at once: from far, or just free. Those who are near
+            # and have time stay for orders that will have none.
             approach=0.0,
             idle=0.05,
             churn_s=0.0,
