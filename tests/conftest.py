@@ -1,7 +1,15 @@
-"""Fixtures every test may use."""
+"""Fixtures every test may use, and which tests come first."""
 
 from __future__ import annotations
 
+import pytest
+
 from tests.stack_fixture import fresh_database, own_folder, stack, topic_prefix
 
-__all__ = ["fresh_database", "own_folder", "stack", "topic_prefix"]
+__all__ = ["fresh_database", "own_folder", "pytest_collection_modifyitems", "stack", "topic_prefix"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The storm of `tests/prove` first: it times what customers see, and the servers that the tests share do not run
+    before the first test that asks for them."""
+    items.sort(key=lambda item: "prove" not in item.path.parts)
