@@ -21,7 +21,7 @@ REPORTS = Path(os.environ.get("FORNO_REPORTS", "results"))
 #: The local stack gives Kafka a heap of 512 MB and the MongoDB stand-in a cache of 256 MB.
 SERVERS_MB = {"kafka": 800, "mongo": 700, "postgres": 500, "redis": 100}
 
-pytestmark = [pytest.mark.prove, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.prove, pytest.mark.timeout(1500)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
