@@ -42,6 +42,8 @@ PERIOD_MS = 1000
 FIXES_PER_S, OPEN_ORDERS, WATCHERS, PAUSE_MS = 2000, 500, 500, 250.0
 #: Placed beyond what must be open, so that deliveries do not bring it below.
 _SPARE = 100
+#: Orders are placed in bursts; those of a burst beyond this would never be watched.
+_SPARE_SOCKETS = 400
 #: Between the end of a move and the next one, wall seconds.
 _REST_S = 2.0
 _MOVE_S = 60.0
@@ -98,7 +100,7 @@ async def _measured(
     open_orders = [0]
     async with httpx.AsyncClient(base_url=stack.env["FORNO_GATEWAY_URL"], timeout=20, trust_env=False) as http:
         degrees = (CENTER[0] / 1e7, CENTER[1] / 1e7)
-        customers = Customers(http, tokens, CITY, degrees, words.orders + _SPARE, words.watchers + _SPARE)
+        customers = Customers(http, tokens, CITY, degrees, words.orders + _SPARE, words.watchers + _SPARE_SOCKETS)
         _SAY.print(f"{words.riders} riders connect")
         await fleet.start(words.riders)
         began_s = time.monotonic()
