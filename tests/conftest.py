@@ -10,6 +10,6 @@ __all__ = ["fresh_database", "own_folder", "pytest_collection_modifyitems", "sta
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The storm of `tests/prove` first: it times what customers see, and the servers that the tests share do not run
-    before the first test that asks for them."""
+    """The storm of `tests/prove` first: it times what customers see, and later it would share the cores with the
+    servers that the first test which needs them starts for the whole session."""
     items.sort(key=lambda item: "prove" not in item.path.parts)

@@ -21,7 +21,7 @@ REPORTS = Path(os.environ.get("FORNO_REPORTS", "results"))
 #: The local stack gives Kafka a heap of 512 MB and the MongoDB stand-in a cache of 256 MB.
 SERVERS_MB = {"kafka": 800, "mongo": 700, "postgres": 500, "redis": 100}
 
-pytestmark = [pytest.mark.prove, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.prove, pytest.mark.timeout(1200)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -58,17 +58,17 @@ async def test_owners_tile_the_log(report: Report) -> None:
 
 @pytest.mark.parametrize("kind", NOTICED)
 async def test_customers_see_fresh_positions_soon(report: Report, kind: str) -> None:
-    """Nine of ten waits of the customers who watched through all kills are over within 5 s, the longest within 10 s.
+    """19 of 20 waits of the customers who watched through all kills are over within 5 s, and the longest within 10 s.
 
-    The aim is 5 s (`SOON_S`) for all, and on two cores of their own all but some waits for an edge are; where others
-    use the cores, 2,000 apps that connect again beside processes that start take longer. The report says how long.
+    The aim is 5 s (`SOON_S`) for all, and on two cores of their own it is met; where others use the cores too, 2,000
+    apps that connect again beside processes that start take longer. The report says how long.
     """
     seen = report["storm"]["returns"][kind]
     assert seen["kills"] >= 20
     assert seen["never"] == 0
     assert seen["samples"] == seen["kills"] * scene.HELD_ORDERS
     assert seen["longest_s"] <= 2 * SOON_S
-    assert seen["soon"] >= 0.9
+    assert seen["soon"] >= 0.95
 
 
 async def test_customers_are_shown_what_is_true(report: Report) -> None:

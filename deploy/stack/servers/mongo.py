@@ -74,9 +74,7 @@ class Mongo(Part):
         if self.kind == _MONGOD:
             mongod = (str(self._program.path), "--bind_ip", "127.0.0.1", "--nounixsocket")
             return Command((*mongod, "--port", port, "--dbpath", str(self._data)))
-        # Of lower rank than those it serves: after a crash it reads its journal for up to 15 s of CPU, and the views in
-        # it may be late, but not the way from a rider's fix to the customer's screen.
-        secantus = ("nice", "-n", "10", sys.executable, "-m", "secantus", "--host", "127.0.0.1", "--cache-size", "256M")
+        secantus = (sys.executable, "-m", "secantus", "--host", "127.0.0.1", "--cache-size", "256M")
         return Command((*secantus, "--port", port, "--storage-path", str(self._data)), cwd=self._data)
 
     async def check(self) -> str:

@@ -365,7 +365,7 @@ async def _trails(stack: LocalStack, wanted: int) -> Report:
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(stack.env["FORNO_MONGO_URL"])
     began_s, kept = time.monotonic(), 0
     try:
-        while time.monotonic() < began_s + 400:
+        while time.monotonic() < began_s + 150:
             kept = 0
             async for document in client["forno"]["rider_trail"].find({}, {"n": 1}):
                 kept += document["n"]
