@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.dispatch import table
 from benchmarks.record import plain
 
 HEAD = """# Figures
@@ -46,6 +47,8 @@ def page(reports: Iterable[tuple[str, dict[str, Any]]]) -> str:
 def _section(name: str, report: dict[str, Any]) -> str:
     machine, figures = report["machine"], report["summary"]
     rows = {key: row for key, row in figures.items() if isinstance(row, dict) and "target" in row}
+    if not rows:
+        raise ValueError(f"{name} has no figure with a target: a report of an earlier version")
     told = {key: value for key, value in figures.items() if isinstance(value, int | float)}
     lines = [
         f"## forno bench {name}",
@@ -57,6 +60,10 @@ def _section(name: str, report: dict[str, Any]) -> str:
         *(_row(key, row) for key, row in rows.items()),
         "",
     ]
+    if "published" in report:
+        lines += [*table.markdown(report["published"]), ""]
+    if "with_prepositioning" in figures:
+        lines += [*table.markdown_of_waiting(figures, figures["with_prepositioning"]), ""]
     if told:
         lines += ["Also: " + ", ".join(f"{key} {plain(value)}" for key, value in told.items()) + ".", ""]
     return "\n".join(lines)
@@ -65,5 +72,5 @@ def _section(name: str, report: dict[str, Any]) -> str:
 def _row(name: str, row: dict[str, Any]) -> str:
     peer = "" if row["peer"] is None else f"{row['peer_name']} {plain(row['peer'])}".strip()
     ratio = "" if row["ratio"] is None else plain(row["ratio"])
-    verdict = "met" if row["met"] else "**missed**"
+    verdict = {True: "met", False: "**missed**", None: ""}[row["met"]]
     return f"| {name} | {plain(row['value'])} {row['unit']} | {row['target']} | {verdict} | {peer} | {ratio} |"

@@ -34,6 +34,11 @@ class Figure:
         return (self.low is None or self.value >= self.low) and (self.high is None or self.value <= self.high)
 
     @property
+    def judged(self) -> bool:
+        """Whether it has a bound at all; else it is only told."""
+        return self.low is not None or self.high is not None
+
+    @property
     def target(self) -> str:
         """The bounds in words."""
         if self.low is not None and self.high is not None:
@@ -51,12 +56,14 @@ class Figure:
             "peer": self.peer,
             "peer_name": self.peer_name,
             "ratio": round(self.value / self.peer, 3) if self.peer else None,
-            "met": self.met,
+            "met": self.met if self.judged else None,
         }
 
     def line(self) -> str:
         """For people."""
         peer = f"  ({self.peer_name} {self.peer:,.4g})" if self.peer is not None else ""
+        if not self.judged:
+            return f"told   {self.name}: {self.value:,.6g} {self.unit}{peer}"
         verdict = "met   " if self.met else "MISSED"
         return f"{verdict} {self.name}: {self.value:,.6g} {self.unit}, target {self.target}{peer}"
 

@@ -5,11 +5,12 @@ A group's published figures hold for all of its instances. Where a folder has on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.dispatch.published import AGGREGATES, TABLE_4
-from benchmarks.dispatch.quality import Row, means
+from benchmarks.dispatch.quality import MEANS, Row, means
 
 #: Properties in the name of an instance are its parts: 1o50t100s1p125 holds o50, t100, s1, p125.
 _OF_A_PROPERTY = {"o": 80, "r": 80, "s": 120, "t": 120, "p": 120}
@@ -127,3 +128,32 @@ def _line(b: Beside) -> str:
         f" {b.gap:>5.2f} {b.published_gap:>9.2f}  {b.ready_to_pickup:>15.2f} {b.published_ready_to_pickup:>9.2f}"
         f"  {b.undelivered_pct:>13.3f} {b.undelivered_floor_pct:>6.3f} {published:>9}"
     )
+
+
+def markdown(published: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines of the same table for a page, from the `published` rows of a report."""
+    head = (
+        "| group | held | click-to-door, min | published | floor | ready-to-pickup, min | published | undelivered, % "
+        "| floor | published |"
+    )
+    return [head, "|---|" + "---:|" * 9, *map(_markdown_line, published)]
+
+
+def _markdown_line(row: Mapping[str, Any]) -> str:
+    times = ("click_to_door", "published", "floor", "ready_to_pickup", "published_ready_to_pickup")
+    theirs = row["published_undelivered_pct"]
+    cells = [
+        row["group"],
+        f"{row['instances']}/{row['of']}",
+        *(f"{row[name]:.2f}" for name in times),
+        f"{row['undelivered_pct']:.3f}",
+        f"{row['undelivered_floor_pct']:.3f}",
+        "" if theirs is None else f"{theirs:.2f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def markdown_of_waiting(without: Mapping[str, Any], with_: Mapping[str, Any]) -> list[str]:
+    """Lines of a table of the summaries without and with idle couriers sent to wait."""
+    rows = [f"| {name} | {without[name]:.3f} | {with_[name]:.3f} |" for name in (*MEANS, "violations")]
+    return ["| idle couriers sent to wait | without | with |", "|---|---:|---:|", *rows]

@@ -255,7 +255,7 @@ def figures(section: dict[str, Any]) -> Sequence[Figure]:
         name, unit = f"edge, {row['name']}", "fixes/CPU s"
         every, paced = "bare echo of every message", "bare echo, paced"
         found.append(at_least(name, rates["edge"], row["target"], unit, rates["paced"], paced))
-        found.append(at_least(f"{name}, share of a {every}", shares["echo"], ECHO_SHARE, "of it", rates["echo"], every))
+        found.append(at_least(f"{name}, share of a {every}", shares["echo"], ECHO_SHARE, "of it"))
         found.append(Figure(f"{name}, share of a {paced}", shares["paced"], "of it"))
         found.append(Figure(f"{name}, share of a bare sink", shares["sink"], "of it"))
     return found

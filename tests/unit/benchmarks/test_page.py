@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cli import main
+from benchmarks.dispatch.published import HARD
+from benchmarks.page import page
 from benchmarks.record import Figure, at_least, at_most, document
+from tests.unit.simulator.replay.worlds import one_courier_two_orders, write_instance
 
 
 def test_every_figure_stands_there_missed_ones_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,9 +31,28 @@ def test_every_figure_stands_there_missed_ones_too(tmp_path: Path, capsys: pytes
     assert "Also: orders 540." in text
 
 
-def test_what_is_no_report_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_figure_without_a_target_is_told_not_judged() -> None:
+    """Neither on the page nor in the terminal does it count as met."""
+    told = Figure("share of a bare sink", 0.531, "of it")
+    assert told.line() == "told   share of a bare sink: 0.531 of it"
+    assert "| share of a bare sink | 0.531 of it | none |  |  |  |" in page([("motion", document([told], {}))])
+
+
+def test_published_figures_stand_beside_ours(tmp_path: Path) -> None:
+    """Of a run over instances, also without and with couriers sent to wait."""
+    write_instance(tmp_path / "in" / HARD, one_courier_two_orders())
+    report = tmp_path / "report.json"
+    words = ["dispatch", "--instances", str(tmp_path / "in"), "--no-ticks", "--waiting", "--jobs", "1"]
+    assert main([*words, "--json", str(report)]) == 0
+    text = page([("dispatch", json.loads(report.read_text()))])
+    assert f"| {HARD} (hard) | 1/1 | 19.50 | 38.24 |" in text
+    assert "| click_to_door_mean_min | 19.500 | 19.500 |" in text
+
+
+@pytest.mark.parametrize("odd", ["{}", json.dumps(document([], {}, {"mae_s": 50.3}))])
+def test_what_is_no_report_is_refused(odd: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2 and the reason; nothing is written."""
-    (tmp_path / "odd.json").write_text("{}")
+    (tmp_path / "odd.json").write_text(odd)
     assert main(["page", str(tmp_path / "odd.json"), "--out", str(tmp_path / "page.md")]) == 2
     assert "not a report of a bench" in capsys.readouterr().err
     assert not (tmp_path / "page.md").exists()
