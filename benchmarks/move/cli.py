@@ -60,6 +60,15 @@ class Load:
     watchers: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """While the city was moved: what was under way each second, and CPU seconds a second of every part."""
+
+    loads: list[Load]
+    cpu_share: dict[str, float]
+    seconds: float
+
+
 def main(argv: list[str]) -> int:
     """0 if every target is met, 1 if one falls short."""
     parser = argparse.ArgumentParser(prog="forno bench move", description=(__doc__ or "").splitlines()[0])
@@ -94,51 +103,29 @@ async def _measured(
     words: argparse.Namespace, stack: LocalStack, pool: asyncpg.Pool, core: str
 ) -> tuple[list[Figure], dict[str, Any]]:
     tokens = Tokens(TokenSigner(Path(stack.env["FORNO_JWT_PRIVATE_KEY_FILE"])))
-    store, clock = PostgresRouterStore(pool), SystemClock()
+    store, clock, kafka_url = PostgresRouterStore(pool), SystemClock(), stack.env["FORNO_KAFKA_URL"]
     fleet = Fleet(clock, stack.env["FORNO_TRACKING_ADDRESS"], lambda n: tokens.get("rider", str(n), city=CITY), CENTER)
-    loads: list[Load] = []
-    open_orders = [0]
     async with httpx.AsyncClient(base_url=stack.env["FORNO_GATEWAY_URL"], timeout=20, trust_env=False) as http:
         degrees = (CENTER[0] / 1e7, CENTER[1] / 1e7)
         customers = Customers(http, tokens, CITY, degrees, words.orders + _SPARE, words.watchers + _SPARE_SOCKETS)
-        _SAY.print(f"{words.riders} riders connect")
-        await fleet.start(words.riders)
-        began_s = time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(fleet.ride(words.fixes), name="rides"),
-                group.create_task(_look(pool, open_orders, fleet, customers, loads, began_s), name="looks"),
-                group.create_task(customers.run(open_orders), name="customers"),
-            ]
-            await _until(lambda: open_orders[0] >= words.orders and customers.connected >= words.watchers, 120)
-            fleet.watch_streams()
-            customers.dropped.clear()
-            before, steady = _cpu(stack), len(loads)
-            under_load_s = time.monotonic()
-            await _moves(store, words.moves)
-            spent, took_s = _cpu(stack), time.monotonic() - under_load_s
-            loads = loads[steady:]
-            for task in tasks:
-                task.cancel()
+        stretch = await _moved_under_load(words, stack, pool, store, fleet, customers)
         await fleet.drain(60)
         cuts, dropped = dict(fleet.cuts), dict(customers.dropped)
         await customers.close()
         partition = (await store.read_map()).cities[CITY].partition
-        end = await applied_to_the_end(pool, stack.env["FORNO_KAFKA_URL"], CITY, partition)
-        acked, lost = await lost_fixes(fleet, stack.env["FORNO_KAFKA_URL"], CITY, partition, end)
-        assigned, doubles = await assignments(stack.env["FORNO_KAFKA_URL"])
+        end = await applied_to_the_end(pool, kafka_url, CITY, partition)
+        acked, lost = await lost_fixes(fleet, kafka_url, CITY, partition, end)
+        assigned, doubles = await assignments(kafka_url)
         await fleet.close()
     found = await audit(core)
     times = await move_times(pool, PERIOD_MS)
     done = [time for time in times if time.state == "done"]
     # Nothing acknowledged, nothing assigned: nothing proved.
     fixes_lost, assigned_twice = (n if of else float("nan") for n, of in ((lost, acked), (doubles, assigned)))
-    figures = _figures(words, done, loads, fixes_lost, assigned_twice, cuts, dropped, found)
+    figures = _figures(words, done, stretch.loads, fixes_lost, assigned_twice, cuts, dropped, found)
     sections = {
         "moves": [asdict(time) for time in times],
-        "loads": [asdict(load) for load in loads],
-        "cpu_share": {name: round((spent[name] - before[name]) / took_s, 3) for name in spent if name in before},
-        "seconds": round(took_s, 1),
+        **asdict(stretch),
         "delivered": fleet.delivered,
         "frames": dict(customers.frames),
         "refused_orders": dict(customers.refused),
@@ -152,6 +139,39 @@ async def _measured(
         "longest warm-up, ms": max([time.warm_ms for time in done], default=None),
     }
     return figures, document(figures, sections, told)
+
+
+async def _moved_under_load(
+    words: argparse.Namespace,
+    stack: LocalStack,
+    pool: asyncpg.Pool,
+    store: PostgresRouterStore,
+    fleet: Fleet,
+    customers: Customers,
+) -> Stretch:
+    """Riders ride, customers order and watch; once all are there, the moves."""
+    loads: list[Load] = []
+    open_orders = [0]
+    _SAY.print(f"{words.riders} riders connect")
+    await fleet.start(words.riders)
+    began_s = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(fleet.ride(words.fixes), name="rides"),
+            group.create_task(_look(pool, open_orders, fleet, customers, loads, began_s), name="looks"),
+            group.create_task(customers.run(open_orders), name="customers"),
+        ]
+        await _until(lambda: open_orders[0] >= words.orders and customers.connected >= words.watchers, 120)
+        fleet.watch_streams()
+        customers.dropped.clear()
+        before, steady = _cpu(stack), len(loads)
+        under_load_s = time.monotonic()
+        await _moves(store, words.moves)
+        spent, took_s = _cpu(stack), time.monotonic() - under_load_s
+        for task in tasks:
+            task.cancel()
+    cpu_share = {name: round((spent[name] - before[name]) / took_s, 3) for name in spent if name in before}
+    return Stretch(loads[steady:], cpu_share, round(took_s, 1))
 
 
 def _figures(
