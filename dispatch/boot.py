@@ -16,33 +16,34 @@ from aiokafka import AIOKafkaProducer
 from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 
-from dispatch.adapters.kafka import KafkaCityLogs, KafkaResultTopic
-from dispatch.adapters.lessons import PostgresLessonStore
-from dispatch.adapters.loans import KafkaBorderLogs
-from dispatch.adapters.mongo import MongoLastView
-from dispatch.adapters.mongo import connect as connect_mongo
-from dispatch.adapters.mongo_trails import MongoTrailStore
-from dispatch.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare
-from dispatch.adapters.redis import RedisAnnouncements, RedisGeoView, connect
-from dispatch.borders_api import SERVICE as BORDERS
-from dispatch.borders_api import BordersApi, LentRiders
-from dispatch.borders_boot import Borders
+from dispatch.borders.adapters.loans import KafkaBorderLogs
+from dispatch.borders.boot import Borders
+from dispatch.borders.grpc_api import SERVICE as BORDERS
+from dispatch.borders.grpc_api import BordersApi, LentRiders
 from dispatch.config import DispatchSettings
-from dispatch.grpc_api import SERVICE, DispatchApi
-from dispatch.live.city import City
-from dispatch.live.housekeeping import keep_house
-from dispatch.live.params import load_params
-from dispatch.live.parts import Parts
-from dispatch.live.ports import Archive
-from dispatch.live.shard import Shard
-from dispatch.live.solver import Solver
-from dispatch.live.trail_keeper import TrailKeeper
-from dispatch.live.travel import TravelSettings
-from dispatch.live.views import ViewFollower, statuses
-from dispatch.params import EngineParams
+from dispatch.engine.params import EngineParams
+from dispatch.logs.adapters.kafka import KafkaCityLogs
+from dispatch.shard.adapters.kafka import KafkaResultTopic
+from dispatch.shard.adapters.lessons import PostgresLessonStore
+from dispatch.shard.adapters.mongo import MongoLastView
+from dispatch.shard.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare
+from dispatch.shard.adapters.redis import RedisAnnouncements, RedisGeoView, connect
+from dispatch.shard.city import City
+from dispatch.shard.grpc_api import SERVICE, DispatchApi
+from dispatch.shard.housekeeping import keep_house
+from dispatch.shard.params import load_params
+from dispatch.shard.parts import Parts
+from dispatch.shard.ports import Archive
+from dispatch.shard.shard import Shard
+from dispatch.shard.solver import Solver
+from dispatch.shard.travel import TravelSettings
+from dispatch.shard.views import ViewFollower, statuses
+from dispatch.trails.adapters.mongo import MongoTrailStore
+from dispatch.trails.keeper import TrailKeeper
 from node.clock import Clock
 from node.kafka import LogIdentity, producer
 from node.lifecycle import Node
+from node.mongo import connect as connect_mongo
 from node.postgres import connect as connect_postgres
 from node.rpc import Server
 from proto.dispatch.v1.borders_pb2_grpc import add_BordersServicer_to_server

@@ -18,7 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "cities": ("shard_router.cities_cli:main", "the cities and their borders; change a border while everything runs"),
     "db": ("deploy.database.cli:main", "the databases: apply migrations, show what is pending"),
     "orders": ("orders.cli:main", "an order, from its row or from the archive; move old months there"),
-    "explain": ("dispatch.explain:main", "why an order went to whom it went"),
+    "explain": ("dispatch.shard.explain:main", "why an order went to whom it went"),
     "trails": ("dispatch.trails.cli:main", "where a rider was, who was near a place, how far somebody drove"),
     "token": ("gateway.token_cli:main", "a development token"),
     "bench": ("benchmarks.cli:main", "measure, beside peers, against the targets"),

@@ -21,14 +21,14 @@ from node.errors import FornoError, Invalid
 from node.running import setting
 from node.settings import load
 from node.telemetry import configure_logging
-from orders.adapters.archived import ArchivedOrders
-from orders.adapters.postgres import SQL, PostgresOrders
 from orders.archive.archiver import Archived, Archiver, Month, months_before
 from orders.archive.cold import ColdOrders
 from orders.archive.files import Files
+from orders.archive.reads import ArchivedOrders
 from orders.config import OrdersSettings
 from orders.ids import checked_order_id
 from orders.model import Order
+from orders.ordering.adapters.postgres import SQL, PostgresOrders
 from orders.payments import cli as payments_cli
 from orders.ranges import RangeMap
 

@@ -16,22 +16,13 @@ from node import kafka, postgres
 from node.lifecycle import Node, run
 from node.rpc import Server
 from node.settings import load
-from orders.adapters.archived import ArchivedOrders
-from orders.adapters.cities import MappedCities, ShardEstimates
-from orders.adapters.kitchens import PostgresKitchens
-from orders.adapters.listener import Listener, listen
-from orders.adapters.postgres import SCHEMAS, PostgresOrders
-from orders.adapters.recent_index import RecentIndex
-from orders.adapters.replicas import ReplicatedOrders
-from orders.adapters.sharded import ShardedOrders
 from orders.archive.cold import ColdOrders
 from orders.archive.files import Files
-from orders.cache.redis_recent import RedisRecent
-from orders.cache.store import CachedOrders
+from orders.archive.nightly import NightlyArchive
+from orders.archive.reads import ArchivedOrders
 from orders.config import OrdersSettings
-from orders.engine import OrderDesk
-from orders.grpc_api import SERVICE, OrdersApi
 from orders.ids import OrderIds
+from orders.kitchen.adapters.postgres import PostgresKitchens
 from orders.kitchen.desk import KitchenDesk
 from orders.kitchen.grpc_api import SERVICE as KITCHENS
 from orders.kitchen.grpc_api import KitchensApi
@@ -39,10 +30,19 @@ from orders.kitchen.patience import Patience
 from orders.kitchen.terms import KitchenBook
 from orders.messaging.publisher import KafkaPublisher
 from orders.messaging.relay import Relay, Send
-from orders.night import NightlyArchive
-from orders.ports import OrderStore
+from orders.ordering.adapters.cities import MappedCities, ShardEstimates
+from orders.ordering.adapters.listener import Listener, listen
+from orders.ordering.adapters.postgres import SCHEMAS, PostgresOrders
+from orders.ordering.adapters.recent_index import RecentIndex
+from orders.ordering.adapters.replicas import ReplicatedOrders
+from orders.ordering.adapters.sharded import ShardedOrders
+from orders.ordering.cache.redis_recent import RedisRecent
+from orders.ordering.cache.store import CachedOrders
+from orders.ordering.engine import OrderDesk
+from orders.ordering.grpc_api import SERVICE, OrdersApi
+from orders.ordering.ports import OrderStore
+from orders.ordering.sweeper import Sweeper
 from orders.ranges import RangeMap
-from orders.sweeper import Sweeper
 from orders.upkeep import Upkeep
 from proto.orders.v1.kitchen_pb2_grpc import add_KitchensServicer_to_server
 from proto.orders.v1.orders_pb2_grpc import add_OrdersServicer_to_server

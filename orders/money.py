@@ -75,3 +75,15 @@ class TaxRule:
     def of(self, base_minor: int) -> int:
         """The tax in (or on) an amount, rounded once, half up: never off by more than half a minor unit."""
         return divided(base_minor * self.rate_e5, _WHOLE + (self.rate_e5 if self.included else 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a total is made of, each part without tax: `food`, `delivery` and `tip` are others' or our income, the tax
+    is the state's. They add up to the total.
+    """
+
+    food_minor: int
+    delivery_minor: int
+    tip_minor: int
+    tax_minor: int

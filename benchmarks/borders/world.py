@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from dispatch.borders.wishes import pose_jointly, view, wished
-from dispatch.engine import CityState, Decisions, Draft, apply, run_tick, solve
-from dispatch.inputs import (
+from dispatch.engine.inputs import (
     Delivered,
     Input,
     OfferReplied,
@@ -24,8 +23,9 @@ from dispatch.inputs import (
     RiderOnline,
     RiderReturned,
 )
-from dispatch.model import Loan, LoanState, Rider, RiderId
-from dispatch.params import EngineParams
+from dispatch.engine.model import Loan, LoanState, Rider, RiderId
+from dispatch.engine.params import EngineParams
+from dispatch.engine.tick import CityState, Decisions, Draft, apply, run_tick, solve
 from simulator.replay.history import History
 from simulator.replay.instance import Instance, Xy
 from simulator.replay.world import MINUTE_MS, World

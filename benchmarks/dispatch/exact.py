@@ -2,7 +2,7 @@
 
 The exact one may use every rider for every order, bundle whatever is at one counter, and fetch any two orders of close
 counters: the limits by which a tick keeps its columns few (candidates, `bundles.POOL`, `links.PARTNERS`) are lifted,
-and no column is left out for its price. What a trip is stays as it is in `dispatch.matching`: at most three orders
+and no column is left out for its price. What a trip is stays as it is in the matching: at most three orders
 ready within ten minutes, doors in the quickest order, two counters only where door to door is the shorter way. So do
 costs, waves, and that a rider on its way keeps something to do.
 """
@@ -18,14 +18,14 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 
 from benchmarks.dispatch.snapshot import NOW_MS, Snapshot, snapshot, warm
-from dispatch.matching.columns import Columns, columns_of
-from dispatch.matching.links import links_of
-from dispatch.matching.packing import busy_price
-from dispatch.matching.problem import Floats, Problem
-from dispatch.matching.solve import solve
-from dispatch.matching.waves import Waves, waves
-from dispatch.params import EngineParams
-from dispatch.travel.free_flow import FreeFlowTravel
+from dispatch.engine.matching.columns import Columns, columns_of
+from dispatch.engine.matching.links import links_of
+from dispatch.engine.matching.packing import busy_price
+from dispatch.engine.matching.problem import Floats, Problem
+from dispatch.engine.matching.solve import solve
+from dispatch.engine.matching.waves import Waves, waves
+from dispatch.engine.params import EngineParams
+from dispatch.engine.travel.free_flow import FreeFlowTravel
 
 SIDE_E7 = 550_000
 LIMIT_S = 60.0

@@ -21,22 +21,17 @@ import numpy as np
 import structlog
 
 from benchmarks.dispatch.snapshot import big_city
-from dispatch.adapters.lessons import MemoryLessonStore
-from dispatch.adapters.memory import (
-    MemoryAnnouncements,
-    MemoryCityLogs,
-    MemoryDecisionLog,
-    MemoryLog,
-    MemoryResultTopic,
-)
-from dispatch.adapters.wire import encode_fixes
-from dispatch.index import FixColumns
-from dispatch.inputs import Positions
-from dispatch.live.parts import Parts
-from dispatch.live.runner import CityRunner
-from dispatch.live.solver import Solver
-from dispatch.live.travel import TravelSettings
-from dispatch.params import EngineParams
+from dispatch.engine.inputs import Positions
+from dispatch.engine.params import EngineParams
+from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
+from dispatch.logs.wire import encode_fixes
+from dispatch.positions import FixColumns
+from dispatch.shard.adapters.lessons import MemoryLessonStore
+from dispatch.shard.adapters.memory import MemoryAnnouncements, MemoryDecisionLog, MemoryResultTopic
+from dispatch.shard.parts import Parts
+from dispatch.shard.runner import CityRunner
+from dispatch.shard.solver import Solver
+from dispatch.shard.travel import TravelSettings
 from node.clock import SystemClock
 from node.lifecycle import calm_collector
 from proto.dispatch.v1 import city_event_pb2

@@ -17,10 +17,10 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-from dispatch.matching.assignment import match
-from dispatch.matching.pairs import Pairs, feasible_pairs
-from dispatch.matching.problem import Floats, Problem
-from dispatch.params import EngineParams
+from dispatch.engine.matching.assignment import match
+from dispatch.engine.matching.pairs import Pairs, feasible_pairs
+from dispatch.engine.matching.problem import Floats, Problem
+from dispatch.engine.params import EngineParams
 
 OPEN_S = 1e5
 """The price of an order left open, the same for all."""

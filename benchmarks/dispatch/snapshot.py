@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.engine import CityState, Draft, Problem, apply, decide, pose, solve
-from dispatch.inputs import Input, OfferReplied, OrderOpened, Positions, RiderOnline
-from dispatch.model import Offer, OrderId, Point, RestaurantId, RiderId
-from dispatch.params import EngineParams
-from dispatch.travel.free_flow import FreeFlowTravel
+from dispatch.engine.inputs import Input, OfferReplied, OrderOpened, Positions, RiderOnline
+from dispatch.engine.model import Offer, OrderId, Point, RestaurantId, RiderId
+from dispatch.engine.params import EngineParams
+from dispatch.engine.tick import CityState, Draft, Problem, apply, decide, pose, solve
+from dispatch.engine.travel.free_flow import FreeFlowTravel
 
 NOW_MS = 3_600_000
 RIDERS_PER_ORDER = 5 / 3

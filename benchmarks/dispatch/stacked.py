@@ -18,11 +18,11 @@ from importlib.util import find_spec
 import numpy as np
 
 from benchmarks.dispatch.snapshot import NOW_MS, Snapshot, snapshot
-from dispatch.matching.cost import Routes, terms, weighted
-from dispatch.matching.problem import Assigned, Problem
-from dispatch.matching.solve import solve
-from dispatch.params import BundleParams, CostParams, EngineParams
-from dispatch.travel.free_flow import FreeFlowTravel
+from dispatch.engine.matching.cost import Routes, terms, weighted
+from dispatch.engine.matching.problem import Assigned, Problem
+from dispatch.engine.matching.solve import solve
+from dispatch.engine.params import BundleParams, CostParams, EngineParams
+from dispatch.engine.travel.free_flow import FreeFlowTravel
 
 #: Orders and riders of a sample.
 SIZES = ((6, 3), (9, 4), (12, 5))

@@ -15,10 +15,10 @@ import numpy as np
 
 from benchmarks.dispatch.matchers import DENSE_CELLS, LAPX_DENSE_CELLS, Timed, dense_matchers, sparse_matchers
 from benchmarks.dispatch.snapshot import NOW_MS, big_city, warm
-from dispatch.engine import Draft, apply, decide, lose_patience, pose, resequence, solve
-from dispatch.inputs import Input
-from dispatch.params import BundleParams, CandidateParams, EngineParams
-from dispatch.travel.free_flow import FreeFlowTravel
+from dispatch.engine.inputs import Input
+from dispatch.engine.params import BundleParams, CandidateParams, EngineParams
+from dispatch.engine.tick import Draft, apply, decide, lose_patience, pose, resequence, solve
+from dispatch.engine.travel.free_flow import FreeFlowTravel
 from node.lifecycle import calm_collector
 
 

@@ -17,7 +17,7 @@ from benchmarks.eta.play import Played, play_city
 from benchmarks.eta.plot import plot
 from benchmarks.eta.world import WorldParams
 from benchmarks.record import conclude, document
-from dispatch.eta.calibration import Stage
+from dispatch.engine.eta.calibration import Stage
 
 _CITIES = ("la-serena", "coquimbo")
 _DESKS = ("learned", "free flow", "road", "uncalibrated")

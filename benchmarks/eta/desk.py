@@ -15,17 +15,17 @@ from typing import Final
 import numpy as np
 
 from benchmarks.eta.world import Day
-from dispatch.apply import NoteKind
-from dispatch.eta.calibration import Calibration, Quote, Stage
-from dispatch.eta.learning import EtaLearning
-from dispatch.eta.open_order import OpenOrder, ahead_of, starter_of
-from dispatch.eta.plan import Known
-from dispatch.live.etas import STARTERS, EtaQuestion, answer
-from dispatch.model import Order, OrderId, OrderStatus, Point, Rider, RiderId, Vehicle
-from dispatch.params import EngineParams
-from dispatch.ports import TravelTimes
-from dispatch.travel.free_flow import FreeFlowTravel, great_circle_m
-from dispatch.travel.learned import LearnedTravel
+from dispatch.engine.apply import NoteKind
+from dispatch.engine.eta.calibration import Calibration, Quote, Stage
+from dispatch.engine.eta.learning import EtaLearning
+from dispatch.engine.eta.open_order import OpenOrder, ahead_of, starter_of
+from dispatch.engine.eta.plan import Known
+from dispatch.engine.model import Order, OrderId, OrderStatus, Point, Rider, RiderId, Vehicle
+from dispatch.engine.params import EngineParams
+from dispatch.engine.ports import TravelTimes
+from dispatch.engine.travel.free_flow import FreeFlowTravel, great_circle_m
+from dispatch.engine.travel.learned import LearnedTravel
+from dispatch.shard.etas import STARTERS, EtaQuestion, answer
 from simulator.drive.alone import Moment
 
 #: A new travel model is made so often, domain milliseconds.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.eta.desk import SPEEDS_ALONE, Judged, Leg
 from benchmarks.record import Figure, at_most
-from dispatch.eta.calibration import Z90, Stage
+from dispatch.engine.eta.calibration import Z90, Stage
 
 COVERED = (0.87, 0.93)
 #: Mean absolute error of the learned ways over that of free flow.

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from benchmarks.eta.desk import Desk, Desks, Judged, Leg, new_desks
 from benchmarks.eta.world import Day, World, WorldParams
-from dispatch.params import EngineParams
-from dispatch.travel.road import RoadTravel
+from dispatch.engine.params import EngineParams
+from dispatch.engine.travel.road import RoadTravel
 from simulator.drive.alone import Alone
 
 

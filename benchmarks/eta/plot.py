@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.eta.desk import Judged, Leg
 from benchmarks.eta.judge import LEARNED, PEER, ROAD, quotes_of, reliability
-from dispatch.eta.calibration import Stage
+from dispatch.engine.eta.calibration import Stage
 
 _LEVELS = np.linspace(0.05, 0.95, 19)
 

@@ -12,7 +12,7 @@ from random import Random
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from dispatch.travel.network import RoadNetwork
+from dispatch.engine.travel.network import RoadNetwork
 from shard_router.cities import load_cities
 from simulator.city.model import Place
 from simulator.city.params import CustomerParams, KitchenParams, RiderParams, TrafficParams

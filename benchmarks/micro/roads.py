@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.micro.timing import Rows, report, seconds
-from dispatch.travel.paths import Dijkstra, shortest_paths
-from dispatch.travel.road import RoadParams, RoadTravel
+from dispatch.engine.travel.paths import Dijkstra, shortest_paths
+from dispatch.engine.travel.road import RoadParams, RoadTravel
 from shard_router.cities import load_cities
 from simulator.roads.fetch import default_cache_dir, ensure_network
 from simulator.roads.routing import RoadWays, places_in

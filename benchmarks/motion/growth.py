@@ -31,12 +31,12 @@ from benchmarks.micro.timing import seconds
 from benchmarks.motion import edge
 from benchmarks.motion.index import GROWTH, Load
 from benchmarks.record import Figure, Say, at_most
-from dispatch.adapters import wire
-from dispatch.adapters.memory import MemoryAnnouncements
-from dispatch.live.city import Carried, City, Watched
-from dispatch.live.feed import LiveFeed
+from dispatch.engine.model import OrderId
 from dispatch.metrics import CityMetrics
-from dispatch.model import OrderId
+from dispatch.shard import wire
+from dispatch.shard.adapters.memory import MemoryAnnouncements
+from dispatch.shard.city import Carried, City, Watched
+from dispatch.shard.feed import LiveFeed
 from node.clock import SystemClock
 
 #: Streams of one edge process at most, and the fixes that it is offered, a second.

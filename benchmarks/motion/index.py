@@ -27,8 +27,8 @@ from benchmarks.motion.place import CITY
 from benchmarks.orders.cpu import cpu_s
 from benchmarks.record import Figure, Say, at_least, at_most
 from deploy.stack.servers.redis import find
-from dispatch.adapters.wire import decode_fixes, encode_fixes
-from dispatch.index import FixColumns, RiderPositions
+from dispatch.logs.wire import decode_fixes, encode_fixes
+from dispatch.positions import FixColumns, RiderPositions
 
 #: Fixes in one message where fixes a second are counted: what an edge puts into one at most.
 MESSAGE = 8192

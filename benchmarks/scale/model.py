@@ -35,7 +35,7 @@ class Planet:
     replicas: int = 3
     log_days: float = 1.0
     trail_hours: float = 24.0
-    #: Hours that dispatch keeps its rows (`dispatch.live.housekeeping`).
+    #: Hours that dispatch keeps its rows (`dispatch.shard.housekeeping`).
     row_hours: float = 72.0
     order_days: int = 180
     #: Riders online of the biggest zone; a bigger city is cut.

@@ -13,20 +13,29 @@ from uuid import UUID
 import asyncpg
 import numpy as np
 
-from dispatch.adapters.postgres import PostgresDecisionLog
-from dispatch.adapters.postgres import prepare as prepare_dispatch
-from dispatch.digest import digest
-from dispatch.engine import CityState, TickResult, run_tick
-from dispatch.eta.calibration import Calibration, Stage
-from dispatch.inputs import Delivered, Input, OfferReplied, OrderOpened, PickedUp, Positions, RiderArrived, RiderOnline
-from dispatch.live.cut import Applied, Cut
-from dispatch.live.holdings import Holdings
-from dispatch.live.ports import TickCommit
-from dispatch.live.tracks import Eta, Track, TrackChanges, tell
-from dispatch.model import Order, OrderId, OrderStatus, Point, RestaurantId, Rider, RiderId, StopKind
-from dispatch.params import EngineParams
-from dispatch.state import Changes
-from dispatch.travel.free_flow import FreeFlowTravel
+from dispatch.engine.digest import digest
+from dispatch.engine.eta.calibration import Calibration, Stage
+from dispatch.engine.inputs import (
+    Delivered,
+    Input,
+    OfferReplied,
+    OrderOpened,
+    PickedUp,
+    Positions,
+    RiderArrived,
+    RiderOnline,
+)
+from dispatch.engine.model import Order, OrderId, OrderStatus, Point, RestaurantId, Rider, RiderId, StopKind
+from dispatch.engine.params import EngineParams
+from dispatch.engine.state import Changes
+from dispatch.engine.tick import CityState, TickResult, run_tick
+from dispatch.engine.tracks import Eta, Track, TrackChanges, tell
+from dispatch.engine.travel.free_flow import FreeFlowTravel
+from dispatch.logs.cut import Applied, Cut
+from dispatch.shard.adapters.postgres import PostgresDecisionLog
+from dispatch.shard.adapters.postgres import prepare as prepare_dispatch
+from dispatch.shard.holdings import Holdings
+from dispatch.shard.ports import TickCommit
 from shard_router.leases import Ownership
 
 CITY = "la-serena"

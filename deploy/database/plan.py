@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dispatch.adapters.postgres import SCHEMA as DISPATCH
+from dispatch.shard.adapters.postgres import SCHEMA as DISPATCH
 from node.postgres import Schema, SchemaState, migrate, schema_state
-from orders.adapters.postgres import SCHEMAS as ORDERS
 from orders.config import OrdersSettings
+from orders.ordering.adapters.postgres import SCHEMAS as ORDERS
 from orders.payments.adapters.postgres import SCHEMAS as PAYMENTS
 from orders.payments.config import PaymentsSettings
 from orders.ranges import RangeMap

@@ -25,13 +25,13 @@ import structlog
 from dispatch.borders.ground import Ground
 from dispatch.borders.ports import BorderLogs, LoanBook, LoanRow, Neighbours
 from dispatch.borders.wishes import View, joined, may_be_lent, pose_jointly, view, wished
-from dispatch.inputs import Positions
-from dispatch.live.city import City
-from dispatch.live.ports import Announcements
-from dispatch.live.solver import Solving
-from dispatch.model import Loan, LoanState, Rider, RiderId
-from dispatch.params import EngineParams
-from dispatch.state import Draft
+from dispatch.engine.inputs import Positions
+from dispatch.engine.model import Loan, LoanState, Rider, RiderId
+from dispatch.engine.params import EngineParams
+from dispatch.engine.state import Draft
+from dispatch.shard.city import City
+from dispatch.shard.ports import Announcements
+from dispatch.shard.solver import Solving
 from node.clock import Clock
 from node.errors import FornoError, Retryable
 

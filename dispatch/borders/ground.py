@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from dispatch.borders.wishes import View
-from dispatch.inputs import Positions
+from dispatch.engine.inputs import Positions
 from shard_router.cities import City
 
 #: Cities this near to each other are neighbours, degrees: some 500 m.

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dispatch.borders.relayed import Passed
 from dispatch.borders.wishes import View
-from dispatch.index import FixColumns
-from dispatch.model import Loan, Rider, RiderId
+from dispatch.engine.model import Loan, Rider, RiderId
+from dispatch.engine.relayed import Passed
+from dispatch.positions import FixColumns
 
 
 @dataclass(frozen=True, slots=True)

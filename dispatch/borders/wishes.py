@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.inputs import Positions
-from dispatch.matching.problem import Problem, Solution
-from dispatch.matching.timing import due_trips
-from dispatch.model import Order, OrderStatus, Rider
-from dispatch.params import EngineParams
-from dispatch.ports import TravelTimes
-from dispatch.pose import pose
-from dispatch.state import Draft
+from dispatch.engine.inputs import Positions
+from dispatch.engine.matching.problem import Problem, Solution
+from dispatch.engine.matching.timing import due_trips
+from dispatch.engine.model import Order, OrderStatus, Rider
+from dispatch.engine.params import EngineParams
+from dispatch.engine.ports import TravelTimes
+from dispatch.engine.pose import pose
+from dispatch.engine.state import Draft
 
 _WAITING = (OrderStatus.OPEN, OrderStatus.ASSIGNED)
 

@@ -57,7 +57,7 @@ create table dispatch.applied_ranges (
     primary key (city, epoch, incarnation, topic, first_offset)
 );
 
--- Entities of the engine; body is the engine's own JSON (dispatch.codec), the other columns are for people and indexes.
+-- Entities of the engine; body is the engine's own JSON (dispatch.engine.codec), the other columns are for people and indexes.
 create table dispatch.orders (
     order_id text primary key,
     city text not null,

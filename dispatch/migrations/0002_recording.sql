@@ -4,7 +4,7 @@ alter table dispatch.ticks
     -- Orders whose openings the tick left out: opened before, long ended, known to the database only.
     add column ignored text[] not null default '{}';
 
--- The memory of a city before a tick, now and then: body is compressed JSON (dispatch.recording.snapshot). Events below
+-- The memory of a city before a tick, now and then: body is compressed JSON (dispatch.engine.snapshot). Events below
 -- the offset are in it.
 create table dispatch.starts (
     city text not null,

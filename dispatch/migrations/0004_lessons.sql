@@ -1,4 +1,4 @@
--- What a city has learned (dispatch.eta.learning, compressed), replaced every few minutes.
+-- What a city has learned (dispatch.engine.eta.learning, compressed), replaced every few minutes.
 create table dispatch.lessons (
     city text primary key,
     epoch bigint not null,
@@ -8,7 +8,7 @@ create table dispatch.lessons (
     stored_at timestamptz not null default clock_timestamp()
 );
 
--- Learned travel models by the version that ticks name (dispatch.travel.learned, compressed).
+-- Learned travel models by the version that ticks name (dispatch.engine.travel.learned, compressed).
 create table dispatch.travel_models (
     city text not null,
     version text not null,
@@ -18,7 +18,7 @@ create table dispatch.travel_models (
 );
 create index travel_models_old on dispatch.travel_models (city, stored_at);
 
--- Every quote of a delivered order against what came: opened, assigned, carried (dispatch.eta.calibration).
+-- Every quote of a delivered order against what came: opened, assigned, carried (dispatch.engine.eta.calibration).
 create table dispatch.eta_quotes (
     order_id text not null,
     stage text not null,

@@ -13,9 +13,9 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from dispatch.codec import from_plain
-from dispatch.live.city import REMEMBERED_IDS
-from dispatch.params import EngineParams
+from dispatch.engine.codec import from_plain
+from dispatch.engine.params import EngineParams
+from dispatch.logs.seen_ids import REMEMBERED_IDS
 from dispatch.recording.recording import Message, RecordedTick, Recording
 from node.errors import NotFound, Rejected, Retryable
 from node.kafka import LogIdentity, consumer

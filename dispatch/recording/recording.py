@@ -1,7 +1,7 @@
 """A recorded stretch as a value, and as a file that stock tools can open.
 
     recording.json   city, partition, incarnation, params by digest, where both logs begin
-    start.bin        the city's memory before the first tick (`dispatch.recording.snapshot`)
+    start.bin        the city's memory before the first tick (`dispatch.engine.snapshot`)
     ticks.jsonl      one committed tick a line, with the cut it had read up to
     pings.bin        messages of rider.pings: offset i64, length u32, value; from some minutes before the first tick on
     events.bin       messages of city.events, likewise; from some thousand before the first tick on, to know repetitions
@@ -42,7 +42,7 @@ class Message:
 class RecordedTick:
     """A tick that was committed: what it had read, how it solved, and names of all it saw and decided.
 
-    `problem_digest`, `solution_digest` and `decisions_digest` are `dispatch.digest` of the problem posed, of the
+    `problem_digest`, `solution_digest` and `decisions_digest` are `dispatch.engine.digest` of the problem posed, of the
     solution and of (decision records, changed entities). `fallback` says why greedy had to answer, else it is empty.
     """
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dispatch.adapters import wire
-from dispatch.codec import from_plain
-from dispatch.digest import digest
-from dispatch.engine import CityState, TickResult, run_tick
-from dispatch.index import FixColumns, RiderPositions
-from dispatch.inputs import Positions
-from dispatch.live.city import SeenIds
-from dispatch.live.intake import inputs_of, without
-from dispatch.live.ports import Heard
-from dispatch.model import OrderId
-from dispatch.params import EngineParams
-from dispatch.ports import TravelTimes
+from dispatch.engine.codec import from_plain
+from dispatch.engine.digest import digest
+from dispatch.engine.inputs import Positions
+from dispatch.engine.intake import Heard, inputs_of, without
+from dispatch.engine.model import OrderId
+from dispatch.engine.params import EngineParams
+from dispatch.engine.ports import TravelTimes
+from dispatch.engine.snapshot import unpack_state
+from dispatch.engine.tick import CityState, TickResult, run_tick
+from dispatch.logs import wire
+from dispatch.logs.seen_ids import SeenIds
+from dispatch.positions import FixColumns, RiderPositions
 from dispatch.recording.recording import BadRecording, RecordedTick, Recording
-from dispatch.recording.snapshot import unpack_state
 
 TravelOf = Callable[[str], TravelTimes]
 """The travel model of a version; raises `BadRecording` where there is none."""

@@ -10,13 +10,13 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from dispatch.adapters.mongo import connect
-from dispatch.adapters.mongo_history import MongoHotTrails
-from dispatch.adapters.parquet import ParquetArchive
+from dispatch.trails.adapters.mongo_history import MongoHotTrails
+from dispatch.trails.adapters.parquet import ParquetArchive
 from dispatch.trails.config import TrailSettings
 from dispatch.trails.model import Driven, Near, Whereabouts
 from dispatch.trails.questions import Trails
 from node.errors import FornoError
+from node.mongo import connect
 from node.running import setting
 from node.settings import load
 

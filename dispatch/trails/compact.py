@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.index import FixColumns
+from dispatch.positions import FixColumns
 from dispatch.trails.errors import ArchiveBroken
 from dispatch.trails.model import Points
 from dispatch.trails.path import between, metres, places, points_of

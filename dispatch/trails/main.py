@@ -6,14 +6,14 @@ to run: without it questions are not answered, and trails stay hot until it is b
 
 from __future__ import annotations
 
-from dispatch.adapters.mongo import connect
-from dispatch.adapters.mongo_history import MongoHotTrails, MongoOpenHours
-from dispatch.adapters.parquet import ParquetArchive
+from dispatch.trails.adapters.mongo_history import MongoHotTrails, MongoOpenHours
+from dispatch.trails.adapters.parquet import ParquetArchive
 from dispatch.trails.compactor import Compactor
 from dispatch.trails.config import TrailSettings
 from dispatch.trails.grpc_api import SERVICE, TrailsApi
 from dispatch.trails.questions import Trails
 from node.lifecycle import Node, run
+from node.mongo import connect
 from node.rpc import Server
 from node.settings import load
 from proto.dispatch.v1.trails_pb2_grpc import add_TrailsServicer_to_server

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dispatch.index import FixColumns
+from dispatch.logs.cut import Cut
+from dispatch.positions import FixColumns
 from dispatch.trails.model import Points
 
 
@@ -79,3 +80,16 @@ class TrailArchive(Protocol):
 
     def begin(self, city: str, hour: int, error_m: float) -> HourWriter:
         """Begins to write an hour, anew or in the place of what is there."""
+
+
+class TrailStore(Protocol):
+    """Where trails are kept. Any call may raise `Retryable`."""
+
+    async def position(self, city: str) -> Cut | None:
+        """How far the trails of a city go; None when there are none."""
+
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
+        """Adds fixes to trails. The same fixes again change nothing, in whatever pieces they come."""
+
+    async def advance(self, city: str, epoch: int, cut: Cut) -> None:
+        """Stores how far the trails go; nothing when a higher epoch has done so."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orders.errors import TransitionRefused
-from orders.events import Change
 from orders.model import Order, Status
-from orders.saga import IN_KITCHEN, Signal, step
-from orders.transitions import Trigger
+from orders.ordering.events import Change
+from orders.ordering.saga import IN_KITCHEN, Signal, step
+from orders.ordering.transitions import Trigger
 
 #: The kitchen has said yes, then or earlier.
 _TAKEN = frozenset({Status.ACCEPTED, Status.ASSIGNED, Status.PICKED_UP, Status.DELIVERED, Status.COMPLETED})

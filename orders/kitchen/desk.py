@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from node.clock import Clock
 from node.errors import Invalid
-from orders.basket import MAX_PREPARATION_S, MAX_RESTAURANT_ID
 from orders.errors import UnknownOrder
-from orders.events import Change
 from orders.ids import checked_order_id
 from orders.kitchen.answers import Accept, Answer, ReadyIn, Reject, answered
 from orders.kitchen.pace import Pace
@@ -17,8 +15,10 @@ from orders.kitchen.ports import Kitchen, KitchenStore
 from orders.kitchen.terms import KitchenBook
 from orders.metrics import KITCHEN_ANSWERS
 from orders.model import Order
-from orders.ports import Orders
-from orders.words import checked_reason, checked_text
+from orders.ordering.basket import MAX_PREPARATION_S, MAX_RESTAURANT_ID
+from orders.ordering.events import Change
+from orders.ordering.ports import Orders
+from orders.text_checks import checked_reason, checked_text
 
 #: Tickets on a board; a kitchen with more is told so.
 MAX_TICKETS = 200

@@ -13,9 +13,9 @@ from node.errors import Retryable
 from orders.errors import TransitionRefused
 from orders.metrics import KITCHENS_SILENT
 from orders.model import OrderId, Status
-from orders.ports import OrderStore
-from orders.saga import Signal, step
-from orders.transitions import Trigger
+from orders.ordering.ports import OrderStore
+from orders.ordering.saga import Signal, step
+from orders.ordering.transitions import Trigger
 
 EVERY_S = 5.0
 LIMIT = 500

@@ -14,7 +14,7 @@ from orders.payments import model
 from orders.payments.metrics import TURNED_AWAY
 from orders.payments.ports import PaymentBook
 from orders.room import Room
-from orders.words import checked_key, checked_reason
+from orders.text_checks import checked_key, checked_reason
 from proto.common.v1 import types_pb2
 from proto.payments.v1 import payments_pb2 as pb
 from proto.payments.v1.payments_pb2_grpc import PaymentsServicer

@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from orders.messaging.inbox import admit
 from orders.model import OrderId
+from orders.money import Parts
 from orders.payments.model import Goal, Money, Payment
 from orders.payments.transitions import voided_untried
-from orders.pricing import Parts
 
 
 class Wish(StrEnum):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orders.model import ActionRequired, OrderId
-from orders.pricing import Parts
+from orders.money import Parts
 
 
 class PaymentStatus(StrEnum):

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import numpy as np
 
-from dispatch.travel.planar import PlanarTravel, to_point
+from dispatch.engine.travel.planar import PlanarTravel, to_point
 from simulator.city.customers import OrderDraft
 from simulator.city.kitchen import Pass
 from simulator.city.menu import Item

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from dispatch.travel.network import RoadNetwork
+from dispatch.engine.travel.network import RoadNetwork
 from node.clock import SystemClock
 from simulator.city.instance import CITY, build_instance, span_from
 from simulator.city.scenario import City

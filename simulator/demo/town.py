@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from dispatch.travel.network import RoadNetwork
+from dispatch.engine.travel.network import RoadNetwork
 from node.clock import Clock
 from shard_router.cities import load_cities
 from simulator.city.model import Place

@@ -14,14 +14,14 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from dispatch import inputs as told
-from dispatch.apply import Note
-from dispatch.decide import Decisions
-from dispatch.engine import CityState, run_tick
-from dispatch.model import Offer, OfferId, OfferStatus, Order, OrderId, Point, RestaurantId, RiderId, Stop
-from dispatch.model import Vehicle as RiderVehicle
-from dispatch.params import EngineParams
-from dispatch.ports import TravelTimes
+from dispatch.engine import inputs as told
+from dispatch.engine.apply import Note
+from dispatch.engine.decide import Decisions
+from dispatch.engine.model import Offer, OfferId, OfferStatus, Order, OrderId, Point, RestaurantId, RiderId, Stop
+from dispatch.engine.model import Vehicle as RiderVehicle
+from dispatch.engine.params import EngineParams
+from dispatch.engine.ports import TravelTimes
+from dispatch.engine.tick import CityState, run_tick
 from simulator.city import actions as act
 from simulator.city import model as sim
 from simulator.city.customers import OrderDraft

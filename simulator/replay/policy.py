@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dispatch.params import (
+from dispatch.engine.params import (
     BundleParams,
     CandidateParams,
     CostParams,

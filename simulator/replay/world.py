@@ -11,11 +11,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dispatch.engine import CityState, Decisions, TickResult, run_tick
-from dispatch.inputs import Delivered, Input, OfferReplied, OrderOpened, PickedUp, Positions, RiderOffline, RiderOnline
-from dispatch.model import Offer, OrderId, RestaurantId, Rider, RiderId, StopKind
-from dispatch.params import EngineParams
-from dispatch.travel.planar import PlanarTravel, to_point
+from dispatch.engine.inputs import (
+    Delivered,
+    Input,
+    OfferReplied,
+    OrderOpened,
+    PickedUp,
+    Positions,
+    RiderOffline,
+    RiderOnline,
+)
+from dispatch.engine.model import Offer, OrderId, RestaurantId, Rider, RiderId, StopKind
+from dispatch.engine.params import EngineParams
+from dispatch.engine.tick import CityState, Decisions, TickResult, run_tick
+from dispatch.engine.travel.planar import PlanarTravel, to_point
 from simulator.replay.checker import travel_minutes
 from simulator.replay.history import Commitment, Drop, History, Move, Pickup
 from simulator.replay.instance import Courier, Instance, InstanceOrder, Xy

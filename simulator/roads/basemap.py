@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import shapely
 
-from dispatch.travel.network import ROAD_CLASSES, RoadNetwork
+from dispatch.engine.travel.network import ROAD_CLASSES, RoadNetwork
 from simulator.roads.sea import sea_beside
 
 _TOLERANCE_DEG: Final = 3e-5

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from dispatch.travel.network import ROAD_CLASSES, RoadNetwork
+from dispatch.engine.travel.network import ROAD_CLASSES, RoadNetwork
 from shard_router.hexgrid import EARTH_RADIUS_M
 
 USUAL_SPEED_KMH: Final = {

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.travel.network import ROAD_CLASSES
+from dispatch.engine.travel.network import ROAD_CLASSES
 from simulator.roads.build import Link
 
 SOURCE: Final = "coquimbo"

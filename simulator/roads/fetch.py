@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
-from dispatch.travel.network import BrokenNetwork, RoadNetwork
+from dispatch.engine.travel.network import BrokenNetwork, RoadNetwork
 from simulator.roads import coquimbo, grid
 from simulator.roads.basemap import write_basemap
 from simulator.roads.build import NoRoads, build_network

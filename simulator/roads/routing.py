@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.travel.network import ROAD_CLASSES, RoadNetwork
-from dispatch.travel.paths import shortest_paths
-from dispatch.travel.road import SAME_BLOCK_M, RoadParams
-from dispatch.travel.snap import Snapper
+from dispatch.engine.travel.network import ROAD_CLASSES, RoadNetwork
+from dispatch.engine.travel.paths import shortest_paths
+from dispatch.engine.travel.road import SAME_BLOCK_M, RoadParams
+from dispatch.engine.travel.snap import Snapper
 from shard_router.cities import City, CityLookup
 from simulator.city.model import Place
 from simulator.city.motion import Trip, straight

@@ -10,15 +10,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from dispatch.engine.params import EngineParams
+from dispatch.engine.ports import TravelTimes
+from dispatch.engine.travel.free_flow import FreeFlowTravel
+from dispatch.engine.travel.learned import BrokenModel, LearnedTravel
+from dispatch.engine.travel.planar import PlanarTravel
 from dispatch.errors import InvalidParams
-from dispatch.live.params import changed
-from dispatch.params import EngineParams
-from dispatch.ports import TravelTimes
 from dispatch.recording.recording import BadRecording, Recording, read_recording
 from dispatch.recording.rerun import Redone, params_of, rerun
-from dispatch.travel.free_flow import FreeFlowTravel
-from dispatch.travel.learned import BrokenModel, LearnedTravel
-from dispatch.travel.planar import PlanarTravel
+from dispatch.shard.params import changed
 from simulator.whatif.regret import outcome, recorded_fates, regret, worst
 from simulator.whatif.script import script_of
 from simulator.whatif.world import live_again
@@ -47,7 +47,7 @@ class TravelModels:
             except BrokenModel as error:
                 raise BadRecording(f"travel model {version}: {error}") from error
         if version not in self._known and self.roads is not None:
-            from dispatch.travel.road import RoadTravel
+            from dispatch.engine.travel.road import RoadTravel
 
             self._add(RoadTravel.load(self.roads))
         if version not in self._known:

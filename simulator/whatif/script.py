@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.adapters import wire
-from dispatch.index import FixColumns, RiderPositions
-from dispatch.inputs import (
+from dispatch.engine.inputs import (
     OfferReplied,
     OrderCancelled,
     OrderOpened,
@@ -17,12 +15,14 @@ from dispatch.inputs import (
     RiderOffline,
     RiderOnline,
 )
-from dispatch.model import Point, RiderId
-from dispatch.params import PaceParams, ServiceParams
+from dispatch.engine.model import Point, RiderId
+from dispatch.engine.params import PaceParams, ServiceParams
+from dispatch.engine.snapshot import unpack_state
+from dispatch.engine.state import CityState
+from dispatch.logs import wire
+from dispatch.positions import FixColumns, RiderPositions
 from dispatch.recording.recording import Recording
 from dispatch.recording.rerun import Redone, params_of
-from dispatch.recording.snapshot import unpack_state
-from dispatch.state import CityState
 
 #: A tick each so long, domain ms, where the recording is too short to tell.
 _STEP_MS = 1000

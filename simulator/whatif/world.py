@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dispatch.engine import CityState, run_tick
-from dispatch.inputs import (
+from dispatch.engine.inputs import (
     Delivered,
     Input,
     OfferReplied,
@@ -24,10 +23,11 @@ from dispatch.inputs import (
     RiderArrived,
     RiderOnline,
 )
-from dispatch.model import Offer, OfferId, OfferStatus, OrderId, Point, RiderId, Stop, StopKind, Vehicle
-from dispatch.params import EngineParams
-from dispatch.ports import TravelTimes
-from dispatch.travel.free_flow import great_circle_m
+from dispatch.engine.model import Offer, OfferId, OfferStatus, OrderId, Point, RiderId, Stop, StopKind, Vehicle
+from dispatch.engine.params import EngineParams
+from dispatch.engine.ports import TravelTimes
+from dispatch.engine.tick import CityState, run_tick
+from dispatch.engine.travel.free_flow import great_circle_m
 from simulator.whatif.script import Script
 
 #: After the last recorded input the world goes on until every order has ended, at most so long; domain ms.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from dispatch.adapters.postgres import MIGRATIONS
+from dispatch.shard.adapters.postgres import MIGRATIONS
 from node.postgres import migrate
 from simulator.demo.facts.database import delivered_by_city
 

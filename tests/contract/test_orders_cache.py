@@ -15,19 +15,19 @@ from redis.asyncio import Redis
 from deploy.stack.stack import LocalStack
 from node.clock import ManualClock
 from node.errors import Retryable
-from orders.adapters.memory import MemoryOrders
-from orders.cache import redis_recent
-from orders.cache.memory import MemoryRecent
-from orders.cache.redis_recent import LIFE_S, RedisRecent
-from orders.cache.store import CachedOrders
 from orders.errors import TransitionRefused
-from orders.events import Change
-from orders.hearing import Absorbed, Heard, Source
 from orders.messaging.message import Offset
 from orders.model import Order, OrderId, Status
-from orders.ports import IdempotencyKey
-from orders.saga import Signal, step
-from orders.transitions import Trigger
+from orders.ordering.adapters.memory import MemoryOrders
+from orders.ordering.cache import redis_recent
+from orders.ordering.cache.memory import MemoryRecent
+from orders.ordering.cache.redis_recent import LIFE_S, RedisRecent
+from orders.ordering.cache.store import CachedOrders
+from orders.ordering.events import Change
+from orders.ordering.hearing import Absorbed, Heard, Source
+from orders.ordering.ports import IdempotencyKey
+from orders.ordering.saga import Signal, step
+from orders.ordering.transitions import Trigger
 from tests.unit.orders.worlds import NOW_MS, heard, order_id, placed
 
 Recent = MemoryRecent | RedisRecent

@@ -16,21 +16,21 @@ from benchmarks.orders.cli import LAG
 from deploy.stack.stack import LocalStack
 from node.clock import ManualClock
 from node.errors import Retryable
-from orders.adapters.codec import decode
-from orders.adapters.memory import MemoryOrders
-from orders.adapters.postgres import SCHEMAS, PostgresOrders
 from orders.errors import KeyReused, TransitionRefused
-from orders.events import Change
-from orders.hearing import Heard, Source
 from orders.ids import checked_order_id
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Message, Offset
 from orders.messaging.postgres import PostgresOutbox
 from orders.model import Order, Status
-from orders.ports import IdempotencyKey, Page
+from orders.ordering.adapters.codec import decode
+from orders.ordering.adapters.memory import MemoryOrders
+from orders.ordering.adapters.postgres import SCHEMAS, PostgresOrders
+from orders.ordering.events import Change
+from orders.ordering.hearing import Heard, Source
+from orders.ordering.ports import IdempotencyKey, Page
+from orders.ordering.saga import Signal, step
+from orders.ordering.transitions import Trigger
 from orders.ranges import Range
-from orders.saga import Signal, step
-from orders.transitions import Trigger
 from proto.dispatch.v1 import dispatch_event_pb2 as dispatch_pb
 from proto.orders.v1.order_event_pb2 import OrderEvent
 from proto.payments.v1 import payment_event_pb2 as payment_pb

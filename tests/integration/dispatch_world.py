@@ -22,8 +22,8 @@ from redis.asyncio import Redis
 
 from deploy.stack.ports import Ports
 from deploy.stack.stack import LocalStack
-from dispatch.adapters.wire import encode_fixes
-from dispatch.index import FixColumns
+from dispatch.logs.wire import encode_fixes
+from dispatch.positions import FixColumns
 from node import kafka
 from node.clock import SystemClock
 from proto.common.v1.types_pb2 import LatLng

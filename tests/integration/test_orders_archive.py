@@ -23,18 +23,18 @@ import structlog
 from deploy.stack.stack import LocalStack
 from node.clock import ManualClock
 from orders import cli
-from orders.adapters.archived import ArchivedOrders
-from orders.adapters.postgres import SCHEMAS, PostgresOrders
 from orders.archive.archiver import Archived, Archiver, end_of, months_before
 from orders.archive.cold import ColdOrders
 from orders.archive.errors import ArchiveMismatch, OrderArchived
 from orders.archive.files import Files
+from orders.archive.reads import ArchivedOrders
 from orders.errors import TransitionRefused
-from orders.events import Change
 from orders.ids import checked_order_id, order_id_at, point_of_user
 from orders.model import OrderId, UserId
-from orders.saga import Signal, step
-from orders.transitions import Trigger
+from orders.ordering.adapters.postgres import SCHEMAS, PostgresOrders
+from orders.ordering.events import Change
+from orders.ordering.saga import Signal, step
+from orders.ordering.transitions import Trigger
 from tests.contract.orders_databases import migrated_pool
 from tests.integration.orders_archive_killed import OLD
 from tests.unit.orders.worlds import NOW_MS

@@ -14,12 +14,13 @@ import pytest_asyncio
 
 from deploy.stack.stack import LocalStack
 from node.clock import ManualClock
-from orders.adapters.postgres import SCHEMAS, SQL
-from orders.adapters.recent_index import RecentIndex
-from orders.adapters.rows import created_at
+from orders.kitchen.adapters.postgres import SQL as KITCHEN_SQL
 from orders.messaging import postgres as messaging
 from orders.messaging.postgres import BATCH
 from orders.model import OrderId
+from orders.ordering.adapters.postgres import SCHEMAS, SQL
+from orders.ordering.adapters.recent_index import RecentIndex
+from orders.ordering.adapters.rows import created_at
 from tests.contract.orders_databases import migrated_pool
 
 pytestmark = [pytest.mark.prove, pytest.mark.timeout(600)]
@@ -114,14 +115,14 @@ async def test_stuck_orders_are_found_by_the_partial_index(pool: asyncpg.Pool) -
 
 async def test_a_kitchens_board_is_found_by_the_partial_index(pool: asyncpg.Pool) -> None:
     """Of a restaurant's orders only the few that are with it are looked at."""
-    nodes = await plan(pool, SQL.kitchen_tickets, "r-0", "la-serena", 201)
+    nodes = await plan(pool, KITCHEN_SQL.tickets, "r-0", "la-serena", 201)
     assert all(name.endswith("_restaurant_id_city_idx") for name in indexes(nodes))
     assert not any(node["Node Type"] == "Seq Scan" and node["Actual Rows"] > 0 for node in nodes)
 
 
 async def test_what_a_kitchen_called_ready_is_found_by_the_partial_index(pool: asyncpg.Pool) -> None:
     """The last three hundred of eight weeks, newest first, of a kitchen that has thousands."""
-    nodes = await plan(pool, SQL.kitchen_cooked, "r-3", "coquimbo", datetime(2026, 9, 28, tzinfo=UTC), 300)
+    nodes = await plan(pool, KITCHEN_SQL.cooked, "r-3", "coquimbo", datetime(2026, 9, 28, tzinfo=UTC), 300)
     assert {name.partition("_restaurant")[2] for name in indexes(nodes)} == {"_id_city_created_at_idx"}
     assert tables(nodes) <= {"orders_2026_09", "orders_2026_10", "orders_2026_11", "orders_2026_12"}
 

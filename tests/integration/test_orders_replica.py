@@ -13,13 +13,13 @@ import structlog
 
 from node import postgres
 from node.clock import SystemClock
-from orders.adapters.postgres import SCHEMAS, PostgresOrders
-from orders.adapters.replicas import ReplicatedOrders
 from orders.metrics import REPLICA_READS
 from orders.model import Order, OrderId, Status, UserId
-from orders.ports import IdempotencyKey
-from orders.saga import Signal, step
-from orders.transitions import Trigger
+from orders.ordering.adapters.postgres import SCHEMAS, PostgresOrders
+from orders.ordering.adapters.replicas import ReplicatedOrders
+from orders.ordering.ports import IdempotencyKey
+from orders.ordering.saga import Signal, step
+from orders.ordering.transitions import Trigger
 from tests.integration.orders_world import administer
 from tests.integration.postgres_replica import Pair, postgres_pair
 from tests.unit.orders.worlds import ANA, order_id, placed

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from deploy.stack.stack import LocalStack
+from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.recording import dump
 from dispatch.recording.recording import read_recording, write_recording
 from dispatch.recording.rerun import rerun
-from dispatch.travel.free_flow import FreeFlowTravel
 from node.cli import main
 from proto.tracking.v1 import rider_link_pb2 as link
 from tests.integration.dispatch_world import DispatchWorld, dispatch_world

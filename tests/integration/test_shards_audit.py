@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from dispatch.adapters import postgres as dispatch_postgres
+from dispatch.shard.adapters import postgres as dispatch_postgres
 from node import postgres
 from node.errors import Rejected
 from shard_router.adapters.postgres import PostgresRouterStore, prepare

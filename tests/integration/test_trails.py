@@ -17,18 +17,18 @@ import pytest
 
 from deploy.stack.ports import Ports
 from deploy.stack.stack import LocalStack
-from dispatch.adapters import mongo
-from dispatch.adapters.mongo_trails import MongoTrailStore
-from dispatch.adapters.parquet import ParquetArchive
-from dispatch.index import FixColumns
-from dispatch.live.cut import Cut
+from dispatch.logs.cut import Cut
+from dispatch.positions import FixColumns
+from dispatch.trails.adapters.mongo import MongoTrailStore
+from dispatch.trails.adapters.parquet import ParquetArchive
 from dispatch.trails.model import HOUR_MS
+from node import mongo
 from node.rpc import fault_of
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import trails_pb2 as pb
 from proto.dispatch.v1.trails_pb2_grpc import TrailsStub
 from tests.integration.tracking_world import process
-from tests.unit.dispatch.live.worlds import BIG_RIDER, DOWNTOWN
+from tests.unit.dispatch.shard.worlds import BIG_RIDER, DOWNTOWN
 from tests.unit.dispatch.trails.worlds import straight
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dispatch.engine import CityState, TickResult, run_tick
-from dispatch.inputs import (
+from dispatch.engine.inputs import (
     Delivered,
     Input,
     OfferReplied,
@@ -24,9 +23,10 @@ from dispatch.inputs import (
     RiderOffline,
     RiderOnline,
 )
-from dispatch.model import Offer, OrderId, Point, RestaurantId, RiderId, StopKind, Vehicle
-from dispatch.params import BundleParams, CostParams, EngineParams, OfferParams
-from dispatch.travel.free_flow import FreeFlowTravel
+from dispatch.engine.model import Offer, OrderId, Point, RestaurantId, RiderId, StopKind, Vehicle
+from dispatch.engine.params import BundleParams, CostParams, EngineParams, OfferParams
+from dispatch.engine.tick import CityState, TickResult, run_tick
+from dispatch.engine.travel.free_flow import FreeFlowTravel
 
 TICK_MS = 20_000
 CENTRE = Point(-299_000_000, -712_500_000)

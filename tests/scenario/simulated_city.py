@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from dispatch.engine import CityState, run_tick
-from dispatch.inputs import (
+from dispatch.engine.inputs import (
     Delivered,
     Input,
     OfferReplied,
@@ -19,13 +18,14 @@ from dispatch.inputs import (
     RiderOffline,
     RiderOnline,
 )
-from dispatch.model import Offer as EngineOffer
-from dispatch.model import OfferId, OrderId, Point, RestaurantId
-from dispatch.model import RiderId as EngineRiderId
-from dispatch.model import Stop as EngineStop
-from dispatch.model import StopKind as EngineStopKind
-from dispatch.params import EngineParams, OfferParams
-from dispatch.travel.free_flow import FreeFlowTravel
+from dispatch.engine.model import Offer as EngineOffer
+from dispatch.engine.model import OfferId, OrderId, Point, RestaurantId
+from dispatch.engine.model import RiderId as EngineRiderId
+from dispatch.engine.model import Stop as EngineStop
+from dispatch.engine.model import StopKind as EngineStopKind
+from dispatch.engine.params import EngineParams, OfferParams
+from dispatch.engine.tick import CityState, run_tick
+from dispatch.engine.travel.free_flow import FreeFlowTravel
 from simulator.city import actions as act
 from simulator.city import model as city
 from simulator.city.motion import Trip, straight

@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from dispatch.adapters.memory_trails import MemoryTrails
-from dispatch.adapters.wire import decode_fixes
-from dispatch.index import FixColumns, RiderPositions
-from dispatch.live.cut import Cut
+from dispatch.logs.cut import Cut
+from dispatch.logs.wire import decode_fixes
+from dispatch.positions import FixColumns, RiderPositions
+from dispatch.trails.adapters.memory import MemoryTrails
 from tracking.adapters.kafka import fix_columns
 from tracking.client import wire
 from tracking.client.outbox import Batch, Outbox

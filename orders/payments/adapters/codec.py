@@ -10,10 +10,10 @@ from google.protobuf.message import DecodeError
 from node.errors import FornoError
 from orders.ids import checked_order_id
 from orders.messaging.message import Message
+from orders.money import Parts
 from orders.payments.instructions import Instruction, Wish
 from orders.payments.model import Money, Payment, PaymentStatus
 from orders.payments.transitions import Settled
-from orders.pricing import Parts
 from proto.common.v1 import types_pb2
 from proto.orders.v1 import order_event_pb2 as order_pb
 from proto.payments.v1 import payment_event_pb2 as pb

@@ -19,6 +19,7 @@ from orders.messaging.message import Offset
 from orders.messaging.postgres import Held, PostgresOutbox, delete_in_batches, retryable
 from orders.messaging.statements import statements
 from orders.model import OrderId
+from orders.money import Parts
 from orders.payments.adapters.codec import decode, encode, encode_void
 from orders.payments.instructions import Instruction, Obeyed, obey
 from orders.payments.ledger import Account, Balances, Posting, posting_of
@@ -26,7 +27,6 @@ from orders.payments.model import Action, Goal, Money, Payment, PaymentStatus, R
 from orders.payments.ports import Heard
 from orders.payments.refunds import asked_before, new_refund
 from orders.payments.transitions import CANCELLED, Settled, next_action
-from orders.pricing import Parts
 
 #: What the database of payments is made of, in this order.
 SCHEMAS = (messaging.SCHEMA, Schema("payments", Path(__file__).parent.parent / "migrations"))

@@ -13,15 +13,16 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
 from deploy.stack.stack import LocalStack
-from dispatch.adapters.kafka import KafkaCityLogs
-from dispatch.adapters.memory import MemoryCityLogs, MemoryLog
-from dispatch.adapters.wire import encode_fixes
-from dispatch.live.cut import Cut
-from dispatch.live.ports import CityLogs, Heard, Read
+from dispatch.engine.intake import Heard
+from dispatch.logs.adapters.kafka import KafkaCityLogs
+from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
+from dispatch.logs.cut import Cut
+from dispatch.logs.ports import CityLogs, Read
+from dispatch.logs.wire import encode_fixes
 from node import kafka
 from proto.dispatch.v1.city_event_pb2 import CityEvent, OrderCancelled
 from proto.topics import CITY_EVENTS, CITY_PARTITIONS, RIDER_PINGS
-from tests.unit.dispatch.live.worlds import fixes
+from tests.unit.dispatch.shard.worlds import fixes
 
 
 class Writer(Protocol):

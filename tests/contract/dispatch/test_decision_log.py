@@ -12,21 +12,21 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from dispatch.adapters.memory import MemoryDecisionLog
-from dispatch.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare
-from dispatch.live.cut import Applied, Cut
-from dispatch.live.errors import CityLost, DoubleAssignment
-from dispatch.live.holdings import Holding, HoldingChanges
-from dispatch.live.ports import DecisionLog, Outbox
-from dispatch.live.tracks import Eta, Result, ResultKind, Track, TrackChanges
-from dispatch.model import OfferStatus, OrderId, OrderStatus, RiderId
+from dispatch.engine.model import OfferStatus, OrderId, OrderStatus, RiderId
+from dispatch.engine.tracks import Eta, Result, ResultKind, Track, TrackChanges
+from dispatch.logs.cut import Applied, Cut
+from dispatch.shard.adapters.memory import MemoryDecisionLog
+from dispatch.shard.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare
+from dispatch.shard.errors import CityLost, DoubleAssignment
+from dispatch.shard.holdings import Holding, HoldingChanges
+from dispatch.shard.ports import DecisionLog, Outbox
 from node import postgres
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
 from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.adapters.postgres import prepare as prepare_router
 from shard_router.leases import Ownership
 from shard_router.topology import CityEntry
-from tests.unit.dispatch.live.worlds import BIG_RIDER, NOON_MS, offer, order, ownership, record, tick_of
+from tests.unit.dispatch.shard.worlds import BIG_RIDER, NOON_MS, offer, order, ownership, record, tick_of
 
 CITY = "roma"
 

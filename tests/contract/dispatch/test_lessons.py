@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from dispatch.adapters.lessons import MemoryLessonStore, PostgresLessonStore
-from dispatch.eta.calibration import Quote, Stage
-from dispatch.live.errors import CityLost
-from dispatch.live.lessons import Lesson, LessonStore
-from dispatch.live.tracks import EtaOutcome, Track, TrackChanges
-from dispatch.model import OrderId, RiderId
+from dispatch.engine.eta.calibration import Quote, Stage
+from dispatch.engine.model import OrderId, RiderId
+from dispatch.engine.tracks import EtaOutcome, Track, TrackChanges
+from dispatch.shard.adapters.lessons import MemoryLessonStore, PostgresLessonStore
+from dispatch.shard.errors import CityLost
+from dispatch.shard.lessons import Lesson, LessonStore
 from tests.contract.dispatch.test_decision_log import CITY, owned
-from tests.unit.dispatch.live.worlds import NOON_MS, order, ownership, tick_of
+from tests.unit.dispatch.shard.worlds import NOON_MS, order, ownership, tick_of
 
 
 @pytest_asyncio.fixture(params=["memory", "postgres"], loop_scope="session")

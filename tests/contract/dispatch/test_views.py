@@ -13,18 +13,20 @@ import pytest
 import pytest_asyncio
 
 from deploy.stack.stack import LocalStack
-from dispatch.adapters import mongo, mongo_trails
-from dispatch.adapters import redis as redis_adapter
-from dispatch.adapters.memory import MemoryPositionsView
-from dispatch.adapters.memory_trails import MemoryTrails
-from dispatch.adapters.mongo_history import MongoHotTrails, MongoOpenHours
-from dispatch.index import FixColumns
-from dispatch.live.cut import Cut
-from dispatch.live.ports import PositionsView, TrailStore
+from dispatch.logs.cut import Cut
+from dispatch.positions import FixColumns
+from dispatch.shard.adapters import redis as redis_adapter
+from dispatch.shard.adapters.memory import MemoryPositionsView
+from dispatch.shard.adapters.mongo import MongoLastView
+from dispatch.shard.ports import PositionsView
+from dispatch.trails.adapters import mongo as mongo_trails
+from dispatch.trails.adapters.memory import MemoryTrails
+from dispatch.trails.adapters.mongo_history import MongoHotTrails, MongoOpenHours
 from dispatch.trails.errors import BadSpan, TooMany
 from dispatch.trails.model import HOUR_MS
-from dispatch.trails.ports import HotTrails, OpenHours
-from tests.unit.dispatch.live.worlds import BIG_RIDER, DOWNTOWN, NOON_MS, fixes
+from dispatch.trails.ports import HotTrails, OpenHours, TrailStore
+from node import mongo
+from tests.unit.dispatch.shard.worlds import BIG_RIDER, DOWNTOWN, NOON_MS, fixes
 
 #: Of a GEO set: 52 bits for both coordinates; 1e-7 degrees.
 COARSE_E7 = 60
@@ -73,7 +75,7 @@ async def bench(request: pytest.FixtureRequest, stack: LocalStack) -> AsyncItera
         lng, lat = found["loc"]["coordinates"]
         return round(lat * 1e7), round(lng * 1e7), int(found["ts_ms"])
 
-    yield ViewBench(mongo.MongoLastView(client, lambda riders: ["idle"] * len(riders), database), in_mongo, city)
+    yield ViewBench(MongoLastView(client, lambda riders: ["idle"] * len(riders), database), in_mongo, city)
     await client.drop_database(database)
     await client.close()
 
@@ -264,9 +266,7 @@ async def test_views_have_their_indexes(stack: LocalStack) -> None:
     """2dsphere, (rider, status), TTL; what the rider does is told; a trail without an archive expires by itself."""
     client = mongo.connect(stack.env["FORNO_MONGO_URL"])
     name = f"test_{uuid.uuid4().hex[:8]}"
-    await mongo.MongoLastView(client, lambda riders: ["to_pickup"] * len(riders), name).write(
-        "roma", 1, fixes({1: (0, 0)})
-    )
+    await MongoLastView(client, lambda riders: ["to_pickup"] * len(riders), name).write("roma", 1, fixes({1: (0, 0)}))
     await mongo_trails.MongoTrailStore(client, 24, name).write("roma", 1, fixes({1: (0, 0)}))
     last, trail = client[name]["rider_last"], client[name]["rider_trail"]
     found = await last.index_information()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import structlog
 
 from node.clock import Clock
-from orders.adapters.memory import MemoryKitchens, MemoryOrders
+from orders.kitchen.adapters.memory import MemoryKitchens
 from orders.kitchen.terms import KitchenBook
+from orders.ordering.adapters.memory import MemoryOrders
 
 HOUR_MS = 3_600_000
 

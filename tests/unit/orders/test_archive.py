@@ -18,16 +18,16 @@ from structlog.testing import capture_logs
 from node.clock import ManualClock
 from node.errors import Invalid, Retryable
 from orders import cli
-from orders.adapters.archived import MONTHS_A_PAGE, ArchivedOrders
-from orders.adapters.memory import MemoryOrders
 from orders.archive.archiver import Archiver
 from orders.archive.cold import ArchivedMonth, ColdOrders, month_of
 from orders.archive.files import Files
+from orders.archive.nightly import NightlyArchive
+from orders.archive.reads import MONTHS_A_PAGE, ArchivedOrders
 from orders.ids import checked_order_id
 from orders.metrics import ARCHIVE_FAILED, ARCHIVE_PUT_OFF, ARCHIVED
 from orders.model import Order, OrderId, UserId
-from orders.night import NightlyArchive
-from orders.ports import IdempotencyKey
+from orders.ordering.adapters.memory import MemoryOrders
+from orders.ordering.ports import IdempotencyKey
 from tests.unit.orders.worlds import ANA, NOW_MS, order_id, placed
 
 

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from node.clock import ManualClock
 from node.errors import FornoError, Invalid, Rejected, Retryable
-from orders.adapters.memory import MemoryOrders
-from orders.basket import MAX_LINES
-from orders.engine import OrderDesk
 from orders.errors import KeyReused, TransitionRefused, UnknownOrder
-from orders.events import Change
-from orders.grpc_api import OrdersApi
 from orders.ids import OrderIds
 from orders.metrics import TURNED_AWAY
 from orders.model import Basket, Item, Order, Position, Status
-from orders.ports import City, Eta
+from orders.ordering.adapters.memory import MemoryOrders
+from orders.ordering.basket import MAX_LINES
+from orders.ordering.engine import OrderDesk
+from orders.ordering.events import Change
+from orders.ordering.grpc_api import OrdersApi
+from orders.ordering.ports import City, Eta
 from orders.room import Room
 from proto.orders.v1 import orders_pb2 as pb
 from shard_router.cities import CityLookup, load_cities

@@ -15,12 +15,8 @@ from hypothesis import strategies as st
 
 from node.clock import ManualClock
 from node.errors import FornoError, Invalid, Retryable
-from orders.adapters.cities import MappedCities
-from orders.adapters.codec import encode
-from orders.adapters.memory import MemoryKitchens, MemoryOrders
 from orders.errors import TransitionRefused, UnknownOrder
-from orders.events import ReadyChanged
-from orders.hearing import Source
+from orders.kitchen.adapters.memory import MemoryKitchens
 from orders.kitchen.answers import Accept, Answer, Ready, ReadyIn, Reject, answered
 from orders.kitchen.desk import KitchenDesk
 from orders.kitchen.grpc_api import KitchensApi
@@ -31,10 +27,15 @@ from orders.kitchen.terms import FRESH_S, STALE_S, KitchenBook
 from orders.messaging.message import Offset
 from orders.metrics import TURNED_AWAY
 from orders.model import KitchenTerms, Order, Status
-from orders.ports import IdempotencyKey
+from orders.ordering.adapters.cities import MappedCities
+from orders.ordering.adapters.codec import encode
+from orders.ordering.adapters.memory import MemoryOrders
+from orders.ordering.events import ReadyChanged
+from orders.ordering.hearing import Source
+from orders.ordering.ports import IdempotencyKey
+from orders.ordering.saga import Signal, step
+from orders.ordering.transitions import Trigger
 from orders.room import Room
-from orders.saga import Signal, step
-from orders.transitions import Trigger
 from proto.dispatch.v1.city_event_pb2 import CityEvent
 from proto.orders.v1 import kitchen_pb2 as pb
 from tests.unit.orders.kitchens import kitchen_book, utc_hour

@@ -11,7 +11,7 @@ import structlog
 
 from node.clock import ManualClock
 from node.errors import Retryable
-from orders.adapters.kitchens import PostgresKitchens
+from orders.kitchen.adapters.postgres import PostgresKitchens
 from orders.kitchen.ports import Kitchen
 from orders.ranges import RangeMap
 from tests.unit.orders.worlds import NOW_MS

@@ -11,14 +11,14 @@ import structlog
 
 from node.clock import ManualClock
 from node.errors import Retryable
-from orders.adapters.listener import Listener
-from orders.adapters.memory import MemoryOrders
-from orders.hearing import Absorbed, Heard
 from orders.ids import order_id_at
 from orders.messaging.message import Offset
 from orders.metrics import EVENTS_UNREADABLE
 from orders.model import OrderId, Status, UserId
-from orders.ports import IdempotencyKey
+from orders.ordering.adapters.listener import Listener
+from orders.ordering.adapters.memory import MemoryOrders
+from orders.ordering.hearing import Absorbed, Heard
+from orders.ordering.ports import IdempotencyKey
 from orders.ranges import Range
 from proto.payments.v1.payment_event_pb2 import PaymentEvent
 from tests.unit.orders.worlds import NOW_MS, order_id, placed

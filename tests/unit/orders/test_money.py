@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from orders.model import Price
 from orders.money import TaxRule, divided, exponent, split
-from orders.pricing import DELIVERY_FEES, parts_of, price_of
-from orders.taxes import TAXES
+from orders.ordering.pricing import DELIVERY_FEES, parts_of, price_of
+from orders.ordering.taxes import TAXES
 from shard_router.cities import load_cities
 from tests.unit.orders.worlds import TWO_PIZZAS
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from node.errors import Conflict, FornoError
 from orders.model import ActionRequired
+from orders.money import Parts
 from orders.payments.instructions import Instruction, Wish, obey
 from orders.payments.ledger import Account, Posting, posting_of
 from orders.payments.model import Action, Answer, Goal, Money, Payment, PaymentStatus, Refund
 from orders.payments.refunds import asked_before, new_refund
 from orders.payments.transitions import next_action, settled
-from orders.pricing import Parts
 from tests.unit.orders.worlds import order_id
 
 AMOUNT = Money(11_000, "CLP")

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from orders.distance import distance_m
 from orders.model import Position
-from orders.pricing import DELIVERY_FEES, price_of, promised_ms
+from orders.ordering.distance import distance_m
+from orders.ordering.pricing import DELIVERY_FEES, price_of, promised_ms
 from tests.unit.orders.worlds import TWO_PIZZAS
 
 

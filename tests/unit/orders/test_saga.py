@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.errors import TransitionRefused
-from orders.events import Fact, Opened, OrderFact, Withdrawn
 from orders.model import FINAL, Status
-from orders.saga import Signal, follow, step
-from orders.transitions import Trigger
+from orders.ordering.events import Fact, Opened, OrderFact, Withdrawn
+from orders.ordering.saga import Signal, follow, step
+from orders.ordering.transitions import Trigger
 from tests.unit.orders.worlds import NOW_MS, after, placed
 
 

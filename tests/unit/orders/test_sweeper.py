@@ -8,15 +8,15 @@ import pytest
 import structlog
 
 from node.clock import ManualClock
-from orders.adapters.memory import MemoryOrders
-from orders.hearing import Source
 from orders.messaging.message import Message, Offset
 from orders.metrics import STUCK
 from orders.model import Status
-from orders.ports import IdempotencyKey
-from orders.saga import Signal
-from orders.sweeper import GIVEN_UP_BY, STUCK_AFTER_S, Sweeper
-from orders.transitions import TABLE, Trigger
+from orders.ordering.adapters.memory import MemoryOrders
+from orders.ordering.hearing import Source
+from orders.ordering.ports import IdempotencyKey
+from orders.ordering.saga import Signal
+from orders.ordering.sweeper import GIVEN_UP_BY, STUCK_AFTER_S, Sweeper
+from orders.ordering.transitions import TABLE, Trigger
 from tests.unit.orders.worlds import NOW_MS, heard, order_id, placed
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from orders.errors import TransitionRefused
 from orders.model import FINAL, Status
-from orders.transitions import TABLE, Trigger, next_status
+from orders.ordering.transitions import TABLE, Trigger, next_status
 
 
 @pytest.mark.parametrize("status", sorted(FINAL))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orders import saga
-from orders.events import Change
-from orders.hearing import Heard, Source
 from orders.ids import order_id_at, point_of_user
 from orders.model import Basket, Item, Order, OrderId, Position, Restaurant, UserId
-from orders.pricing import price_of, promised_ms
-from orders.saga import Signal
-from orders.transitions import Trigger
+from orders.ordering import saga
+from orders.ordering.events import Change
+from orders.ordering.hearing import Heard, Source
+from orders.ordering.pricing import price_of, promised_ms
+from orders.ordering.saga import Signal
+from orders.ordering.transitions import Trigger
 
 ANA = UserId("ana")
 NOW_MS = 1_795_000_000_000

@@ -10,12 +10,12 @@ import pytest
 
 from benchmarks.eta.desk import SPEEDS_ALONE, Desk, Desks, new_desks
 from benchmarks.eta.world import Day
-from dispatch.eta.calibration import Stage
-from dispatch.eta.learning import EtaLearning
-from dispatch.inputs import Positions
-from dispatch.model import Point, Rider, RiderId, Vehicle
-from dispatch.params import EngineParams
-from dispatch.travel.free_flow import FreeFlowTravel
+from dispatch.engine.eta.calibration import Stage
+from dispatch.engine.eta.learning import EtaLearning
+from dispatch.engine.inputs import Positions
+from dispatch.engine.model import Point, Rider, RiderId, Vehicle
+from dispatch.engine.params import EngineParams
+from dispatch.engine.travel.free_flow import FreeFlowTravel
 from simulator.city.model import Place
 from simulator.city.motion import Trip, straight
 from simulator.city.params import CustomerParams, RiderParams, TrafficParams

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.eta.desk import SPEEDS_ALONE, Judged, Leg
 from benchmarks.eta.judge import leg_figures, quotes_of, reliability, stage_figures, targets
-from dispatch.eta.calibration import Quote, Stage
+from dispatch.engine.eta.calibration import Quote, Stage
 
 
 def judged(

@@ -14,7 +14,7 @@ from benchmarks.scale.model import Planet, stores, tick_ms
 from benchmarks.scale.page import page
 from benchmarks.scale.rebalance import rebalance
 from benchmarks.scale.rows import ORDERS, lives
-from dispatch.live.tracks import ResultKind
+from dispatch.engine.tracks import ResultKind
 from shard_router.leases import LEASE_S, Ownership
 
 COSTS = Costs(

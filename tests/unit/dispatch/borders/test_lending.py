@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from dispatch.model import LoanState, OrderStatus, StopKind
+from dispatch.engine.model import LoanState, OrderStatus, StopKind
 from proto.tracking.v1 import rider_link_pb2 as link
 from tests.unit.dispatch.borders.two_cities import BORROWER, HOME, TwoCities
 

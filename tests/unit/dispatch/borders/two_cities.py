@@ -7,25 +7,26 @@ from typing import Any
 
 import structlog
 
-from dispatch.adapters.lessons import MemoryLessonStore
-from dispatch.adapters.memory import MemoryAnnouncements, MemoryCityLogs, MemoryLog, MemoryResultTopic
-from dispatch.adapters.memory_loans import MemoryBorderLogs, MemoryLoanBook, MemoryNeighbours
-from dispatch.adapters.wire import encode_fixes
+from dispatch.borders.adapters.memory import MemoryBorderLogs, MemoryLoanBook, MemoryNeighbours
 from dispatch.borders.desk import BorderDesk, view_for
 from dispatch.borders.ground import Ground
 from dispatch.borders.wishes import may_be_lent
-from dispatch.live.parts import Parts
-from dispatch.live.runner import CityRunner
-from dispatch.live.solver import InlineSolver
-from dispatch.model import Loan, Offer, OrderStatus, Rider, RiderId
-from dispatch.params import EngineParams, LoanParams, OfferParams, ServiceParams, SolverParams
-from dispatch.travel.free_flow import FreeFlowTravel
+from dispatch.engine.model import Loan, Offer, OrderStatus, Rider, RiderId
+from dispatch.engine.params import EngineParams, LoanParams, OfferParams, ServiceParams, SolverParams
+from dispatch.engine.travel.free_flow import FreeFlowTravel
+from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
+from dispatch.logs.wire import encode_fixes
+from dispatch.shard.adapters.lessons import MemoryLessonStore
+from dispatch.shard.adapters.memory import MemoryAnnouncements, MemoryResultTopic
+from dispatch.shard.parts import Parts
+from dispatch.shard.runner import CityRunner
+from dispatch.shard.solver import InlineSolver
 from node.clock import ManualClock
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import city_event_pb2
 from proto.tracking.v1 import rider_link_pb2 as link
 from shard_router.cities import load_cities
-from tests.unit.dispatch.live.worlds import DOWNTOWN, NOON_MS, fixes, ownership
+from tests.unit.dispatch.shard.worlds import DOWNTOWN, NOON_MS, fixes, ownership
 
 HOME, BORROWER = "coquimbo", "la-serena"
 PARTITIONS = {HOME: 1, BORROWER: 2}

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from dispatch.codec import to_plain
-from dispatch.model import Cooldown, Order, OrderId, OrderStatus, Point, RestaurantId, Rider, RiderId, Vehicle
-from dispatch.params import EngineParams
+from dispatch.engine.codec import to_plain
+from dispatch.engine.model import Cooldown, Order, OrderId, OrderStatus, Point, RestaurantId, Rider, RiderId, Vehicle
+from dispatch.engine.params import EngineParams
+from dispatch.engine.snapshot import pack_state, unpack_state
+from dispatch.engine.state import CityState
 from dispatch.recording.dump import default_capacity
 from dispatch.recording.recording import BadRecording, Message, RecordedTick, Recording, read_recording, write_recording
-from dispatch.recording.snapshot import pack_state, unpack_state
-from dispatch.state import CityState
 from node.errors import Rejected
 
 

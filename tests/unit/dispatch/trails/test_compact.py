@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch.adapters.memory_trails import MemoryTrails
-from dispatch.adapters.parquet import ParquetArchive, ParquetHour
-from dispatch.index import FixColumns
-from dispatch.live.trail import chunks
+from dispatch.positions import FixColumns
+from dispatch.trails.adapters.memory import MemoryTrails
+from dispatch.trails.adapters.parquet import ParquetArchive, ParquetHour
 from dispatch.trails.compact import ROUNDING_M, archivable, compact
+from dispatch.trails.minutes import chunks
 from dispatch.trails.model import HOUR_MS as AN_HOUR_MS
 from dispatch.trails.model import Points
 from dispatch.trails.path import metres, places, places_at, points_of
-from tests.unit.dispatch.live.worlds import BIG_RIDER
+from tests.unit.dispatch.shard.worlds import BIG_RIDER
 from tests.unit.dispatch.trails.worlds import HOUR_MS, straight, trail
 
 HOUR = HOUR_MS // AN_HOUR_MS

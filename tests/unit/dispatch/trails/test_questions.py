@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dispatch.adapters.memory_trails import MemoryTrails
-from dispatch.adapters.parquet import ParquetArchive
-from dispatch.index import FixColumns
+from dispatch.positions import FixColumns
 from dispatch.trails import compact as compaction
+from dispatch.trails.adapters.memory import MemoryTrails
+from dispatch.trails.adapters.parquet import ParquetArchive
 from dispatch.trails.compact import compact
 from dispatch.trails.errors import BadSpan, NotHeard, TooMany
 from dispatch.trails.model import HOUR_MS as AN_HOUR_MS
@@ -20,7 +20,7 @@ from dispatch.trails.path import places_at
 from dispatch.trails.questions import Trails
 from node.clock import ManualClock
 from node.errors import Invalid
-from tests.unit.dispatch.live.worlds import BIG_RIDER, DOWNTOWN
+from tests.unit.dispatch.shard.worlds import BIG_RIDER, DOWNTOWN
 from tests.unit.dispatch.trails.worlds import E7_A_METRE, HOUR_MS, straight, trail
 
 HOUR = HOUR_MS // AN_HOUR_MS

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch.index import IMPLAUSIBLE_JUMP
+from dispatch.positions import IMPLAUSIBLE_JUMP
 from dispatch.trails.compact import ROUNDING_M
 from dispatch.trails.model import MAX_GAP_MS, Points
 from dispatch.trails.path import metres, places, places_at, points_of

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dispatch.index import FixColumns
-from tests.unit.dispatch.live.worlds import DOWNTOWN
+from dispatch.positions import FixColumns
+from tests.unit.dispatch.shard.worlds import DOWNTOWN
 
 #: 1e-7 degrees of latitude a metre.
 E7_A_METRE = 1e7 / 111_195.08

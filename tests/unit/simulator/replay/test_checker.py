@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dispatch.travel.planar import PlanarTravel, to_point
+from dispatch.engine.travel.planar import PlanarTravel, to_point
 from simulator.replay.checker import travel_minutes, violations
 from simulator.replay.history import Commitment, History, Move
 from simulator.replay.instance import Courier, Instance

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dispatch.params import EngineParams
+from dispatch.engine.params import EngineParams
 from simulator.replay.checker import violations
 from simulator.replay.history import History
 from simulator.replay.instance import Instance, InstanceOrder

@@ -16,7 +16,7 @@ from threading import Thread
 
 import pytest
 
-from dispatch.travel.network import RoadNetwork
+from dispatch.engine.travel.network import RoadNetwork
 from simulator.roads import fetch
 from simulator.roads.fetch import basemap_of, ensure_artefact, ensure_network
 from simulator.roads.wheel import WheelFile

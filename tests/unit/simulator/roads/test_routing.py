@@ -8,8 +8,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from dispatch.travel.network import RoadNetwork
-from dispatch.travel.road import RoadParams, RoadTravel
+from dispatch.engine.travel.network import RoadNetwork
+from dispatch.engine.travel.road import RoadParams, RoadTravel
 from shard_router.cities import load_cities
 from simulator.city.model import Place
 from simulator.roads.build import build_network

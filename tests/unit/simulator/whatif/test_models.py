@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from dispatch.engine.travel.learned import LearnedTravel
 from dispatch.recording.recording import BadRecording, Recording
-from dispatch.travel.learned import LearnedTravel
 from simulator.whatif.cli import TravelModels
 
 NOTHING = Recording("town", "log-1", 0, 3, 0, {}, b"", (), (), ())

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from dispatch.inputs import OrderOpened, RiderOnline
-from dispatch.model import OrderId, Point, RestaurantId, RiderId, Vehicle
-from dispatch.params import EngineParams, OfferParams, PaceParams, ServiceParams
-from dispatch.ports import Points, Seconds
-from dispatch.state import CityState
+from dispatch.engine.inputs import OrderOpened, RiderOnline
+from dispatch.engine.model import OrderId, Point, RestaurantId, RiderId, Vehicle
+from dispatch.engine.params import EngineParams, OfferParams, PaceParams, ServiceParams
+from dispatch.engine.ports import Points, Seconds
+from dispatch.engine.state import CityState
 from simulator.whatif.regret import outcome, regret, worst
 from simulator.whatif.script import Line, Script
 from simulator.whatif.world import live_again

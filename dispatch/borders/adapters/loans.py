@@ -1,0 +1,143 @@
+"""Loans of riders: the book in Postgres, the logs in Kafka, the neighbours by gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import grpc.aio
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from dispatch.borders import wire
+from dispatch.borders.ports import LoanRow
+from dispatch.borders.wishes import View
+from dispatch.engine.model import Loan, Rider, RiderId
+from dispatch.engine.relayed import Passed
+from dispatch.logs import loan_events
+from dispatch.logs.wire import encode_fixes
+from dispatch.positions import FixColumns
+from dispatch.shard.adapters.rows import rider_of
+from dispatch.shard.errors import StoreAway
+from node.clock import Clock
+from node.errors import FornoError, Retryable
+from node.postgres import AWAY
+from node.rpc import fault_of
+from proto.dispatch.v1 import borders_pb2
+from proto.dispatch.v1.borders_pb2_grpc import BordersStub
+from proto.dispatch.v1.city_event_pb2 import CityEvent
+from proto.topics import CITY_EVENTS, RIDER_PINGS
+from shard_router.client import Directory
+
+_QUERY_TIMEOUT_S = 2.0
+_ANSWER_S = 2.0
+
+_ROW = "select loan_id, rider::text, returned, free_ms from dispatch.loans"
+_OF_BORROWER = f"{_ROW} where borrower = $1 and not returned order by loan_id"
+_OF_HOME = f"{_ROW} where home = $1 and returned order by loan_id"
+_GIVE_BACK = "update dispatch.loans set returned = true, free_ms = $2 where loan_id = $1 and not returned"
+_FORGET = "delete from dispatch.loans where loan_id = $1 and returned"
+
+
+class PostgresLoanBook:
+    """`LoanBook` on a pool of database `core`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def of_borrower(self, city: str) -> Sequence[LoanRow]:
+        async with self._session() as session:
+            return [_row(row) for row in await session.fetch(_OF_BORROWER, city)]
+
+    async def of_home(self, city: str) -> Sequence[LoanRow]:
+        async with self._session() as session:
+            return [_row(row) for row in await session.fetch(_OF_HOME, city)]
+
+    async def give_back(self, loan_id: str, free_ms: int) -> None:
+        async with self._session() as session:
+            await session.execute(_GIVE_BACK, loan_id, free_ms)
+
+    async def forget(self, loan_id: str) -> None:
+        async with self._session() as session:
+            await session.execute(_FORGET, loan_id)
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[Any]:
+        try:
+            async with asyncio.timeout(_QUERY_TIMEOUT_S), self._pool.acquire() as session:
+                yield session
+        except (*AWAY, asyncpg.PostgresError) as error:
+            raise StoreAway(f"postgres is away: {error!r}") from error
+
+
+def _row(row: Any) -> LoanRow:
+    rider = rider_of(row["rider"])
+    assert rider.loan is not None, "lent without a loan"
+    return LoanRow(rider, rider.loan, row["returned"], row["free_ms"])
+
+
+class KafkaBorderLogs:
+    """`BorderLogs` on a producer whose sends are durable when they return."""
+
+    def __init__(self, producer: AIOKafkaProducer, shard_id: str, clock: Clock) -> None:
+        self._producer = producer
+        self._shard_id = shard_id
+        self._clock = clock
+
+    async def asked(self, home_partition: int, rider_id: RiderId, loan: Loan) -> None:
+        await self._event(home_partition, loan_events.lent_event(rider_id, loan, self._clock.wall_ms()))
+
+    async def granted(self, rider: Rider, loan: Loan) -> None:
+        await self._event(loan.borrower_partition, loan_events.borrowed_event(rider, loan, self._clock.wall_ms()))
+
+    async def ended(self, home_partition: int, rider_id: RiderId, loan: Loan, free_ms: int) -> None:
+        event = loan_events.returned_event(rider_id, loan, free_ms, self._clock.wall_ms())
+        await self._event(home_partition, event)
+
+    async def said(self, messages: Sequence[Passed]) -> None:
+        for event_id, item, loan in messages:
+            event = loan_events.said_event(event_id, item, loan.borrower, self._clock.wall_ms())
+            await self._event(loan.borrower_partition, event)
+
+    async def fixes(self, loan: Loan, fixes: FixColumns) -> None:
+        value = encode_fixes(loan.borrower, fixes, self._shard_id, self._clock.wall_ms())
+        await self._send(RIDER_PINGS.name, value, loan.borrower_partition)
+
+    async def _event(self, partition: int, event: CityEvent) -> None:
+        await self._send(CITY_EVENTS.name, event.SerializeToString(), partition)
+
+    async def _send(self, topic: str, value: bytes, partition: int) -> None:
+        try:
+            await self._producer.send_and_wait(topic, value, partition=partition)
+        except (KafkaError, AssertionError, OSError, TimeoutError) as error:
+            raise Retryable(f"{topic}[{partition}]: {error!r}", reason="KAFKA_AWAY") from error
+
+
+class GrpcNeighbours:
+    """`Neighbours` by calls to the cities' owners."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def view(self, city: str, borrower: str) -> View:
+        request = borders_pb2.ViewCityRequest(city=city, borrower=borrower)
+        answer: borders_pb2.ViewCityResponse = await self._call(city, "ViewCity", request)
+        return await asyncio.to_thread(wire.view_value, answer)
+
+    async def lend(self, rider_id: RiderId, loan: Loan) -> bool:
+        request = borders_pb2.LendRiderRequest(city=loan.home, loan=loan_events.loan_message(rider_id, loan))
+        answer: borders_pb2.LendRiderResponse = await self._call(loan.home, "LendRider", request)
+        return answer.asked
+
+    async def _call(self, city: str, method: str, request: Any) -> Any:
+        try:
+            # Not through `ask`: a question about a city that moves just now is not worth waiting for.
+            stub = BordersStub(self._directory.channel(city))
+            return await getattr(stub, method)(request, timeout=_ANSWER_S)
+        except grpc.aio.AioRpcError as error:
+            raise Retryable(f"{city}: {fault_of(error).message}", reason="NEIGHBOUR_AWAY") from error
+        except FornoError as error:
+            raise Retryable(f"{city}: {error}", reason="NEIGHBOUR_AWAY") from error

@@ -1,0 +1,88 @@
+"""Puts together what a shard needs to lend and borrow riders. Without the shard router it does neither."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import structlog
+
+from dispatch.borders.adapters.loans import GrpcNeighbours, PostgresLoanBook
+from dispatch.borders.desk import BorderDesk
+from dispatch.borders.ground import Ground
+from dispatch.borders.ports import BorderLogs
+from dispatch.engine.params import EngineParams
+from dispatch.shard.city import City
+from dispatch.shard.ports import Announcements
+from dispatch.shard.solver import Solving
+from node.clock import Clock
+from node.errors import Retryable
+from shard_router.adapters.postgres_borders import PostgresBorders
+from shard_router.cities import load_cities
+from shard_router.client import Directory
+
+#: Borders that were published are heard of after at most so long, wall seconds.
+_LOOK_EVERY_S = 10.0
+
+
+class Borders:
+    """The neighbourhood of all cities of a shard."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        directory: Directory,
+        logs: BorderLogs,
+        announcements: Announcements,
+        solver: Solving,
+        params: EngineParams,
+        clock: Clock,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self.directory = directory
+        self.logs = logs
+        self._book = PostgresLoanBook(pool)
+        self._borders = PostgresBorders(pool, load_cities())
+        self._announcements = announcements
+        self._solver = solver
+        self._params = params
+        self._clock = clock
+        self._log = log
+        self._ground = Ground(load_cities())
+        self._version = 0
+
+    @property
+    def ground(self) -> Ground:
+        """The borders as they were last heard of."""
+        return self._ground
+
+    def desk(self, city: City) -> BorderDesk:
+        """The desk of one city."""
+        return BorderDesk(
+            city,
+            lambda: self._ground,
+            self._book,
+            self.logs,
+            GrpcNeighbours(self.directory),
+            self._announcements,
+            self._solver,
+            self._params,
+            self._clock,
+            self._log.bind(city=city.name, epoch=city.epoch),
+        )
+
+    async def run(self) -> None:
+        """Follows published borders until cancelled.
+
+        Not as `BorderFollower` does: that works out the cells of all cities, half a second in which ticks stutter,
+        and nothing here needs them.
+        """
+        while True:
+            try:
+                fresh = await self._borders.after(self._version)
+                if fresh:
+                    self._ground = await asyncio.to_thread(Ground, await self._borders.cities())
+                    self._version = fresh[-1].version
+            except Retryable as error:
+                self._log.warning("borders not heard; the last ones hold", error=str(error))
+            await asyncio.sleep(_LOOK_EVERY_S)

@@ -1,0 +1,147 @@
+"""What a city's past teaches its ETAs: ways from pings and legs, and from each delivery how sure quotes are.
+
+Pure but for its own memory, bounded by riders and cells; told only of what has happened. `saved` and `loaded` carry it
+over a restart; what was learned since it was saved last is learned again from what comes.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from io import BytesIO
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatch.engine.apply import Note, NoteKind
+from dispatch.engine.eta.calibration import Band, Calibration, Quote, Stage
+from dispatch.engine.eta.plan import Known
+from dispatch.engine.inputs import Positions
+from dispatch.engine.model import Order, OrderId, Point, Rider, RiderId
+from dispatch.engine.params import EngineParams
+from dispatch.engine.travel.learner import TravelLearner
+from dispatch.engine.travel.legs import LegSums
+from dispatch.engine.travel.probes import Look
+from dispatch.engine.travel.ratio import Ratio
+
+#: Looks at the riders are at least so far apart, domain milliseconds.
+LOOK_EVERY_MS: Final = 10_000
+_FORMAT: Final = "forno-eta-1"
+
+
+class BrokenLearning(ValueError):
+    """The stored bytes are not what this version saves."""
+
+
+@dataclass(slots=True)
+class EtaLearning:
+    """Everything learned of one city."""
+
+    travel: TravelLearner = field(default_factory=TravelLearner)
+    calibration: Calibration = field(default_factory=Calibration)
+    _looked_ms: int = 0
+    #: Where and when each rider with food on board set out last.
+    _left: dict[RiderId, tuple[Point, int]] = field(default_factory=dict)
+
+    def due(self, now_ms: int) -> bool:
+        """Whether it is time to look at the riders."""
+        return now_ms - self._looked_ms >= LOOK_EVERY_MS
+
+    def look(self, positions: Positions, riders: Mapping[RiderId, Rider], now_ms: int, params: EngineParams) -> None:
+        """Where the riders are now."""
+        self._looked_ms = now_ms
+        paces = [
+            params.pace.of(rider.vehicle) if (rider := riders.get(RiderId(r))) else 1.0
+            for r in positions.rider_ids.tolist()
+        ]
+        ts_ms = now_ms - np.asarray(positions.age_ms, np.int64)
+        seen = Look(positions.rider_ids, positions.lat_e7, positions.lng_e7, ts_ms, np.array(paces))
+        self.travel.look(seen, now_ms)
+
+    def heard(
+        self,
+        notes: Iterable[Note],
+        orders: Mapping[OrderId, Order],
+        riders: Mapping[RiderId, Rider],
+        params: EngineParams,
+    ) -> None:
+        """What came of a tick's inputs; `orders` holds those that ended in it, too. Legs with food on board count."""
+        for note in notes:
+            order = orders.get(note.order_id) if note.order_id is not None else None
+            if order is None or note.rider_id is None:
+                continue
+            if note.kind is NoteKind.PICKED_UP:
+                self._left[note.rider_id] = order.pickup, note.at_ms + round(params.service.pickup_s * 500)
+            elif note.kind is NoteKind.DELIVERED:
+                self._arrived(note.rider_id, order.drop, note.at_ms, riders.get(note.rider_id), params)
+
+    def _arrived(self, rider_id: RiderId, door: Point, at_ms: int, rider: Rider | None, params: EngineParams) -> None:
+        left = self._left.pop(rider_id, None)
+        half_ms = round(params.service.dropoff_s * 500)
+        if left is not None and rider is not None:
+            place, left_ms = left
+            vehicle_pace = params.pace.of(rider.vehicle)
+            self.travel.leg(place, door, left_ms, (at_ms - half_ms - left_ms) / 1000, rider_id, vehicle_pace)
+        if rider is not None and rider.carrying:
+            self._left[rider_id] = door, at_ms + half_ms
+
+    def delivered(self, quotes: Iterable[Quote], at_ms: int) -> None:
+        """An order was delivered that was quoted so."""
+        for quote in quotes:
+            self.calibration = self.calibration.learned(quote, at_ms)
+
+    def known(self, riders: Iterable[Rider]) -> Known:
+        """What ETAs of these riders go by."""
+        return Known(self.calibration, {rider.rider_id: self.travel.pace_of(rider.rider_id) for rider in riders})
+
+    def saved(self) -> bytes:
+        """All of it but what is under way."""
+        travel, out = self.travel, BytesIO()
+        plain = {
+            "format": _FORMAT,
+            "present": asdict(travel.present),
+            "present_ms": travel.present_ms,
+            "legs": asdict(travel.legs),
+            "bands": {stage: asdict(band) for stage, band in self.calibration.bands.items()},
+        }
+        riders = [(r.expected_s, r.spent_s) for r in travel.riders.values()]
+        np.savez_compressed(
+            out,
+            plain=np.frombuffer(json.dumps(plain).encode(), np.uint8),
+            cells=travel.sums.cells,
+            free_s=travel.sums.free_s.astype(np.float32),
+            spent_s=travel.sums.spent_s.astype(np.float32),
+            rider_id=np.array(list(travel.riders), np.uint64),
+            rider=np.array(riders, np.float64).reshape(-1, 2),
+        )
+        return out.getvalue()
+
+    @staticmethod
+    def loaded(saved: bytes) -> EtaLearning:
+        """Raises `BrokenLearning`."""
+        try:
+            with np.load(BytesIO(saved)) as arrays:
+                return _restored(json.loads(arrays["plain"].tobytes()), {name: arrays[name] for name in arrays.files})
+        except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise BrokenLearning(str(error)) from error
+
+
+def _restored(plain: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> EtaLearning:
+    if plain["format"] != _FORMAT:
+        raise BrokenLearning(f"format {plain['format']!r}")
+    learning = EtaLearning()
+    travel = learning.travel
+    travel.sums.cells = arrays["cells"].astype(np.uint64)
+    travel.sums.free_s, travel.sums.spent_s = (arrays[name].astype(np.float64) for name in ("free_s", "spent_s"))
+    travel.present = Ratio(**plain["present"])
+    travel.legs = LegSums(plain["legs"]["sums"], [Ratio(**turn) for turn in plain["legs"]["turns"]])
+    travel.present_ms = int(plain["present_ms"])
+    pairs = zip(arrays["rider_id"].tolist(), arrays["rider"].tolist(), strict=True)
+    travel.riders = {int(rider_id): Ratio(*sums) for rider_id, sums in pairs}
+    bands = {Stage(stage): Band(**band) for stage, band in plain["bands"].items()}
+    learning.calibration = Calibration(bands)
+    travel.refresh()
+    return learning

@@ -1,0 +1,183 @@
+"""Plans in a better order: the doors that a rider has still to go to, put in order anew as things come out otherwise.
+
+A plan's doors were put in order when its offer was made. Since then the kitchen was late, traffic turned, an order
+went. Pickups stay where they are in the plan; only doors that follow one another change places, and only when that is
+worth `EtaParams.resequence_s` to their customers: a rider is not turned round for less.
+
+Only riders whose position is known are looked at, and so many a tick, in turn by the time: equal inputs, equal plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatch.engine.eta.plan import points
+from dispatch.engine.eta.sequence import Order, Sequencing, Task, best_order, cost_of, handovers_s
+from dispatch.engine.inputs import Positions
+from dispatch.engine.model import Point, Rider, RiderId, Stop, StopKind
+from dispatch.engine.params import EngineParams
+from dispatch.engine.ports import TravelTimes
+from dispatch.engine.state import Draft
+from dispatch.engine.travel.pairs import pair_seconds
+
+#: Riders looked at in a tick.
+A_TICK: Final = 20
+_TURN_MS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """The stops of a rider, to be put in order."""
+
+    rider_id: RiderId
+    asked: Sequencing
+
+
+def resequence(
+    draft: Draft, positions: Positions, now_ms: int, travel: TravelTimes, params: EngineParams
+) -> tuple[RiderId, ...]:
+    """Changes plans in the draft; returns whose. `questions`, `best_order` and `rearrange` in one go."""
+    asked = questions(draft, positions, now_ms, travel, params)
+    return rearrange(draft, asked, [best_order(question.asked) for question in asked], now_ms, params)
+
+
+def questions(
+    draft: Draft, positions: Positions, now_ms: int, travel: TravelTimes, params: EngineParams
+) -> tuple[Question, ...]:
+    """What is to be put in order in this tick."""
+    if params.eta.resequence_s <= 0:
+        return ()
+    found = _in_turn(draft, positions, now_ms, params)
+    ways = _ways_s(found, now_ms, travel, params) if found else []
+    return tuple(
+        Question(rider.rider_id, _sequencing(rider, ways_s, draft, now_ms, params))
+        for (rider, _), ways_s in zip(found, ways, strict=True)
+    )
+
+
+def rearrange(
+    draft: Draft, asked: Sequence[Question], orders: Sequence[Order | None], now_ms: int, params: EngineParams
+) -> tuple[RiderId, ...]:
+    """Puts plans into these orders where that is worth it; returns whose."""
+    changed: list[RiderId] = []
+    for question, order in zip(asked, orders, strict=True):
+        rider = draft.rider(question.rider_id)
+        assert rider is not None
+        planned = tuple(range(len(rider.stops)))
+        if order is None or order == planned:
+            continue
+        if cost_of(question.asked, planned) - cost_of(question.asked, order) < params.eta.resequence_s:
+            continue
+        timed = zip(order, handovers_s(question.asked, order), strict=True)
+        stops = tuple(_timed(rider.stops[i], question.asked.tasks[i], done_s, now_ms) for i, done_s in timed)
+        draft.put_rider(replace(rider, stops=stops))
+        changed.append(rider.rider_id)
+    return tuple(changed)
+
+
+def _in_turn(draft: Draft, positions: Positions, now_ms: int, params: EngineParams) -> list[tuple[Rider, Point]]:
+    """Riders with a choice whose position is known, as many as are due."""
+    choosers = [rider for rider in draft.riders() if _has_choice(rider)]
+    if not choosers:
+        return []
+    max_age_ms = params.candidates.max_age_s * 1000
+    rows = {int(r): i for i, r in enumerate(positions.rider_ids) if positions.age_ms[i] <= max_age_ms}
+    known = [(rider, rows[rider.rider_id]) for rider in choosers if rider.rider_id in rows]
+    first = now_ms // _TURN_MS * A_TICK % len(known) if len(known) > A_TICK else 0
+    return [
+        (rider, Point(int(positions.lat_e7[row]), int(positions.lng_e7[row])))
+        for rider, row in [*known, *known][first : first + min(A_TICK, len(known))]
+    ]
+
+
+def _has_choice(rider: Rider) -> bool:
+    """Food on board, two doors one after the other, and nothing on the screen that rests on this plan."""
+    stops = rider.stops
+    doors = any(a.kind is StopKind.DROP and b.kind is StopKind.DROP for a, b in pairwise(stops))
+    return rider.carrying and doors and rider.offer_id is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """Where the ways of one rider lie among those of all."""
+
+    rows: slice
+    stops: int
+
+
+def _ways_s(
+    asked: Sequence[tuple[Rider, Point]], now_ms: int, travel: TravelTimes, params: EngineParams
+) -> list[NDArray[np.float64]]:
+    """From where each rider is and from each of its stops to each stop, (n + 1, n), by one question."""
+    starts: list[Point] = []
+    ends: list[Point] = []
+    parts: list[_Ways] = []
+    for rider, place in asked:
+        doors = [stop.point for stop in rider.stops]
+        ways = list(product([place, *doors], doors))
+        parts.append(_Ways(slice(len(starts), len(starts) + len(ways)), len(doors)))
+        starts += [start for start, _ in ways]
+        ends += [end for _, end in ways]
+    seconds = pair_seconds(travel, points(starts), points(ends), now_ms)
+    return [
+        seconds[part.rows].reshape(part.stops + 1, part.stops) * params.pace.of(rider.vehicle)
+        for part, (rider, _) in zip(parts, asked, strict=True)
+    ]
+
+
+def _sequencing(
+    rider: Rider, ways_s: NDArray[np.float64], draft: Draft, now_ms: int, params: EngineParams
+) -> Sequencing:
+    return Sequencing(
+        tasks=tuple(_task(stop, draft, now_ms, params) for stop in rider.stops),
+        ways_s=ways_s,
+        before=_as_planned(rider.stops),
+        on_board=rider.load - sum(_size(stop, draft) for stop in rider.stops if stop.kind is StopKind.PICKUP),
+        capacity=max(rider.load, rider.capacity),
+        start_s=_still_there_s(rider, draft, now_ms, params),
+        late=params.cost.late,
+    )
+
+
+def _size(stop: Stop, draft: Draft) -> int:
+    return sum(order.size for o in stop.order_ids if (order := draft.order(o)) is not None)
+
+
+def _task(stop: Stop, draft: Draft, now_ms: int, params: EngineParams) -> Task:
+    orders = [order for o in stop.order_ids if (order := draft.order(o)) is not None]
+    size = _size(stop, draft)
+    if stop.kind is StopKind.PICKUP:
+        ready_ms = max((order.ready_ms for order in orders), default=now_ms)
+        return Task(params.service.pickup_s, size, ready_s=max(0.0, (ready_ms - now_ms) / 1000))
+    promised_ms = min((order.promised_ms for order in orders), default=now_ms)
+    return Task(params.service.dropoff_s, -size, promised_s=(promised_ms - now_ms) / 1000)
+
+
+def _as_planned(stops: Sequence[Stop]) -> tuple[tuple[int, int], ...]:
+    """Pairs that keep their order: all but doors with nothing but doors between them."""
+    run, runs = 0, []
+    for at, stop in enumerate(stops):
+        if at and (stop.kind is StopKind.PICKUP or stops[at - 1].kind is StopKind.PICKUP):
+            run += 1
+        runs.append(run)
+    return tuple((i, j) for i, j in product(range(len(stops)), repeat=2) if runs[i] < runs[j])
+
+
+def _still_there_s(rider: Rider, draft: Draft, now_ms: int, params: EngineParams) -> float:
+    """Until a rider who has just picked up leaves the counter."""
+    picked_ms = [
+        order.picked_up_ms or 0 for s in rider.stops for o in s.order_ids if (order := draft.order(o)) is not None
+    ]
+    return max(0.0, (max(picked_ms, default=0) - now_ms) / 1000 + params.service.pickup_s / 2)
+
+
+def _timed(stop: Stop, task: Task, done_s: float, now_ms: int) -> Stop:
+    """The stop as it is expected now. A counter is reached half a service before the handover at the latest."""
+    done_ms, half_ms = now_ms + round(done_s * 1000), round(task.service_s * 500)
+    return replace(stop, arrive_ms=done_ms - half_ms, done_ms=done_ms, leave_ms=done_ms + half_ms)

@@ -1,0 +1,163 @@
+"""The two input logs of a city and the topic of results, on any broker that speaks Kafka's protocol."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from dispatch.engine.intake import Heard
+from dispatch.logs import wire
+from dispatch.logs.cut import Cut
+from dispatch.logs.errors import LogReplaced
+from dispatch.logs.ports import Read
+from node.errors import Retryable
+from node.kafka import LogIdentity, consumer
+from proto.topics import CITY_EVENTS, RIDER_PINGS
+
+#: The broker holds an empty fetch this long: latency does not hang on it, only idle traffic does.
+_FETCH_WAIT_MS = 250
+#: A reader in no hurry has the broker gather so much, or for so long: a hundredth of the requests, on both sides.
+_UNHURRIED = {"fetch_min_bytes": 1 << 18, "fetch_max_wait_ms": 1000}
+
+
+class KafkaCityLogs:
+    """`CityLogs` by a consumer of its own with two partitions assigned by hand."""
+
+    def __init__(
+        self,
+        url: str,
+        identity: LogIdentity,
+        city: str,
+        default_capacity: int,
+        topic_prefix: str = "",
+        *,
+        hurried: bool = True,
+    ) -> None:
+        self._url = url
+        self._identity = identity
+        self._city = city
+        self._capacity = default_capacity
+        self._fetch = {"fetch_max_wait_ms": _FETCH_WAIT_MS} if hurried else _UNHURRIED
+        self._names = (topic_prefix + RIDER_PINGS.name, topic_prefix + CITY_EVENTS.name)
+        self._consumer: AIOKafkaConsumer | None = None
+        self._cut = Cut("", 0, 0, 0)
+        self.undecodable = 0
+
+    async def open(self, partition: int, cut: Cut | None, rewind_ms: int) -> Cut:
+        await self.close()
+        try:
+            return await self._open(partition, cut, rewind_ms)
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self.close()
+            raise Retryable(f"kafka is away: {error!r}", reason="KAFKA_AWAY") from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open(self, partition: int, cut: Cut | None, rewind_ms: int) -> Cut:
+        name = await self._identity.ask()
+        self._consumer = reader = consumer(self._url, **self._fetch)
+        await reader.start()
+        pings, events = self._partitions(partition)
+        reader.assign([pings, events])
+        first = await reader.beginning_offsets([pings, events])
+        end = await reader.end_offsets([pings, events])
+        same = cut is not None and cut.incarnation == name
+        wanted_pings, wanted_events = (cut.pings_offset, cut.events_offset) if same and cut is not None else (0, 0)
+        if same and rewind_ms:
+            found = (await reader.offsets_for_times({pings: time.time_ns() // 1_000_000 - rewind_ms}))[pings]
+            # None: no message that young. The embedded broker always answers the beginning, which is right too.
+            wanted_pings = min(wanted_pings, found.offset if found is not None else wanted_pings)
+        at_pings = _within(wanted_pings, first[pings], end[pings])
+        at_events = _within(wanted_events, first[events], end[events])
+        reader.seek(pings, at_pings)
+        reader.seek(events, at_events)
+        self._cut = Cut(name, partition, at_pings, at_events)
+        return self._cut
+
+    async def read(self, timeout_s: float) -> Read:
+        reader = self._open_consumer()
+        try:
+            batches = await reader.getmany(timeout_ms=int(timeout_s * 1000))
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise Retryable(f"kafka is away: {error!r}", reason="KAFKA_AWAY") from error
+        if self._identity.seen != self._cut.incarnation:
+            raise LogReplaced(f"the log was {self._cut.incarnation}, it is {self._identity.seen} now")
+        pings, events = self._partitions(self._cut.partition)
+        return self._take(batches.get(pings, ()), batches.get(events, ()))
+
+    async def ends(self) -> Cut:
+        reader = self._open_consumer()
+        pings, events = self._partitions(self._cut.partition)
+        try:
+            end = await reader.end_offsets([pings, events])
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise Retryable(f"kafka is away: {error!r}", reason="KAFKA_AWAY") from error
+        return Cut(self._cut.incarnation, self._cut.partition, end[pings], end[events])
+
+    async def ids_before(self, cut: Cut, count: int) -> Sequence[str]:
+        events = self._partitions(cut.partition)[1]
+        reader = consumer(self._url, fetch_max_wait_ms=_FETCH_WAIT_MS)
+        ids: list[str] = []
+        try:
+            await reader.start()
+            reader.assign([events])
+            first = (await reader.beginning_offsets([events]))[events]
+            reader.seek(events, max(first, cut.events_offset - count))
+            while await reader.position(events) < cut.events_offset:
+                records = (await reader.getmany(events, timeout_ms=500)).get(events, ())
+                ids += [self._event(r).event_id for r in records if r.offset < cut.events_offset]
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise Retryable(f"kafka is away: {error!r}", reason="KAFKA_AWAY") from error
+        finally:
+            with suppress(KafkaError, OSError):
+                await reader.stop()
+        return ids
+
+    async def close(self) -> None:
+        reader, self._consumer = self._consumer, None
+        if reader is not None:
+            with suppress(KafkaError, OSError):
+                await reader.stop()
+
+    def _partitions(self, number: int) -> tuple[TopicPartition, TopicPartition]:
+        return TopicPartition(self._names[0], number), TopicPartition(self._names[1], number)
+
+    def _open_consumer(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise Retryable("the logs are not open", reason="LOG_CLOSED")
+        return self._consumer
+
+    def _take(self, pings: Sequence[Any], events: Sequence[Any]) -> Read:
+        fixes, packed_ms = [], 0
+        for record in pings:
+            decoded = wire.decode_fixes(record.value or b"", self._city)
+            if decoded is None:
+                self.undecodable += 1
+                continue
+            fixes.append(decoded[0])
+            packed_ms = min(packed_ms, decoded[1]) if packed_ms else decoded[1]
+        heard = [self._event(record) for record in events]
+        before = self._cut
+        self._cut = Cut(
+            before.incarnation,
+            before.partition,
+            pings[-1].offset + 1 if pings else before.pings_offset,
+            events[-1].offset + 1 if events else before.events_offset,
+        )
+        pings_first = pings[0].offset if pings else before.pings_offset
+        events_first = events[0].offset if events else before.events_offset
+        return Read(fixes, heard, self._cut, pings_first, events_first, packed_ms)
+
+    def _event(self, record: Any) -> Heard:
+        return wire.decode_event(record.value or b"", self._city, record.offset, self._capacity)
+
+
+def _within(wanted: int, first: int, end: int) -> int:
+    """The offset, or the beginning where the log does not hold it."""
+    return wanted if first <= wanted <= end else first

@@ -1,0 +1,173 @@
+"""Between the wire's messages and the city's values. Generated types are known here and in `grpc_api` only."""
+
+from __future__ import annotations
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from dispatch.engine.inputs import (
+    Delivered,
+    Input,
+    OfferReplied,
+    OrderCancelled,
+    OrderOpened,
+    OrderReadyChanged,
+    PickedUp,
+    RiderArrived,
+    RiderMovedIn,
+    RiderMovedOut,
+    RiderOffline,
+    RiderOnline,
+)
+from dispatch.engine.intake import Heard
+from dispatch.engine.model import OfferId, OrderId, Point, RestaurantId, RiderId, Vehicle
+from dispatch.logs.loan_events import LOAN_EVENTS, decode_loan_event
+from dispatch.positions import FixColumns
+from proto.common.v1.types_pb2 import LatLng
+from proto.dispatch.v1 import city_event_pb2
+from proto.tracking.v1 import fix_columns_pb2, rider_link_pb2
+
+#: End of a shift that was not told: 9999-12-31, domain milliseconds.
+NO_END_MS = 253_402_214_400_000
+#: Longest batch of fixes that is believed.
+MAX_FIXES = 1_000_000
+
+_DTYPES = {
+    "rider_id": "<u8",
+    "session": "<u8",
+    "seq": "<u8",
+    "ts_ms": "<i8",
+    "lat_e7": "<i4",
+    "lng_e7": "<i4",
+    "accuracy_dm": "<u2",
+    "heading_cdeg": "<u2",
+    "speed_cms": "<u2",
+    "flags": "u1",
+}
+_VEHICLES = {
+    rider_link_pb2.VEHICLE_BICYCLE: Vehicle.BICYCLE,
+    rider_link_pb2.VEHICLE_CAR: Vehicle.CAR,
+}
+
+
+def decode_fixes(value: bytes, city: str) -> tuple[FixColumns, int] | None:
+    """The columns of a message of rider.pings and when it was packed (wall ms); None when it makes no sense."""
+    message = fix_columns_pb2.FixColumns()
+    try:
+        message.ParseFromString(value)
+        if message.city != city or not 0 < message.n <= MAX_FIXES:
+            return None
+        columns = FixColumns(*(np.frombuffer(getattr(message, name), dtype) for name, dtype in _DTYPES.items()))
+    except (DecodeError, ValueError):
+        return None
+    return (columns, message.packed_wall_ms) if len(columns) == message.n else None
+
+
+def encode_fixes(city: str, columns: FixColumns, edge_id: str, packed_wall_ms: int) -> bytes:
+    """A message of rider.pings."""
+    packed = {name: getattr(columns, name).astype(dtype).tobytes() for name, dtype in _DTYPES.items()}
+    message = fix_columns_pb2.FixColumns(
+        city=city, n=len(columns), edge_id=edge_id, packed_wall_ms=packed_wall_ms, **packed
+    )
+    return message.SerializeToString()
+
+
+def decode_event(value: bytes, city: str, offset: int, default_capacity: int) -> Heard:
+    """A message of city.events; what cannot be understood has no item, and an id of its own."""
+    message = city_event_pb2.CityEvent()
+    try:
+        message.ParseFromString(value)
+    except DecodeError:
+        return Heard(f"undecodable@{offset}", offset, None)
+    kind = message.WhichOneof("kind")
+    if message.city != city or kind is None or not message.event_id:
+        return Heard(message.event_id or f"nameless@{offset}", offset, None)
+    seed = None
+    item: Input | None
+    if kind == "rider_replied":
+        item = _replied(message.rider_replied)
+    elif kind == "rider_status":
+        item = _status(message.rider_status, default_capacity)
+        seed = _seed(message.rider_status)
+    elif kind == "order_opened":
+        item = _opened(message.order_opened)
+    elif kind in LOAN_EVENTS:
+        item = decode_loan_event(message)
+    elif kind == "rider_rehomed":
+        item = _rehomed(message.rider_rehomed, city)
+    elif kind == "order_cancelled":
+        item = OrderCancelled(0, OrderId(message.order_cancelled.order_id))
+    else:
+        item = OrderReadyChanged(0, OrderId(message.order_ready.order_id), message.order_ready.ready_ms)
+    return Heard(message.event_id, offset, item, seed)
+
+
+def _replied(message: city_event_pb2.RiderReplied) -> OfferReplied:
+    reply = message.reply
+    return OfferReplied(reply.ts_ms, OfferId(reply.offer_id), RiderId(message.rider_id), reply.accepted)
+
+
+def _rehomed(message: city_event_pb2.RiderRehomed, city: str) -> Input | None:
+    if message.from_city == city:
+        return RiderMovedOut(message.at_ms, RiderId(message.rider_id), message.to_city)
+    return RiderMovedIn(message.at_ms, RiderId(message.rider_id)) if message.to_city == city else None
+
+
+def _status(message: city_event_pb2.RiderStatusChanged, default_capacity: int) -> Input | None:
+    status, rider_id = message.status, RiderId(message.rider_id)
+    order_id = OrderId(status.order_id)
+    if status.status == rider_link_pb2.RIDER_STATUS_ONLINE:
+        vehicle = _VEHICLES.get(status.vehicle, Vehicle.MOTORBIKE)
+        shift_end_ms = status.shift_end_ms or NO_END_MS
+        return RiderOnline(status.ts_ms, rider_id, shift_end_ms, status.capacity or default_capacity, vehicle)
+    if status.status == rider_link_pb2.RIDER_STATUS_OFFLINE:
+        return RiderOffline(status.ts_ms, rider_id)
+    if status.status == rider_link_pb2.RIDER_STATUS_ARRIVED:
+        return RiderArrived(status.ts_ms, rider_id)
+    if status.status == rider_link_pb2.RIDER_STATUS_PICKED_UP:
+        return PickedUp(status.ts_ms, rider_id, (order_id,))
+    if status.status == rider_link_pb2.RIDER_STATUS_DELIVERED:
+        return Delivered(status.ts_ms, rider_id, order_id)
+    return None
+
+
+def _seed(message: city_event_pb2.RiderStatusChanged) -> FixColumns | None:
+    """Where a rider that comes online says it is, as a fix of its session."""
+    status = message.status
+    if status.status != rider_link_pb2.RIDER_STATUS_ONLINE or not status.HasField("at"):
+        return None
+    return FixColumns(
+        rider_id=np.array([message.rider_id], np.uint64),
+        session=np.array([message.session], np.uint64),
+        seq=np.array([status.seq], np.uint64),
+        ts_ms=np.array([status.ts_ms], np.int64),
+        lat_e7=np.array([status.at.lat_e7], np.int32),
+        lng_e7=np.array([status.at.lng_e7], np.int32),
+        accuracy_dm=np.zeros(1, np.uint16),
+        heading_cdeg=np.zeros(1, np.uint16),
+        speed_cms=np.zeros(1, np.uint16),
+        flags=np.zeros(1, np.uint8),
+    )
+
+
+def _opened(message: city_event_pb2.OrderOpened) -> OrderOpened:
+    return OrderOpened(
+        at_ms=message.placed_ms,
+        order_id=OrderId(message.order_id),
+        restaurant_id=RestaurantId(message.restaurant_id),
+        pickup=point(message.pickup),
+        drop=point(message.dropoff),
+        placed_ms=message.placed_ms,
+        ready_ms=message.ready_ms,
+        promised_ms=message.promised_ms,
+    )
+
+
+def point(message: LatLng) -> Point:
+    """A place of the wire."""
+    return Point(message.lat_e7, message.lng_e7)
+
+
+def lat_lng(place: Point) -> LatLng:
+    """A place for the wire."""
+    return LatLng(lat_e7=place.lat_e7, lng_e7=place.lng_e7)

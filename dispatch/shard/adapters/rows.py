@@ -1,0 +1,41 @@
+"""Entities as JSON text for storage, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dispatch.engine.codec import from_plain, to_plain
+from dispatch.engine.model import Offer, Order, Rider
+from dispatch.engine.tracks import Track
+
+
+def plain_json(entity: object) -> str:
+    """The same text for the same value."""
+    return json.dumps(to_plain(entity), separators=(",", ":"))
+
+
+def order_of(text: str) -> Order:
+    """Raises `InvalidEntity`."""
+    return from_plain(Order, json.loads(text))
+
+
+def rider_of(text: str) -> Rider:
+    """Raises `InvalidEntity`."""
+    return from_plain(Rider, json.loads(text))
+
+
+def offer_of(text: str) -> Offer:
+    """Raises `InvalidEntity`."""
+    return from_plain(Offer, json.loads(text))
+
+
+def track_of(text: str) -> Track:
+    """Raises `InvalidEntity`."""
+    return from_plain(Track, json.loads(text))
+
+
+def explained(record: Mapping[str, Any], where: Mapping[str, Any]) -> str:
+    """A decision record with the tick it was made in, as one JSON document."""
+    return json.dumps({**record, **where}, separators=(",", ":"), default=str)

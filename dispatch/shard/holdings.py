@@ -1,0 +1,90 @@
+"""Who holds an order, and in which place of its load: what the database's unique indexes guard.
+
+A holding begins with the offer, gets a slot when the rider accepts, and ends when the order ends or goes back. The
+lowest free slot is taken, so two writers who both think a rider has room collide in the index, whatever they believe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from dispatch.engine.model import Order, OrderId, OrderStatus, RiderId
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """An order with a rider; `slot` is None while it is only offered."""
+
+    order_id: OrderId
+    rider_id: RiderId
+    slot: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingChanges:
+    """What a tick changes, to be written in this order: ends, then begins, then slots of accepted offers."""
+
+    ended: tuple[OrderId, ...] = ()
+    begun: tuple[Holding, ...] = ()
+    accepted: tuple[Holding, ...] = ()
+
+
+_OFFERED = frozenset({OrderStatus.OFFERED})
+_TAKEN = frozenset({OrderStatus.ASSIGNED, OrderStatus.PICKED_UP})
+
+
+@dataclass(slots=True)
+class Holdings:
+    """Live holdings of a city. Changed by `commit` only."""
+
+    live: dict[OrderId, Holding] = field(default_factory=dict)
+
+    @staticmethod
+    def load(holdings: Iterable[Holding]) -> Holdings:
+        """As they were stored."""
+        return Holdings({h.order_id: h for h in holdings})
+
+    def plan(self, changed: Iterable[Order]) -> HoldingChanges:
+        """What the changed orders mean."""
+        orders = list(changed)
+        ended = tuple(o.order_id for o in orders if self._ends(o))
+        gone = set(ended)
+        taken: dict[RiderId, set[int]] = {}
+        for holding in self.live.values():
+            if holding.slot is not None and holding.order_id not in gone:
+                taken.setdefault(holding.rider_id, set()).add(holding.slot)
+        begun: list[Holding] = []
+        accepted: list[Holding] = []
+        for order in orders:
+            if order.rider_id is None or order.status not in _OFFERED | _TAKEN:
+                continue
+            held = None if order.order_id in gone else self.live.get(order.order_id)
+            if held is not None and (held.slot is not None or order.status in _OFFERED):
+                continue
+            slot = _lowest_free(taken, order.rider_id) if order.status in _TAKEN else None
+            holding = Holding(order.order_id, order.rider_id, slot)
+            (begun if held is None else accepted).append(holding)
+        return HoldingChanges(ended, tuple(begun), tuple(accepted))
+
+    def commit(self, changes: HoldingChanges) -> None:
+        """Makes them true here, once they are in the database."""
+        for order_id in changes.ended:
+            self.live.pop(order_id, None)
+        for holding in (*changes.begun, *changes.accepted):
+            self.live[holding.order_id] = holding
+
+    def _ends(self, order: Order) -> bool:
+        held = self.live.get(order.order_id)
+        if held is None:
+            return False
+        if order.ended or order.rider_id != held.rider_id:
+            return True
+        return held.slot is not None and order.status in _OFFERED
+
+
+def _lowest_free(taken: dict[RiderId, set[int]], rider_id: RiderId) -> int:
+    slots = taken.setdefault(rider_id, set())
+    slot = next(n for n in range(len(slots) + 1) if n not in slots)
+    slots.add(slot)
+    return slot

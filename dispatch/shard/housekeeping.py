@@ -1,0 +1,41 @@
+"""What nobody asks for any more leaves the database, a bounded piece at a time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from dispatch.shard.ports import Archive
+from node.errors import Retryable
+
+#: Ticks, decisions, ended offers, holdings, orders and published letters are kept this long, wall hours: longer than
+#: the 24 that the outbox may have to publish again.
+KEEP_H = 72
+EVERY_S = 600.0
+#: Rows that one transaction removes, the wall seconds between two of them, and how many a round has.
+PIECE, PAUSE_S, PIECES = 2_000, 0.2, 1_000
+
+
+async def keep_house(city: str, archive: Archive, log: structlog.stdlib.BoundLogger) -> None:
+    """Prunes a city now and then until cancelled. Failing does no harm: the next round takes more."""
+    while True:
+        await asyncio.sleep(EVERY_S)
+        try:
+            removed = await prune(city, archive)
+        except Retryable as error:
+            log.warning("not pruned", error=str(error))
+        else:
+            log.info("pruned", rows=removed)
+
+
+async def prune(city: str, archive: Archive, pause_s: float = PAUSE_S) -> int:
+    """One round: piece after piece, with rests between them, until nothing is left or the round is over."""
+    removed = 0
+    for _ in range(PIECES):
+        piece = await archive.prune(city, KEEP_H, PIECE)
+        removed += piece
+        if not piece:
+            break
+        await asyncio.sleep(pause_s)
+    return removed

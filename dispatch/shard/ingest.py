@@ -1,0 +1,112 @@
+"""Both logs of a city into its memory: fixes at once, events into the queue of the next tick."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import replace
+
+import structlog
+
+from dispatch.logs.errors import LogReplaced
+from dispatch.logs.ports import CityLogs, Read
+from dispatch.metrics import CityMetrics
+from dispatch.positions import FixColumns
+from dispatch.shard.city import WAITING_EVENTS, City
+from dispatch.shard.feed import NOBODY, LiveFeed
+from node.clock import Clock
+from node.errors import Retryable
+
+_PAUSE_S = (0.1, 2.0)
+
+
+class Ingest:
+    """Reads one city's logs from where the city was loaded, until cancelled."""
+
+    def __init__(
+        self,
+        city: City,
+        logs: CityLogs,
+        feed: LiveFeed,
+        clock: Clock,
+        metrics: CityMetrics,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._city = city
+        self._logs = logs
+        self._feed = feed
+        self._clock = clock
+        self._metrics = metrics
+        self._log = log
+        #: Set when events wait; the ticker clears it.
+        self.heard = asyncio.Event()
+        #: Set by the ticker when it took events.
+        self.room = asyncio.Event()
+
+    async def run(self) -> None:
+        """Reads, and opens the logs anew after a failure: where it left off, or at the beginning of a replaced log."""
+        pause_s = _PAUSE_S[0]
+        while True:
+            try:
+                while True:
+                    await self._wait_for_room()
+                    self.take(await self._logs.read(0.5))
+                    pause_s = _PAUSE_S[0]
+            except Retryable as error:
+                self._log.warning("reading paused", error=str(error), pause_s=pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _PAUSE_S[1])
+                await self._reopen(replaced=isinstance(error, LogReplaced))
+
+    def take(self, read: Read) -> None:
+        """Applies what was read. Synchronous: after it, positions and the cut agree."""
+        city = self._city
+        if read.pings_first > city.read.pings_offset or read.events_first > city.read.events_offset:
+            self._note_hole(read)
+        moved = NOBODY
+        if read.fixes:
+            done = city.positions.apply(FixColumns.concat(list(read.fixes)))
+            moved = done.moved
+            city.counters.fixes_applied += done.applied
+            city.counters.fixes_superseded += done.superseded
+            self._metrics.fixes(done.applied, done.superseded)
+        city.read = read.cut
+        if read.fixes:
+            self._feed.applied(moved)
+            if read.packed_wall_ms:
+                now_ms = self._clock.wall_ms()
+                self._metrics.log_age_ms(now_ms - read.packed_wall_ms)
+                newest_ms = self._clock.wall_of_domain_ms(int(read.fixes[-1].ts_ms[-1]))
+                self._metrics.applied_age_ms.observe(now_ms - newest_ms)
+        for event in read.events:
+            if city.seen.first_time(event.event_id):
+                city.heard.append(event)
+            else:
+                city.counters.events_repeated += 1
+        if read.events:
+            self.heard.set()
+
+    def _note_hole(self, read: Read) -> None:
+        """Offsets that the log no longer holds: a new range begins, and the audit will tell."""
+        city = self._city
+        city.counters.log_holes += 1
+        self._log.error("hole in the log", read=city.read, pings_first=read.pings_first, events_first=read.events_first)
+        city.first = replace(city.first, pings_offset=read.pings_first, events_offset=read.events_first)
+
+    async def _wait_for_room(self) -> None:
+        while len(self._city.heard) >= WAITING_EVENTS:
+            self.room.clear()
+            await self.room.wait()
+
+    async def _reopen(self, *, replaced: bool) -> None:
+        city = self._city
+        try:
+            start = await self._logs.open(city.ownership.partition, None if replaced else city.read, 0)
+        except Retryable as error:
+            self._log.warning("logs not open", error=str(error))
+            return
+        if start.incarnation != city.read.incarnation:
+            self._log.warning("the log was replaced", before=city.read.incarnation, now=start.incarnation)
+            city.first, city.read, city.taken_offset = start, start, start.events_offset
+            # What waits was heard from a log that is gone: it still counts, but its offsets mean nothing now.
+            city.heard = deque(replace(event, offset=start.events_offset - 1) for event in city.heard)

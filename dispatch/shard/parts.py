@@ -1,0 +1,41 @@
+"""What the runners of a shard share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from dispatch.engine.params import EngineParams
+from dispatch.engine.relayed import PassOn, no_way
+from dispatch.logs.ports import CityLogs
+from dispatch.shard.city import City
+from dispatch.shard.lessons import LessonStore
+from dispatch.shard.ports import Announcements, DecisionLog, Outbox, ResultTopic
+from dispatch.shard.solver import Solving
+from node.clock import Clock
+
+#: Named long-lived views of a city, each to be run as a task of its own.
+Views = Callable[[City], Sequence[tuple[str, Coroutine[Any, Any, None]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a runner is made of; made once by `dispatch.main`."""
+
+    clock: Clock
+    log: structlog.stdlib.BoundLogger
+    solver: Solving
+    params: EngineParams
+    logs_of: Callable[[str], CityLogs]
+    decision_log: DecisionLog
+    lessons: LessonStore
+    outbox: Outbox
+    topic: ResultTopic
+    announcements: Announcements
+    views_of: Views
+    tick_period_ms: int
+    rewind_s: int
+    pass_on: PassOn = no_way

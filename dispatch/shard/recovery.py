@@ -1,0 +1,87 @@
+"""How a new owner gets a city into its memory: the last tick from the database, the rest from the logs.
+
+    stored state + cut ──> events from the cut, fixes from a rewind before it ──> caught up ──> first tick
+
+A log of another incarnation than the cut's is read from its beginning: what the old one held beyond the cut is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from dispatch.engine.params import EngineParams
+from dispatch.engine.state import CityState
+from dispatch.logs.cut import Cut
+from dispatch.logs.ports import CityLogs, Read
+from dispatch.logs.seen_ids import REMEMBERED_IDS, SeenIds
+from dispatch.shard.city import WAITING_EVENTS, City
+from dispatch.shard.holdings import Holdings
+from dispatch.shard.ports import DecisionLog, Stored
+from node.clock import Clock
+from node.errors import Retryable
+from shard_router.leases import Ownership
+
+#: A city that has not caught up by then is given back, wall seconds.
+CATCH_UP_S = 30.0
+
+
+async def load_city(
+    ownership: Ownership, decision_log: DecisionLog, logs: CityLogs, clock: Clock, params: EngineParams, rewind_s: int
+) -> City:
+    """The city as of its last tick, with its logs open where reading goes on. Raises `Retryable`."""
+    forgotten_ms = clock.domain_ms() - round(params.offers.forget_s * 1000)
+    stored = await decision_log.load(ownership, forgotten_ms)
+    start = await logs.open(ownership.partition, stored.cut, rewind_s * 1000)
+    cut = stored.cut
+    same = cut is not None and cut.incarnation == start.incarnation
+    ids = await logs.ids_before(cut, REMEMBERED_IDS) if same and cut is not None else ()
+    stale_after_ms = round(params.candidates.max_age_s * 1000)
+    return _city(ownership, stored, start, SeenIds(ids), cut if same else None, stale_after_ms)
+
+
+def _city(
+    ownership: Ownership, stored: Stored, start: Cut, seen: SeenIds, cut: Cut | None, stale_after_ms: int
+) -> City:
+    city = City(
+        ownership=ownership,
+        state=CityState.load(stored.entities),
+        holdings=Holdings.load(stored.holdings),
+        tracks={track.order_id: track for track in stored.tracks},
+        tick=stored.tick,
+        first_tick=stored.tick,
+        read=start,
+        # Fixes before the cut are read again for positions only: the range of this owner begins at the cut.
+        first=later(cut, start) if cut is not None else start,
+        taken_offset=start.events_offset,
+        seen=seen,
+        stale_after_ms=stale_after_ms,
+    )
+    city.watch_carried()
+    return city
+
+
+def later(cut: Cut, start: Cut) -> Cut:
+    """The cut, or where the log begins if it no longer holds the cut: a hole that the audit will tell."""
+    pings_offset = max(cut.pings_offset, start.pings_offset)
+    return replace(cut, pings_offset=pings_offset, events_offset=max(cut.events_offset, start.events_offset))
+
+
+async def catch_up(city: City, logs: CityLogs, take: Callable[[Read], None], log: structlog.stdlib.BoundLogger) -> None:
+    """Reads until where the logs ended when it began, or until as many events wait as may: ticks will take those, and
+    reading goes on then. Raises `Retryable` after `CATCH_UP_S`.
+    """
+    end = await logs.ends()
+    began = city.read
+    try:
+        async with asyncio.timeout(CATCH_UP_S):
+            while (city.read.pings_offset < end.pings_offset or city.read.events_offset < end.events_offset) and len(
+                city.heard
+            ) < WAITING_EVENTS:
+                take(await logs.read(1.0))
+    except TimeoutError:
+        raise Retryable(f"{city.name}: not caught up within {CATCH_UP_S:g} s", reason="BEHIND") from None
+    log.info("caught up", tick=city.tick, began=began, now=city.read, riders=len(city.positions))

@@ -1,0 +1,168 @@
+"""One owned city at work: its parts, each a task, begun and ended together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from dispatch.engine.travel.learned import LearnedTravel
+from dispatch.logs.ports import CityLogs
+from dispatch.metrics import CityMetrics
+from dispatch.shard.city import City
+from dispatch.shard.errors import CityLost, PartEnded
+from dispatch.shard.feed import LiveFeed
+from dispatch.shard.ingest import Ingest
+from dispatch.shard.lessons import Lessons
+from dispatch.shard.parts import Parts
+from dispatch.shard.recovery import catch_up, load_city
+from dispatch.shard.relay import Relay
+from dispatch.shard.ticker import Ticker
+from dispatch.shard.wakes import Wakes
+from node.errors import Retryable
+from shard_router.leases import Ownership
+
+#: The tick under way may take this long to end when the city is dropped, wall seconds.
+LAST_TICK_S = 3.0
+#: Parts that do not end this long after they were cancelled are cancelled once more, then left behind; wall seconds.
+LAST_WORDS_S = 1.0
+#: The final cut and the close of the logs may take this long, each, wall seconds.
+LAST_CUT_S = 1.0
+
+
+async def end_parts(tasks: Iterable[asyncio.Task[None]], log: structlog.stdlib.BoundLogger) -> None:
+    """Cancels the parts of a city; over within twice `LAST_WORDS_S`, whatever they do."""
+    left = [task for task in tasks if not task.done()]
+    for _ in range(2):
+        for task in left:
+            task.cancel()
+        if left:
+            left = list((await asyncio.wait(left, timeout=LAST_WORDS_S))[1])
+    if left:
+        log.error("parts left behind", parts=[task.get_name() for task in left])
+
+
+async def close_logs(logs: CityLogs) -> None:
+    """Closes a city's logs; over within `LAST_CUT_S`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_CUT_S):
+            await logs.close()
+
+
+class CityRunner:
+    """Runs a city from `begin` to `end`."""
+
+    def __init__(self, city: City, logs: CityLogs, parts: Parts, holds: Callable[[], bool]) -> None:
+        self.city = city
+        self.logs = logs
+        self.parts = parts
+        self._log = parts.log.bind(city=city.name, epoch=city.epoch)
+        self._stopping = False
+        self._settled = False
+        self._failed: Callable[[BaseException], None] = lambda _: None
+        metrics = CityMetrics(city.name)
+        self.relay = Relay(city.name, parts.outbox, parts.topic, metrics, self._log)
+        self.feed = LiveFeed(city, parts.announcements, parts.clock, metrics, self._log)
+        self.wakes = Wakes(city, parts.announcements, self._log)
+        self.ingest = Ingest(city, logs, self.feed, parts.clock, metrics, self._log)
+        learns_ways = isinstance(parts.solver.travel_of(city.name), LearnedTravel)
+        lessons = Lessons(city, parts.lessons, parts.params, parts.clock, self._log, travels_by_them=learns_ways)
+        self.ticker = Ticker(
+            city,
+            self.ingest,
+            parts.solver,
+            parts.decision_log,
+            lessons,
+            self.wakes,
+            parts.params,
+            parts.clock,
+            parts.tick_period_ms,
+            holds,
+            self.relay.letters.set,
+            metrics,
+            self._log,
+            parts.pass_on,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @staticmethod
+    async def load(ownership: Ownership, parts: Parts, holds: Callable[[], bool]) -> CityRunner:
+        """A city in memory, caught up with its logs. Raises `Retryable`."""
+        logs = parts.logs_of(ownership.city)
+        try:
+            city = await load_city(ownership, parts.decision_log, logs, parts.clock, parts.params, parts.rewind_s)
+            runner = CityRunner(city, logs, parts, holds)
+            await catch_up(city, logs, runner.ingest.take, runner._log)
+        except BaseException:
+            await close_logs(logs)
+            raise
+        return runner
+
+    def begin(self, failed: Callable[[BaseException], None]) -> None:
+        """Starts every part; `failed` is called when one of them ends before its time."""
+        self._failed = failed
+        self._start("ticks", self.ticker.run())
+        self._start("ingest", self.ingest.run())
+        self._start("feed", self.feed.run())
+        self._start("wakes", self.wakes.run())
+        self._start("relay", self.relay.run())
+        for name, view in self.parts.views_of(self.city):
+            self._start(name, self._behind_first_tick(view))
+
+    async def _behind_first_tick(self, view: Coroutine[Any, Any, None]) -> None:
+        """Views begin with all riders of the city at once; while they do, nobody would have decided."""
+        try:
+            await self.ticker.ticked.wait()
+        except BaseException:
+            view.close()
+            raise
+        await view
+
+    async def settle(self) -> float:
+        """Finishes the tick under way, begins no other, and stores the final cut. Seconds since the last tick ended."""
+        await self._finish_ticks()
+        await self._save_final_cut()
+        return self.parts.clock.monotonic_s() - self.ticker.last_tick_s
+
+    async def end(self) -> None:
+        """Ends the tick under way, then every part, and stores the final cut. Idempotent, and over within seconds.
+
+        What does not end in time is left behind: it may decide nothing any more, here and by the database's word.
+        """
+        self._stopping = True
+        await self._finish_ticks()
+        await end_parts(self._tasks, self._log)
+        await self._save_final_cut()
+        await close_logs(self.logs)
+
+    async def _finish_ticks(self) -> None:
+        self.ticker.closing = True
+        if self._tasks:
+            await self.ticker.finish(LAST_TICK_S)
+
+    async def _save_final_cut(self) -> None:
+        """Once: after it others may go on from there. Without it they go on from the last tick's."""
+        if self._settled:
+            return
+        self._settled, city = True, self.city
+        with suppress(Retryable, CityLost, TimeoutError):
+            async with asyncio.timeout(LAST_CUT_S):
+                await self.parts.decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
+
+    def _start(self, name: str, run: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(run, name=f"{name}:{self.city.name}")
+        self._tasks.append(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        cancelled = task.cancelled()
+        error = None if cancelled else task.exception()
+        if self._stopping:
+            return
+        # Nobody cancels a part before the end, and none returns: either leaves the city deaf or without ticks.
+        failure = error or PartEnded(f"part {task.get_name()!r} " + ("was cancelled" if cancelled else "returned"))
+        self._log.error("part failed", part=task.get_name(), exc_info=failure)
+        self._failed(failure)

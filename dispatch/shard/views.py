@@ -1,0 +1,129 @@
+"""Views of last positions: others read them, dispatch never does, and never waits for them.
+
+Each view is a task of its own that follows the index at its own pace: it writes what moved since its last write,
+latest only, and skips the rest. A dead or slow store makes its view old, nothing else. After a failure, and when the
+store says that it lost what was in it, the next write is of everybody: the view is whole again with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import numpy as np
+import structlog
+
+from dispatch.engine.model import RiderId
+from dispatch.metrics import VIEW_BEHIND_MS, VIEW_FAILURES, VIEW_LAG_MS
+from dispatch.shard.answers import rider_state
+from dispatch.shard.city import City
+from dispatch.shard.ports import PositionsView
+from node.clock import Clock
+from node.errors import Retryable
+
+#: After a failed write, wall seconds.
+_PAUSE_S = (0.5, 5.0)
+
+
+#: By the number of `answers.rider_state`.
+_STATUSES = ("offline", "idle", "offered", "to_pickup", "to_dropoff")
+
+
+def statuses(city: City, rider_ids: Iterable[int]) -> list[str]:
+    """What riders are doing, as of the last commit."""
+    riders = city.state.riders
+    return [_STATUSES[rider_state(riders.get(RiderId(rider_id)))] for rider_id in rider_ids]
+
+
+class ViewFollower:
+    """Keeps one view of one city.
+
+    Wall seconds: rounds begin `every_s` after one another, but after a write that took t the view rests `rest` x t at
+    least, so that a slow store is not kept busy by it. The view is at most max(every_s, (1 + rest) x t) + t old.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        view: PositionsView,
+        city: City,
+        clock: Clock,
+        every_s: float,
+        rest: float,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._name = name
+        self._view = view
+        self._city = city
+        self._clock = clock
+        self._every_s = every_s
+        self._rest = rest
+        self._log = log
+        self._version = 0
+        #: Riders in the view; None until those are known whom earlier owners left there.
+        self._shown: set[int] | None = None
+        #: When the last round that ended well began: what changed before is in the view.
+        self._since_s = clock.monotonic_s()
+        self._lag_ms = VIEW_LAG_MS.labels(name)
+        self._behind_ms = VIEW_BEHIND_MS.labels(city.name, name)
+        self._failures = VIEW_FAILURES.labels(name)
+
+    async def run(self) -> None:
+        """Follows until cancelled."""
+        pause_s = _PAUSE_S[0]
+        while True:
+            began_s = self._clock.monotonic_s()
+            try:
+                await self.write()
+                pause_s = _PAUSE_S[0]
+            except Retryable as error:
+                self._failures.inc()
+                self._behind_ms.set(1000 * (self._clock.monotonic_s() - self._since_s))
+                self._log.warning("view not written", view=self._name, error=str(error), pause_s=pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _PAUSE_S[1])
+                continue
+            now_s = self._clock.monotonic_s()
+            took_s, lag_ms = now_s - began_s, 1000 * (now_s - self._since_s)
+            self._since_s = began_s
+            self._lag_ms.observe(lag_ms)
+            self._behind_ms.set(lag_ms)
+            await asyncio.sleep(max(self._every_s - took_s, self._rest * took_s))
+
+    async def write(self) -> None:
+        """One round: what moved, then what fell silent. Raises `Retryable`; the next round makes it good."""
+        try:
+            await self._write()
+        except Retryable:
+            self._version, self._shown = 0, None  # what is in the store now is not known
+            raise
+
+    async def _write(self) -> None:
+        city, version = self._city, self._city.positions.version
+        now_ms = self._clock.domain_ms()
+        if self._shown is None:
+            self._shown = set(await self._view.riders(city.name))
+        kept = await self._show(self._shown, self._version, now_ms)
+        if not kept and self._version:
+            await self._show(self._shown, 0, now_ms)
+        silent = self._silent(self._shown, now_ms)
+        if silent:
+            await self._view.remove(city.name, city.epoch, silent)
+            self._shown -= set(silent)
+        self._version = version
+
+    async def _show(self, shown: set[int], since: int, now_ms: int) -> bool:
+        """Writes who moved since a version of the index; whether the view still had what was in it."""
+        city = self._city
+        moved = city.positions.changed_since(since)
+        fresh = moved.take(moved.ts_ms >= now_ms - city.stale_after_ms)
+        kept = await self._view.write(city.name, city.epoch, fresh)
+        shown |= set(fresh.rider_id.tolist())
+        return kept
+
+    def _silent(self, riders: set[int], now_ms: int) -> list[int]:
+        """Those of the riders without a fix for too long, or of whom this owner knows none."""
+        shown = np.fromiter(riders, np.uint64, len(riders))
+        _, age_ms, known = self._city.positions.positions_of(shown, now_ms)
+        silent: list[int] = shown[~known | (age_ms > self._city.stale_after_ms)].tolist()
+        return silent

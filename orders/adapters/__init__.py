@@ -1,1 +1,0 @@
-"""Where the order desk meets databases, Kafka and the other services."""

@@ -1,0 +1,90 @@
+"""Reads payment.events and dispatch.events into one database of orders.
+
+Each database has a listener of its own, with offsets of its own, that drops what orders of other ranges are told: a
+database that is away holds up its own orders only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import structlog
+from aiokafka import ConsumerRecord
+
+from node.kafka import TopicLoop
+from orders.messaging.message import Offset, offsets_after
+from orders.messaging.postgres import offsets
+from orders.metrics import EVENTS_HEARD, EVENTS_UNREADABLE
+from orders.ordering.adapters.codec import decode
+from orders.ordering.hearing import Absorbed, Heard, Source
+from orders.ordering.ports import OrderStore
+from orders.ranges import Range
+from proto.topics import DISPATCH_EVENTS, PAYMENT_EVENTS
+
+SOURCES: Mapping[str, Source] = {PAYMENT_EVENTS.name: Source.PAYMENTS, DISPATCH_EVENTS.name: Source.DISPATCH}
+
+#: Trades a little latency of a saga's step for fewer, larger transactions.
+LINGER_S = 0.02
+
+#: What a store raises for an event that it can never take: a number or a character that no column holds.
+_NEVER = (ValueError, OverflowError, asyncpg.DataError)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Hands what others tell of the orders of a range to their store, batch by batch, each partition in its order."""
+
+    store: OrderStore
+    own: Range
+    log: structlog.stdlib.BoundLogger
+
+    async def handle(self, records: Sequence[ConsumerRecord]) -> None:
+        """Absorbs the records of a poll. A message that cannot be read or stored is counted, logged and passed over."""
+        heard = [event for record in records if (event := self._read(record)) is not None]
+        own = [event for event in heard if self.own.holds(event.order_id)]
+        try:
+            _count(await self.store.absorb(own, offsets_after(records)))
+        except _NEVER:
+            await self._one_by_one(own, offsets_after(records))
+
+    async def _one_by_one(self, heard: Sequence[Heard], after: Sequence[Offset]) -> None:
+        """One event spoils the batch: the others are absorbed without it."""
+        for event in heard:
+            try:
+                _count(await self.store.absorb([event], []))
+            except _NEVER as error:
+                EVENTS_UNREADABLE.labels(event.source).inc()
+                self.log.error("event passed over", source=event.source, order=event.order_id, error=repr(error))
+        await self.store.absorb([], after)
+
+    def _read(self, record: ConsumerRecord) -> Heard | None:
+        source = SOURCES[record.topic]
+        try:
+            return decode(source, record.value)
+        except ValueError as error:
+            EVENTS_UNREADABLE.labels(source).inc()
+            self.log.error("unreadable event", topic=record.topic, offset=record.offset, error=str(error))
+            return None
+
+
+def listen(
+    kafka_url: str, listener: Listener, pool: asyncpg.Pool, log: structlog.stdlib.BoundLogger
+) -> Coroutine[Any, Any, None]:
+    """The loop. It goes on from the offsets that the listener's database has."""
+    loop = TopicLoop(
+        kafka_url,
+        tuple(SOURCES),
+        lambda log_id: offsets(pool, log_id),
+        listener.handle,
+        log,
+        linger_s=LINGER_S,
+    )
+    return loop.run()
+
+
+def _count(absorbed: Absorbed) -> None:
+    for what in ("applied", "duplicates", "held", "refused", "unknown"):
+        EVENTS_HEARD.labels(what).inc(getattr(absorbed, what))
