@@ -21,7 +21,7 @@ async def migrated_pool(stack: LocalStack, schemas: Sequence[Schema]) -> AsyncIt
     await admin.execute(f"create database {name}")
     for schema in schemas:
         applied = await postgres.migrate(f"{base}/{name}", schema.package, schema.folder)
-        assert applied == [file.stem for file in schema.files]
+        assert applied == [file.stem for file in schema.files] != []
         assert await postgres.migrate(f"{base}/{name}", schema.package, schema.folder) == []
     pool = await postgres.connect(f"{base}/{name}")
     try:

@@ -25,7 +25,7 @@ from orders.ordering.ports import IdempotencyKey, Page, Placement
 from orders.ranges import Range
 
 #: What a database of orders is made of, in this order.
-SCHEMAS = (messaging.SCHEMA, Schema("orders", Path(__file__).parent.parent / "migrations"))
+SCHEMAS = (messaging.SCHEMA, Schema("orders", Path(__file__).parents[2] / "migrations"))
 SQL = statements(Path(__file__).parent.parent / "sql")
 
 #: Idempotency keys are kept for so long.
