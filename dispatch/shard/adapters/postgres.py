@@ -23,7 +23,7 @@ from node.postgres import AWAY, Schema, migrate, statements
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from shard_router.leases import Ownership
 
-MIGRATIONS = Path(__file__).parent.parent / "migrations"
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
 SCHEMA = Schema("dispatch", MIGRATIONS)
 
 #: A tick's transaction may take this long, wall seconds; then its outcome is asked for.
