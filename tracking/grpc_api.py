@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from operator import attrgetter
 from typing import Any
 
 import grpc
@@ -18,6 +19,8 @@ from google.protobuf.message import DecodeError
 from node import rpc
 from node.errors import FornoError
 from node.tokens import TokenVerifier
+from proto.columns import PING_BATCH
+from proto.fix_columns import MAX_PING_BATCH
 from proto.tracking.v1 import rider_link_pb2 as pb
 from tracking import metrics
 from tracking.engine.checks import check_reply, check_status
@@ -25,12 +28,17 @@ from tracking.engine.edge import Edge
 from tracking.engine.outbox import Acked, Down, GoAway, Retracted, Throttled
 from tracking.engine.session import RiderSession
 from tracking.errors import BadHello, NotARider
-from tracking.model import MAX_BATCH, Offer, Refusal, RiderId, RiderReplied, RiderStatusChanged, Route, Tasks
+from tracking.model import Offer, RawBatch, Refusal, RiderId, RiderReplied, RiderStatusChanged, Route, Tasks
 
 SERVICE = "tracking.v1.RiderLink"
 
 #: A stream that says nothing for so long is ended, wall seconds.
 HELLO_S = 10.0
+
+# Lengths of the columns of a batch, by number of fixes: one comparison checks all of a message's columns.
+_COLUMNS_OF = attrgetter(*PING_BATCH)
+_WIDTHS = tuple(kind.itemsize for kind in PING_BATCH.values())
+_LENGTHS = [tuple(n * width for width in _WIDTHS) for n in range(MAX_PING_BATCH + 1)]
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -157,18 +165,12 @@ class RiderLinkApi:
             self._edge.refuse(session, Refusal(0, kind or "", "bad_message", "neither pings, reply, status nor seen"))
 
     def _take_pings(self, session: RiderSession, pings: pb.PingBatch) -> None:
-        seq, ts_ms, lat, lng = pings.seq, pings.ts_ms, pings.lat_e7, pings.lng_e7
-        accuracy, heading, speed = pings.accuracy_dm, pings.heading_cdeg, pings.speed_cms
-        n = len(seq) >> 3
-        wide, middle, narrow = 8 * n, 4 * n, 2 * n
-        if (
-            0 < n <= MAX_BATCH
-            and len(seq) == len(ts_ms) == wide
-            and len(lat) == len(lng) == middle
-            and len(accuracy) == len(heading) == len(speed) == narrow
-        ):
+        batch: RawBatch = _COLUMNS_OF(pings)
+        seq = batch[0]
+        n = len(seq) // _WIDTHS[0]
+        if 0 < n <= MAX_PING_BATCH and tuple(map(len, batch)) == _LENGTHS[n]:
             first, last = int.from_bytes(seq[:8], "little"), int.from_bytes(seq[-8:], "little")
-            self._edge.fixes(session, (seq, ts_ms, lat, lng, accuracy, heading, speed), n, first, last)
+            self._edge.fixes(session, batch, n, first, last)
         else:
             self._edge.refuse(session, _wrong_form(pings))
 
@@ -182,15 +184,11 @@ class RiderLinkApi:
 
 
 def _wrong_form(pings: pb.PingBatch) -> Refusal:
-    n = len(pings.seq) >> 3
+    n = len(pings.seq) // _WIDTHS[0]
     seq = int.from_bytes(pings.seq[:8], "little") if n else 0
-    if not 0 < n <= MAX_BATCH:
-        return Refusal(seq, "pings.seq", "batch_size", f"a batch has 1 to {MAX_BATCH} fixes, not {n}")
-    for name, width in (("seq", 8), ("ts_ms", 8), ("lat_e7", 4), ("lng_e7", 4)):
-        if len(getattr(pings, name)) != width * n:
-            break
-    else:
-        name = next(c for c in ("accuracy_dm", "heading_cdeg", "speed_cms") if len(getattr(pings, c)) != 2 * n)
+    if not 0 < n <= MAX_PING_BATCH:
+        return Refusal(seq, "pings.seq", "batch_size", f"a batch has 1 to {MAX_PING_BATCH} fixes, not {n}")
+    name = next(name for name, kind in PING_BATCH.items() if len(getattr(pings, name)) != n * kind.itemsize)
     return Refusal(seq, f"pings.{name}", "column_length", f"columns must hold {n} values each")
 
 

@@ -1,54 +1,15 @@
-"""The values the edge works with. Times are milliseconds, positions 1e-7 degrees, columns numpy arrays."""
+"""The values the edge works with, beside `proto.fix_columns`. Times are milliseconds, positions 1e-7 degrees."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NewType
 
-import numpy as np
-from numpy.typing import NDArray
-
 RiderId = NewType("RiderId", int)
 SessionId = NewType("SessionId", int)
 
-#: Fixes in one batch.
-MAX_BATCH = 100
-
-#: Bit 0 of a fix's flags: an impossible jump from the fix before it. Kept in the trail, not used for positions.
-JUMP = 1
-
-#: The columns of a batch as they come from the wire: name and little-endian type, in the order of `RawBatch`.
-BATCH_COLUMNS: tuple[tuple[str, str], ...] = (
-    ("seq", "<u8"),
-    ("ts_ms", "<i8"),
-    ("lat_e7", "<i4"),
-    ("lng_e7", "<i4"),
-    ("accuracy_dm", "<u2"),
-    ("heading_cdeg", "<u2"),
-    ("speed_cms", "<u2"),
-)
-
-#: One batch of a rider: the bytes of `BATCH_COLUMNS`, still packed.
+#: One batch of a rider: the columns of `proto.columns.PING_BATCH`, still packed.
 RawBatch = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Fixes:
-    """Fixes of one city as columns of equal length n, ready for the log."""
-
-    rider_id: NDArray[np.uint64]
-    session: NDArray[np.uint64]
-    seq: NDArray[np.uint64]
-    ts_ms: NDArray[np.int64]
-    lat_e7: NDArray[np.int32]
-    lng_e7: NDArray[np.int32]
-    accuracy_dm: NDArray[np.uint16]
-    heading_cdeg: NDArray[np.uint16]
-    speed_cms: NDArray[np.uint16]
-    flags: NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        return len(self.seq)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from tracking.model import CityTasks, Fixes, OpenOffers, RiderEvent, RiderId, Wake
+from proto.fix_columns import FixColumns
+from tracking.model import CityTasks, OpenOffers, RiderEvent, RiderId, Wake
 
 
 class Partitions(Protocol):
@@ -18,7 +19,7 @@ class Partitions(Protocol):
 class FixLog(Protocol):
     """The log of fixes. Fixes of one city may land in any order and more than once: readers converge."""
 
-    async def append(self, city: str, partition: int, fixes: Fixes) -> None:
+    async def append(self, city: str, partition: int, fixes: FixColumns) -> None:
         """Returns when all of them are durable. Raises `LogAway`: the caller appends the same again."""
 
 

@@ -24,8 +24,6 @@ from benchmarks.dispatch.snapshot import big_city
 from dispatch.engine.inputs import Positions
 from dispatch.engine.params import EngineParams
 from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
-from dispatch.logs.wire import encode_fixes
-from dispatch.positions import FixColumns
 from dispatch.shard.adapters.lessons import MemoryLessonStore
 from dispatch.shard.adapters.memory import MemoryAnnouncements, MemoryDecisionLog, MemoryResultTopic
 from dispatch.shard.parts import Parts
@@ -35,6 +33,8 @@ from dispatch.shard.travel import TravelSettings
 from node.clock import SystemClock
 from node.lifecycle import calm_collector
 from proto.dispatch.v1 import city_event_pb2
+from proto.fix_columns import FixColumns
+from proto.fix_messages import encode_fixes
 from proto.tracking.v1 import rider_link_pb2 as link
 from shard_router.leases import Ownership
 

@@ -35,14 +35,14 @@ from node.clock import SystemClock
 from node.lifecycle import calm_collector
 from node.rpc import Server
 from node.tokens import TokenSigner, TokenVerifier, create_keys
+from proto.fix_columns import FixColumns
+from proto.fix_messages import encode_fixes
 from proto.tracking.v1 import rider_link_pb2 as pb
-from tracking.adapters.kafka import fix_columns
 from tracking.adapters.memory import MemoryEventLog, MemoryOffers, MemoryPartitions
 from tracking.client import wire
 from tracking.engine.edge import Edge
 from tracking.engine.limits import Limits
 from tracking.grpc_api import SERVICE, RiderLinkApi
-from tracking.model import Fixes
 
 METHOD = f"/{SERVICE}/Connect"
 #: Un-acknowledged fixes a stream; the edge itself allows 2,000.
@@ -87,8 +87,8 @@ ANSWERS: dict[str, tuple[float, int]] = {"echo": (0.0, 1), "paced": (0.1, 500)}
 class EncodingLog:
     """Makes the message for the broker and forgets it."""
 
-    async def append(self, city: str, partition: int, fixes: Fixes) -> None:
-        fix_columns(city, fixes, "edge-1", 0).SerializeToString()
+    async def append(self, city: str, partition: int, fixes: FixColumns) -> None:
+        encode_fixes(city, fixes, "edge-1", 0)
 
 
 async def serve_edge(keys: Path) -> None:

@@ -27,8 +27,9 @@ from benchmarks.motion.place import CITY
 from benchmarks.orders.cpu import cpu_s
 from benchmarks.record import Figure, Say, at_least, at_most
 from deploy.stack.servers.redis import find
-from dispatch.logs.wire import decode_fixes, encode_fixes
-from dispatch.positions import FixColumns, RiderPositions
+from dispatch.positions import RiderPositions
+from proto.fix_columns import FixColumns
+from proto.fix_messages import decode_fixes, encode_fixes
 
 #: Fixes in one message where fixes a second are counted: what an edge puts into one at most.
 MESSAGE = 8192

@@ -12,9 +12,9 @@ import numpy as np
 from aiokafka import TopicPartition
 
 from benchmarks.move.fleet import Fleet
-from dispatch.logs.wire import decode_fixes
 from node import kafka
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
+from proto.fix_messages import decode_fixes
 from proto.topics import DISPATCH_EVENTS, RIDER_PINGS
 
 _PAUSES = """

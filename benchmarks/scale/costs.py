@@ -15,12 +15,12 @@ from benchmarks.dispatch.ticks import measure_ticks
 from benchmarks.motion import edge, growth, index, pushes
 from benchmarks.orders import cli as orders
 from benchmarks.scale.rows import RowBytes
-from dispatch.logs.wire import encode_fixes
-from dispatch.positions import FixColumns
 from dispatch.trails.minutes import chunks, packed
 from node.tokens import TokenSigner, create_keys
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import city_event_pb2
+from proto.fix_columns import FixColumns
+from proto.fix_messages import encode_fixes
 
 Say = Callable[[str], None]
 

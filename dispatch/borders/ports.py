@@ -9,7 +9,7 @@ from typing import Protocol
 from dispatch.borders.wishes import View
 from dispatch.engine.model import Loan, Rider, RiderId
 from dispatch.engine.relayed import Passed
-from dispatch.positions import FixColumns
+from proto.fix_columns import FixColumns
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dispatch.engine.inputs import Input, OrderCancelled, OrderOpened, OrderRead
 from dispatch.engine.model import Offer, OrderId, Rider, Stop, StopKind
 from dispatch.engine.relayed import said_to_borrower
 from dispatch.engine.state import CityState
-from dispatch.positions import FixColumns
+from proto.fix_columns import FixColumns
 
 
 def inputs_of(events: Iterable[Heard], state: CityState, now_ms: int) -> list[Input]:

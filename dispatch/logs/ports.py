@@ -8,7 +8,7 @@ from typing import Protocol
 
 from dispatch.engine.intake import Heard
 from dispatch.logs.cut import Cut
-from dispatch.positions import FixColumns
+from proto.fix_columns import FixColumns
 
 
 @dataclass(frozen=True, slots=True, eq=False)

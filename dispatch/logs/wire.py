@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from google.protobuf.message import DecodeError
 
 from dispatch.engine.inputs import (
@@ -22,54 +21,18 @@ from dispatch.engine.inputs import (
 from dispatch.engine.intake import Heard
 from dispatch.engine.model import OfferId, OrderId, Point, RestaurantId, RiderId, Vehicle
 from dispatch.logs.loan_events import LOAN_EVENTS, decode_loan_event
-from dispatch.positions import FixColumns
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import city_event_pb2
-from proto.tracking.v1 import fix_columns_pb2, rider_link_pb2
+from proto.fix_columns import FixColumns
+from proto.tracking.v1 import rider_link_pb2
 
 #: End of a shift that was not told: 9999-12-31, domain milliseconds.
 NO_END_MS = 253_402_214_400_000
-#: Longest batch of fixes that is believed.
-MAX_FIXES = 1_000_000
 
-_DTYPES = {
-    "rider_id": "<u8",
-    "session": "<u8",
-    "seq": "<u8",
-    "ts_ms": "<i8",
-    "lat_e7": "<i4",
-    "lng_e7": "<i4",
-    "accuracy_dm": "<u2",
-    "heading_cdeg": "<u2",
-    "speed_cms": "<u2",
-    "flags": "u1",
-}
 _VEHICLES = {
     rider_link_pb2.VEHICLE_BICYCLE: Vehicle.BICYCLE,
     rider_link_pb2.VEHICLE_CAR: Vehicle.CAR,
 }
-
-
-def decode_fixes(value: bytes, city: str) -> tuple[FixColumns, int] | None:
-    """The columns of a message of rider.pings and when it was packed (wall ms); None when it makes no sense."""
-    message = fix_columns_pb2.FixColumns()
-    try:
-        message.ParseFromString(value)
-        if message.city != city or not 0 < message.n <= MAX_FIXES:
-            return None
-        columns = FixColumns(*(np.frombuffer(getattr(message, name), dtype) for name, dtype in _DTYPES.items()))
-    except (DecodeError, ValueError):
-        return None
-    return (columns, message.packed_wall_ms) if len(columns) == message.n else None
-
-
-def encode_fixes(city: str, columns: FixColumns, edge_id: str, packed_wall_ms: int) -> bytes:
-    """A message of rider.pings."""
-    packed = {name: getattr(columns, name).astype(dtype).tobytes() for name, dtype in _DTYPES.items()}
-    message = fix_columns_pb2.FixColumns(
-        city=city, n=len(columns), edge_id=edge_id, packed_wall_ms=packed_wall_ms, **packed
-    )
-    return message.SerializeToString()
 
 
 def decode_event(value: bytes, city: str, offset: int, default_capacity: int) -> Heard:
@@ -136,18 +99,10 @@ def _seed(message: city_event_pb2.RiderStatusChanged) -> FixColumns | None:
     status = message.status
     if status.status != rider_link_pb2.RIDER_STATUS_ONLINE or not status.HasField("at"):
         return None
-    return FixColumns(
-        rider_id=np.array([message.rider_id], np.uint64),
-        session=np.array([message.session], np.uint64),
-        seq=np.array([status.seq], np.uint64),
-        ts_ms=np.array([status.ts_ms], np.int64),
-        lat_e7=np.array([status.at.lat_e7], np.int32),
-        lng_e7=np.array([status.at.lng_e7], np.int32),
-        accuracy_dm=np.zeros(1, np.uint16),
-        heading_cdeg=np.zeros(1, np.uint16),
-        speed_cms=np.zeros(1, np.uint16),
-        flags=np.zeros(1, np.uint8),
-    )
+    seed = FixColumns.zeros(1)
+    seed.rider_id[0], seed.session[0], seed.seq[0] = message.rider_id, message.session, status.seq
+    seed.ts_ms[0], seed.lat_e7[0], seed.lng_e7[0] = status.ts_ms, status.at.lat_e7, status.at.lng_e7
+    return seed
 
 
 def _opened(message: city_event_pb2.OrderOpened) -> OrderOpened:

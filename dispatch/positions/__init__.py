@@ -1,13 +1,10 @@
 """Where a city's riders are: columns of last positions, buckets of H3 cells, nearest riders."""
 
-from dispatch.positions.columns import IMPLAUSIBLE_JUMP, FixColumns
 from dispatch.positions.rider_positions import Applied, RiderPositions
 from dispatch.positions.snapshot import NearestRiders, PositionSnapshot
 
 __all__ = [
-    "IMPLAUSIBLE_JUMP",
     "Applied",
-    "FixColumns",
     "NearestRiders",
     "PositionSnapshot",
     "RiderPositions",

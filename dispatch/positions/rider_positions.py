@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.positions.buckets import Buckets
-from dispatch.positions.columns import COLUMN_NAMES, IMPLAUSIBLE_JUMP, FixColumns
 from dispatch.positions.rows import Ids, RiderRows, Rows
 from dispatch.positions.snapshot import PositionSnapshot
+from proto.fix_columns import IMPLAUSIBLE_JUMP, FixColumns
 
 STALE_AFTER_MS: Final = 60_000
 """A rider whose last fix is older (domain time) is not offered to anybody."""
@@ -136,8 +136,8 @@ class RiderPositions:
     def _write(self, batch: FixColumns, chosen: NDArray[np.intp], rows: Rows) -> None:
         if len(chosen) == 0:
             return
-        for name in COLUMN_NAMES:
-            getattr(self._columns, name)[rows] = getattr(batch, name)[chosen]
+        for name, column in self._columns.columns().items():
+            column[rows] = getattr(batch, name)[chosen]
         self._clock += 1
         self._stamp[rows] = self._clock
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.positions.buckets import Bucketed
-from dispatch.positions.columns import FixColumns
 from dispatch.positions.nearest import nearest_chords
 from dispatch.positions.rows import Ids
+from proto.fix_columns import FixColumns
 from shard_router.hexgrid import EARTH_RADIUS_M
 
 

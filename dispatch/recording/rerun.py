@@ -16,8 +16,10 @@ from dispatch.engine.snapshot import unpack_state
 from dispatch.engine.tick import CityState, TickResult, run_tick
 from dispatch.logs import wire
 from dispatch.logs.seen_ids import SeenIds
-from dispatch.positions import FixColumns, RiderPositions
+from dispatch.positions import RiderPositions
 from dispatch.recording.recording import BadRecording, RecordedTick, Recording
+from proto.fix_columns import FixColumns
+from proto.fix_messages import decode_fixes
 
 TravelOf = Callable[[str], TravelTimes]
 """The travel model of a version; raises `BadRecording` where there is none."""
@@ -54,7 +56,7 @@ class _Rerun:
         self._travel_of = travel_of
         self._state: CityState = unpack_state(recording.start)
         self._params: dict[str, EngineParams] = {}
-        self._fixes = [(m.offset, wire.decode_fixes(m.value, recording.city)) for m in recording.pings]
+        self._fixes = [(m.offset, decode_fixes(m.value, recording.city)) for m in recording.pings]
         self._heard = [
             wire.decode_event(m.value, recording.city, m.offset, recording.default_capacity) for m in recording.events
         ]

@@ -10,10 +10,11 @@ import numpy as np
 from dispatch.engine.eta.open_order import OpenOrder, ahead_of, starter_of
 from dispatch.engine.model import OrderId, OrderStatus, Point, Rider, RiderId, Stop, StopKind
 from dispatch.engine.params import EngineParams
-from dispatch.positions import FixColumns, NearestRiders
+from dispatch.positions import NearestRiders
 from dispatch.positions.rows import Ids
 from dispatch.shard.city import City
 from dispatch.shard.etas import STARTERS
+from proto.fix_columns import FixColumns
 
 
 @dataclass(frozen=True, slots=True)

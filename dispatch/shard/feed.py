@@ -12,12 +12,12 @@ import numpy as np
 import structlog
 
 from dispatch.metrics import CityMetrics
-from dispatch.positions import FixColumns
 from dispatch.positions.rows import Ids
 from dispatch.shard.city import City, Watched
 from dispatch.shard.ports import Announcements, LivePosition
 from node.clock import Clock
 from node.errors import Retryable
+from proto.fix_columns import FixColumns
 
 #: After a failed publish, wall seconds.
 _PAUSE_S = 0.2

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import grpc.aio
 import numpy as np
+from numpy.typing import NDArray
 
 from dispatch.engine import tracks
 from dispatch.engine.eta.open_order import open_eta
@@ -25,6 +26,7 @@ from dispatch.shard.wire import offer_message, stop_message
 from node.clock import Clock
 from node.errors import FornoError, Invalid
 from node.rpc import abort
+from proto.columns import WATCH_CITY, pack
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import dispatch_pb2 as pb
 from proto.dispatch.v1 import dispatch_pb2_grpc
@@ -170,17 +172,20 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
         last = city.positions.snapshot(now_ms, city.stale_after_ms).columns
         riders = city.state.riders
         states = [answers.rider_state(riders.get(RiderId(rider_id))) for rider_id in last.rider_id.tolist()]
+        columns: dict[str, NDArray[Any]] = {
+            "rider_id": last.rider_id,
+            "rider_lat_e7": last.lat_e7,
+            "rider_lng_e7": last.lng_e7,
+            "rider_ts_ms": last.ts_ms,
+            "rider_state": np.array(states, np.uint8),
+        }
         return pb.WatchCityResponse(
             city=city.name,
             epoch=city.epoch,
             shard_id=self._shard.shard_id,
             now_ms=now_ms,
             tick=city.tick,
-            rider_id=last.rider_id.astype("<u8").tobytes(),
-            rider_lat_e7=last.lat_e7.astype("<i4").tobytes(),
-            rider_lng_e7=last.lng_e7.astype("<i4").tobytes(),
-            rider_ts_ms=last.ts_ms.astype("<i8").tobytes(),
-            rider_state=np.array(states, np.uint8).tobytes(),
+            **pack(WATCH_CITY, columns),
             orders=[_city_order(city, order) for order in _shown(city, now_ms)],
             counters=_counters(city),
         )

@@ -11,11 +11,11 @@ import structlog
 from dispatch.logs.errors import LogReplaced
 from dispatch.logs.ports import CityLogs, Read
 from dispatch.metrics import CityMetrics
-from dispatch.positions import FixColumns
 from dispatch.shard.city import WAITING_EVENTS, City
 from dispatch.shard.feed import NOBODY, LiveFeed
 from node.clock import Clock
 from node.errors import Retryable
+from proto.fix_columns import FixColumns
 
 _PAUSE_S = (0.1, 2.0)
 

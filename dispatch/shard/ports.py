@@ -15,8 +15,8 @@ from dispatch.engine.records import DecisionRecord
 from dispatch.engine.state import Changes
 from dispatch.engine.tracks import Track, TrackChanges
 from dispatch.logs.cut import Applied, Cut
-from dispatch.positions import FixColumns
 from dispatch.shard.holdings import Holding, HoldingChanges
+from proto.fix_columns import FixColumns
 from shard_router.leases import Ownership
 
 

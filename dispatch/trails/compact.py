@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.positions import FixColumns
 from dispatch.trails.errors import ArchiveBroken
 from dispatch.trails.model import Points
 from dispatch.trails.path import between, metres, places, points_of
 from dispatch.trails.ports import HourWriter, OpenHours, TrailArchive
 from dispatch.trails.simplify import simplified
+from proto.fix_columns import FixColumns
 
 #: Riders whose hour is in memory at once: some 15 MB at a fix a second.
 GROUP = 100

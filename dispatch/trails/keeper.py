@@ -9,10 +9,10 @@ import structlog
 from dispatch.logs.cut import Cut
 from dispatch.logs.ports import CityLogs
 from dispatch.metrics import VIEW_BEHIND_MS, VIEW_FAILURES, VIEW_LAG_MS
-from dispatch.positions import FixColumns
 from dispatch.trails.ports import TrailStore
 from node.clock import Clock
 from node.errors import Retryable
+from proto.fix_columns import FixColumns
 from shard_router.leases import Ownership
 
 #: Fixes held back at most; with more they are written at once, and reading waits meanwhile.

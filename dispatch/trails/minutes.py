@@ -15,23 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from dispatch.engine.travel.free_flow import great_circle_m
-from dispatch.positions import IMPLAUSIBLE_JUMP, FixColumns
-from dispatch.positions.columns import COLUMN_NAMES
+from proto.columns import FIX_COLUMNS, pack
+from proto.fix_columns import IMPLAUSIBLE_JUMP, FixColumns
 
 MINUTE_MS = 60_000
 
-#: As stored: little-endian, so that the same fixes are the same bytes everywhere.
-_STORED = {
-    "session": "<u8",
-    "seq": "<u8",
-    "ts_ms": "<i8",
-    "lat_e7": "<i4",
-    "lng_e7": "<i4",
-    "accuracy_dm": "<u2",
-    "heading_cdeg": "<u2",
-    "speed_cms": "<u2",
-    "flags": "u1",
-}
+#: As stored, packed like the columns of a message: the same fixes are the same bytes everywhere.
+_STORED = {name: dtype for name, dtype in FIX_COLUMNS.items() if name != "rider_id"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +47,14 @@ def chunks(fixes: FixColumns) -> Iterator[tuple[TrailKey, FixColumns]]:
     first[1:] |= (session[1:] != session[:-1]) | (seq[1:] != seq[:-1])
     whole = fixes.take(order[first])
     starts = np.flatnonzero(border[first])
-    columns = [getattr(whole, name) for name in COLUMN_NAMES]
     keys = zip(rider[border].tolist(), minute[border].tolist(), strict=True)
     for key, start, end in zip(keys, starts.tolist(), [*starts[1:].tolist(), len(whole)], strict=True):
-        yield TrailKey(*key), FixColumns(*(column[start:end] for column in columns))
+        yield TrailKey(*key), whole.take(slice(start, end))
 
 
 def packed(fixes: FixColumns) -> dict[str, bytes]:
     """The columns as they are stored."""
-    return {name: getattr(fixes, name).astype(dtype).tobytes() for name, dtype in _STORED.items()}
+    return pack(_STORED, fixes.columns())
 
 
 def unpacked(stored: Sequence[tuple[int, Mapping[str, bytes]]]) -> FixColumns:
@@ -75,7 +64,7 @@ def unpacked(stored: Sequence[tuple[int, Mapping[str, bytes]]]) -> FixColumns:
     }
     counts = [len(columns["flags"]) for _, columns in stored]
     found["rider_id"] = np.repeat(np.array([rider for rider, _ in stored], np.uint64), counts)
-    return FixColumns(*(found[name] for name in COLUMN_NAMES))
+    return FixColumns(**found)
 
 
 def middle(fixes: FixColumns) -> tuple[float, float, float]:

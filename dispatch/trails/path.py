@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.engine.travel.free_flow import great_circle_m
-from dispatch.positions import IMPLAUSIBLE_JUMP, FixColumns
 from dispatch.trails.model import MAX_GAP_MS, Points
+from proto.fix_columns import IMPLAUSIBLE_JUMP, FixColumns
 
 _HALF_TURN_E7 = 1_800_000_000
 #: Places of shape (n, 2): latitude and longitude in 1e-7 degrees, with fractions.

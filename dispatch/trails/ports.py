@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dispatch.logs.cut import Cut
-from dispatch.positions import FixColumns
 from dispatch.trails.model import Points
+from proto.fix_columns import FixColumns
 
 
 class HotTrails(Protocol):

@@ -19,10 +19,11 @@ from dispatch.engine.model import Point, RiderId
 from dispatch.engine.params import PaceParams, ServiceParams
 from dispatch.engine.snapshot import unpack_state
 from dispatch.engine.state import CityState
-from dispatch.logs import wire
-from dispatch.positions import FixColumns, RiderPositions
+from dispatch.positions import RiderPositions
 from dispatch.recording.recording import Recording
 from dispatch.recording.rerun import Redone, params_of
+from proto.fix_columns import FixColumns
+from proto.fix_messages import decode_fixes
 
 #: A tick each so long, domain ms, where the recording is too short to tell.
 _STEP_MS = 1000
@@ -106,7 +107,7 @@ def _places(recording: Recording) -> dict[RiderId, Point]:
     before = RiderPositions()
     places: dict[RiderId, Point] = {}
     for message in recording.pings:
-        decoded = wire.decode_fixes(message.value, recording.city)
+        decoded = decode_fixes(message.value, recording.city)
         if decoded is None:
             continue
         fixes = decoded[0]

@@ -15,15 +15,17 @@ from aiokafka import AIOKafkaProducer
 from deploy.stack.stack import LocalStack
 from node import kafka
 from node.clock import ManualClock
+from proto.columns import FIX_COLUMNS, unpack
 from proto.dispatch.v1.city_event_pb2 import CityEvent
+from proto.fix_columns import FixColumns
 from proto.topics import CITY_EVENTS, RIDER_PINGS
-from proto.tracking.v1.fix_columns_pb2 import FixColumns
+from proto.tracking.v1 import fix_columns_pb2
 from tests.integration.tracking_world import read_all
 from tests.unit.tracking.worlds import NOW_MS
 from tracking.adapters.kafka import KafkaEventLog, KafkaFixLog
 from tracking.adapters.memory import MemoryEventLog, MemoryFixLog
 from tracking.errors import LogAway
-from tracking.model import Fixes, RiderEvent, RiderId, RiderReplied, RiderStatusChanged, SessionId
+from tracking.model import RiderEvent, RiderId, RiderReplied, RiderStatusChanged, SessionId
 from tracking.ports import EventLog, FixLog
 
 CITY = "contract-city"
@@ -74,7 +76,10 @@ class KafkaLogs:
     before: tuple[int, int] = (0, 0)
 
     async def all_fixes(self) -> list[Row]:
-        messages = [FixColumns.FromString(value) for value in await read_all(self.url, RIDER_PINGS.name, [PARTITION])]
+        messages = [
+            fix_columns_pb2.FixColumns.FromString(value)
+            for value in await read_all(self.url, RIDER_PINGS.name, [PARTITION])
+        ]
         assert all(m.n == len(rows(fixes_of(m))) for m in messages)
         return [row for m in messages if m.city == CITY for row in rows(fixes_of(m))]
 
@@ -111,7 +116,7 @@ async def logs(request: pytest.FixtureRequest, stack: LocalStack, producer: AIOK
     return real
 
 
-def fixes(first_seq: int, n: int) -> Fixes:
+def fixes(first_seq: int, n: int) -> FixColumns:
     """n fixes with the greatest and least values of every column among them."""
     spread = np.linspace(0.0, 1.0, n)
 
@@ -119,7 +124,7 @@ def fixes(first_seq: int, n: int) -> Fixes:
         values = [low if at == 0 else high if at == 1 else int(low + at * (high - low)) for at in spread.tolist()]
         return np.array(values, kind)
 
-    return Fixes(
+    return FixColumns(
         rider_id=between(1, (1 << 64) - 1, "<u8"),
         session=between(1, (1 << 64) - 1, "<u8"),
         seq=np.arange(first_seq, first_seq + n, dtype="<u8"),
@@ -133,16 +138,14 @@ def fixes(first_seq: int, n: int) -> Fixes:
     )
 
 
-def rows(of: Fixes) -> list[Row]:
+def rows(of: FixColumns) -> list[Row]:
     """The columns as rows."""
-    return list(zip(*(getattr(of, name).tolist() for name in Fixes.__slots__), strict=True))
+    return list(zip(*(getattr(of, name).tolist() for name in FIX_COLUMNS), strict=True))
 
 
-def fixes_of(message: FixColumns) -> Fixes:
+def fixes_of(message: fix_columns_pb2.FixColumns) -> FixColumns:
     """What a reader of the topic sees."""
-    kinds = ("<u8", "<u8", "<u8", "<i8", "<i4", "<i4", "<u2", "<u2", "<u2", "<u1")
-    columns = (np.frombuffer(getattr(message, n), k) for n, k in zip(Fixes.__slots__, kinds, strict=True))
-    return Fixes(*columns)
+    return FixColumns(**unpack(FIX_COLUMNS, message))
 
 
 def event_of(message: CityEvent) -> RiderEvent:

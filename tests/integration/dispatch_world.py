@@ -22,14 +22,14 @@ from redis.asyncio import Redis
 
 from deploy.stack.ports import Ports
 from deploy.stack.stack import LocalStack
-from dispatch.logs.wire import encode_fixes
-from dispatch.positions import FixColumns
 from node import kafka
 from node.clock import SystemClock
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import city_event_pb2, dispatch_pb2
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
 from proto.dispatch.v1.dispatch_pb2_grpc import DispatchStub
+from proto.fix_columns import FixColumns
+from proto.fix_messages import encode_fixes
 from proto.topics import CITY_EVENTS, CITY_PARTITIONS, DISPATCH_EVENTS, RIDER_PINGS
 from proto.tracking.v1 import rider_link_pb2
 from shard_router.adapters.postgres import PostgresRouterStore, prepare

@@ -18,7 +18,6 @@ import pytest
 from deploy.stack.ports import Ports
 from deploy.stack.stack import LocalStack
 from dispatch.logs.cut import Cut
-from dispatch.positions import FixColumns
 from dispatch.trails.adapters.mongo import MongoTrailStore
 from dispatch.trails.adapters.parquet import ParquetArchive
 from dispatch.trails.model import HOUR_MS
@@ -27,6 +26,7 @@ from node.rpc import fault_of
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import trails_pb2 as pb
 from proto.dispatch.v1.trails_pb2_grpc import TrailsStub
+from proto.fix_columns import FixColumns
 from tests.integration.tracking_world import process
 from tests.unit.dispatch.shard.worlds import BIG_RIDER, DOWNTOWN
 from tests.unit.dispatch.trails.worlds import straight

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from aiokafka import TopicPartition
 
 from deploy.stack.ports import Ports
@@ -21,6 +20,7 @@ from deploy.stack.stack import LocalStack
 from node import kafka
 from node.clock import SystemClock
 from node.tokens import TokenSigner
+from proto.columns import FIX_COLUMNS, unpack
 from proto.dispatch.v1.city_event_pb2 import CityEvent
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from proto.tracking.v1.fix_columns_pb2 import FixColumns
@@ -83,8 +83,9 @@ class TrackingWorld:
         """(session, seq) of all fixes in `rider.pings`, by the number of the rider in this world."""
         found: dict[int, set[tuple[int, int]]] = {}
         for message in readable(FixColumns, await read_all(self.stack_env["FORNO_KAFKA_URL"], RIDER_PINGS.name)):
-            columns = (np.frombuffer(of, "<u8") for of in (message.rider_id, message.session, message.seq))
-            for rider, session, seq in zip(*(column.tolist() for column in columns), strict=True):
+            columns = unpack(FIX_COLUMNS, message)
+            rows = (columns[name].tolist() for name in ("rider_id", "session", "seq"))
+            for rider, session, seq in zip(*rows, strict=True):
                 found.setdefault(rider - self.first_rider, set()).add((session, seq))
         return found
 

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from dispatch.logs.cut import Cut
-from dispatch.logs.wire import decode_fixes
-from dispatch.positions import FixColumns, RiderPositions
+from dispatch.positions import RiderPositions
 from dispatch.trails.adapters.memory import MemoryTrails
-from tracking.adapters.kafka import fix_columns
+from proto.fix_columns import FixColumns
+from proto.fix_messages import decode_fixes, encode_fixes
 from tracking.client import wire
 from tracking.client.outbox import Batch, Outbox
 from tracking.engine.inbox import Held, Inbox, Parcel
@@ -210,7 +210,7 @@ class Motion(RuleBasedStateMachine):
 
     def land(self, parcel: Parcel) -> None:
         """A message of the log, over the wire and back."""
-        value = fix_columns(CITY, parcel.fixes, "edge", self.now_ms).SerializeToString()
+        value = encode_fixes(CITY, parcel.fixes, "edge", self.now_ms)
         message = decode_fixes(value, CITY)
         assert message is not None, "a message that the shard does not understand"
         self.log.append(message[0])

@@ -13,11 +13,12 @@ from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1.city_event_pb2 import CityEvent
 from proto.dispatch.v1.city_event_pb2 import RiderReplied as RepliedMessage
 from proto.dispatch.v1.city_event_pb2 import RiderStatusChanged as StatusMessage
+from proto.fix_columns import FixColumns
+from proto.fix_messages import encode_fixes
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from proto.tracking.v1 import rider_link_pb2 as link
-from proto.tracking.v1.fix_columns_pb2 import FixColumns
 from tracking.errors import LogAway
-from tracking.model import Fixes, RiderEvent, RiderRehomed, RiderReplied
+from tracking.model import RiderEvent, RiderRehomed, RiderReplied
 
 
 class KafkaFixLog:
@@ -28,8 +29,8 @@ class KafkaFixLog:
         self._edge_id = edge_id
         self._clock = clock
 
-    async def append(self, city: str, partition: int, fixes: Fixes) -> None:
-        message = fix_columns(city, fixes, self._edge_id, self._clock.wall_ms()).SerializeToString()
+    async def append(self, city: str, partition: int, fixes: FixColumns) -> None:
+        message = encode_fixes(city, fixes, self._edge_id, self._clock.wall_ms())
         try:
             await self._producer.send_and_wait(RIDER_PINGS.name, message, partition=partition)
         except (KafkaError, AssertionError) as error:  # aiokafka asserts that a partition exists
@@ -57,26 +58,6 @@ class KafkaEventLog:
                 raise failed[0]
         except (KafkaError, AssertionError) as error:
             raise LogAway(f"{CITY_EVENTS.name}[{partition}]: {error!r}") from error
-
-
-def fix_columns(city: str, fixes: Fixes, edge_id: str, packed_wall_ms: int) -> FixColumns:
-    """The message of `rider.pings`."""
-    return FixColumns(
-        city=city,
-        n=len(fixes),
-        rider_id=fixes.rider_id.tobytes(),
-        session=fixes.session.tobytes(),
-        seq=fixes.seq.tobytes(),
-        ts_ms=fixes.ts_ms.tobytes(),
-        lat_e7=fixes.lat_e7.tobytes(),
-        lng_e7=fixes.lng_e7.tobytes(),
-        accuracy_dm=fixes.accuracy_dm.tobytes(),
-        heading_cdeg=fixes.heading_cdeg.tobytes(),
-        speed_cms=fixes.speed_cms.tobytes(),
-        flags=fixes.flags.tobytes(),
-        edge_id=edge_id,
-        packed_wall_ms=packed_wall_ms,
-    )
 
 
 def city_event(event: RiderEvent, sent_wall_ms: int) -> CityEvent:

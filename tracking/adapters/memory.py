@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from node.errors import Invalid
+from proto.fix_columns import FixColumns
 from tracking.errors import LogAway, OwnerAway
-from tracking.model import CityTasks, Fixes, Offer, OpenOffers, RiderEvent, RiderId, Tasks, Wake
+from tracking.model import CityTasks, Offer, OpenOffers, RiderEvent, RiderId, Tasks, Wake
 
 
 @dataclass(slots=True)
@@ -44,9 +45,9 @@ class _Gate:
 class MemoryFixLog(_Gate):
     """Messages by partition, in the order of their appending."""
 
-    messages: dict[int, list[tuple[str, Fixes]]] = field(default_factory=dict)
+    messages: dict[int, list[tuple[str, FixColumns]]] = field(default_factory=dict)
 
-    async def append(self, city: str, partition: int, fixes: Fixes) -> None:
+    async def append(self, city: str, partition: int, fixes: FixColumns) -> None:
         await self.passed()
         self.messages.setdefault(partition, []).append((city, fixes))
 

@@ -18,13 +18,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 
+from proto.fix_columns import MAX_PING_BATCH
 from tracking.client.errors import OutboxFull
 from tracking.client.journal import AckJournal
 from tracking.client.values import RiderStatus, Vehicle
 
-#: Fixes in one message.
-MAX_BATCH = 100
-#: So many batches may be in flight before smaller ones than `MAX_BATCH` wait.
+#: So many batches may be in flight before smaller ones than `MAX_PING_BATCH` wait.
 EAGER_BATCHES = 16
 #: A fix, in the order of the columns of `tracking.v1.PingBatch` after the sequence number.
 FixRow = tuple[int, int, int, int, int, int]
@@ -143,8 +142,8 @@ class Outbox:
             self._sent_events += 1
             self.journal.sent_events += 1
             return single
-        n = min(len(self._fixes), MAX_BATCH, self.window - self._sent_fixes)
-        if n <= 0 or (n < MAX_BATCH and self._sent_batches >= EAGER_BATCHES):
+        n = min(len(self._fixes), MAX_PING_BATCH, self.window - self._sent_fixes)
+        if n <= 0 or (n < MAX_PING_BATCH and self._sent_batches >= EAGER_BATCHES):
             return None
         batch = Batch(self._seq + 1, tuple(self._take_fix() for _ in range(n)))
         self._seq += n

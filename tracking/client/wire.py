@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable
 
+import numpy as np
+
+from proto.columns import PING_BATCH
 from proto.common.v1.types_pb2 import LatLng
 from proto.tracking.v1 import rider_link_pb2 as pb
 from tracking.client.outbox import Batch, FixRow, Reply, Single
@@ -45,17 +47,9 @@ def request(message: Batch | Single) -> pb.ConnectRequest:
 
 def ping_batch(first_seq: int, fixes: tuple[FixRow, ...]) -> pb.PingBatch:
     """Fixes as packed columns, numbered from `first_seq` on."""
-    n = len(fixes)
-    ts_ms, lat, lng, accuracy, heading, speed = zip(*fixes, strict=True)
-    return pb.PingBatch(
-        seq=struct.pack(f"<{n}Q", *range(first_seq, first_seq + n)),
-        ts_ms=struct.pack(f"<{n}q", *ts_ms),
-        lat_e7=struct.pack(f"<{n}i", *lat),
-        lng_e7=struct.pack(f"<{n}i", *lng),
-        accuracy_dm=struct.pack(f"<{n}H", *accuracy),
-        heading_cdeg=struct.pack(f"<{n}H", *heading),
-        speed_cms=struct.pack(f"<{n}H", *speed),
-    )
+    seqs = range(first_seq, first_seq + len(fixes))
+    columns = zip(PING_BATCH.items(), (seqs, *zip(*fixes, strict=True)), strict=True)
+    return pb.PingBatch(**{name: np.array(values, kind).tobytes() for (name, kind), values in columns})
 
 
 def event(response: pb.ConnectResponse, session: int) -> Event | None:

@@ -13,6 +13,7 @@ from contextlib import suppress
 import structlog
 
 from node.clock import Clock
+from proto.fix_columns import FixColumns
 from tracking import metrics
 from tracking.engine.desk import TaskDesk
 from tracking.engine.inbox import Held, Inbox
@@ -22,7 +23,7 @@ from tracking.engine.rehome import Rehoming
 from tracking.engine.session import RiderSession, next_session
 from tracking.engine.table import StreamTable
 from tracking.errors import BadHello, Draining, Superseded
-from tracking.model import Fixes, RawBatch, Refusal, RiderEvent, RiderId, RiderReplied, RiderStatusChanged
+from tracking.model import RawBatch, Refusal, RiderEvent, RiderId, RiderReplied, RiderStatusChanged
 from tracking.ports import EventLog, FixLog, OfferSource, Partitions
 
 #: So many fixes are packed at once without waiting for the linger.
@@ -240,11 +241,11 @@ class Edge:
             self._table.free(row)
         self._leaving.clear()
 
-    def _age_ms(self, fixes: Fixes) -> float:
+    def _age_ms(self, fixes: FixColumns) -> float:
         """How long ago the rider sent one of them, wall milliseconds."""
         return self.clock.wall_ms() - self.clock.wall_of_domain_ms(int(fixes.ts_ms[-1]))
 
-    def _fixes_settled(self, held: Sequence[Held], fixes: Fixes) -> None:
+    def _fixes_settled(self, held: Sequence[Held], fixes: FixColumns) -> None:
         self.waiting_fixes -= len(fixes)
         _durable_age_ms(self._age_ms(fixes))
         self._settle(held)

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from proto.columns import PING_BATCH
+from proto.fix_columns import IMPLAUSIBLE_JUMP, FixColumns
 from tracking.engine.ledger import Ticket
 from tracking.engine.limits import Limits
 from tracking.engine.session import RiderSession
 from tracking.engine.table import StreamTable
 from tracking.engine.validate import Fault, first_faults, jumps, some_far
-from tracking.model import BATCH_COLUMNS, JUMP, Fixes, RawBatch, Refusal
+from tracking.model import RawBatch, Refusal
 
 Held = tuple[RiderSession, Ticket]
 
@@ -31,7 +33,7 @@ class Parcel:
     """Fixes of one city, and the tickets that are settled when they are durable."""
 
     city: str
-    fixes: Fixes
+    fixes: FixColumns
     held: tuple[Held, ...]
 
 
@@ -118,7 +120,7 @@ class Inbox:
             return Packed((), refused, _flat(held), 0, all_fixes)
         flags = self._mark_jumps(columns, rows, counts)
         row_of_fix = np.repeat(rows, counts)
-        fixes = Fixes(
+        fixes = FixColumns(
             rider_id=self.table.columns["rider_id"][row_of_fix],
             session=self.table.columns["session"][row_of_fix],
             flags=flags,
@@ -132,7 +134,7 @@ class Inbox:
             part = slice(int(ends[first] - counts[first]), int(ends[after - 1]))
             tickets = [one for row in dict.fromkeys(rows[first:after].tolist()) for one in held.pop(row)]
             whole = len(cuts) == 1
-            parcels.append(Parcel(self.cities[cities[first]], fixes if whole else _cut(fixes, part), tuple(tickets)))
+            parcels.append(Parcel(self.cities[cities[first]], fixes if whole else fixes.take(part), tuple(tickets)))
         refused_fixes = all_fixes - len(fixes)
         return Packed(tuple(parcels), refused, _flat(held), len(fixes), refused_fixes, int(np.count_nonzero(flags)))
 
@@ -159,7 +161,7 @@ class Inbox:
             east = around * np.cos(columns["lat_e7"] * (np.pi / 1.8e9))
             marked = jumps(step["lat_e7"], east, step["ts_ms"], accuracy_m, self.limits)
             marked[unknown] = False
-            flags[marked] = JUMP
+            flags[marked] = IMPLAUSIBLE_JUMP
         for name in ("ts_ms", "lat_e7", "lng_e7", "accuracy_dm"):
             table[name][streams] = columns[name][last]
         return flags
@@ -185,11 +187,7 @@ def _joined(batches: list[RawBatch]) -> dict[str, NDArray[Any]]:
         parts: Any = batches[0]
     else:
         parts = (b"".join(column) for column in zip(*batches, strict=True))
-    return {name: np.frombuffer(part, kind) for (name, kind), part in zip(BATCH_COLUMNS, parts, strict=True)}
-
-
-def _cut(fixes: Fixes, part: slice) -> Fixes:
-    return Fixes(*(getattr(fixes, name)[part] for name in Fixes.__slots__))
+    return {name: np.frombuffer(part, kind) for (name, kind), part in zip(PING_BATCH.items(), parts, strict=True)}
 
 
 def _refusal(fault: Fault, batch: RawBatch) -> Refusal:

@@ -12,16 +12,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import structlog
 
 from node.clock import Clock
+from proto.fix_columns import FixColumns
 from tracking import metrics
 from tracking.engine.inbox import Held, Parcel
 from tracking.engine.ledger import Ticket
 from tracking.engine.session import RiderSession
 from tracking.errors import LogAway
-from tracking.model import Fixes, RiderEvent
+from tracking.model import RiderEvent
 from tracking.ports import EventLog, FixLog
 
 #: Fixes in one message of the log; about 40 bytes each, well under the broker's 1 MB.
@@ -32,7 +32,7 @@ _IN_FLIGHT = 2
 _BACKOFF_S = (0.05, 2.0)
 
 #: Told what is durable now: the tickets, and the fixes that they hold.
-SettleFixes = Callable[[Sequence[Held], Fixes], None]
+SettleFixes = Callable[[Sequence[Held], FixColumns], None]
 SettleEvents = Callable[[Sequence[Held]], None]
 
 
@@ -91,7 +91,7 @@ class FixLane:
         return parcels
 
     async def _send(self, parcels: list[Parcel], since_s: float) -> None:
-        fixes = parcels[0].fixes if len(parcels) == 1 else _merged([parcel.fixes for parcel in parcels])
+        fixes = FixColumns.concat([parcel.fixes for parcel in parcels])
         pause_s = _BACKOFF_S[0]
         while True:
             try:
@@ -115,10 +115,6 @@ class FixLane:
             self.fail(error)
         else:
             self._pump()
-
-
-def _merged(parts: Sequence[Fixes]) -> Fixes:
-    return Fixes(*(np.concatenate([getattr(part, name) for part in parts]) for name in Fixes.__slots__))
 
 
 @dataclass(slots=True, eq=False)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from proto.fix_columns import MAX_HEADING_CDEG
 from tracking.engine.limits import Limits
 
 Ints = NDArray[np.int64]
@@ -15,7 +16,6 @@ Bools = NDArray[np.bool_]
 
 MAX_LAT_E7 = 900_000_000
 MAX_LNG_E7 = 1_800_000_000
-MAX_HEADING_CDEG = 35_999
 
 #: Metres in 1e-7 degrees of latitude: earth's mean radius 6,371,008.8 m (IUGG) x pi / 180 x 1e-7.
 M_PER_E7 = 0.011119508

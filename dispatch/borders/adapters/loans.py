@@ -18,8 +18,6 @@ from dispatch.borders.wishes import View
 from dispatch.engine.model import Loan, Rider, RiderId
 from dispatch.engine.relayed import Passed
 from dispatch.logs import loan_events
-from dispatch.logs.wire import encode_fixes
-from dispatch.positions import FixColumns
 from dispatch.shard.adapters.rows import rider_of
 from dispatch.shard.errors import StoreAway
 from node.clock import Clock
@@ -29,6 +27,8 @@ from node.rpc import fault_of
 from proto.dispatch.v1 import borders_pb2
 from proto.dispatch.v1.borders_pb2_grpc import BordersStub
 from proto.dispatch.v1.city_event_pb2 import CityEvent
+from proto.fix_columns import FixColumns
+from proto.fix_messages import encode_fixes
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from shard_router.client import Directory
 

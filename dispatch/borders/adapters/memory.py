@@ -11,13 +11,13 @@ from dispatch.engine.model import Loan, Rider, RiderId
 from dispatch.engine.relayed import Passed
 from dispatch.logs import loan_events
 from dispatch.logs.adapters.memory import MemoryLog
-from dispatch.logs.wire import encode_fixes
-from dispatch.positions import FixColumns
 from dispatch.shard.adapters.memory import MemoryDecisionLog
 from dispatch.shard.errors import DoubleAssignment
 from dispatch.shard.ports import TickCommit
 from node.errors import Retryable
 from proto.dispatch.v1.city_event_pb2 import CityEvent
+from proto.fix_columns import FixColumns
+from proto.fix_messages import encode_fixes
 from shard_router.leases import Ownership
 
 

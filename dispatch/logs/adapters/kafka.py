@@ -17,6 +17,7 @@ from dispatch.logs.errors import LogReplaced
 from dispatch.logs.ports import Read
 from node.errors import Retryable
 from node.kafka import LogIdentity, consumer
+from proto.fix_messages import decode_fixes
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 
 #: The broker holds an empty fetch this long: latency does not hang on it, only idle traffic does.
@@ -136,7 +137,7 @@ class KafkaCityLogs:
     def _take(self, pings: Sequence[Any], events: Sequence[Any]) -> Read:
         fixes, packed_ms = [], 0
         for record in pings:
-            decoded = wire.decode_fixes(record.value or b"", self._city)
+            decoded = decode_fixes(record.value or b"", self._city)
             if decoded is None:
                 self.undecodable += 1
                 continue

@@ -12,6 +12,7 @@ from dispatch.logs.cut import Cut
 from dispatch.logs.errors import LogReplaced
 from dispatch.logs.ports import Read
 from node.errors import Retryable
+from proto.fix_messages import decode_fixes
 
 
 class MemoryLog:
@@ -76,7 +77,7 @@ class MemoryCityLogs:
         if self._log.incarnation != before.incarnation:
             raise LogReplaced(f"the log was {before.incarnation}, it is {self._log.incarnation} now")
         end = self._cut = self._end()
-        decoded = [wire.decode_fixes(v, self._city) for v in self._pings()[before.pings_offset : end.pings_offset]]
+        decoded = [decode_fixes(v, self._city) for v in self._pings()[before.pings_offset : end.pings_offset]]
         fixes = [found for found in decoded if found is not None]
         events = [self._event(n) for n in range(before.events_offset, end.events_offset)]
         packed_ms = min((packed for _, packed in fixes), default=0)

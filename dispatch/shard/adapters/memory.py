@@ -11,13 +11,13 @@ from dispatch.engine.codec import to_plain
 from dispatch.engine.model import Cooldown, Offer, OfferStatus, Order, OrderId, Rider, RiderId
 from dispatch.engine.tracks import Track
 from dispatch.logs.cut import Applied, Cut
-from dispatch.positions import FixColumns
 from dispatch.shard import wire
 from dispatch.shard.adapters.rows import explained
 from dispatch.shard.errors import CityLost, DoubleAssignment
 from dispatch.shard.holdings import Holding, HoldingChanges
 from dispatch.shard.ports import Changed, Letter, LivePosition, Stored, TickCommit
 from node.errors import Retryable
+from proto.fix_columns import FixColumns
 from shard_router.leases import Ownership
 
 

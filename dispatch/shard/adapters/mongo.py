@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 from pymongo import GEOSPHERE, AsyncMongoClient, IndexModel, UpdateOne
 
-from dispatch.positions import FixColumns
 from node.mongo import BATCH, DATABASE, Document, bulk, ensure, errors, expiry
+from proto.fix_columns import FixColumns
 
 #: A last position that nobody updated disappears after this long, wall seconds.
 _LAST_TTL_S = 24 * 3600

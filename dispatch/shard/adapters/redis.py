@@ -14,10 +14,10 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from dispatch.positions import FixColumns
 from dispatch.shard import wire
 from dispatch.shard.ports import LivePosition
 from node.errors import Retryable
+from proto.fix_columns import FixColumns
 
 #: Members a command: a script's arguments are bounded by Lua's stack.
 _CHUNK = 1000

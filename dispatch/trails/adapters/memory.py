@@ -8,11 +8,11 @@ import numpy as np
 
 from dispatch.engine.travel.free_flow import great_circle_m
 from dispatch.logs.cut import Cut
-from dispatch.positions import FixColumns
 from dispatch.trails.errors import TooMany
 from dispatch.trails.minutes import MINUTE_MS, TrailKey, chunks, middle
 from dispatch.trails.model import HOUR_MS
 from dispatch.trails.ports import HourPart
+from proto.fix_columns import FixColumns
 
 _HOUR = HOUR_MS // MINUTE_MS
 

@@ -18,10 +18,10 @@ from pymongo import GEOSPHERE, AsyncMongoClient, IndexModel, ReplaceOne, WriteCo
 from pymongo.errors import DuplicateKeyError
 
 from dispatch.logs.cut import Cut
-from dispatch.positions import FixColumns
 from dispatch.trails.minutes import TrailKey, chunks, middle, packed, unpacked
 from node.errors import Retryable
 from node.mongo import BATCH, DATABASE, Document, bulk, ensure, errors, expiry
+from proto.fix_columns import FixColumns
 
 #: So often a batch of trails is merged anew because another writer was first.
 _TRIES = 5

@@ -9,13 +9,13 @@ from typing import Any
 
 from pymongo import AsyncMongoClient, UpdateMany
 
-from dispatch.positions import FixColumns
 from dispatch.trails.adapters.mongo import trail_id
 from dispatch.trails.errors import BadSpan, TooMany
 from dispatch.trails.minutes import MINUTE_MS, TrailKey, chunks, unpacked
 from dispatch.trails.model import HOUR_MS
 from dispatch.trails.ports import HourPart
 from node.mongo import BATCH, DATABASE, Document, errors
+from proto.fix_columns import FixColumns
 
 #: A question about one rider spans no more, minutes: 1,560 documents.
 _MAX_MINUTES = 26 * 60

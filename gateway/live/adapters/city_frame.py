@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import orjson
 
 from gateway.live.frames import text_frame
 from gateway.live.model import City, CityFrame
+from proto.columns import WATCH_CITY, unpack
 from proto.dispatch.v1 import dispatch_pb2
 
 _STATES = {number: name.removeprefix("ORDER_STATE_").lower() for name, number in dispatch_pb2.OrderState.items()}
@@ -16,6 +16,7 @@ _STATES = {number: name.removeprefix("ORDER_STATE_").lower() for name, number in
 
 def encoded(message: dispatch_pb2.WatchCityResponse) -> CityFrame:
     """The frame. Rider ids are strings: a browser's numbers end at 2^53."""
+    riders = unpack(WATCH_CITY, message)
     value = {
         "type": "city",
         "city": message.city,
@@ -24,11 +25,11 @@ def encoded(message: dispatch_pb2.WatchCityResponse) -> CityFrame:
         "now_ms": message.now_ms,
         "tick": message.tick,
         "riders": {
-            "id": [str(rider) for rider in np.frombuffer(message.rider_id, "<u8").tolist()],
-            "lat_e7": np.frombuffer(message.rider_lat_e7, "<i4"),
-            "lng_e7": np.frombuffer(message.rider_lng_e7, "<i4"),
-            "ts_ms": np.frombuffer(message.rider_ts_ms, "<i8"),
-            "state": np.frombuffer(message.rider_state, "u1"),
+            "id": [str(rider) for rider in riders["rider_id"].tolist()],
+            "lat_e7": riders["rider_lat_e7"],
+            "lng_e7": riders["rider_lng_e7"],
+            "ts_ms": riders["rider_ts_ms"],
+            "state": riders["rider_state"],
         },
         "orders": [_order(order) for order in message.orders],
         "counters": _counters(message.counters),

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from numpy.typing import NDArray
 
 from node.kafka import consumer, partitions_of
+from proto.columns import FIX_COLUMNS, unpack
 from proto.dispatch.v1.city_event_pb2 import CityEvent
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from proto.tracking.v1.fix_columns_pb2 import FixColumns
@@ -87,11 +88,9 @@ def missing(wanted: FixKeys, there: FixKeys) -> int:
 
 
 def _keys(message: bytes) -> FixKeys:
-    columns = FixColumns.FromString(message)
-    keys = np.zeros(columns.n, FIX_KEY)
-    keys["rider"] = np.frombuffer(columns.rider_id, "<u8")
-    keys["session"] = np.frombuffer(columns.session, "<u8")
-    keys["seq"] = np.frombuffer(columns.seq, "<u8")
+    columns = unpack(FIX_COLUMNS, FixColumns.FromString(message))
+    keys = np.zeros(len(columns["seq"]), FIX_KEY)
+    keys["rider"], keys["session"], keys["seq"] = columns["rider_id"], columns["session"], columns["seq"]
     return keys
 
 

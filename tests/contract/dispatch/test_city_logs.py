@@ -18,9 +18,9 @@ from dispatch.logs.adapters.kafka import KafkaCityLogs
 from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
 from dispatch.logs.cut import Cut
 from dispatch.logs.ports import CityLogs, Read
-from dispatch.logs.wire import encode_fixes
 from node import kafka
 from proto.dispatch.v1.city_event_pb2 import CityEvent, OrderCancelled
+from proto.fix_messages import encode_fixes
 from proto.topics import CITY_EVENTS, CITY_PARTITIONS, RIDER_PINGS
 from tests.unit.dispatch.shard.worlds import fixes
 

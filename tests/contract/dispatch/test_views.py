@@ -14,7 +14,6 @@ import pytest_asyncio
 
 from deploy.stack.stack import LocalStack
 from dispatch.logs.cut import Cut
-from dispatch.positions import FixColumns
 from dispatch.shard.adapters import redis as redis_adapter
 from dispatch.shard.adapters.memory import MemoryPositionsView
 from dispatch.shard.adapters.mongo import MongoLastView
@@ -26,6 +25,7 @@ from dispatch.trails.errors import BadSpan, TooMany
 from dispatch.trails.model import HOUR_MS
 from dispatch.trails.ports import HotTrails, OpenHours, TrailStore
 from node import mongo
+from proto.fix_columns import FixColumns
 from tests.unit.dispatch.shard.worlds import BIG_RIDER, DOWNTOWN, NOON_MS, fixes
 
 #: Of a GEO set: 52 bits for both coordinates; 1e-7 degrees.

@@ -7,12 +7,13 @@ import random
 import numpy as np
 import pytest
 
+from proto.columns import PING_BATCH
+from proto.fix_columns import MAX_PING_BATCH
 from tests.unit.tracking.worlds import NOW_MS
 from tracking.client import wire
 from tracking.client.errors import OutboxFull
-from tracking.client.outbox import EAGER_BATCHES, MAX_BATCH, Batch, FixRow, Outbox, Reply, Single, Status
+from tracking.client.outbox import EAGER_BATCHES, Batch, FixRow, Outbox, Reply, Single, Status
 from tracking.client.values import RiderStatus
-from tracking.model import BATCH_COLUMNS
 
 
 def row(n: int) -> FixRow:
@@ -82,11 +83,11 @@ def test_batches_grow_when_acks_are_slow() -> None:
     for n in range(EAGER_BATCHES):
         outbox.fix(row(n))
         assert sent_times(outbox.next_message()) == [n]
-    for n in range(MAX_BATCH - 1):
+    for n in range(MAX_PING_BATCH - 1):
         outbox.fix(row(10 + n))
         assert outbox.next_message() is None
     outbox.fix(row(500))
-    assert len(sent_times(outbox.next_message())) == MAX_BATCH
+    assert len(sent_times(outbox.next_message())) == MAX_PING_BATCH
     outbox.fix(row(501))
     outbox.ack(1)
     assert outbox.next_message() is None, "too many batches are still under way"
@@ -178,6 +179,6 @@ def test_columns_on_the_wire() -> None:
         (NOW_MS + 1, 900_000_000, 1_800_000_000, 0, 0, 0),
     )
     message = wire.ping_batch(7, fixes)
-    columns = [np.frombuffer(getattr(message, name), kind).tolist() for name, kind in BATCH_COLUMNS]
+    columns = [np.frombuffer(getattr(message, name), kind).tolist() for name, kind in PING_BATCH.items()]
     assert columns[0] == [7, 8]
     assert list(zip(*columns[1:], strict=True)) == list(fixes)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from node.errors import Invalid
+from proto.fix_columns import FixColumns
 from tests.unit.tracking.worlds import NOW_MS, EdgeWorld
 from tracking.adapters.memory import MemoryEventLog, MemoryFixLog
 from tracking.engine.edge import ACK_AT, ACKS_PER_S
@@ -15,13 +16,13 @@ from tracking.engine.limits import Limits
 from tracking.engine.outbox import Acked, GoAway, Throttled
 from tracking.engine.session import RiderSession
 from tracking.errors import BadHello, Draining, Superseded
-from tracking.model import Fixes, Refusal, RiderEvent, RiderId, RiderReplied, RiderStatusChanged
+from tracking.model import Refusal, RiderEvent, RiderId, RiderReplied, RiderStatusChanged
 
 
 class BrokenLog(MemoryFixLog):
     """A log with a bug in it."""
 
-    async def append(self, city: str, partition: int, fixes: Fixes) -> None:
+    async def append(self, city: str, partition: int, fixes: FixColumns) -> None:
         raise ZeroDivisionError("a bug")
 
 
@@ -31,7 +32,7 @@ class StandingLog(MemoryFixLog):
     def __post_init__(self) -> None:
         """Closed."""
 
-    async def append(self, city: str, partition: int, fixes: Fixes) -> None:
+    async def append(self, city: str, partition: int, fixes: FixColumns) -> None:
         if partition == 0:
             await self.passed()
         self.messages.setdefault(partition, []).append((city, fixes))

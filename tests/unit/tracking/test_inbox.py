@@ -7,13 +7,14 @@ import random
 import numpy as np
 import pytest
 
+from proto.fix_columns import IMPLAUSIBLE_JUMP
 from tests.unit.tracking.worlds import LAT_E7, NOW_MS, batch
 from tracking.engine.inbox import Inbox, Packed
 from tracking.engine.limits import Limits
 from tracking.engine.session import RiderSession
 from tracking.engine.table import StreamTable
 from tracking.engine.validate import jumps, some_far
-from tracking.model import JUMP, RiderId, SessionId
+from tracking.model import RiderId, SessionId
 
 HOUR_MS = 3_600_000
 
@@ -112,7 +113,7 @@ def test_jumps_are_marked_within_and_across_batches() -> None:
     put(box, ben, 2, lat_e7=far)
     second = box.pack(NOW_MS)
     flags = [parcel.fixes.flags.tolist() for parcel in (*first.parcels, *second.parcels)]
-    assert flags == [[0, 0, JUMP, 0], [0, JUMP]]
+    assert flags == [[0, 0, IMPLAUSIBLE_JUMP, 0], [0, IMPLAUSIBLE_JUMP]]
     assert (first.jumps, second.jumps) == (1, 1)
 
 

@@ -9,11 +9,12 @@ import numpy as np
 import structlog
 
 from node.clock import ManualClock
+from proto.columns import PING_BATCH
 from tracking.adapters.memory import MemoryEventLog, MemoryFixLog, MemoryOffers, MemoryPartitions
 from tracking.engine.edge import Edge
 from tracking.engine.limits import Limits
 from tracking.engine.session import RiderSession
-from tracking.model import BATCH_COLUMNS, RawBatch, RiderId
+from tracking.model import RawBatch, RiderId
 
 NOW_MS = 1_760_000_000_000
 LAT_E7, LNG_E7 = -299_000_000, -712_000_000
@@ -31,7 +32,7 @@ def batch(first_seq: int, n: int = 1, **changed: Any) -> RawBatch:
         "heading_cdeg": 9_000,
         "speed_cms": 500,
     }
-    columns = [np.broadcast_to(np.array({**good, **changed}[name], kind), n) for name, kind in BATCH_COLUMNS]
+    columns = [np.broadcast_to(np.array({**good, **changed}[name], kind), n) for name, kind in PING_BATCH.items()]
     seq, ts_ms, lat, lng, accuracy, heading, speed = (column.tobytes() for column in columns)
     return (seq, ts_ms, lat, lng, accuracy, heading, speed)
 

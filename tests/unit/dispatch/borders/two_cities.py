@@ -15,7 +15,6 @@ from dispatch.engine.model import Loan, Offer, OrderStatus, Rider, RiderId
 from dispatch.engine.params import EngineParams, LoanParams, OfferParams, ServiceParams, SolverParams
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
-from dispatch.logs.wire import encode_fixes
 from dispatch.shard.adapters.lessons import MemoryLessonStore
 from dispatch.shard.adapters.memory import MemoryAnnouncements, MemoryResultTopic
 from dispatch.shard.parts import Parts
@@ -24,6 +23,7 @@ from dispatch.shard.solver import InlineSolver
 from node.clock import ManualClock
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import city_event_pb2
+from proto.fix_messages import encode_fixes
 from proto.tracking.v1 import rider_link_pb2 as link
 from shard_router.cities import load_cities
 from tests.unit.dispatch.shard.worlds import DOWNTOWN, NOON_MS, fixes, ownership

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatch.positions import IMPLAUSIBLE_JUMP, FixColumns, RiderPositions
+from dispatch.positions import RiderPositions
+from proto.fix_columns import IMPLAUSIBLE_JUMP, FixColumns
 from tests.unit.dispatch.positions.worlds import fixes
 
 NOW_MS = 1_000_000

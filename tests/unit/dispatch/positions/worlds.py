@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.positions import FixColumns, PositionSnapshot
+from dispatch.positions import PositionSnapshot
+from proto.fix_columns import FixColumns
 
 LA_SERENA = (-299_000_000, -712_500_000)
 

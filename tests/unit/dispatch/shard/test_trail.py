@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch.positions import FixColumns
 from dispatch.trails.minutes import MINUTE_MS, TrailKey, chunks, middle, packed, unpacked
+from proto.fix_columns import FixColumns
 from tests.unit.dispatch.shard.worlds import DOWNTOWN, NOON_MS, fixes
 
 Fix = tuple[int, int, int]

@@ -15,7 +15,6 @@ from dispatch.engine.model import OrderId, OrderStatus, RiderId
 from dispatch.logs.adapters.memory import MemoryCityLogs
 from dispatch.logs.cut import Cut
 from dispatch.metrics import VIEW_BEHIND_MS
-from dispatch.positions import FixColumns
 from dispatch.shard import wakes
 from dispatch.shard.adapters.memory import MemoryPositionsView
 from dispatch.shard.views import ViewFollower
@@ -24,6 +23,7 @@ from dispatch.trails.adapters.memory import MemoryTrails
 from dispatch.trails.keeper import TrailKeeper
 from node.errors import Retryable
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
+from proto.fix_columns import FixColumns
 from tests.unit.dispatch.shard.memory_city import CITY, PARTITION, STEP_E7, MemoryCity
 from tests.unit.dispatch.shard.worlds import DOWNTOWN, NOON_MS, fixes, ownership
 

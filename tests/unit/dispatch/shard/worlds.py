@@ -12,9 +12,9 @@ from dispatch.engine.records import Alternative, DecisionRecord
 from dispatch.engine.state import Changes
 from dispatch.engine.tracks import TrackChanges
 from dispatch.logs.cut import Applied, Cut
-from dispatch.positions import FixColumns
 from dispatch.shard.holdings import HoldingChanges
 from dispatch.shard.ports import TickCommit
+from proto.fix_columns import FixColumns
 from shard_router.leases import Ownership
 
 #: Beyond what a signed 64-bit number holds.

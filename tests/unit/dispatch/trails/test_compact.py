@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch.positions import FixColumns
 from dispatch.trails.adapters.memory import MemoryTrails
 from dispatch.trails.adapters.parquet import ParquetArchive, ParquetHour
 from dispatch.trails.compact import ROUNDING_M, archivable, compact
@@ -19,6 +18,7 @@ from dispatch.trails.minutes import chunks
 from dispatch.trails.model import HOUR_MS as AN_HOUR_MS
 from dispatch.trails.model import Points
 from dispatch.trails.path import metres, places, places_at, points_of
+from proto.fix_columns import FixColumns
 from tests.unit.dispatch.shard.worlds import BIG_RIDER
 from tests.unit.dispatch.trails.worlds import HOUR_MS, straight, trail
 

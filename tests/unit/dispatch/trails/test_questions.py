@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dispatch.positions import FixColumns
 from dispatch.trails import compact as compaction
 from dispatch.trails.adapters.memory import MemoryTrails
 from dispatch.trails.adapters.parquet import ParquetArchive
@@ -20,6 +19,7 @@ from dispatch.trails.path import places_at
 from dispatch.trails.questions import Trails
 from node.clock import ManualClock
 from node.errors import Invalid
+from proto.fix_columns import FixColumns
 from tests.unit.dispatch.shard.worlds import BIG_RIDER, DOWNTOWN
 from tests.unit.dispatch.trails.worlds import E7_A_METRE, HOUR_MS, straight, trail
 

@@ -6,11 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch.positions import IMPLAUSIBLE_JUMP
 from dispatch.trails.compact import ROUNDING_M
 from dispatch.trails.model import MAX_GAP_MS, Points
 from dispatch.trails.path import metres, places, places_at, points_of
 from dispatch.trails.simplify import simplified
+from proto.fix_columns import IMPLAUSIBLE_JUMP
 from tests.unit.dispatch.trails.worlds import straight, trail
 
 _METRES = st.floats(-2_000, 2_000, allow_nan=False)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dispatch.positions import FixColumns
+from proto.fix_columns import FixColumns
 from tests.unit.dispatch.shard.worlds import DOWNTOWN
 
 #: 1e-7 degrees of latitude a metre.
