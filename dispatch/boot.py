@@ -99,7 +99,7 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
         views_of=lambda city: [*views.of(city), ("borders", borders.desk(city).run())],
         tick_period_ms=settings.tick_period_ms,
         rewind_s=settings.rewind_s,
-        pass_on=borders.logs.said,
+        forward=borders.logs.forward,
     )
     shard = Shard(
         settings.shard_id,

@@ -17,7 +17,7 @@ from benchmarks.dispatch.matchers import DENSE_CELLS, LAPX_DENSE_CELLS, Timed, d
 from benchmarks.dispatch.snapshot import NOW_MS, big_city, warm
 from dispatch.engine.inputs import Input
 from dispatch.engine.params import BundleParams, CandidateParams, EngineParams
-from dispatch.engine.tick import Draft, apply, decide, lose_patience, pose, resequence, solve
+from dispatch.engine.tick import Draft, apply, close_expired, decide, pose, resequence, solve
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from node.lifecycle import calm_collector
 
@@ -69,7 +69,7 @@ def measure_ticks(orders: int, rounds: int, peers: int = 3) -> TickFigures:
         begun, spent = time.perf_counter(), time.thread_time()
         draft = Draft(city.state)
         apply(draft, inputs, now_ms, params)
-        lose_patience(draft, city.positions, now_ms, params)
+        close_expired(draft, city.positions, now_ms, params)
         resequence(draft, city.positions, now_ms, travel, params)
         heard = time.perf_counter()
         problem = pose(draft, city.positions, now_ms, travel, params)

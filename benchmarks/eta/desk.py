@@ -15,12 +15,12 @@ from typing import Final
 import numpy as np
 
 from benchmarks.eta.world import Day
-from dispatch.engine.apply import NoteKind
 from dispatch.engine.eta.calibration import Calibration, Quote, Stage
 from dispatch.engine.eta.learning import EtaLearning
 from dispatch.engine.eta.open_order import OpenOrder, ahead_of, starter_of
 from dispatch.engine.eta.plan import Known
 from dispatch.engine.model import Order, OrderId, OrderStatus, Point, Rider, RiderId, Vehicle
+from dispatch.engine.notes import NoteKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
 from dispatch.engine.travel.free_flow import FreeFlowTravel, great_circle_m

@@ -29,7 +29,7 @@ from dispatch.engine.model import Order, OrderId, OrderStatus, Point, Restaurant
 from dispatch.engine.params import EngineParams
 from dispatch.engine.state import Changes
 from dispatch.engine.tick import CityState, TickResult, run_tick
-from dispatch.engine.tracks import Eta, Track, TrackChanges, tell
+from dispatch.engine.tracks import Eta, Track, TrackChanges, update_tracks
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.logs.cut import Applied, Cut
 from dispatch.shard.adapters.postgres import PostgresDecisionLog
@@ -83,7 +83,7 @@ def lives(ownership: Ownership) -> Iterator[TickCommit]:
         result = run_tick(state, inputs, positions, now_ms, travel, params, f"{CITY}-{tick}")
         changes = result.decisions.changes
         etas = {o.order_id: _eta(o, now_ms) for o in (*state.orders.values(), *changes.orders) if not o.ended}
-        told = tell(tracks, result.notes, result.decisions, etas, now_ms)
+        told = update_tracks(tracks, result.notes, result.decisions, etas, now_ms)
         commit = _commit(ownership, tick, now_ms, result, travel.version, params, told)
         commit = replace(commit, holdings=holdings.plan(changes.orders))
         yield commit

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dispatch.borders.wishes import View
+from dispatch.engine.forwarding import ForwardedMessage
 from dispatch.engine.model import Loan, Rider, RiderId
-from dispatch.engine.relayed import Passed
 from proto.fix_columns import FixColumns
 
 
@@ -50,8 +50,8 @@ class BorderLogs(Protocol):
     async def ended(self, home_partition: int, rider_id: RiderId, loan: Loan, free_ms: int) -> None:
         """Tells the home city that the rider is back."""
 
-    async def said(self, messages: Sequence[Passed]) -> None:
-        """`PassOn`."""
+    async def forward(self, messages: Sequence[ForwardedMessage]) -> None:
+        """Send messages of lent riders to the borrower's log (`dispatch.engine.forwarding.Forward`)."""
 
     async def fixes(self, loan: Loan, fixes: FixColumns) -> None:
         """Passes on fixes of a rider on loan."""

@@ -1,4 +1,4 @@
-"""Short names of values: equal values, equal names, in every process."""
+"""Hashes of values: equal values have equal hashes, in every process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PLAIN = {str, int, float, bool}
 
 
 def digest(value: object) -> str:
-    """A short name of a value made of dataclasses, arrays, tuples and plain values."""
+    """The first 16 hex digits of the SHA-256 of a value made of dataclasses, arrays, tuples and plain values."""
     state = hashlib.sha256()
     _feed(state, value)
     return state.hexdigest()[:16]

@@ -1,23 +1,23 @@
-"""Events of the log as inputs of the engine, as of a tick."""
+"""Turn events of the log into inputs of the engine, as of a tick."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from dispatch.engine.forwarding import only_for_borrower
 from dispatch.engine.inputs import Input, OrderCancelled, OrderOpened, OrderReadyChanged, PickedUp, RiderBorrowed
 from dispatch.engine.model import Offer, OrderId, Rider, Stop, StopKind
-from dispatch.engine.relayed import said_to_borrower
 from dispatch.engine.state import CityState
 from proto.fix_columns import FixColumns
 
 
-def inputs_of(events: Iterable[Heard], state: CityState, now_ms: int) -> list[Input]:
+def inputs_of(events: Iterable[LogEvent], state: CityState, now_ms: int) -> list[Input]:
     """The events that were understood, in order; those without a domain time of their own happen now."""
     inputs: list[Input] = []
     for event in events:
         item = event.item
-        if item is None or said_to_borrower(item, state):
+        if item is None or only_for_borrower(item, state):
             continue
         if isinstance(item, OrderCancelled | OrderReadyChanged | RiderBorrowed):
             item = replace(item, at_ms=now_ms)
@@ -63,7 +63,7 @@ def _pickups(rider: Rider, state: CityState) -> list[Stop]:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class LogEvent:
     """A message of city.events. `item` is None when it could not be understood.
 
     `at_ms` of the item is 0 where the message has no domain time; it happens when the tick takes it.

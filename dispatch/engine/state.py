@@ -81,7 +81,7 @@ class CityState:
 
 
 class Draft:
-    """What a tick would change: reads fall through to the state, writes stay here."""
+    """Uncommitted changes of a tick: reads fall through to the state, writes stay here."""
 
     __slots__ = (
         "_cooldowns",

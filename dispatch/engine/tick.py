@@ -4,7 +4,7 @@ One tick is
 
     draft = Draft(state)
     notes = apply(draft, inputs, now_ms, params)             # what happened
-    notes += lose_patience(draft, positions, now_ms, params)  # what nobody says
+    notes += close_expired(draft, positions, now_ms, params)  # what timed out
     resequence(draft, positions, now_ms, travel, params)      # plans in a better order, where there is one
     problem = pose(draft, positions, now_ms, travel, params)  # what is to be decided
     solution = solve(problem, params)                        # in a worker process, if live
@@ -21,17 +21,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from dispatch.engine.apply import Note, NoteKind, apply
+from dispatch.engine.apply import apply
 from dispatch.engine.decide import Decisions, decide
 from dispatch.engine.eta.resequence import resequence
 from dispatch.engine.inputs import Input, Positions
 from dispatch.engine.matching.problem import Problem, Solution
 from dispatch.engine.matching.solve import solve
+from dispatch.engine.notes import Note, NoteKind
 from dispatch.engine.params import EngineParams
-from dispatch.engine.patience import lose_patience
 from dispatch.engine.ports import TravelTimes
 from dispatch.engine.pose import pose
 from dispatch.engine.state import Changes, CityState, Draft
+from dispatch.engine.timeouts import close_expired
 
 __all__ = [
     "Changes",
@@ -44,8 +45,8 @@ __all__ = [
     "Solution",
     "TickResult",
     "apply",
+    "close_expired",
     "decide",
-    "lose_patience",
     "needs_matching",
     "nothing_decided",
     "pose",
@@ -87,7 +88,7 @@ def run_tick(
     """A whole tick in one process; the caller commits. A replay passes the recorded `fallback`."""
     draft = Draft(state)
     notes = apply(draft, inputs, now_ms, params)
-    notes += lose_patience(draft, positions, now_ms, params)
+    notes += close_expired(draft, positions, now_ms, params)
     resequence(draft, positions, now_ms, travel, params)
     if not needs_matching(draft, params):
         return TickResult(tuple(notes), None, nothing_decided(draft))

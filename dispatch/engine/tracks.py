@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from dispatch.engine.apply import Note, NoteKind
 from dispatch.engine.decide import Decisions
 from dispatch.engine.eta.calibration import Quote
 from dispatch.engine.model import Order, OrderId, OrderStatus, RiderId
+from dispatch.engine.notes import Note, NoteKind
 from dispatch.engine.state import Changes
 
 #: An ETA that moved by less than this since it was last told is not worth an event, domain milliseconds.
@@ -185,7 +185,7 @@ class _Writer:
         self.tracks[order_id] = track
 
 
-def tell(
+def update_tracks(
     before: Mapping[OrderId, Track],
     notes: Iterable[Note],
     decisions: Decisions,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dispatch.engine.forwarding import RiderMessage
 from dispatch.engine.inputs import Delivered, Input, OfferReplied, PickedUp, RiderArrived, RiderBorrowed
 from dispatch.engine.inputs import RiderLent as Lent
 from dispatch.engine.inputs import RiderReturned as Returned
 from dispatch.engine.model import Loan, LoanState, Rider, RiderId, Vehicle
-from dispatch.engine.relayed import Said
 from proto.dispatch.v1.city_event_pb2 import (
     CityEvent,
     RiderLent,
@@ -82,8 +82,8 @@ def returned_event(rider_id: RiderId, loan: Loan, free_ms: int, wall_ms: int) ->
     return event
 
 
-def said_event(event_id: str, item: Said, borrower: str, wall_ms: int) -> CityEvent:
-    """What a rider on loan said, for the borrower's log, under its own id."""
+def forwarded_event(event_id: str, item: RiderMessage, borrower: str, wall_ms: int) -> CityEvent:
+    """A message of a rider on loan, for the borrower's log, under its own id."""
     event = CityEvent(event_id=event_id, city=borrower, sent_wall_ms=wall_ms)
     if isinstance(item, OfferReplied):
         reply = link.OfferReply(offer_id=item.offer_id, accepted=item.accepted, ts_ms=item.at_ms)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dispatch.engine.intake import Heard
+from dispatch.engine.intake import LogEvent
 from dispatch.logs.cut import Cut
 from proto.fix_columns import FixColumns
 
@@ -20,7 +20,7 @@ class Read:
     """
 
     fixes: Sequence[FixColumns]
-    events: Sequence[Heard]
+    events: Sequence[LogEvent]
     cut: Cut
     pings_first: int
     events_first: int

@@ -18,7 +18,7 @@ from dispatch.engine.inputs import (
     RiderOffline,
     RiderOnline,
 )
-from dispatch.engine.intake import Heard
+from dispatch.engine.intake import LogEvent
 from dispatch.engine.model import OfferId, OrderId, Point, RestaurantId, RiderId, Vehicle
 from dispatch.logs.loan_events import LOAN_EVENTS, decode_loan_event
 from proto.common.v1.types_pb2 import LatLng
@@ -35,16 +35,16 @@ _VEHICLES = {
 }
 
 
-def decode_event(value: bytes, city: str, offset: int, default_capacity: int) -> Heard:
+def decode_event(value: bytes, city: str, offset: int, default_capacity: int) -> LogEvent:
     """A message of city.events; what cannot be understood has no item, and an id of its own."""
     message = city_event_pb2.CityEvent()
     try:
         message.ParseFromString(value)
     except DecodeError:
-        return Heard(f"undecodable@{offset}", offset, None)
+        return LogEvent(f"undecodable@{offset}", offset, None)
     kind = message.WhichOneof("kind")
     if message.city != city or kind is None or not message.event_id:
-        return Heard(message.event_id or f"nameless@{offset}", offset, None)
+        return LogEvent(message.event_id or f"nameless@{offset}", offset, None)
     seed = None
     item: Input | None
     if kind == "rider_replied":
@@ -62,7 +62,7 @@ def decode_event(value: bytes, city: str, offset: int, default_capacity: int) ->
         item = OrderCancelled(0, OrderId(message.order_cancelled.order_id))
     else:
         item = OrderReadyChanged(0, OrderId(message.order_ready.order_id), message.order_ready.ready_ms)
-    return Heard(message.event_id, offset, item, seed)
+    return LogEvent(message.event_id, offset, item, seed)
 
 
 def _replied(message: city_event_pb2.RiderReplied) -> OfferReplied:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dispatch.engine.codec import from_plain
 from dispatch.engine.digest import digest
 from dispatch.engine.inputs import Positions
-from dispatch.engine.intake import Heard, inputs_of, without
+from dispatch.engine.intake import LogEvent, inputs_of, without
 from dispatch.engine.model import OrderId
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
@@ -30,7 +30,7 @@ class Redone:
     """A tick run again. `differs` names the first thing that came out otherwise; empty when all bytes are equal."""
 
     recorded: RecordedTick
-    events: tuple[Heard, ...]
+    events: tuple[LogEvent, ...]
     result: TickResult
     differs: str
 
@@ -106,8 +106,8 @@ class _Rerun:
         if batch:
             self._positions.apply(FixColumns.concat(batch))
 
-    def _events(self, end: int) -> tuple[Heard, ...]:
-        events: list[Heard] = []
+    def _events(self, end: int) -> tuple[LogEvent, ...]:
+        events: list[LogEvent] = []
         while self._next_event < len(self._heard) and self._heard[self._next_event].offset < end:
             event = self._heard[self._next_event]
             if self._seen.first_time(event.event_id):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dispatch.engine.eta.learning import EtaLearning
-from dispatch.engine.intake import Heard
+from dispatch.engine.intake import LogEvent
 from dispatch.engine.model import Order, OrderId, OrderStatus, RiderId
 from dispatch.engine.state import CityState
 from dispatch.engine.tracks import Eta, Track
@@ -64,7 +64,7 @@ class City:
     #: A rider whose last fix is older (domain time) counts as out of sight.
     stale_after_ms: int
     positions: RiderPositions = field(default_factory=RiderPositions)
-    heard: deque[Heard] = field(default_factory=deque)
+    heard: deque[LogEvent] = field(default_factory=deque)
     etas: Mapping[OrderId, Eta] = field(default_factory=dict)
     watched: Watched = field(default_factory=Watched)
     #: Tick in which a rider's route changed last, since the city was taken.

@@ -14,10 +14,10 @@ from typing import Protocol
 
 import structlog
 
-from dispatch.engine.apply import Note
 from dispatch.engine.eta.learning import BrokenLearning, EtaLearning
 from dispatch.engine.inputs import Positions
 from dispatch.engine.model import Order, OrderId
+from dispatch.engine.notes import Note
 from dispatch.engine.params import EngineParams
 from dispatch.engine.tracks import EtaOutcome
 from dispatch.engine.travel.learned import BrokenModel, LearnedTravel

@@ -8,8 +8,8 @@ from typing import Any
 
 import structlog
 
+from dispatch.engine.forwarding import Forward, no_neighbours
 from dispatch.engine.params import EngineParams
-from dispatch.engine.relayed import PassOn, no_way
 from dispatch.logs.ports import CityLogs
 from dispatch.shard.city import City
 from dispatch.shard.lessons import LessonStore
@@ -38,4 +38,4 @@ class Parts:
     views_of: Views
     tick_period_ms: int
     rewind_s: int
-    pass_on: PassOn = no_way
+    forward: Forward = no_neighbours

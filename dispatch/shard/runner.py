@@ -84,7 +84,7 @@ class CityRunner:
             self.relay.letters.set,
             metrics,
             self._log,
-            parts.pass_on,
+            parts.forward,
         )
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -10,15 +10,15 @@ from itertools import islice
 
 import structlog
 
-from dispatch.engine.apply import Note, NoteKind
 from dispatch.engine.digest import digest
 from dispatch.engine.eta.resequence import questions, rearrange
+from dispatch.engine.forwarding import Forward, messages_to_forward
 from dispatch.engine.inputs import Input, Positions
-from dispatch.engine.intake import Heard, inputs_of, old_orders, without
+from dispatch.engine.intake import LogEvent, inputs_of, old_orders, without
 from dispatch.engine.model import OfferStatus, OrderId
+from dispatch.engine.notes import Note, NoteKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
-from dispatch.engine.relayed import PassOn, to_pass_on
 from dispatch.engine.snapshot import pack_state
 from dispatch.engine.tick import (
     Decisions,
@@ -26,13 +26,13 @@ from dispatch.engine.tick import (
     Problem,
     Solution,
     apply,
+    close_expired,
     decide,
-    lose_patience,
     needs_matching,
     nothing_decided,
     pose,
 )
-from dispatch.engine.tracks import Eta, TrackChanges, tell
+from dispatch.engine.tracks import Eta, TrackChanges, update_tracks
 from dispatch.logs.cut import Applied
 from dispatch.metrics import CityMetrics
 from dispatch.positions import PositionSnapshot
@@ -62,7 +62,7 @@ START_EVERY_S = 300.0
 class Round:
     """A tick that has been decided and not yet been committed."""
 
-    events: tuple[Heard, ...]
+    events: tuple[LogEvent, ...]
     now_ms: int
     applied: Applied
     notes: tuple[Note, ...]
@@ -92,9 +92,9 @@ class Ticker:
         committed: Callable[[], None],
         metrics: CityMetrics,
         log: structlog.stdlib.BoundLogger,
-        pass_on: PassOn,
+        forward: Forward,
     ) -> None:
-        self._pass_on = pass_on
+        self._forward = forward
         self._city = city
         self._ingest = ingest
         self._solver = solver
@@ -165,9 +165,9 @@ class Ticker:
         round_ = await self._decide()
         city = self._city
         # Before the commit that takes these events: what riders on loan say is passed on at least once.
-        said = to_pass_on([(event.event_id, event.item) for event in round_.events], city.state)
+        said = messages_to_forward([(event.event_id, event.item) for event in round_.events], city.state)
         if said:
-            await self._pass_on(said)
+            await self._forward(said)
         changed = bool(round_.decisions.changes) or bool(round_.told)
         if changed:
             await self._commit(round_, (self._clock.monotonic_s() - began_s) * 1000)
@@ -202,7 +202,7 @@ class Ticker:
         positions = Positions(seen.rider_id, seen.lat_e7, seen.lng_e7, snapshot.age_ms)
         draft = Draft(city.state)
         notes = apply(draft, inputs, now_ms, self._params)
-        notes += lose_patience(draft, positions, now_ms, self._params)
+        notes += close_expired(draft, positions, now_ms, self._params)
         await self._resequence(draft, positions, now_ms)
         problem, decisions = None, nothing_decided(draft)
         if needs_matching(draft, self._params):
@@ -212,7 +212,7 @@ class Ticker:
             decisions = await asyncio.to_thread(self._decided, draft, problem, solution)
         etas = await self._etas(draft, decisions, snapshot)
         await asyncio.sleep(0)
-        told = tell(city.tracks, notes, decisions, etas, now_ms)
+        told = update_tracks(city.tracks, notes, decisions, etas, now_ms)
         ignored = self._ignored + again
         return Round(events, now_ms, applied, tuple(notes), decisions, etas, told, problem, ignored, positions)
 
@@ -223,7 +223,7 @@ class Ticker:
             orders = await self._solver.orders([question.asked for question in asked])
             rearrange(draft, asked, orders, now_ms, self._params)
 
-    async def _inputs(self, events: tuple[Heard, ...], now_ms: int) -> tuple[list[Input], tuple[OrderId, ...]]:
+    async def _inputs(self, events: tuple[LogEvent, ...], now_ms: int) -> tuple[list[Input], tuple[OrderId, ...]]:
         """The inputs, and which orders' openings are left out because they were opened long ago."""
         state = self._city.state
         inputs = inputs_of(events, state, now_ms)

@@ -15,10 +15,10 @@ from typing import Final, Protocol
 import numpy as np
 
 from dispatch.engine import inputs as told
-from dispatch.engine.apply import Note
 from dispatch.engine.decide import Decisions
 from dispatch.engine.model import Offer, OfferId, OfferStatus, Order, OrderId, Point, RestaurantId, RiderId, Stop
 from dispatch.engine.model import Vehicle as RiderVehicle
+from dispatch.engine.notes import Note
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
 from dispatch.engine.tick import CityState, run_tick

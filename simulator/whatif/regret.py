@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
-from dispatch.engine.apply import NoteKind
 from dispatch.engine.inputs import OrderOpened
 from dispatch.engine.model import OfferStatus, OrderId
+from dispatch.engine.notes import NoteKind
 from dispatch.recording.rerun import Redone
 from simulator.whatif.world import Fates
 

@@ -15,8 +15,8 @@ from aiokafka.errors import KafkaError
 from dispatch.borders import wire
 from dispatch.borders.ports import LoanRow
 from dispatch.borders.wishes import View
+from dispatch.engine.forwarding import ForwardedMessage
 from dispatch.engine.model import Loan, Rider, RiderId
-from dispatch.engine.relayed import Passed
 from dispatch.logs import loan_events
 from dispatch.shard.adapters.rows import rider_of
 from dispatch.shard.errors import StoreAway
@@ -97,9 +97,9 @@ class KafkaBorderLogs:
         event = loan_events.returned_event(rider_id, loan, free_ms, self._clock.wall_ms())
         await self._event(home_partition, event)
 
-    async def said(self, messages: Sequence[Passed]) -> None:
+    async def forward(self, messages: Sequence[ForwardedMessage]) -> None:
         for event_id, item, loan in messages:
-            event = loan_events.said_event(event_id, item, loan.borrower, self._clock.wall_ms())
+            event = loan_events.forwarded_event(event_id, item, loan.borrower, self._clock.wall_ms())
             await self._event(loan.borrower_partition, event)
 
     async def fixes(self, loan: Loan, fixes: FixColumns) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from dispatch.borders.ports import LoanRow
 from dispatch.borders.wishes import View
+from dispatch.engine.forwarding import ForwardedMessage
 from dispatch.engine.model import Loan, Rider, RiderId
-from dispatch.engine.relayed import Passed
 from dispatch.logs import loan_events
 from dispatch.logs.adapters.memory import MemoryLog
 from dispatch.shard.adapters.memory import MemoryDecisionLog
@@ -76,9 +76,9 @@ class MemoryBorderLogs:
     async def ended(self, home_partition: int, rider_id: RiderId, loan: Loan, free_ms: int) -> None:
         await self._event(home_partition, loan_events.returned_event(rider_id, loan, free_ms, 0))
 
-    async def said(self, messages: Sequence[Passed]) -> None:
+    async def forward(self, messages: Sequence[ForwardedMessage]) -> None:
         for event_id, item, loan in messages:
-            await self._event(loan.borrower_partition, loan_events.said_event(event_id, item, loan.borrower, 0))
+            await self._event(loan.borrower_partition, loan_events.forwarded_event(event_id, item, loan.borrower, 0))
 
     async def fixes(self, loan: Loan, fixes: FixColumns) -> None:
         self._check()

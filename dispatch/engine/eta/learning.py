@@ -16,11 +16,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.apply import Note, NoteKind
 from dispatch.engine.eta.calibration import Band, Calibration, Quote, Stage
 from dispatch.engine.eta.plan import Known
 from dispatch.engine.inputs import Positions
 from dispatch.engine.model import Order, OrderId, Point, Rider, RiderId
+from dispatch.engine.notes import Note, NoteKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.travel.learner import TravelLearner
 from dispatch.engine.travel.legs import LegSums

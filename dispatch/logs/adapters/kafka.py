@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from dispatch.engine.intake import Heard
+from dispatch.engine.intake import LogEvent
 from dispatch.logs import wire
 from dispatch.logs.cut import Cut
 from dispatch.logs.errors import LogReplaced
@@ -155,7 +155,7 @@ class KafkaCityLogs:
         events_first = events[0].offset if events else before.events_offset
         return Read(fixes, heard, self._cut, pings_first, events_first, packed_ms)
 
-    def _event(self, record: Any) -> Heard:
+    def _event(self, record: Any) -> LogEvent:
         return wire.decode_event(record.value or b"", self._city, record.offset, self._capacity)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from dispatch.engine.intake import Heard
+from dispatch.engine.intake import LogEvent
 from dispatch.logs import wire
 from dispatch.logs.cut import Cut
 from dispatch.logs.errors import LogReplaced
@@ -103,7 +103,7 @@ class MemoryCityLogs:
     def _events(self) -> list[bytes]:
         return self._log.events.get(self._opened().partition, [])
 
-    def _event(self, offset: int) -> Heard:
+    def _event(self, offset: int) -> LogEvent:
         return wire.decode_event(self._events()[offset], self._city, offset, self._capacity)
 
     def _end(self) -> Cut:

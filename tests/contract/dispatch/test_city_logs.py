@@ -13,7 +13,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
 from deploy.stack.stack import LocalStack
-from dispatch.engine.intake import Heard
+from dispatch.engine.intake import LogEvent
 from dispatch.logs.adapters.kafka import KafkaCityLogs
 from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
 from dispatch.logs.cut import Cut
@@ -76,9 +76,9 @@ class Bench:
         """A batch with one fix."""
         await self.writer.pings(encode_fixes(self.city, fixes({rider: (0, 0)}, seq=seq), "test", 5))
 
-    async def read_until(self, events: int, batches: int) -> tuple[list[Heard], list[Read]]:
+    async def read_until(self, events: int, batches: int) -> tuple[list[LogEvent], list[Read]]:
         """Reads until so much has come; events of other cities on the partition left out."""
-        heard: list[Heard] = []
+        heard: list[LogEvent] = []
         reads: list[Read] = []
         for _ in range(200):
             if len(heard) >= events and sum(len(read.fixes) for read in reads) >= batches:
@@ -110,7 +110,7 @@ async def bench(request: pytest.FixtureRequest, stack: LocalStack) -> AsyncItera
     await identity.close()
 
 
-def ids(heard: Sequence[Heard]) -> list[str]:
+def ids(heard: Sequence[LogEvent]) -> list[str]:
     """Their ids."""
     return [event.event_id for event in heard]
 

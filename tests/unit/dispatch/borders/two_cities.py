@@ -83,7 +83,7 @@ class TwoCities:
             views_of=lambda _: (),
             tick_period_ms=1000,
             rewind_s=600,
-            pass_on=self.logs.said,
+            forward=self.logs.forward,
         )
         runner = await CityRunner.load(ownership(city, self.epochs[city], PARTITIONS[city]), parts, lambda: True)
         desk = BorderDesk(

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from dispatch.engine.apply import NoteKind
 from dispatch.engine.inputs import (
     Delivered,
     Input,
@@ -18,6 +17,7 @@ from dispatch.engine.inputs import (
     RiderOffline,
 )
 from dispatch.engine.model import OfferId, OfferStatus, OrderId, OrderStatus, RiderId
+from dispatch.engine.notes import NoteKind
 from tests.unit.dispatch.engine.small_worlds import MINUTE_MS, SmallWorld, one_rider_one_order, order, reply
 
 A, RIDER = OrderId("a"), RiderId(1)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dispatch.engine.apply import NoteKind
 from dispatch.engine.codec import from_plain, to_plain
 from dispatch.engine.inputs import PickedUp, RiderMovedIn, RiderMovedOut
 from dispatch.engine.model import OrderId, Rider, RiderId
+from dispatch.engine.notes import NoteKind
 from tests.unit.dispatch.engine.small_worlds import MINUTE_MS, SmallWorld, one_rider_one_order, order, reply
 
 RIDER = RiderId(1)

@@ -1,10 +1,10 @@
-"""What nobody says: riders who vanish, and orders that nobody brings."""
+"""What times out: riders who vanish, and orders that nobody brings."""
 
 from __future__ import annotations
 
-from dispatch.engine.apply import NoteKind
 from dispatch.engine.inputs import OfferReplied, PickedUp
 from dispatch.engine.model import OrderId, OrderStatus, RiderId
+from dispatch.engine.notes import NoteKind
 from dispatch.engine.params import EngineParams, OfferParams, PatienceParams
 from tests.unit.dispatch.engine.small_worlds import SmallWorld, order
 

@@ -1,4 +1,4 @@
-"""What nobody says: riders who vanished, orders that nobody will bring."""
+"""Close what times out: orders of riders who vanished, orders that nobody brings."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from dispatch.engine.apply import Note, NoteKind
 from dispatch.engine.inputs import Positions
 from dispatch.engine.model import OfferStatus, Order, OrderStatus, Rider, RiderId
+from dispatch.engine.notes import Note, NoteKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.plan import hand_back, reopen, sweep
 from dispatch.engine.state import Draft
@@ -17,9 +17,11 @@ from dispatch.engine.state import Draft
 NOBODY, VANISHED = "nobody took it", "its rider vanished"
 
 
-def lose_patience(draft: Draft, positions: Positions, now_ms: int, params: EngineParams) -> list[Note]:
-    """Riders with something to do and without a usable fix are noted, after a while rid of what they have not picked
-    up, after a long while of what they have; orders open for too long end. A rider who is seen again works on.
+def close_expired(draft: Draft, positions: Positions, now_ms: int, params: EngineParams) -> list[Note]:
+    """Take orders from riders out of sight, and end orders that stayed open for too long.
+
+    A rider with a plan and no usable fix loses what it has not picked up after `PatienceParams.vanished_s`, and what
+    is on board after `lost_s`; an order that nobody has ends after `nobody_s`. A rider who is seen again works on.
     """
     notes = []
     for rider in _watched(draft, positions, now_ms):
