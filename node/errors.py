@@ -62,3 +62,6 @@ class Retryable(FornoError):
     """It may succeed if tried again: the caller retries with backoff, every retry is idempotent."""
 
     reason = "UNAVAILABLE"
+
+    #: Whether the first tries need no pause before them.
+    at_once = False

@@ -13,7 +13,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import structlog
 
 from node import postgres
@@ -56,7 +55,7 @@ def main(argv: list[str]) -> int:
     try:
         verb = {"get": _get, "recent": _recent, "archive": _archive}[words.verb]
         return asyncio.run(verb(settings, words))
-    except (FornoError, *postgres.AWAY, asyncpg.PostgresError) as error:
+    except FornoError as error:
         print(f"forno orders: {error}", file=sys.stderr)
         return 1
 
@@ -103,14 +102,11 @@ async def _recent(settings: OrdersSettings, words: argparse.Namespace) -> int:
     since = datetime.now(UTC) - timedelta(hours=words.hours)
     found: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for part in RangeMap.parse(settings.orders_ranges).ranges:
-        connection = await asyncpg.connect(settings.database(part.database))
-        try:
+        async with postgres.connection(settings.database(part.database)) as connection:
             for row in await connection.fetch(SQL.recent, words.city, since):
                 counts = found[row["status"], row["currency"]]
                 counts[0] += row["orders"]
                 counts[1] += row["minor"]
-        finally:
-            await connection.close()
     rows = [
         {"status": status, "orders": orders, "minor": minor, "currency": currency}
         for (status, currency), (orders, minor) in sorted(found.items())

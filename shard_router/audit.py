@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-
-from node.errors import Rejected, Retryable
-from node.postgres import AWAY, statements
+from node import postgres
+from node.errors import Rejected
+from node.postgres import SchemaMissing, statements
 
 CHECKS: Mapping[str, str] = statements(Path(__file__).with_name("audit.sql"))
 
@@ -54,11 +53,10 @@ class Audit:
 async def audit(url: str) -> Audit:
     """Audits the core database. Raises `Retryable` while it is away, `Rejected` while no shard has ever run."""
     try:
-        connection = await asyncpg.connect(url)
-    except (*AWAY, asyncpg.PostgresError) as error:
-        raise Retryable(f"postgres is away: {error!r}", reason="POSTGRES_AWAY") from error
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
+        async with (
+            postgres.connection(url) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
             examined = {what: await connection.fetchval(query) for what, query in _COUNTS.items()}
             findings: list[Finding] = []
             more = 0
@@ -66,10 +64,8 @@ async def audit(url: str) -> Audit:
                 rows = await connection.fetch(query)
                 findings += [Finding(check, row[0], row[1]) for row in rows[:SHOWN]]
                 more += max(0, len(rows) - SHOWN)
-    except asyncpg.UndefinedTableError as error:
+    except SchemaMissing as error:
         raise Rejected(
             "no shard has run on this database yet: there is nothing to audit", reason="NO_RECORD"
         ) from error
-    finally:
-        await connection.close()
     return Audit(examined, tuple(findings), more)

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import asyncpg
 
 from deploy.database.plan import Database, Done, databases, migrate_all, state_of_all
-from node.postgres import AWAY
+from node.errors import FornoError
+from node.postgres import classified
 from node.running import setting
 from node.settings import load
 from orders.config import OrdersSettings
@@ -31,8 +32,9 @@ def main(argv: list[str]) -> int:
     os.environ["FORNO_POSTGRES_URL"] = setting("postgres_url", words.postgres)
     plan = databases(load(OrdersSettings), load(PaymentsSettings))
     try:
-        done = asyncio.run(migrate_all(plan) if words.verb == "migrate" else state_of_all(plan))
-    except (*AWAY, asyncpg.PostgresError) as error:
+        with classified():
+            done = asyncio.run(migrate_all(plan) if words.verb == "migrate" else state_of_all(plan))
+    except (FornoError, asyncpg.PostgresError) as error:  # the second: a migration at fault
         print(f"forno db: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     print(json.dumps(as_json(done), indent=2) if words.json else _table(plan, done))

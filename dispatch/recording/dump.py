@@ -17,9 +17,10 @@ from dispatch.engine.codec import from_plain
 from dispatch.engine.params import EngineParams
 from dispatch.logs.seen_ids import REMEMBERED_IDS
 from dispatch.recording.recording import Message, RecordedTick, Recording
+from node import postgres
 from node.errors import NotFound, Rejected, Retryable
 from node.kafka import LogIdentity, consumer
-from node.postgres import AWAY, statements
+from node.postgres import statements
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 
 SQL = statements(Path(__file__).with_name("dump.sql"))
@@ -45,10 +46,7 @@ async def dump(core_url: str, kafka_url: str, wanted: Wanted, progress: Callable
     Raises `NotFound` for a city without ticks, `Rejected` when the log no longer holds the stretch, `Retryable` while a
     server is away.
     """
-    try:
-        stretch = await _stretch(core_url, wanted)
-    except (*AWAY, asyncpg.PostgresError) as error:
-        raise Retryable(f"postgres is away: {error!r}", reason="POSTGRES_AWAY") from error
+    stretch = await _stretch(core_url, wanted)
     progress(f"{len(stretch.ticks)} ticks from {stretch.ticks[0].tick} to {stretch.ticks[-1].tick}")
     try:
         return await _with_messages(kafka_url, wanted, stretch, progress)
@@ -70,29 +68,28 @@ class _Stretch:
 
 
 async def _stretch(core_url: str, wanted: Wanted) -> _Stretch:
-    connection = await asyncpg.connect(core_url)
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            last = await connection.fetchrow(SQL["last"], wanted.city)
-            if last is None:
-                raise NotFound(f"no tick of a city {wanted.city!r} is on record", reason="UNKNOWN_CITY")
-            start = await connection.fetchrow(SQL["start"], wanted.city, wanted.minutes, last["incarnation"])
-            if start is None:
-                raise Rejected(
-                    f"{wanted.city}: no memory was stored since the log was replaced; one is stored with the first "
-                    "tick of an owner and every few minutes",
-                    reason="NO_START",
-                )
-            rows = await connection.fetch(SQL["ticks"], wanted.city, start["tick"], MAX_TICKS + 1)
-            if len(rows) > MAX_TICKS:
-                raise Rejected(
-                    f"{wanted.city}: more than {MAX_TICKS:,} ticks in this stretch: ask for fewer with --minutes",
-                    reason="TOO_LONG",
-                )
-            params = await connection.fetch(SQL["params"], list({row["params_digest"] for row in rows}))
-            models = await connection.fetch(SQL["models"], wanted.city, list({row["travel_version"] for row in rows}))
-    finally:
-        await connection.close()
+    async with (
+        postgres.connection(core_url) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        last = await connection.fetchrow(SQL["last"], wanted.city)
+        if last is None:
+            raise NotFound(f"no tick of a city {wanted.city!r} is on record", reason="UNKNOWN_CITY")
+        start = await connection.fetchrow(SQL["start"], wanted.city, wanted.minutes, last["incarnation"])
+        if start is None:
+            raise Rejected(
+                f"{wanted.city}: no memory was stored since the log was replaced; one is stored with the first "
+                "tick of an owner and every few minutes",
+                reason="NO_START",
+            )
+        rows = await connection.fetch(SQL["ticks"], wanted.city, start["tick"], MAX_TICKS + 1)
+        if len(rows) > MAX_TICKS:
+            raise Rejected(
+                f"{wanted.city}: more than {MAX_TICKS:,} ticks in this stretch: ask for fewer with --minutes",
+                reason="TOO_LONG",
+            )
+        params = await connection.fetch(SQL["params"], list({row["params_digest"] for row in rows}))
+        models = await connection.fetch(SQL["models"], wanted.city, list({row["travel_version"] for row in rows}))
     if {row["incarnation"] for row in rows} != {last["incarnation"]}:
         raise Rejected(f"{wanted.city}: the log was replaced within this stretch: ask for less", reason="LOG_REPLACED")
     bodies = {row["digest"]: json.loads(row["body"]) for row in params}

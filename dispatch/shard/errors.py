@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from node.errors import FornoError, NotFound, Rejected, Retryable
+from node.errors import FornoError, NotFound, Retryable
+from node.postgres import OwnershipLost
 
-
-class CityLost(Rejected):
-    """By the database this shard does not own the city in this epoch, or its lease ran out: stop deciding."""
-
-    reason = "NOT_OWNER"
+#: By the database this shard does not own the city in this epoch, or its lease ran out: stop deciding.
+CityLost = OwnershipLost
 
 
 class DoubleAssignment(FornoError):
@@ -27,12 +25,6 @@ class OutcomeUnknown(Retryable):
     """The connection was lost while a tick was committed: ask by (city, tick) whether it was."""
 
     reason = "OUTCOME_UNKNOWN"
-
-
-class StoreAway(Retryable):
-    """The database does not answer; nothing was written."""
-
-    reason = "STORE_AWAY"
 
 
 class UnknownOrder(NotFound):

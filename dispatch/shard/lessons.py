@@ -22,8 +22,8 @@ from dispatch.engine.params import EngineParams
 from dispatch.engine.tracks import EtaOutcome
 from dispatch.engine.travel.learned import BrokenModel, LearnedTravel
 from dispatch.shard.city import City
-from dispatch.shard.errors import StoreAway
 from node.clock import Clock
+from node.errors import Retryable
 from shard_router.leases import Ownership
 
 #: What was learned is stored so often, domain milliseconds, and not more often than so many wall seconds.
@@ -42,7 +42,7 @@ class Lesson:
 
 
 class LessonStore(Protocol):
-    """Where a city's lessons are kept. Any call may raise `StoreAway`: then nothing was written."""
+    """Where a city's lessons are kept. Any call may raise `Retryable`: then nothing was written."""
 
     async def last(self, city: str) -> Lesson | None:
         """What was stored last; None for a city that has learned nothing."""
@@ -75,7 +75,7 @@ class Lessons:
         self._stored_s = 0.0
 
     async def before(self) -> None:
-        """Picks up what the last owner stored, once; stores when it is time. Raises `CityLost`, and `StoreAway` when
+        """Picks up what the last owner stored, once; stores when it is time. Raises `CityLost`, and `Retryable` when
         nothing could be picked up: a tick must not go by another model than the one before it only by accident."""
         if not self._picked_up:
             await self._pick_up()
@@ -126,7 +126,7 @@ class Lessons:
             lesson = Lesson(lesson.learning, model.version, await asyncio.to_thread(model.packed))
         try:
             await self._store.store(city.ownership, lesson)
-        except StoreAway as error:
+        except Retryable as error:
             self._log.warning("lessons not stored", error=str(error))
             return
         if self._travels:

@@ -87,7 +87,7 @@ class Changed:
 class DecisionLog(Protocol):
     """Where decisions become true. Every write checks the ownership first and raises `CityLost` when it is gone.
 
-    Any call may raise `StoreAway`: then nothing was written.
+    Any call may raise `Retryable`: then nothing was written.
     """
 
     async def load(self, ownership: Ownership, ended_since_ms: int) -> Stored:
@@ -125,7 +125,7 @@ class Letter:
 
 
 class Outbox(Protocol):
-    """Results waiting to be published, in the order of their commit. Any call may raise `StoreAway`."""
+    """Results waiting to be published, in the order of their commit. Any call may raise `Retryable`."""
 
     async def waiting(self, city: str, limit: int) -> Sequence[Letter]:
         """The oldest unpublished letters."""
@@ -142,7 +142,7 @@ class Archive(Protocol):
 
     async def prune(self, city: str, keep_h: int, most: int) -> int:
         """Removes a piece of what ended over `keep_h` wall hours ago and was published: at most so many rows of one
-        table. How many; 0 when nothing is left. May raise `StoreAway`.
+        table. How many; 0 when nothing is left. May raise `Retryable`.
         """
 
 

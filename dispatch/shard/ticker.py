@@ -37,7 +37,7 @@ from dispatch.logs.cut import Applied
 from dispatch.metrics import CityMetrics
 from dispatch.positions import PositionSnapshot
 from dispatch.shard.city import City
-from dispatch.shard.errors import CityLost, DoubleAssignment, OutcomeUnknown, StoreAway
+from dispatch.shard.errors import CityLost, DoubleAssignment, OutcomeUnknown
 from dispatch.shard.etas import WAITING, EtaTurns, carried_on, due_open, question
 from dispatch.shard.ingest import Ingest
 from dispatch.shard.lessons import Lessons
@@ -159,7 +159,7 @@ class Ticker:
             self._log.warning("tick failed", error=str(error))
 
     async def tick(self) -> None:
-        """One round. Raises `CityLost`, `StoreAway` and `DoubleAssignment`; nothing has changed then."""
+        """One round. Raises `CityLost`, `Retryable` and `DoubleAssignment`; nothing has changed then."""
         began_s = self._clock.monotonic_s()
         await self._lessons.before()
         round_ = await self._decide()
@@ -288,7 +288,7 @@ class Ticker:
             if not await self._asked_committed(record.tick):
                 if not self._holds():
                     self._metrics.refused("lease_over")
-                raise StoreAway("the tick was not committed") from error
+                raise Retryable("the tick was not committed", reason="NOT_COMMITTED") from error
         except DoubleAssignment:
             self._metrics.refused("double_assignment")
             raise
@@ -314,7 +314,7 @@ class Ticker:
         while True:
             try:
                 return await self._decision_log.committed(self._city.name, tick, self._city.epoch)
-            except StoreAway:
+            except Retryable:
                 await asyncio.sleep(0.2)
 
     def _make_true(self, round_: Round, *, changed: bool) -> None:

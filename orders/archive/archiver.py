@@ -24,11 +24,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import structlog
 
+from node import postgres
 from node.errors import Invalid
 from orders.archive.errors import ArchiveMismatch
 from orders.archive.files import ArchivedFile, Files, file_name, manifest_name
 from orders.archive.table import Tally, batch_of, schema_of
-from orders.messaging.postgres import retryable
 from orders.messaging.statements import statements
 
 SQL = statements(Path(__file__).parent / "sql")
@@ -83,31 +83,27 @@ class Archiver:
         if older_than > datetime.now(UTC):
             raise Invalid("older_than", f"{older_than:%Y-%m-%d} is not past: orders are still placed before it")
         done = Archived()
-        with retryable():
-            async with self._alone() as connection:
-                for row in await connection.fetch(SQL.partitions) if connection else []:
-                    month = datetime.strptime(row["name"], "orders_%Y_%m").replace(tzinfo=UTC)
-                    if end_of(month) <= older_than:
-                        one = await self._month(connection, month.date(), row["name"])
-                        if isinstance(one, Month):
-                            done.months.append(one)
-                        else:
-                            done.put_off.append(one)
+        async with self._alone() as connection:
+            for row in await connection.fetch(SQL.partitions) if connection else []:
+                month = datetime.strptime(row["name"], "orders_%Y_%m").replace(tzinfo=UTC)
+                if end_of(month) <= older_than:
+                    one = await self._month(connection, month.date(), row["name"])
+                    if isinstance(one, Month):
+                        done.months.append(one)
+                    else:
+                        done.put_off.append(one)
         return done
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[asyncpg.Connection | None]:
         """A connection of its own (sorting a month takes longer than a query may); None while another
         process archives."""
-        connection = await asyncpg.connect(self.url)
-        try:
+        async with postgres.connection(self.url) as connection:
             if await connection.fetchval(SQL.try_alone):
                 yield connection
             else:
                 self.log.info("another process archives", database=self.database)
                 yield None
-        finally:
-            await connection.close()
 
     async def _month(self, connection: asyncpg.Connection, month: date, partition: str) -> Month | PutOff:
         log = self.log.bind(database=self.database, month=f"{month:%Y-%m}")

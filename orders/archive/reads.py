@@ -9,13 +9,13 @@ from datetime import UTC, date, datetime
 import asyncpg
 import orjson
 
+from node.postgres import classified
 from orders.archive.archiver import SQL
 from orders.archive.cold import ArchivedMonth, ColdOrders, month_of
 from orders.archive.errors import OrderArchived
 from orders.archive.files import ArchivedFile
 from orders.ids import POINTS, order_id_at
 from orders.messaging.message import Offset
-from orders.messaging.postgres import retryable
 from orders.model import Order, OrderId, Status, UserId
 from orders.ordering.events import Change
 from orders.ordering.hearing import Absorbed, Heard
@@ -103,7 +103,7 @@ class ArchivedOrders:
 
     async def _months(self, newest: date) -> AsyncIterator[ArchivedMonth]:
         """Archived months up to one, newest first."""
-        with retryable():
+        with classified():
             rows = await self.pool.fetch(SQL.archived, newest)
         for row in rows:
             yield ArchivedMonth(row["month"], [ArchivedFile(**file) for file in orjson.loads(row["files"])])

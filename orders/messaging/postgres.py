@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 
-from node.errors import Retryable
-from node.postgres import AWAY, Schema
+from node.postgres import Schema, classified
 from orders.messaging.message import Message, Offset
 from orders.messaging.metrics import OUTBOX_LAG_MS
 from orders.messaging.relay import Send
@@ -25,28 +23,6 @@ SCHEMA = Schema("messaging", Path(__file__).parent / "migrations")
 #: Rows deleted in one transaction: a fraction of a second.
 BATCH = 20_000
 
-#: What Postgres says when the work may succeed if done again: it is away, starts, ends, or two transactions met.
-_RETRYABLE = (
-    *AWAY,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.QueryCanceledError,
-)
-
-
-@contextmanager
-def retryable() -> Iterator[None]:
-    """Turns what a retry may heal into `Retryable`."""
-    try:
-        yield
-    except _RETRYABLE as error:
-        raise Retryable(f"the database did not answer: {error!r}", reason="DATABASE_AWAY") from error
-
 
 async def delete_in_batches(pool: asyncpg.Pool, query: str, *args: object) -> None:
     """Runs a deletion, whose first parameter is the most rows it may take, until it finds fewer. Each batch is
@@ -54,7 +30,7 @@ async def delete_in_batches(pool: asyncpg.Pool, query: str, *args: object) -> No
     """
     deleted = BATCH
     while deleted == BATCH:
-        with retryable():
+        with classified():
             deleted = int((await pool.execute(query, BATCH, *args)).removeprefix("DELETE "))
 
 
@@ -110,7 +86,7 @@ async def offsets(pool: asyncpg.Pool, log_id: str) -> Mapping[tuple[str, int], i
     When the log is another one than before (the broker lost it), nothing of it was read yet, and everything that the
     outbox still has, a day's worth, is told again.
     """
-    with retryable():
+    with classified():
         async with pool.acquire() as connection, connection.transaction():
             known = await connection.fetchval(SQL.log)
             if known != log_id:
@@ -130,7 +106,7 @@ class PostgresOutbox:
 
     async def relay(self, limit: int, send: Send) -> int:
         """See `relay.Outbox`. The claim lives as long as the transaction: when this process dies, it is given up."""
-        with retryable():
+        with classified():
             async with self.pool.acquire() as connection, connection.transaction():
                 # Until the end nobody can say that the log is another one (`offsets`): or what the old log
                 # took would be marked as sent after all was to be sent again, and be lost.
@@ -148,7 +124,7 @@ class PostgresOutbox:
 
     async def send_again(self, orders: Sequence[OrderId]) -> None:
         """Has all messages of these orders that are still kept sent once more."""
-        with retryable():
+        with classified():
             await self.pool.execute(SQL.send_again, list(orders))
 
     async def forget_sent(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from uuid import UUID
 
 import asyncpg
 
+from node import postgres
 from node.errors import Retryable
-from node.postgres import AWAY, Schema, migrate
+from node.postgres import Schema, migrate
 from shard_router.errors import ShardTaken
 from shard_router.moves import check_move
 from shard_router.topology import CityEntry, CityLoad, CityMap, Move, MoveState, ShardEntry, ShardLoad
@@ -78,23 +79,23 @@ class PostgresRouterStore:
         self._pool = pool
 
     async def ensure_cities(self, cities: Sequence[CityEntry]) -> None:
-        async with self._session() as session, session.transaction():
+        async with postgres.session(self._pool) as session, session.transaction():
             for c in cities:
                 row = (c.city, c.name, c.partition, c.time_zone, c.currency, c.center_lat_e7, c.center_lng_e7)
                 if await session.fetchval(_ENSURE_CITY, *row):
                     await session.execute(_TELL, c.city, 0, "added", None, "")
 
     async def read_map(self) -> CityMap:
-        async with self._session() as session:
+        async with postgres.session(self._pool) as session:
             return await _read_snapshot(session)
 
     async def enter(self, shard_id: str, address: str, incarnation: UUID, lease_s: float) -> None:
-        async with self._session() as session:
-            lease = timedelta(seconds=lease_s)
+        lease = timedelta(seconds=lease_s)
+        async with _own_row(self._pool) as session:
             await session.execute("select router.enter($1, $2, $3, $4)", shard_id, address, incarnation, lease)
 
     async def beat(self, shard_id: str, incarnation: UUID, lease_s: float, load: ShardLoad) -> CityMap:
-        async with self._session() as session:
+        async with _own_row(self._pool) as session:
             await session.execute(
                 "select router.beat($1, $2, $3, $4, $5, $6, $7, $8::jsonb)",
                 shard_id,
@@ -109,17 +110,17 @@ class PostgresRouterStore:
             return await _read_snapshot(session)
 
     async def claim(self, city: str, shard_id: str, seen_epoch: int) -> int | None:
-        async with self._session() as session:
+        async with postgres.session(self._pool) as session:
             epoch: int | None = await session.fetchval("select router.claim($1, $2, $3)", city, shard_id, seen_epoch)
             return epoch
 
     async def release(self, city: str, shard_id: str, epoch: int, idle_s: float | None = None) -> None:
-        async with self._session() as session:
+        async with postgres.session(self._pool) as session:
             idle = timedelta(seconds=idle_s) if idle_s is not None else None
             await session.execute("select router.release($1, $2, $3, $4)", city, shard_id, epoch, idle)
 
     async def request_move(self, city: str, to_shard: str, actor: str) -> CityEntry:
-        async with self._session() as session, session.transaction():
+        async with postgres.session(self._pool) as session, session.transaction():
             # A drain that begins now waits for the shard's row, then finds this move; or this finds the shard draining.
             await session.execute("select from router.shards where shard_id = $1 for share", to_shard)
             await session.execute("select from router.cities where city = $1 for update", city)
@@ -133,19 +134,19 @@ class PostgresRouterStore:
             return (await _read_map(session)).cities[city]
 
     async def warm(self, city: str, shard_id: str, move_id: int) -> None:
-        async with self._session() as session:
+        async with postgres.session(self._pool) as session:
             await session.execute("select router.warm($1, $2, $3)", city, shard_id, move_id)
 
     async def fail_move(self, move_id: int, reason: str, actor: str) -> bool:
-        async with self._session() as session:
+        async with postgres.session(self._pool) as session:
             return bool(await session.fetchval("select router.fail_move($1, $2, $3)", move_id, reason, actor))
 
     async def first_tick(self, city: str, shard_id: str, epoch: int) -> None:
-        async with self._session() as session:
+        async with postgres.session(self._pool) as session:
             await session.execute(_FIRST_TICK, city, shard_id, epoch)
 
     async def moves(self, limit: int) -> Sequence[Move]:
-        async with self._session() as session:
+        async with postgres.session(self._pool) as session:
             return [_move(row) for row in await session.fetch(_LAST_MOVES, limit)]
 
     @asynccontextmanager
@@ -166,7 +167,7 @@ class PostgresRouterStore:
                 yield name
             raise Retryable("the connection that listens for changes was lost", reason="POSTGRES_AWAY")
 
-        async with self._session() as session:
+        async with postgres.session(self._pool) as session:
             session.add_termination_listener(ended)
             await session.add_listener("router_map", told)
             try:
@@ -176,22 +177,17 @@ class PostgresRouterStore:
                 if not session.is_closed():
                     await session.remove_listener("router_map", told)
 
-    def _session(self) -> AbstractAsyncContextManager[Any]:
-        return session_of(self._pool)
-
 
 @asynccontextmanager
-async def session_of(pool: asyncpg.Pool) -> AsyncIterator[Any]:
-    """A connection whose failures are the router's own errors."""
+async def _own_row(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+    """A session that raises `ShardTaken` when another process has the shard's row."""
     try:
-        async with pool.acquire(timeout=2) as session:
+        async with postgres.session(pool) as session:
             yield session
     except asyncpg.PostgresError as error:
-        if error.sqlstate == _TAKEN:
-            raise ShardTaken(str(error)) from error
-        raise Retryable(f"postgres: {error}", reason="POSTGRES_ERROR") from error
-    except AWAY as error:
-        raise Retryable(f"postgres is away: {error!r}", reason="POSTGRES_AWAY") from error
+        if error.sqlstate != _TAKEN:
+            raise
+        raise ShardTaken(str(error)) from error
 
 
 async def _read_snapshot(session: Any) -> CityMap:

@@ -9,8 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from node.errors import Retryable
-from node.postgres import AWAY
+from node import postgres
 from shard_router.borders import Border, Change, checked, overlaid
 from shard_router.cities import City
 
@@ -35,11 +34,8 @@ class PostgresBorders:
 
     async def after(self, version: int) -> list[Border]:
         """Borders published after a version, oldest first. Raises `Retryable`."""
-        try:
-            async with self._pool.acquire(timeout=2) as session:
-                return await _after(session, version)
-        except (*AWAY, asyncpg.PostgresError) as error:
-            raise Retryable(f"postgres is away: {error!r}", reason="POSTGRES_AWAY") from error
+        async with postgres.session(self._pool) as session:
+            return await _after(session, version)
 
     async def cities(self) -> tuple[City, ...]:
         """The catalogue as it is now. Raises `Retryable`."""
@@ -47,18 +43,15 @@ class PostgresBorders:
 
     async def publish(self, feature: Mapping[str, Any], actor: str, *, dry_run: bool = False) -> tuple[int, Change]:
         """Checks a border and publishes it. Raises `BadCity` naming the place, or `Retryable`; then nothing changed."""
-        try:
-            async with self._pool.acquire(timeout=2) as session, session.transaction():
-                await session.execute(_LOCK)
-                cities = overlaid(self._shipped, await _after(session, 0))
-                change = await asyncio.to_thread(checked, cities, feature)
-                if dry_run:
-                    return 0, change
-                version: int = await session.fetchval(_PUBLISH, change.city, json.dumps(feature), actor)
-                await session.execute(_TELL, change.city, actor)
-                return version, change
-        except (*AWAY, asyncpg.PostgresError) as error:
-            raise Retryable(f"postgres is away: {error!r}", reason="POSTGRES_AWAY") from error
+        async with postgres.session(self._pool) as session, session.transaction():
+            await session.execute(_LOCK)
+            cities = overlaid(self._shipped, await _after(session, 0))
+            change = await asyncio.to_thread(checked, cities, feature)
+            if dry_run:
+                return 0, change
+            version: int = await session.fetchval(_PUBLISH, change.city, json.dumps(feature), actor)
+            await session.execute(_TELL, change.city, actor)
+            return version, change
 
 
 async def _after(session: Any, version: int) -> list[Border]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from shard_router.adapters.postgres import session_of
+from node import postgres
 from shard_router.errors import UnknownShard
 from shard_router.plans import Plan, PlanState, Step, StepState, check_plan
 
@@ -36,7 +36,7 @@ class PostgresPlanStore:
         self._pool = pool
 
     async def set_draining(self, shard_id: str, draining: bool, actor: str) -> None:
-        async with session_of(self._pool) as session, session.transaction():
+        async with postgres.session(self._pool) as session, session.transaction():
             what = "update router.shards set draining = $2 where shard_id = $1"
             if await session.execute(what, shard_id, draining) == "UPDATE 0":
                 known = await session.fetch("select shard_id from router.shards")
@@ -45,22 +45,22 @@ class PostgresPlanStore:
                 await session.execute(_FAIL_COMING, shard_id, actor)
 
     async def save_plan(self, steps: Sequence[Step], drains: str | None, actor: str) -> Plan:
-        async with session_of(self._pool) as session, session.transaction():
+        async with postgres.session(self._pool) as session, session.transaction():
             new = "insert into router.plans (drains, actor) values ($1, $2) returning plan_id"
             number: int = await session.fetchval(new, drains, actor)
             await _add(session, number, 0, steps)
         return Plan(number, PlanState.PROPOSED, tuple(steps), drains, actor)
 
     async def plan(self, plan_id: int | None) -> Plan | None:
-        async with session_of(self._pool) as session:
+        async with postgres.session(self._pool) as session:
             return await _read(session, plan_id)
 
     async def running_plan(self) -> Plan | None:
-        async with session_of(self._pool) as session:
+        async with postgres.session(self._pool) as session:
             return await _running(session)
 
     async def set_plan(self, plan_id: int, state: PlanState, reason: str = "") -> Plan:
-        async with session_of(self._pool) as session, session.transaction():
+        async with postgres.session(self._pool) as session, session.transaction():
             await session.execute("lock table router.plans in share row exclusive mode")
             check_plan(await _read(session, plan_id), plan_id, state, await _running(session))
             change = "update router.plans set state = $2, reason = $3 where plan_id = $1"
@@ -72,14 +72,14 @@ class PostgresPlanStore:
         return changed
 
     async def set_step(self, plan_id: int, number: int, step: Step) -> None:
-        async with session_of(self._pool) as session:
+        async with postgres.session(self._pool) as session:
             change = (
                 "update router.plan_steps set state = $3, reason = $4, move_id = $5 where plan_id = $1 and step = $2"
             )
             await session.execute(change, plan_id, number, step.state, step.reason, step.move_id)
 
     async def add_steps(self, plan_id: int, first: int, steps: Sequence[Step]) -> None:
-        async with session_of(self._pool) as session, session.transaction():
+        async with postgres.session(self._pool) as session, session.transaction():
             await session.execute("select from router.plans where plan_id = $1 for update", plan_id)
             count = "select count(*) from router.plan_steps where plan_id = $1"
             if await session.fetchval(count, plan_id) == first:

@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-import asyncpg
 import grpc.aio
 
-from node.errors import FornoError
+from node.errors import FornoError, Retryable
 from proto.dispatch.v1.dispatch_pb2 import WatchCityRequest, WatchCityResponse
 from proto.dispatch.v1.dispatch_pb2_grpc import DispatchStub
 from shard_router.client import Directory
@@ -49,6 +48,6 @@ class Monitor:
     async def _count(self) -> None:
         while True:
             # A server that restarts is asked again: until then the last count stands.
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(Retryable):
                 self.delivered = await delivered_by_city(self._core_url)
             await asyncio.sleep(_COUNT_EVERY_S)

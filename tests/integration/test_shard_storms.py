@@ -24,8 +24,8 @@ import grpc.aio
 import pytest
 
 from deploy.stack.stack import LocalStack
-from node import postgres
 from node.errors import Retryable
+from node.postgres import classified
 from proto.dispatch.v1 import dispatch_pb2
 from proto.dispatch.v1.dispatch_pb2_grpc import DispatchStub
 from proto.tracking.v1 import rider_link_pb2 as link
@@ -122,7 +122,7 @@ async def decided_since(world: DispatchWorld, city: str, since: datetime, within
     first = "select min(committed_at) from dispatch.ticks where city = $1 and committed_at > $2"
     async with asyncio.timeout(within_s):
         while True:
-            with suppress(asyncpg.PostgresError, *postgres.AWAY):
+            with suppress(Retryable), classified():
                 found: datetime | None = await world.pool.fetchval(first, city, since)
                 if found is not None:
                     return found
@@ -325,7 +325,7 @@ async def back(world: DispatchWorld) -> datetime:
     """The database's time as soon as it tells it again."""
     async with asyncio.timeout(60):
         while True:
-            with suppress(asyncpg.PostgresError, *postgres.AWAY):
+            with suppress(Retryable), classified():
                 return await now(world)
             await asyncio.sleep(0.02)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -19,10 +18,9 @@ from dispatch.engine.forwarding import ForwardedMessage
 from dispatch.engine.model import Loan, Rider, RiderId
 from dispatch.logs import loan_events
 from dispatch.shard.adapters.rows import rider_of
-from dispatch.shard.errors import StoreAway
+from node import postgres
 from node.clock import Clock
 from node.errors import FornoError, Retryable
-from node.postgres import AWAY
 from node.rpc import fault_of
 from proto.dispatch.v1 import borders_pb2
 from proto.dispatch.v1.borders_pb2_grpc import BordersStub
@@ -49,28 +47,20 @@ class PostgresLoanBook:
         self._pool = pool
 
     async def of_borrower(self, city: str) -> Sequence[LoanRow]:
-        async with self._session() as session:
+        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
             return [_row(row) for row in await session.fetch(_OF_BORROWER, city)]
 
     async def of_home(self, city: str) -> Sequence[LoanRow]:
-        async with self._session() as session:
+        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
             return [_row(row) for row in await session.fetch(_OF_HOME, city)]
 
     async def give_back(self, loan_id: str, free_ms: int) -> None:
-        async with self._session() as session:
+        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
             await session.execute(_GIVE_BACK, loan_id, free_ms)
 
     async def forget(self, loan_id: str) -> None:
-        async with self._session() as session:
+        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
             await session.execute(_FORGET, loan_id)
-
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[Any]:
-        try:
-            async with asyncio.timeout(_QUERY_TIMEOUT_S), self._pool.acquire() as session:
-                yield session
-        except (*AWAY, asyncpg.PostgresError) as error:
-            raise StoreAway(f"postgres is away: {error!r}") from error
 
 
 def _row(row: Any) -> LoanRow:

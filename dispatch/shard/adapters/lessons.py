@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import asyncpg
 
-from dispatch.shard.errors import CityLost, StoreAway
 from dispatch.shard.lessons import Lesson
-from node.postgres import AWAY, statements
+from node import postgres
+from node.postgres import statements
 from shard_router.leases import Ownership
 
 SQL = statements(Path(__file__).with_name("lessons.sql"))
 
 _TIMEOUT_S = 5.0
-#: SQLSTATEs of router.hold: not the owner, lease run out.
-_LOST = ("FR001", "FR002")
 
 
 class PostgresLessonStore:
@@ -27,28 +24,18 @@ class PostgresLessonStore:
         self._shard_id = shard_id
 
     async def last(self, city: str) -> Lesson | None:
-        try:
-            async with asyncio.timeout(_TIMEOUT_S), self._pool.acquire() as session:
-                row = await session.fetchrow(SQL["last_lesson"], city)
-        except (*AWAY, asyncpg.PostgresError) as error:
-            raise StoreAway(f"postgres is away: {error!r}") from error
+        async with postgres.session(self._pool, _TIMEOUT_S) as session:
+            row = await session.fetchrow(SQL["last_lesson"], city)
         return Lesson(row["learning"], row["version"] or "", row["model"] or b"") if row else None
 
     async def store(self, ownership: Ownership, lesson: Lesson) -> None:
         city = ownership.city
-        try:
-            async with asyncio.timeout(_TIMEOUT_S), self._pool.acquire() as session, session.transaction():
-                await session.execute(SQL["hold_city"], city, self._shard_id, ownership.epoch)
-                if lesson.version:
-                    await session.execute(SQL["add_model"], city, lesson.version, lesson.model)
-                await session.execute(SQL["put_lesson"], city, ownership.epoch, lesson.version or None, lesson.learning)
-                await session.execute(SQL["forget_models"], city)
-        except asyncpg.PostgresError as error:
-            if error.sqlstate in _LOST:
-                raise CityLost(str(error)) from error
-            raise StoreAway(f"postgres: {error!r}") from error
-        except AWAY as error:
-            raise StoreAway(f"postgres went away: {error!r}") from error
+        async with postgres.session(self._pool, _TIMEOUT_S) as session, session.transaction():
+            await session.execute(SQL["hold_city"], city, self._shard_id, ownership.epoch)
+            if lesson.version:
+                await session.execute(SQL["add_model"], city, lesson.version, lesson.model)
+            await session.execute(SQL["put_lesson"], city, ownership.epoch, lesson.version or None, lesson.learning)
+            await session.execute(SQL["forget_models"], city)
 
 
 class MemoryLessonStore:

@@ -16,10 +16,12 @@ from dispatch.engine.tracks import Track
 from dispatch.logs.cut import Applied, Cut
 from dispatch.shard.adapters.rows import explained, offer_of, order_of, rider_of, track_of
 from dispatch.shard.adapters.tick_rows import Write, writes_of
-from dispatch.shard.errors import CityLost, DoubleAssignment, OutcomeUnknown, StoreAway
+from dispatch.shard.errors import DoubleAssignment, OutcomeUnknown
 from dispatch.shard.holdings import Holding
 from dispatch.shard.ports import Changed, Letter, Stored, TickCommit
-from node.postgres import AWAY, Schema, migrate, statements
+from node import postgres
+from node.errors import Retryable
+from node.postgres import Schema, UniqueViolated, migrate, statements
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from shard_router.leases import Ownership
 
@@ -40,9 +42,6 @@ _PRUNED = (
     "prune_starts",
     "prune_ticks",
 )
-#: SQLSTATEs of router.hold: not the owner, lease run out.
-_LOST = ("FR001", "FR002")
-
 
 SQL = statements(Path(__file__).with_name("statements.sql"))
 
@@ -53,21 +52,12 @@ async def prepare(url: str) -> None:
 
 
 @asynccontextmanager
-async def _session(pool: asyncpg.Pool) -> AsyncIterator[Any]:
-    """A connection for reading, or for writing what is safe to repeat."""
-    try:
-        async with asyncio.timeout(_QUERY_TIMEOUT_S), pool.acquire() as session:
-            yield session
-    except (*AWAY, asyncpg.PostgresError) as error:
-        if isinstance(error, asyncpg.PostgresError) and error.sqlstate in _LOST:
-            raise CityLost(str(error)) from error
-        raise StoreAway(f"postgres is away: {error!r}") from error
-
-
-@asynccontextmanager
 async def _snapshot(pool: asyncpg.Pool) -> AsyncIterator[Any]:
     """A connection for reading as of one moment, while the owner goes on committing."""
-    async with _session(pool) as session, session.transaction(isolation="repeatable_read", readonly=True):
+    async with (
+        postgres.session(pool, _QUERY_TIMEOUT_S) as session,
+        session.transaction(isolation="repeatable_read", readonly=True),
+    ):
         yield session
 
 
@@ -123,47 +113,43 @@ class PostgresDecisionLog:
         # Worked out in a thread before the transaction begins: it is short then, and nobody waits for JSON.
         writes = await asyncio.to_thread(writes_of, tick, self._shard_id)
         try:
-            async with asyncio.timeout(COMMIT_TIMEOUT_S), self._pool.acquire() as session, session.transaction():
+            async with postgres.session(self._pool, COMMIT_TIMEOUT_S) as session, session.transaction():
                 await self._write(session, tick, writes)
-        except asyncpg.UniqueViolationError as error:
-            raise DoubleAssignment(f"{error.constraint_name}: {error.detail}") from error
-        except asyncpg.PostgresError as error:
-            if error.sqlstate in _LOST:
-                raise CityLost(str(error)) from error
-            raise OutcomeUnknown(f"postgres: {error!r}") from error
-        except AWAY as error:
-            raise OutcomeUnknown(f"postgres went away: {error!r}") from error
+        except UniqueViolated as error:
+            raise DoubleAssignment(str(error)) from error
+        except Retryable as error:
+            raise OutcomeUnknown(str(error)) from error
 
     async def committed(self, city: str, tick: int, epoch: int) -> bool:
-        async with _session(self._pool) as session:
+        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
             return bool(await session.fetchval(SQL["committed"], city, tick, epoch))
 
     async def save_cut(self, ownership: Ownership, tick: int, applied: Applied) -> None:
-        async with _session(self._pool) as session, session.transaction():
+        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session, session.transaction():
             await session.execute(SQL["hold"], ownership.city, self._shard_id, ownership.epoch)
             await _save_cut(session, ownership, tick, applied)
 
     async def known(self, order_ids: Sequence[OrderId]) -> set[OrderId]:
-        async with _session(self._pool) as session:
+        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
             rows = await session.fetch(SQL["known_orders"], list(order_ids))
         return {OrderId(row["order_id"]) for row in rows}
 
     async def track(self, city: str, order_id: OrderId) -> tuple[Order, Track] | None:
-        async with _session(self._pool) as session:
+        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
             row = await session.fetchrow(SQL["track"], order_id, city)
         return (order_of(row["order_body"]), track_of(row["track_body"])) if row else None
 
     async def explain(self, city: str, order_id: OrderId) -> list[str]:
-        async with _session(self._pool) as session:
+        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
             rows = await session.fetch(SQL["explain"], city, order_id)
         return [_explained(dict(row)) for row in rows]
 
     async def prune(self, city: str, keep_h: int, most: int) -> int:
         """`Archive`. The last tick before the horizon stays: its number must not be given twice."""
-        async with _session(self._pool) as session:
+        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
             horizon = await session.fetchval(SQL["prune_horizon"], city, keep_h)
         for name, value in (*((name, horizon) for name in _PRUNED), ("prune_outbox", keep_h)):
-            async with _session(self._pool) as session:
+            async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
                 done: str = await session.execute(SQL[name], city, value, most)
             # What names an order must be gone to its last row before the order goes.
             if (removed := int(done.split()[-1])) > 0:
@@ -233,16 +219,16 @@ class PostgresOutbox:
         self._pool = pool
 
     async def waiting(self, city: str, limit: int) -> Sequence[Letter]:
-        async with _session(self._pool) as session:
+        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
             rows = await session.fetch(SQL["waiting_letters"], city, limit)
         return [Letter(row["id"], row["order_id"], row["payload"]) for row in rows]
 
     async def published(self, letters: Sequence[Letter]) -> None:
-        async with _session(self._pool) as session:
+        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
             await session.execute(SQL["mark_published"], [letter.letter_id for letter in letters])
 
     async def log_is(self, city: str, incarnation: str) -> int:
-        async with _session(self._pool) as session, session.transaction():
+        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session, session.transaction():
             known = await session.fetchval(SQL["outbox_log"], city)
             if known == incarnation:
                 return 0

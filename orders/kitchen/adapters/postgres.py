@@ -17,8 +17,8 @@ import structlog
 
 from node.clock import Clock
 from node.errors import Retryable
+from node.postgres import classified
 from orders.kitchen.ports import CookedOrder, Kitchen
-from orders.messaging.postgres import retryable
 from orders.messaging.statements import statements
 from orders.model import Order, UserId
 from orders.ordering.adapters.rows import order_of
@@ -46,14 +46,14 @@ class PostgresKitchens:
         return sorted(map(order_of, rows), key=lambda order: order.order_id)[:limit]
 
     async def auto_accept(self, kitchen: Kitchen) -> bool | None:
-        with retryable():
+        with classified():
             chosen: bool | None = await self._own(kitchen).fetchval(
                 SQL.auto_accept, kitchen.city, kitchen.restaurant_id
             )
         return chosen
 
     async def choose_auto_accept(self, kitchen: Kitchen, auto_accept: bool) -> None:
-        with retryable():
+        with classified():
             await self._own(kitchen).execute(SQL.choose, kitchen.city, kitchen.restaurant_id, auto_accept)
 
     async def cooked(self, kitchen: Kitchen, limit: int) -> Sequence[CookedOrder]:
@@ -80,7 +80,7 @@ class PostgresKitchens:
         return [row for part in parts if not isinstance(part, BaseException) for row in part]
 
     async def _rows(self, pool: asyncpg.Pool, query: str, *args: object) -> list[asyncpg.Record]:
-        with retryable():
+        with classified():
             async with asyncio.timeout(ANSWER_S):
                 rows: list[asyncpg.Record] = await pool.fetch(query, *args)
         return rows

@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 from aiokafka import ConsumerRecord
 
+from node.errors import Invalid
 from node.kafka import TopicLoop
 from orders.messaging.message import Offset, offsets_after
 from orders.messaging.postgres import offsets
@@ -30,7 +31,7 @@ SOURCES: Mapping[str, Source] = {PAYMENT_EVENTS.name: Source.PAYMENTS, DISPATCH_
 LINGER_S = 0.02
 
 #: What a store raises for an event that it can never take: a number or a character that no column holds.
-_NEVER = (ValueError, OverflowError, asyncpg.DataError)
+_NEVER = (ValueError, Invalid)
 
 
 @dataclass(frozen=True, slots=True)

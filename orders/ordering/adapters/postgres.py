@@ -10,11 +10,11 @@ from pathlib import Path
 import asyncpg
 
 from node.clock import Clock
-from node.postgres import Schema
+from node.postgres import Schema, classified
 from orders.errors import KeyReused
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Message, Offset
-from orders.messaging.postgres import Held, PostgresOutbox, delete_in_batches, retryable
+from orders.messaging.postgres import Held, PostgresOutbox, delete_in_batches
 from orders.messaging.statements import statements
 from orders.model import Order, OrderId, Status, UserId
 from orders.ordering.adapters.codec import decode, encode
@@ -55,13 +55,13 @@ class PostgresOrders:
 
     async def make_partitions(self) -> None:
         """Makes the partitions of last month, this month and the next two."""
-        with retryable():
+        with classified():
             await self._pool.execute(SQL.make_partitions, datetime.fromtimestamp(self._clock.wall_ms() / 1000, UTC))
 
     async def place(self, change: Change, key: IdempotencyKey) -> Placement:
         order = change.order
         (message,) = self._messages(change.events)
-        with retryable():
+        with classified():
             stored = await self._pool.fetchval(
                 SQL.place,
                 order.order_id,
@@ -80,7 +80,7 @@ class PostgresOrders:
         return Placement(order, replayed=False)
 
     async def _placed_before(self, user_id: UserId, key: IdempotencyKey) -> Placement:
-        with retryable():
+        with classified():
             row = await self._pool.fetchrow(SQL.placed_by_key, user_id, key.key)
         order_id = OrderId(row["order_id"])
         if row["body_sha256"] != key.body_sha256:
@@ -91,18 +91,18 @@ class PostgresOrders:
         return Placement(order, replayed=True)
 
     async def get(self, order_id: OrderId) -> Order | None:
-        with retryable():
+        with classified():
             row = await self._pool.fetchrow(SQL.get, order_id, created_at(order_id))
         return order_of(row) if row else None
 
     async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> Page:
         newest = (created_at(before), before) if before else _NEWEST
-        with retryable():
+        with classified():
             rows = await self._pool.fetch(SQL.list, user_id, *newest, limit + 1)
         return Page.of([order_of(row) for row in rows], limit)
 
     async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
-        with retryable():
+        with classified():
             async with self._pool.acquire() as connection, connection.transaction():
                 rows = await self._lock(connection, [order_id])
                 if not rows:
@@ -117,7 +117,7 @@ class PostgresOrders:
 
     async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
         absorbed = Absorbed()
-        with retryable():
+        with classified():
             async with self._pool.acquire() as connection, connection.transaction():
                 if heard:
                     absorbed = await self._digest(connection, heard)
@@ -169,17 +169,17 @@ class PostgresOrders:
         return {OrderId(str(row["order_id"])): (order_of(row), seen_of(row)) for row in rows}
 
     async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
-        with retryable():
+        with classified():
             rows = await self._pool.fetch(SQL.stuck, status, older_than_s, limit)
         return [OrderId(row["order_id"]) for row in rows]
 
     async def count_stuck(self, status: Status, older_than_s: float) -> int:
-        with retryable():
+        with classified():
             count: int = await self._pool.fetchval(SQL.count_stuck, status, older_than_s)
         return count
 
     async def tell_again(self, status: Status, older_than_s: float, limit: int) -> int:
-        with retryable():
+        with classified():
             told: int = await self._pool.fetchval(SQL.tell_again, status, older_than_s, limit)
         if told:
             self._wrote()

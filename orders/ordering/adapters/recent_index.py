@@ -12,8 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
 
+from node import postgres
 from node.clock import Clock
-from orders.messaging.postgres import retryable
 
 DAYS = 7
 #: An index that waits for longer, because somebody holds a transaction open, is left for the next time; wall seconds.
@@ -37,15 +37,11 @@ class RecentIndex:
     async def renew(self) -> list[str]:
         """Brings it to today, unless it is, or another process does so just now. Returns the indexes that it made."""
         today = datetime.fromtimestamp(self.clock.wall_ms() / 1000, UTC).date()
-        with retryable():
-            # Making an index takes longer than a query may, and is not done within a transaction.
-            connection = await asyncpg.connect(self.url, command_timeout=_TIMEOUT_S)
-            try:
-                if not await connection.fetchval(_ALONE):
-                    return []
-                return await _renew(connection, today - timedelta(days=DAYS), today)
-            finally:
-                await connection.close()
+        # Making an index takes longer than a query may, and is not done within a transaction.
+        async with postgres.connection(self.url, command_timeout_s=_TIMEOUT_S) as connection:
+            if not await connection.fetchval(_ALONE):
+                return []
+            return await _renew(connection, today - timedelta(days=DAYS), today)
 
 
 async def _renew(connection: asyncpg.Connection, since: date, today: date) -> list[str]:

@@ -19,9 +19,9 @@ import structlog
 
 from node.clock import Clock
 from node.errors import Retryable
+from node.postgres import classified
 from orders.ids import POINTS, point_of_order, point_of_user
 from orders.messaging.message import Offset
-from orders.messaging.postgres import retryable
 from orders.metrics import REPLICA_AGE_S, REPLICA_READS
 from orders.model import Order, OrderId, Status, UserId
 from orders.ordering.adapters.postgres import PostgresOrders
@@ -72,7 +72,7 @@ class ReplicatedOrders:
 
     async def _measure(self) -> None:
         asked_s = self._clock.monotonic_s()
-        with retryable():
+        with classified():
             on_disk = await self._primary_pool.fetchval(_ON_DISK)
             while not await self._replica_pool.fetchval(_REPLAYED, on_disk):
                 self._tell_age()

@@ -22,7 +22,7 @@ from random import Random
 import asyncpg
 
 from node.errors import Rejected, Retryable
-from orders.messaging.postgres import retryable
+from node.postgres import classified
 from orders.messaging.statements import statements
 from orders.model import ActionRequired, OrderId
 from orders.payments.model import Action, Answer, Money
@@ -55,7 +55,7 @@ class LocalProvider:
         ref = "" if refusal else "loc_" + hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
         await self._delay(key, token)
         state = "WAITING" if token in _SCA else "HELD"
-        with retryable():
+        with classified():
             row = await self._pool.fetchrow(
                 SQL.authorise, key, not refusal, ref, refusal, amount.minor, amount.currency, token, state
             )
@@ -63,7 +63,7 @@ class LocalProvider:
         return await self.check(answer.provider_ref) if token in _SCA else answer
 
     async def check(self, provider_ref: str) -> Answer:
-        with retryable():
+        with classified():
             state = await self._pool.fetchval(SQL.check, provider_ref, CUSTOMER_TAKES_S)
         match state:
             case "WAITING":
@@ -101,7 +101,7 @@ class LocalProvider:
         refunded_minor: int = 0,
     ) -> Answer:
         refusal = f"not_{before[0].lower()}"
-        with retryable():
+        with classified():
             token = await self._pool.fetchval(SQL.token, provider_ref) or ""
             await self._delay(key, token)
             try:

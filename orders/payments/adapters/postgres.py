@@ -12,11 +12,11 @@ import asyncpg
 import orjson
 
 from node.clock import Clock
-from node.postgres import Schema
+from node.postgres import Schema, classified
 from orders.errors import UnknownOrder
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Offset
-from orders.messaging.postgres import Held, PostgresOutbox, delete_in_batches, retryable
+from orders.messaging.postgres import Held, PostgresOutbox, delete_in_batches
 from orders.messaging.statements import statements
 from orders.model import OrderId
 from orders.money import Parts
@@ -50,13 +50,13 @@ class PostgresPayments:
         self.outbox = PostgresOutbox(pool)
 
     async def get(self, order_id: OrderId) -> Payment | None:
-        with retryable():
+        with classified():
             row = await self._pool.fetchrow(SQL.get, order_id)
         return _payment(row) if row else None
 
     async def absorb(self, instructions: Sequence[Instruction], offsets: Sequence[Offset]) -> Heard:
         heard = Heard()
-        with retryable():
+        with classified():
             async with self._pool.acquire() as connection, connection.transaction():
                 if instructions:
                     heard = await self._obey(connection, instructions)
@@ -99,7 +99,7 @@ class PostgresPayments:
         await messaging.add(connection, [encode_void(payment, now_ms) for payment in told])
 
     async def claim(self, limit: int, for_s: float) -> list[Payment]:
-        with retryable():
+        with classified():
             return [_payment(row) for row in await self._pool.fetch(SQL.claim, limit, for_s)]
 
     async def settle(self, settled: Settled, at_ms: int) -> bool:
@@ -108,7 +108,7 @@ class PostgresPayments:
         payment, posting = settled.payment, posting_of(settled, {})
         message, action = encode(settled, at_ms), next_action(payment)
         legs: Balances = posting.legs if posting else {}
-        with retryable():
+        with classified():
             moved = await self._pool.fetchval(
                 SQL.settle,
                 payment.order_id,
@@ -134,7 +134,7 @@ class PostgresPayments:
     async def _settle_refund(self, settled: Settled, refund: Refund, at_ms: int) -> bool:
         """Refunds are rare: a transaction of some statements, under the lock of the payment's row."""
         payment, order_id = settled.payment, settled.payment.order_id
-        with retryable():
+        with classified():
             async with self._pool.acquire() as connection, connection.transaction():
                 present = _payment((await connection.fetch(SQL.lock, [order_id]))[0])
                 version = payment.version - settled.approved
@@ -158,7 +158,7 @@ class PostgresPayments:
         return True
 
     async def ask_refund(self, order_id: OrderId, key: str, amount: Money | None, reason: str) -> tuple[Refund, bool]:
-        with retryable():
+        with classified():
             async with self._pool.acquire() as connection, connection.transaction():
                 rows = await connection.fetch(SQL.lock, [order_id])
                 if not rows:
@@ -173,11 +173,11 @@ class PostgresPayments:
         return refund, False
 
     async def refunds(self, order_id: OrderId) -> list[Refund]:
-        with retryable():
+        with classified():
             return [_refund(row) for row in await self._pool.fetch(SQL.refunds, order_id)]
 
     async def hear(self, event_id: str, kind: str, order_id: OrderId) -> bool:
-        with retryable():
+        with classified():
             return bool(await self._pool.fetchval(SQL.hear, event_id, kind, order_id))
 
     async def forget(self) -> None:
@@ -186,16 +186,16 @@ class PostgresPayments:
         await delete_in_batches(self._pool, SQL.forget_events, KEEP_EVENTS_DAYS)
 
     async def postpone(self, order_id: OrderId, for_s: float) -> None:
-        with retryable():
+        with classified():
             await self._pool.execute(SQL.postpone, order_id, for_s)
 
     async def overdue(self, older_than_s: float) -> int:
-        with retryable():
+        with classified():
             count: int = await self._pool.fetchval(SQL.overdue, older_than_s)
         return count
 
     async def postings(self, order_id: OrderId) -> list[Posting]:
-        with retryable():
+        with classified():
             rows = await self._pool.fetch(SQL.postings, order_id)
         return [
             Posting(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import asyncpg
+from node import postgres
 
 #: Orders that two riders held for certain at one time: a slot of the load each, tick ranges that overlap.
 _HELD_TWICE = """
@@ -67,25 +67,19 @@ class DispatchFacts:
 
 async def delivered_by_city(core_url: str) -> dict[str, int]:
     """Orders delivered, as committed: unlike the counters of a city's owner it never goes back."""
-    connection = await asyncpg.connect(core_url)
-    try:
+    async with postgres.connection(core_url) as connection:
         return {row["city"]: row["count"] for row in await connection.fetch(_DELIVERED)}
-    finally:
-        await connection.close()
 
 
 async def dispatch_facts(core_url: str) -> DispatchFacts:
     """Reads the schema `dispatch` of the core database."""
-    connection = await asyncpg.connect(core_url)
-    try:
+    async with postgres.connection(core_url) as connection:
         delivered = await connection.fetch(_DELIVERED)
         twice = await connection.fetch(_HELD_TWICE)
         ticks = await connection.fetchrow(_TICKS)
         eta = await connection.fetchrow(_ETA)
         click = await connection.fetchrow(_CLICK_TO_DOOR)
         waited = await connection.fetchrow(_READY_TO_PICKUP)
-    finally:
-        await connection.close()
     return DispatchFacts(
         delivered=sum(row["count"] for row in delivered),
         held_twice=tuple(row["order_id"] for row in twice),
@@ -102,10 +96,7 @@ async def order_statuses(urls: Sequence[str]) -> dict[str, int]:
     """How many orders stand in each status, over all databases of orders."""
     counts: dict[str, int] = {}
     for url in urls:
-        connection = await asyncpg.connect(url)
-        try:
+        async with postgres.connection(url) as connection:
             for row in await connection.fetch(_ORDERS):
                 counts[row["status"]] = counts.get(row["status"], 0) + row["count"]
-        finally:
-            await connection.close()
     return counts

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import asyncpg
 import pytest
 import structlog
 
 from node.clock import ManualClock
 from node.errors import Retryable
+from node.postgres import DataAtFault
 from orders.ids import order_id_at
 from orders.messaging.message import Offset
 from orders.metrics import EVENTS_UNREADABLE
@@ -48,7 +48,7 @@ class Particular(MemoryOrders):
 
     async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
         if any(event.version >= 2**63 for event in heard):
-            raise asyncpg.DataError("value out of int64 range")
+            raise DataAtFault("at_ms", "value out of int64 range")
         return await super().absorb(heard, offsets)
 
 

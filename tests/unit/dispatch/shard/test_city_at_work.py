@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dispatch.engine.model import OrderId, OrderStatus
-from dispatch.shard.errors import CityLost, OutcomeUnknown, StoreAway
+from dispatch.shard.errors import CityLost, OutcomeUnknown
 from dispatch.shard.ports import TickCommit
+from node.errors import Retryable
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
 from proto.tracking.v1 import rider_link_pb2 as link
 from tests.unit.dispatch.shard.memory_city import CITY, MemoryCity, status_of
@@ -169,7 +170,7 @@ async def test_an_unknown_outcome_that_was_none(
     world = two_riders_one_order
     monkeypatch.setattr(world.decisions, "commit", Flaky(world, after=False).commit)
     runner = await world.owner()
-    with pytest.raises(StoreAway):
+    with pytest.raises(Retryable):
         await world.step(runner)
     assert runner.city.tick == 0
     assert runner.city.state.orders == {}

@@ -11,10 +11,10 @@ from dispatch.engine.eta.calibration import Calibration, Stage
 from dispatch.engine.model import OrderId
 from dispatch.engine.travel.learned import LearnedTravel
 from dispatch.shard.adapters.lessons import MemoryLessonStore
-from dispatch.shard.errors import StoreAway
 from dispatch.shard.lessons import STORE_EVERY_MS, Lesson, Lessons
 from dispatch.shard.runner import CityRunner
 from dispatch.shard.solver import InlineSolver
+from node.errors import Retryable
 from proto.tracking.v1 import rider_link_pb2 as link
 from shard_router.leases import Ownership
 from tests.unit.dispatch.shard.memory_city import CITY, MemoryCity
@@ -89,7 +89,7 @@ class _Away(MemoryLessonStore):
     """Postgres is away for storing."""
 
     async def store(self, ownership: Ownership, lesson: Lesson) -> None:
-        raise StoreAway("away")
+        raise Retryable("away")
 
 
 async def test_without_the_store_the_old_model_goes_on() -> None:

@@ -1,18 +1,11 @@
-"""Postgres: pools and numbered migrations. Queries belong to the services, as named SQL beside their code."""
+"""Numbered migrations: the files `NNNN_name.sql` of a package, each applied once to a database."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-
-#: A frozen owner must block nobody: its transaction is ended and its locks are given up (wall milliseconds).
-GUARDS = {"idle_in_transaction_session_timeout": "1000", "lock_timeout": "1000"}
-
-#: What the driver raises when the server is away, or a connection is lost in the middle of an answer.
-AWAY = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 _MIGRATIONS_TABLE = """
 create table if not exists schema_migrations (
@@ -23,31 +16,6 @@ create table if not exists schema_migrations (
     primary key (package, number)
 )
 """
-
-
-class _Connection(asyncpg.Connection):  # type: ignore[misc]
-    """Goes back to its pool without the driver's reset, a round trip for each query: nothing here leaves state on a
-    session (settings are local to transactions, locks too; a forgotten LISTEN tells nobody).
-    """
-
-    __slots__ = ()
-
-    def get_reset_query(self) -> str:
-        return ""
-
-
-async def connect(url: str, *, min_size: int = 1, max_size: int = 8, guarded: bool = False) -> asyncpg.Pool:
-    """A pool on one database. With `guarded`, its sessions carry `GUARDS` (for all that decides); with `min_size` 0 the
-    server may be away for now.
-    """
-    return await asyncpg.create_pool(
-        url,
-        min_size=min_size,
-        max_size=max_size,
-        command_timeout=10,
-        connection_class=_Connection,
-        server_settings=GUARDS if guarded else {},
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +97,3 @@ async def migrate(url: str, package: str, folder: Path) -> list[str]:
         return applied
     finally:
         await connection.close()
-
-
-def statements(file: Path) -> dict[str, str]:
-    """Named SQL: the statements of a file in which each begins with a line `-- name: …`, by name."""
-    parts = re.split(r"^-- name: (.+)$", file.read_text(), flags=re.MULTILINE)[1:]
-    return dict(zip(parts[::2], (text.strip() for text in parts[1::2]), strict=True))

@@ -1,0 +1,36 @@
+"""Postgres: pools, numbered migrations, named statements, errors by what a caller does about them."""
+
+from node.postgres.errors import (
+    DataAtFault,
+    DatabaseAway,
+    OwnershipLost,
+    SchemaMissing,
+    TransactionConflict,
+    UniqueViolated,
+    classified,
+    classify,
+)
+from node.postgres.migrations import Schema, SchemaState, migrate, number_of, schema_state
+from node.postgres.pool import GUARDS, connect, connection, session
+from node.postgres.sql import statements
+
+__all__ = [
+    "GUARDS",
+    "DataAtFault",
+    "DatabaseAway",
+    "OwnershipLost",
+    "Schema",
+    "SchemaMissing",
+    "SchemaState",
+    "TransactionConflict",
+    "UniqueViolated",
+    "classified",
+    "classify",
+    "connect",
+    "connection",
+    "migrate",
+    "number_of",
+    "schema_state",
+    "session",
+    "statements",
+]
