@@ -30,8 +30,6 @@ from numpy.typing import NDArray
 RESOLUTION: Final = 9
 """Resolution of every cell here: 0.105 km² on average, neighbours about 350 m apart."""
 
-EARTH_RADIUS_M: Final = 6_371_008.8
-
 _AXIS_ROTATION: Final = 0.333473172251832115336  # odd resolutions are turned by asin(sqrt(3/28))
 _RES0_UNIT: Final = 0.38196601125010500003  # spacing of resolution 0 on the plane of radius 1
 _SCALE: Final = 7.0 ** (RESOLUTION / 2) / _RES0_UNIT

@@ -26,6 +26,7 @@ from dispatch.engine.matching.solve import solve
 from dispatch.engine.matching.waves import Waves, waves
 from dispatch.engine.params import EngineParams
 from dispatch.engine.travel.free_flow import FreeFlowTravel
+from node.geodesy import points
 
 SIDE_E7 = 550_000
 LIMIT_S = 60.0
@@ -125,10 +126,7 @@ def everything(city: Snapshot, params: EngineParams) -> tuple[Problem, Columns, 
     problem = city.problem(params)
     orders = [city.state.orders[o] for o in problem.orders.ids]
     pickups = {order.restaurant_id: order.pickup for order in orders}
-    counters, drops = (
-        np.array([(p.lat_e7, p.lng_e7) for p in places], np.int64)
-        for places in ([pickups[r] for r in problem.restaurant_ids], [order.drop for order in orders])
-    )
+    counters, drops = points([pickups[r] for r in problem.restaurant_ids]), points([order.drop for order in orders])
     links = links_of(problem.orders, counters, drops, NOW_MS, FreeFlowTravel(), params, partners=EVERY)
     problem = replace(problem, links=links)
     columns = columns_of(problem, params, busy_price(problem, params.cost), pool=EVERY)

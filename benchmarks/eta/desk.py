@@ -23,9 +23,10 @@ from dispatch.engine.model import Order, OrderId, OrderStatus, Point, Rider, Rid
 from dispatch.engine.notes import NoteKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
-from dispatch.engine.travel.free_flow import FreeFlowTravel, great_circle_m
+from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.engine.travel.learned import LearnedTravel
 from dispatch.shard.etas import STARTERS, EtaQuestion, answer
+from node.geodesy import distances_m, points
 from simulator.drive.alone import Moment
 
 #: A new travel model is made so often, domain milliseconds.
@@ -81,7 +82,7 @@ class Desk:
         return self._way_s(start, end, at_ms) * params.pace.of(vehicle)
 
     def _way_s(self, start: Point, end: Point, at_ms: int) -> float:
-        places = np.array([(p.lat_e7, p.lng_e7) for p in (start, end)], np.int64)
+        places = points([start, end])
         return float(self.travel.matrix(places[:1], places[1:], at_ms)[0, 0])
 
 
@@ -194,8 +195,7 @@ def _seen(moment: Moment) -> dict[RiderId, Point]:
 def _open(order: Order, moment: Moment, online: dict[RiderId, Point], known: Known, params: EngineParams) -> OpenOrder:
     """An order with the nearest riders on shift."""
     ids = list(online)
-    places = np.array([(p.lat_e7, p.lng_e7) for p in online.values()], np.int64).reshape(-1, 2)
-    apart = great_circle_m(places, np.array([order.pickup.lat_e7, order.pickup.lng_e7], np.int64))
+    apart = distances_m(points(online.values()), points([order.pickup]))
     near = [ids[i] for i in np.argsort(apart, kind="stable")[:STARTERS]]
     riders = moment.state.riders
     starters = tuple(starter_of(riders[r], online[r], moment.now_ms, known.pace_of(riders[r], params)) for r in near)

@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.micro.timing import Rows, report, seconds
 from dispatch.engine.travel.paths import Dijkstra, shortest_paths
 from dispatch.engine.travel.road import RoadParams, RoadTravel
+from node.geodesy import points
 from shard_router.cities import load_cities
 from simulator.roads.fetch import default_cache_dir, ensure_network
 from simulator.roads.routing import RoadWays, places_in
@@ -26,8 +27,8 @@ def main() -> None:
     rng = np.random.default_rng(0)
     places = places_in(network, load_cities()[0])
     drawn = [places[i] for i in rng.integers(0, len(places), 700)]
-    points = np.array([(p.lat_e7, p.lng_e7) for p in drawn]) + rng.integers(-5_000, 5_000, (700, 2))
-    origins, destinations = points[:300], points[300:]
+    ends = points(drawn) + rng.integers(-5_000, 5_000, (700, 2))
+    origins, destinations = ends[:300], ends[300:]
 
     def drive() -> None:
         for start, end in pairwise(drawn[:301]):

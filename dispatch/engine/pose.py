@@ -15,6 +15,7 @@ from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import Points, TravelTimes
 from dispatch.engine.state import Draft
 from dispatch.engine.travel.pairs import pair_seconds
+from node.geodesy import points
 
 
 def pose(draft: Draft, positions: Positions, now_ms: int, travel: TravelTimes, params: EngineParams) -> Problem:
@@ -23,12 +24,12 @@ def pose(draft: Draft, positions: Positions, now_ms: int, travel: TravelTimes, p
     places = {o.restaurant_id: o.pickup for o in open_orders}
     restaurant_ids = tuple(sorted(places))
     row_of = {name: i for i, name in enumerate(restaurant_ids)}
-    counters = _points([places[r] for r in restaurant_ids])
+    counters = points([places[r] for r in restaurant_ids])
     restaurant = np.array([row_of[o.restaurant_id] for o in open_orders], np.int64)
 
     zones = _Zones()
     asked = _AskedRiders(draft.riders(), positions, now_ms, row_of, zones, params)
-    drops = _points([o.drop for o in open_orders])
+    drops = points([o.drop for o in open_orders])
     orders = _orders(open_orders, restaurant, asked.row_of, zones, now_ms)
     orders.direct_s[:] = pair_seconds(travel, counters[restaurant], drops, now_ms)
     return Problem(
@@ -78,10 +79,6 @@ def _fetches_twice(rider: Rider) -> bool:
         return True
     doors = sum(s.kind is StopKind.DROP for s in stops)
     return stops[0].kind is StopKind.PICKUP and doors > len(stops[0].order_ids)
-
-
-def _points(places: list[Point]) -> Points:
-    return np.array([(p.lat_e7, p.lng_e7) for p in places], np.int64).reshape(-1, 2)
 
 
 class _Zones(dict[str, int]):

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from dispatch.positions.buckets import Bucketed
 from dispatch.positions.nearest import nearest_chords
 from dispatch.positions.rows import Ids
+from node.geodesy import arcs_m
 from proto.fix_columns import FixColumns
-from shard_router.hexgrid import EARTH_RADIUS_M
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +61,5 @@ class PositionSnapshot:
         if len(self) == 0:
             nobody = np.zeros(index.shape, np.uint64)
             return NearestRiders(index, nobody, np.full(index.shape, np.inf), np.zeros(index.shape, np.int64))
-        # The chord c of a unit sphere spans the angle 2 asin(c / 2).
-        distance_m = np.where(index >= 0, 2 * EARTH_RADIUS_M * np.arcsin(np.minimum(chord, 2.0) / 2), np.inf)
+        distance_m = np.where(index >= 0, arcs_m(chord), np.inf)
         return NearestRiders(index, self.rider_ids[index], distance_m, self.now_ms - self.columns.ts_ms[index])

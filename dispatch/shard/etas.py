@@ -14,7 +14,7 @@ import numpy as np
 
 from dispatch.engine.eta.calibration import Stage
 from dispatch.engine.eta.open_order import OpenOrder, ahead_of, open_eta, starter_of
-from dispatch.engine.eta.plan import Known, plan_etas, points
+from dispatch.engine.eta.plan import Known, plan_etas
 from dispatch.engine.model import Order, OrderId, OrderStatus, Point, Rider, RiderId, StopKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
@@ -22,6 +22,7 @@ from dispatch.engine.state import Draft
 from dispatch.engine.tracks import Eta
 from dispatch.positions import PositionSnapshot
 from dispatch.shard.city import City
+from node.geodesy import points
 
 #: Riders computed anew in a tick though nothing happened to their plan.
 REFRESHED_A_TICK = 200

@@ -25,6 +25,7 @@ from dispatch.shard.shard import Shard
 from dispatch.shard.wire import offer_message, stop_message
 from node.clock import Clock
 from node.errors import FornoError, Invalid
+from node.geodesy import MAX_LAT_E7, MAX_LNG_E7
 from node.rpc import abort
 from proto.columns import WATCH_CITY, pack
 from proto.common.v1.types_pb2 import LatLng
@@ -193,7 +194,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
 
 def _place(message: LatLng, field: str) -> Any:
     place = point(message)
-    if abs(place.lat_e7) > 900_000_000 or abs(place.lng_e7) > 1_800_000_000:
+    if abs(place.lat_e7) > MAX_LAT_E7 or abs(place.lng_e7) > MAX_LNG_E7:
         raise Invalid(field, "is not a place on earth")
     return place
 

@@ -16,9 +16,10 @@ import numpy as np
 
 from dispatch.trails.errors import ArchiveBroken
 from dispatch.trails.model import Points
-from dispatch.trails.path import between, metres, places, points_of
+from dispatch.trails.path import between, places, points_of
 from dispatch.trails.ports import HourWriter, OpenHours, TrailArchive
 from dispatch.trails.simplify import simplified
+from node.geodesy import distances_m
 from proto.fix_columns import FixColumns
 
 #: Riders whose hour is in memory at once: some 15 MB at a fix a second.
@@ -131,6 +132,6 @@ def _check(fresh: Points, small: Points, error_m: float) -> None:
     before = np.where(exact, row, row - 1)
     if small.fixes.sum() != len(fresh) or (small.piece[before] != small.piece[row]).any():
         raise ArchiveBroken("a piece lost one of its ends")
-    off_m = metres(places(fresh), between(small, before, row, fresh.ts_ms))
+    off_m = distances_m(places(fresh), between(small, before, row, fresh.ts_ms))
     if off_m.max() > error_m + ROUNDING_M:
         raise ArchiveBroken(f"a fix is {off_m.max():.2f} m from its simplified trail; {error_m:g} m were promised")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.engine.travel.free_flow import great_circle_m
+from node.geodesy import distances_m
 from proto.columns import FIX_COLUMNS, pack
 from proto.fix_columns import IMPLAUSIBLE_JUMP, FixColumns
 
@@ -77,5 +77,5 @@ def middle(fixes: FixColumns) -> tuple[float, float, float]:
     lat, lng = fixes.lat_e7 * 1e-7, fixes.lng_e7 * 1e-7
     mid_lat, mid_lng = float(lat.min() + lat.max()) / 2, float(lng.min() + lng.max()) / 2
     there = np.stack([fixes.lat_e7, fixes.lng_e7], axis=1).astype(np.int64)
-    reach_m = great_circle_m(there, np.array([round(mid_lat * 1e7), round(mid_lng * 1e7)], np.int64))
+    reach_m = distances_m(there, np.array([round(mid_lat * 1e7), round(mid_lng * 1e7)], np.int64))
     return mid_lng, mid_lat, float(np.ceil(reach_m.max()))

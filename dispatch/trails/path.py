@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.travel.free_flow import great_circle_m
 from dispatch.trails.model import MAX_GAP_MS, Points
+from node.geodesy import distances_m, short_turn_e7
 from proto.fix_columns import IMPLAUSIBLE_JUMP, FixColumns
 
-_HALF_TURN_E7 = 1_800_000_000
 #: Places of shape (n, 2): latitude and longitude in 1e-7 degrees, with fractions.
 Degrees = NDArray[np.float64]
 
@@ -37,10 +34,8 @@ def between(points: Points, before: NDArray[np.intp], after: NDArray[np.intp], a
     span_ms = points.ts_ms[after] - points.ts_ms[before]
     part = (at_ms - points.ts_ms[before]) / np.maximum(span_ms, 1)
     lat = points.lat_e7[before] + part * (points.lat_e7[after].astype(np.int64) - points.lat_e7[before])
-    step = points.lng_e7[after].astype(np.int64) - points.lng_e7[before]
-    step = (step + _HALF_TURN_E7) % (2 * _HALF_TURN_E7) - _HALF_TURN_E7
-    lng = points.lng_e7[before] + part * step
-    lng = (lng + _HALF_TURN_E7) % (2 * _HALF_TURN_E7) - _HALF_TURN_E7
+    step = short_turn_e7(points.lng_e7[after].astype(np.int64) - points.lng_e7[before])
+    lng = short_turn_e7(points.lng_e7[before] + part * step)
     return np.stack([lat, lng], axis=1)
 
 
@@ -80,11 +75,6 @@ def places(points: Points) -> Degrees:
     return np.stack([points.lat_e7, points.lng_e7], axis=1).astype(np.float64)
 
 
-def metres(a: Degrees, b: Degrees) -> NDArray[np.float64]:
-    """Great circle metres between places."""
-    return great_circle_m(cast(Any, a), cast(Any, b))
-
-
 def linked(points: Points, before: NDArray[np.intp], after: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Whether two points of one rider have no silence between them."""
     near = points.ts_ms[after] - points.ts_ms[before] <= MAX_GAP_MS
@@ -121,5 +111,5 @@ def length(points: Points) -> tuple[float, int]:
     before, after = np.arange(len(points) - 1), np.arange(1, len(points))
     together = linked(points, before, after)
     there = places(points)
-    steps_m = metres(there[:-1], there[1:])
+    steps_m = distances_m(there[:-1], there[1:])
     return float(steps_m[together].sum()), int(np.diff(points.ts_ms)[together].sum())

@@ -9,11 +9,12 @@ import numpy as np
 
 from dispatch.trails.errors import BadSpan, NotHeard
 from dispatch.trails.model import HOUR_MS, MAX_GAP_MS, Driven, Near, Points, Whereabouts
-from dispatch.trails.path import clipped, length, metres, places_at, points_of
+from dispatch.trails.path import clipped, length, places_at, points_of
 from dispatch.trails.ports import HotTrails, TrailArchive
 from dispatch.trails.simplify import simplified
 from node.clock import Clock
 from node.errors import Invalid
+from node.geodesy import distances_m
 
 #: Longest span of a question about distance, domain milliseconds.
 MAX_SPAN_MS = 31 * 24 * HOUR_MS
@@ -73,7 +74,7 @@ class Trails:
                 found.setdefault(one.rider_id, one)
         there = list(found.values())
         places = np.array([[one.lat_e7, one.lng_e7] for one in there], np.float64).reshape(-1, 2)
-        off_m = metres(places, np.array(at, np.float64))
+        off_m = distances_m(places, np.array(at, np.float64))
         near = [Near(round(float(m), 2), one) for m, one in zip(off_m, there, strict=True) if m <= radius_m]
         return sorted(near, key=lambda one: (one.distance_m, one.where.rider_id))[:limit]
 

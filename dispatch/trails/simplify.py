@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.trails.model import Points
-from dispatch.trails.path import between, metres, places
+from dispatch.trails.path import between, places
+from node.geodesy import distances_m
 
 
 def simplified(points: Points, error_m: float) -> Points:
@@ -62,4 +63,4 @@ def errors_m(points: Points, begin: int, end: int) -> NDArray[np.float64]:
     inner = np.arange(begin + 1, end)
     ends = np.full((2, len(inner)), [[begin], [end]])
     line = between(points, ends[0], ends[1], points.ts_ms[inner])
-    return metres(places(points.take(inner)), line)
+    return distances_m(places(points.take(inner)), line)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from node.errors import Invalid
+from node.geodesy import MAX_LAT_E7, MAX_LNG_E7, distance_m
 from orders.model import Basket, Item, Position, Restaurant
-from orders.ordering.distance import distance_m
 from orders.text_checks import MAX_TEXT, checked_text
 from shard_router.cities import NO_CITY, CityLookup
 
@@ -49,9 +49,9 @@ def _check_restaurant(restaurant: Restaurant) -> None:
 
 
 def _check_position(field: str, at: Position) -> None:
-    if not -900_000_000 <= at.lat_e7 <= 900_000_000:
+    if not -MAX_LAT_E7 <= at.lat_e7 <= MAX_LAT_E7:
         raise Invalid(f"{field}.lat_e7", "-900000000..900000000", reason="BAD_COORDINATES")
-    if not -1_800_000_000 <= at.lng_e7 <= 1_800_000_000:
+    if not -MAX_LNG_E7 <= at.lng_e7 <= MAX_LNG_E7:
         raise Invalid(f"{field}.lng_e7", "-1800000000..1800000000", reason="BAD_COORDINATES")
 
 

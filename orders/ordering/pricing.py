@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from node.errors import Rejected
+from node.geodesy import distance_m
 from orders.model import Basket, Price
 from orders.money import Parts, split
-from orders.ordering.distance import distance_m
 from orders.ordering.taxes import TAXES
 
 #: Delivery within this long is the promise for a usual order (the target click-to-door of Reyes et al. 2018).

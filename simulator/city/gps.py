@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import cos, hypot, radians
+from math import hypot
 from random import Random
 
+from node.geodesy import M_PER_E7, lng_scale, short_turn_e7
 from simulator.city.actions import Fix
-from simulator.city.model import M_PER_E7, Place, Pose
+from simulator.city.model import Place, Pose
 from simulator.city.params import RiderParams
 
 #: Radius that holds 68 % of a round two-dimensional normal distribution, over its deviation: sqrt(-2 ln 0.32).
@@ -35,4 +36,5 @@ class Gps:
         north_m, east_m = self._rng.gauss(0, sigma_m), self._rng.gauss(0, sigma_m)
         shrink = min(1.0, 2 * accuracy_m / max(hypot(north_m, east_m), 1e-9))
         lat_e7 = at.lat_e7 + round(north_m * shrink / M_PER_E7)
-        return Place(lat_e7, at.lng_e7 + round(east_m * shrink / (M_PER_E7 * cos(radians(at.lat)))))
+        lng_e7 = at.lng_e7 + round(east_m * shrink / (M_PER_E7 * lng_scale(at.lat_e7)))
+        return Place(lat_e7, short_turn_e7(lng_e7))

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from random import Random
 from uuid import UUID
 
-import numpy as np
-
 from dispatch.engine.travel.planar import PlanarTravel, to_point
+from node.geodesy import points
 from simulator.city.customers import OrderDraft
 from simulator.city.kitchen import Pass
 from simulator.city.menu import Item
@@ -37,7 +36,7 @@ class PlanarWays:
         self._travel = PlanarTravel(metres_per_minute)
 
     def trip(self, start: Place, end: Place) -> Trip:
-        ends = np.array([(p.lat_e7, p.lng_e7) for p in (start, end)], np.int64)
+        ends = points([start, end])
         seconds = float(self._travel.pairs(ends[:1], ends[1:], 0)[0])
         return Trip((start, end), (0.0, seconds)) if seconds else Trip((end,), (0.0,))
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import cos, hypot, radians
 from typing import NewType
+
+from node.geodesy import flat_distance_m
 
 RiderId = NewType("RiderId", int)
 OrderId = NewType("OrderId", str)
 OfferId = NewType("OfferId", str)
 RestaurantId = NewType("RestaurantId", str)
-
-#: Metres of one 1e-7 degree of latitude on a sphere of 6,371,008.8 m (the mean earth radius of the IUGG).
-M_PER_E7 = 6_371_008.8 * radians(1e-7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +33,7 @@ class Place:
 
     def distance_m(self, other: Place) -> float:
         """Metres to another place; flat-earth, good to 0.1 % within a city."""
-        north = (other.lat_e7 - self.lat_e7) * M_PER_E7
-        east = (other.lng_e7 - self.lng_e7) * M_PER_E7 * cos(radians((self.lat + other.lat) / 2))
-        return hypot(north, east)
+        return flat_distance_m(self, other)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import atan2, cos, degrees, radians
+from math import atan2, degrees
 from typing import Protocol
 
+from node.geodesy import lng_scale, short_turn_e7
 from simulator.city.model import Place, Pose
 
 
@@ -44,7 +45,9 @@ class Trip:
         a, b = self.places[i], self.places[i + 1]
         span_s = self.at_s[i + 1] - self.at_s[i]
         part = max(0.0, elapsed_s - self.at_s[i]) / span_s
-        at = Place(a.lat_e7 + round((b.lat_e7 - a.lat_e7) * part), a.lng_e7 + round((b.lng_e7 - a.lng_e7) * part))
+        lat_e7 = a.lat_e7 + round((b.lat_e7 - a.lat_e7) * part)
+        lng_e7 = a.lng_e7 + round(short_turn_e7(b.lng_e7 - a.lng_e7) * part)
+        at = Place(lat_e7, short_turn_e7(lng_e7))
         return Pose(at, self._heading_deg(i), a.distance_m(b) / span_s)
 
     def slowed(self, factor: float) -> Trip:
@@ -56,7 +59,7 @@ class Trip:
         if i < 0:
             return 0.0
         a, b = self.places[i], self.places[i + 1]
-        east = (b.lng_e7 - a.lng_e7) * cos(radians(a.lat))
+        east = short_turn_e7(b.lng_e7 - a.lng_e7) * lng_scale(a.lat_e7)
         return degrees(atan2(east, b.lat_e7 - a.lat_e7)) % 360.0
 
 

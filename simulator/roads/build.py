@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from dispatch.engine.travel.network import ROAD_CLASSES, RoadNetwork
-from shard_router.hexgrid import EARTH_RADIUS_M
+from node.geodesy import flat_steps_m
 
 USUAL_SPEED_KMH: Final = {
     "motorway": 90.0,
@@ -74,7 +74,7 @@ def _cut(links: Iterable[Link]) -> Iterator[Link]:
     """Links of at most `LONGEST_ARC_M`; the places made between have negative numbers."""
     between = count(-1, -1)
     for link in links:
-        passed_m = np.append(0.0, np.cumsum(step_lengths_m(link.shape_e7)))
+        passed_m = np.append(0.0, np.cumsum(flat_steps_m(link.shape_e7)))
         pieces = ceil(passed_m[-1] / LONGEST_ARC_M)
         if pieces <= 1:
             yield link
@@ -110,7 +110,7 @@ def _assemble(arcs: Sequence[Link], ends: NDArray[np.int32], nodes: int, source:
     shape = np.concatenate([arc.shape_e7 for arc in arcs])
     node_e7 = np.zeros((nodes, 2), np.int32)
     node_e7[ends[:, 0]] = shape[start[:-1]]
-    steps = np.append(step_lengths_m(shape), 0.0)
+    steps = np.append(flat_steps_m(shape), 0.0)
     steps[start[1:] - 1] = 0.0  # from one arc's end to the next one's beginning
     return RoadNetwork(
         node_lat_e7=node_e7[:, 0].copy(),
@@ -130,11 +130,3 @@ def _assemble(arcs: Sequence[Link], ends: NDArray[np.int32], nodes: int, source:
 
 def _speed_kmh(arc: Link) -> float:
     return arc.speed_kmh if arc.speed_kmh else USUAL_SPEED_KMH[arc.road_class]
-
-
-def step_lengths_m(shape_e7: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Metres between consecutive points, (s - 1,). Flat-earth formula: right to 1e-6 for steps of streets."""
-    lat = np.radians(shape_e7[:, 0] * 1e-7)
-    lng = np.radians(shape_e7[:, 1] * 1e-7)
-    east = np.diff(lng) * np.cos((lat[1:] + lat[:-1]) / 2)
-    return np.asarray(EARTH_RADIUS_M * np.hypot(np.diff(lat), east))

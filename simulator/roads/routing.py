@@ -11,6 +11,7 @@ from dispatch.engine.travel.network import ROAD_CLASSES, RoadNetwork
 from dispatch.engine.travel.paths import shortest_paths
 from dispatch.engine.travel.road import SAME_BLOCK_M, RoadParams
 from dispatch.engine.travel.snap import Snapper
+from node.geodesy import points
 from shard_router.cities import City, CityLookup
 from simulator.city.model import Place
 from simulator.city.motion import Trip, straight
@@ -33,7 +34,7 @@ class RoadWays:
 
     def trip(self, start: Place, end: Place) -> Trip:
         """The way from `start` to `end`, both inclusive, with the time at every bend."""
-        ends = np.array([(start.lat_e7, start.lng_e7), (end.lat_e7, end.lng_e7)], np.int64)
+        ends = points([start, end])
         if start.distance_m(end) <= SAME_BLOCK_M:
             return straight((start, end), self._params.off_road_mps)
         nodes, _ = self._snapper.nearest(ends)

@@ -27,7 +27,7 @@ from dispatch.engine.model import Offer, OfferId, OfferStatus, OrderId, Point, R
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
 from dispatch.engine.tick import CityState, run_tick
-from dispatch.engine.travel.free_flow import great_circle_m
+from node.geodesy import distance_m, points, short_turn_e7
 from simulator.whatif.script import Script
 
 #: After the last recorded input the world goes on until every order has ended, at most so long; domain ms.
@@ -57,7 +57,7 @@ class _Body:
         share = max(0.0, (now_ms - self.left_ms) / max(1, self.there_ms - self.left_ms))
         return Point(
             round(self.origin.lat_e7 + share * (target.lat_e7 - self.origin.lat_e7)),
-            round(self.origin.lng_e7 + share * (target.lng_e7 - self.origin.lng_e7)),
+            short_turn_e7(self.origin.lng_e7 + round(share * short_turn_e7(target.lng_e7 - self.origin.lng_e7))),
         )
 
 
@@ -178,9 +178,9 @@ class _World:
     def _leave(self, body: _Body, at_ms: int) -> None:
         """Sets out for the stop ahead."""
         start, target = body.place, body.stops[0].point
-        ends = [np.array([[p.lat_e7, p.lng_e7]], np.int64) for p in (start, target)]
+        ends = points([start]), points([target])
         way_s = float(self._travel.matrix(ends[0], ends[1], at_ms)[0, 0]) * self._script.pace.of(body.vehicle)
-        self._fates.metres += float(great_circle_m(ends[0], ends[1])[0])
+        self._fates.metres += distance_m(start, target)
         body.origin, body.left_ms, body.arrived = start, at_ms, False
         body.there_ms = at_ms + round(way_s * 1000)
 

@@ -26,6 +26,7 @@ from dispatch.engine.model import StopKind as EngineStopKind
 from dispatch.engine.params import EngineParams, OfferParams
 from dispatch.engine.tick import CityState, run_tick
 from dispatch.engine.travel.free_flow import FreeFlowTravel
+from node.geodesy import M_PER_E7
 from simulator.city import actions as act
 from simulator.city import model as city
 from simulator.city.motion import Trip, straight
@@ -47,7 +48,7 @@ class Crow:
 
 def small_town(seed: int, now_ms: int, *, riders: int = 12, rider: RiderParams | None = None) -> City:
     """A square of 21 by 21 places, 150 m apart, six restaurants, sixty orders an hour."""
-    step_e7 = round(150 / city.M_PER_E7)
+    step_e7 = round(150 / M_PER_E7)
     places = [city.Place(k % 21 * step_e7, k // 21 * step_e7) for k in range(441)]
     ground = Ground("small-town", ZoneInfo("America/Santiago"), places[220], places, Crow())
     params = CityParams(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import operator
 
-MAX_LAT_E7 = 900_000_000
-MAX_LNG_E7 = 1_800_000_000
+from node.geodesy import MAX_LAT_E7, MAX_LNG_E7
+
 MAX_U16 = 65_535
 MAX_U32 = (1 << 32) - 1
 #: Far beyond any time, and still an int64 when the clock's error is added.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from node.geodesy import MAX_LAT_E7, MAX_LNG_E7
 from tracking.engine.limits import Limits
-from tracking.engine.validate import MAX_LAT_E7, MAX_LNG_E7
 from tracking.model import Refusal, RiderReplied, RiderStatusChanged
 
 #: Numbers of `tracking.v1.RiderStatus`.

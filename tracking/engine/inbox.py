@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from node.geodesy import lng_scales, short_turn_e7
 from proto.columns import PING_BATCH
 from proto.fix_columns import IMPLAUSIBLE_JUMP, FixColumns
 from tracking.engine.ledger import Ticket
@@ -156,9 +157,7 @@ class Inbox:
             # Seldom: the exact check, with both accuracies, the shape of the earth and the line of the dates.
             before_dm = _before(columns["accuracy_dm"], table["accuracy_dm"][streams], first)
             accuracy_m = (columns["accuracy_dm"] + before_dm) / 10
-            half_turn = 1_800_000_000
-            around = (step["lng_e7"] + half_turn) % (2 * half_turn) - half_turn
-            east = around * np.cos(columns["lat_e7"] * (np.pi / 1.8e9))
+            east = short_turn_e7(step["lng_e7"]) * lng_scales(columns["lat_e7"])
             marked = jumps(step["lat_e7"], east, step["ts_ms"], accuracy_m, self.limits)
             marked[unknown] = False
             flags[marked] = IMPLAUSIBLE_JUMP

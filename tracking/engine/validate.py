@@ -8,17 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from node.geodesy import M_PER_E7, MAX_LAT_E7, MAX_LNG_E7
 from proto.fix_columns import MAX_HEADING_CDEG
 from tracking.engine.limits import Limits
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-
-MAX_LAT_E7 = 900_000_000
-MAX_LNG_E7 = 1_800_000_000
-
-#: Metres in 1e-7 degrees of latitude: earth's mean radius 6,371,008.8 m (IUGG) x pi / 180 x 1e-7.
-M_PER_E7 = 0.011119508
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +77,9 @@ def some_far(lat_e7: Ints, lng_e7: Ints, ts_ms: Ints, limits: Limits) -> bool:
     return bool((way_e7 * M_PER_E7 > limits.max_speed_m_s * seconds + limits.jump_slack_m).any())
 
 
-def jumps(lat_e7: Ints, lng_e7: Ints, ts_ms: Ints, accuracy_m: NDArray[np.float64], limits: Limits) -> Bools:
+def jumps(
+    lat_e7: Ints, lng_e7: NDArray[np.float64], ts_ms: Ints, accuracy_m: NDArray[np.float64], limits: Limits
+) -> Bools:
     """Which of n fixes is an impossible jump from its predecessor.
 
     The arguments are differences fix - predecessor (`lat_e7`, `ts_ms`), the east-west difference already shortened by

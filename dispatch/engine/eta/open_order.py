@@ -9,11 +9,12 @@ from math import hypot
 import numpy as np
 
 from dispatch.engine.eta.calibration import Calibration, Quote, Stage
-from dispatch.engine.eta.plan import kitchen_spread_s, points
+from dispatch.engine.eta.plan import kitchen_spread_s
 from dispatch.engine.eta.waiting import later_of
 from dispatch.engine.model import Point, Rider
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
+from node.geodesy import points
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,16 @@ What becomes of sum and spread at the customer is for `calibration` to say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import hypot
-
-import numpy as np
 
 from dispatch.engine.eta.calibration import Calibration, Quote, Stage
 from dispatch.engine.eta.waiting import later_of
 from dispatch.engine.model import Order, OrderId, Point, Rider, RiderId, Stop, StopKind
 from dispatch.engine.params import EngineParams
-from dispatch.engine.ports import Points, TravelTimes
+from dispatch.engine.ports import TravelTimes
+from node.geodesy import points
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +122,3 @@ def _cooking_s(stop: Stop, orders: Mapping[OrderId, Order], now_ms: int) -> floa
         return 0.0
     found = [orders[o].ready_ms for o in stop.order_ids if o in orders]
     return max(0.0, (max(found, default=now_ms) - now_ms) / 1000)
-
-
-def points(places: Sequence[Point]) -> Points:
-    """Places as the travel models take them."""
-    return np.array([(p.lat_e7, p.lng_e7) for p in places], np.int64).reshape(-1, 2)

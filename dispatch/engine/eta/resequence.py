@@ -17,7 +17,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.eta.plan import points
 from dispatch.engine.eta.sequence import Order, Sequencing, Task, best_order, cost_of, handovers_s
 from dispatch.engine.inputs import Positions
 from dispatch.engine.model import Point, Rider, RiderId, Stop, StopKind
@@ -25,6 +24,7 @@ from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
 from dispatch.engine.state import Draft
 from dispatch.engine.travel.pairs import pair_seconds
+from node.geodesy import points
 
 #: Riders looked at in a tick.
 A_TICK: Final = 20

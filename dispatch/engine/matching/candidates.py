@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from dispatch.engine.matching.problem import Ints
 from dispatch.engine.ports import Points
+from node.geodesy import lng_scales
 
 
 def nearest_riders(riders: Points, restaurants: Points, k: int) -> tuple[Ints, Ints]:
@@ -23,6 +24,6 @@ def nearest_riders(riders: Points, restaurants: Points, k: int) -> tuple[Ints, I
     restaurant = np.repeat(np.arange(len(restaurants)), k)
     if k == len(riders):
         return np.tile(np.arange(k), len(restaurants)), restaurant
-    shrink = np.array([1.0, np.cos(np.radians(restaurants[:, 0].mean() * 1e-7))])
+    shrink = np.array([1.0, lng_scales(restaurants[:, 0].mean())])
     _, rider = cKDTree(riders * shrink).query(restaurants * shrink, k=k)
     return np.asarray(rider, np.int64).reshape(-1), restaurant

@@ -15,6 +15,7 @@ from dispatch.engine.matching.problem import Floats, Ints, Links, Orders
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import Points, TravelTimes
 from dispatch.engine.travel.pairs import pair_seconds
+from node.geodesy import lng_scales
 
 PARTNERS = 3
 """So many other orders are looked at for each in a tick, those whose counters and doors lie nearest to its own."""
@@ -35,7 +36,7 @@ def links_of(
     bundles = params.bundles
     if bundles.between_m <= 0 or bundles.max_orders < 2 or len(counters) < 2:
         return Links.none()
-    shrink = np.array([1.0, np.cos(np.radians(counters[:, 0].mean() * 1e-7))]) / E7_PER_M
+    shrink = np.array([1.0, lng_scales(counters[:, 0].mean())]) / E7_PER_M
     counters_m, doors_m = counters * shrink, drops * shrink
     near = cKDTree(counters_m).query_pairs(bundles.between_m, output_type="ndarray").astype(np.int64)
     pairs = _order_pairs(orders.restaurant, len(counters), near[np.lexsort(near.T)])

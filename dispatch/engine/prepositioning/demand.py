@@ -11,6 +11,7 @@ from dispatch.engine.inputs import OrderOpened
 from dispatch.engine.matching.problem import Floats
 from dispatch.engine.model import Point, RestaurantId
 from dispatch.engine.ports import Points
+from node.geodesy import points
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ class Demand:
         """
         ids = tuple(sorted(self._counters))
         counters = [self._counters[i] for i in ids]
-        places = np.array([(c.place.lat_e7, c.place.lng_e7) for c in counters], np.int64).reshape(-1, 2)
+        places = points([c.place for c in counters])
         if self._first_ms is None:
             return ids, places, np.zeros(0)
         known_s = max(60.0, (now_ms - self._first_ms) / 1000)

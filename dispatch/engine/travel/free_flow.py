@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from dispatch.engine.ports import Points, Seconds
 from dispatch.errors import InvalidParams
-
-EARTH_RADIUS_M = 6_371_008.8
-"""Mean radius of the WGS 84 ellipsoid (IUGG)."""
+from node.geodesy import distances_m
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +37,4 @@ class FreeFlowTravel:
 
     def between(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> Seconds:
         """Seconds from places `a` to places `b`, of any shapes that go together; the last axis is lat_e7, lng_e7."""
-        return great_circle_m(a, b) * (self.detour / self.speed_mps)
-
-
-def great_circle_m(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Metres between places, by the haversine formula; the last axis holds lat_e7, lng_e7."""
-    lat_a, lat_b = np.radians(a[..., 0] * 1e-7), np.radians(b[..., 0] * 1e-7)
-    half_lat = (lat_b - lat_a) / 2
-    half_lng = np.radians((b[..., 1] - a[..., 1]) * 1e-7) / 2
-    h = np.sin(half_lat) ** 2 + np.cos(lat_a) * np.cos(lat_b) * np.sin(half_lng) ** 2
-    metres: NDArray[np.float64] = 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(h, 1.0)))
-    return metres
+        return distances_m(a, b) * (self.detour / self.speed_mps)

@@ -25,6 +25,7 @@ from dispatch.engine.travel.legs import LegSums, sector_of
 from dispatch.engine.travel.probes import Look, Probes
 from dispatch.engine.travel.ratio import Ratio
 from dispatch.engine.travel.speeds import Drives, Floats, SpeedParams, SpeedSums
+from node.geodesy import points
 
 #: After so long, what was seen of the present counts half; domain milliseconds.
 _NOW_HALF_MS: Final = 900_000
@@ -72,7 +73,7 @@ class TravelLearner:
         self, start: Point, end: Point, left_ms: int, spent_s: float, rider_id: RiderId, vehicle_pace: float
     ) -> None:
         """A whole leg, from leaving one stop to arriving at the next."""
-        ends: Points = np.array([(start.lat_e7, start.lng_e7), (end.lat_e7, end.lng_e7)], np.int64)
+        ends: Points = points([start, end])
         usual_s = float(self._usual.pairs(ends[:1], ends[1:], left_ms)[0])
         own = self.now_factor() * self.pace_of(rider_id) * vehicle_pace
         if usual_s >= _SHORTEST_LEG_S and 0 < spent_s < 10 * usual_s * own + 600:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.engine.travel.ratio import Ratio
+from node.geodesy import lng_scales
 
 SECTORS: Final = 8
 """Directions of a leg, of 22.5 degrees; there and back are one."""
@@ -47,7 +48,7 @@ class LegFit:
 
 def sector_of(way_e7: NDArray[np.int64], lat_e7: NDArray[np.int64]) -> NDArray[np.int64]:
     """The direction of ways (..., 2) that begin at a latitude, 0..7; east is 0, north 4."""
-    north, east = way_e7[..., 0], way_e7[..., 1] * np.cos(np.radians(lat_e7 * 1e-7))
+    north, east = way_e7[..., 0], way_e7[..., 1] * lng_scales(lat_e7)
     angle = np.arctan2(north, east) % np.pi
     out: NDArray[np.int64] = np.rint(angle / np.pi * SECTORS).astype(np.int64) % SECTORS
     return out

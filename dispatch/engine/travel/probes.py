@@ -19,9 +19,9 @@ import h3.api.basic_int as h3
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.travel.free_flow import great_circle_m
 from dispatch.engine.travel.learned import RESOLUTION
 from dispatch.engine.travel.speeds import Drives, hour_of_week
+from node.geodesy import distances_m
 
 #: Two looks at a rider closer together tell nothing, further apart no way; domain milliseconds.
 NEAREST_MS: Final = 5_000
@@ -102,7 +102,7 @@ def _measure(now: NDArray[np.void], before: NDArray[np.void], known: NDArray[np.
     span_ms = np.where(known, now["ts_ms"] - before["ts_ms"], 0)
     usable = known & (span_ms >= NEAREST_MS) & (span_ms <= FURTHEST_MS)
     here, there = (np.stack([rows["lat_e7"], rows["lng_e7"]], axis=1) for rows in (now, before))
-    metres = np.where(usable, great_circle_m(there, here), 0.0)
+    metres = np.where(usable, distances_m(there, here), 0.0)
     mps = metres / np.maximum(span_ms, 1) * 1000
     now["metres"], now["span_ms"] = metres, span_ms
     now["moved"] = usable & (mps >= _MOVING_MPS) & (mps <= _FASTEST_MPS)

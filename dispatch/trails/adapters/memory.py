@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dispatch.engine.travel.free_flow import great_circle_m
 from dispatch.logs.cut import Cut
 from dispatch.trails.errors import TooMany
 from dispatch.trails.minutes import MINUTE_MS, TrailKey, chunks, middle
 from dispatch.trails.model import HOUR_MS
 from dispatch.trails.ports import HourPart
+from node.geodesy import distances_m
 from proto.fix_columns import FixColumns
 
 _HOUR = HOUR_MS // MINUTE_MS
@@ -54,7 +54,7 @@ class MemoryTrails:
         for (name, key), chunk in self._chunks.items():
             lng, lat, reach_m = middle(chunk)
             off = np.array([round(lat * 1e7), round(lng * 1e7)], np.int64)
-            off_m = great_circle_m(off, np.array(at, np.int64))
+            off_m = distances_m(off, np.array(at, np.int64))
             if name == city and key.minute in minutes and off_m <= radius_m + reach_m:
                 near.add(key.rider_id)
         if len(near) * len(minutes) > most:

@@ -14,6 +14,7 @@ from dispatch.trails.errors import BadSpan, TooMany
 from dispatch.trails.minutes import MINUTE_MS, TrailKey, chunks, unpacked
 from dispatch.trails.model import HOUR_MS
 from dispatch.trails.ports import HourPart
+from node.geodesy import EARTH_RADIUS_M
 from node.mongo import BATCH, DATABASE, Document, errors
 from proto.fix_columns import FixColumns
 
@@ -22,7 +23,6 @@ _MAX_MINUTES = 26 * 60
 #: A question about a place spans no more, minutes.
 _MAX_AROUND_MINUTES = 10
 _HOUR = HOUR_MS // MINUTE_MS
-_EARTH_M = 6_371_008.8
 
 
 class MongoHotTrails:
@@ -51,7 +51,7 @@ class MongoHotTrails:
                 longest = self._trail.find({"city": city, "minute": minute}, {"reach_m": 1}).sort("reach_m", -1)
                 async for document in longest.limit(1):
                     reach_m = max(reach_m, float(document["reach_m"]))
-            circle = [[at[1] * 1e-7, at[0] * 1e-7], (radius_m + reach_m) / _EARTH_M]
+            circle = [[at[1] * 1e-7, at[0] * 1e-7], (radius_m + reach_m) / EARTH_RADIUS_M]
             query = {**then, "loc": {"$geoWithin": {"$centerSphere": circle}}}
             near = [d["rider_id"] async for d in self._trail.find(query, {"rider_id": 1}).limit(most + 1)]
         if len(near) > most:

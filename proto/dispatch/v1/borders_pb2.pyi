@@ -61,7 +61,7 @@ class ViewCityResponse(_message.Message):
     age_ms: _builtins.bytes
     @_builtins.property
     def orders_json(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Orders and riders as the engine's own JSON (dispatch.codec)."""
+        """Orders and riders as the engine's own JSON (dispatch.engine.codec)."""
 
     @_builtins.property
     def riders_json(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...

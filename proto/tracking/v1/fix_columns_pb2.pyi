@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 @_typing.final
 class FixColumns(_message.Message):
     """A message of the topic rider.pings: fixes of many riders of one city, as packed little-endian columns of
-    equal length n. Read back with numpy.frombuffer; no Python object a fix exists anywhere on the way.
+    equal length n. Read back with numpy.frombuffer (proto/columns.py); no Python object a fix exists anywhere on the way.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

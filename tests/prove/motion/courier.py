@@ -6,6 +6,7 @@ import asyncio
 import math
 from dataclasses import dataclass, field
 
+from node.geodesy import M_PER_E7, lng_scale
 from tracking.client import Event, Offer, RiderClient, RiderStatus, Route, Stop, StopKind
 
 #: From a stop's turn to its being done, wall seconds.
@@ -14,7 +15,6 @@ _AT_DOOR_S = 12.0
 #: Metres of the circle, and its speed in metres a second.
 _RADIUS_M = 300.0
 _SPEED_M_S = 8.0
-_E7_A_METRE = 1e7 / 111_195.0
 
 
 @dataclass(slots=True)
@@ -91,6 +91,6 @@ class Courier:
 
     def _place(self) -> tuple[int, int]:
         angle = self.number + self._step * _SPEED_M_S / _RADIUS_M
-        north = self.home[0] + _RADIUS_M * _E7_A_METRE * math.sin(angle)
-        east = self.home[1] + _RADIUS_M * _E7_A_METRE * math.cos(angle) / math.cos(math.radians(self.home[0] / 1e7))
+        north = self.home[0] + _RADIUS_M / M_PER_E7 * math.sin(angle)
+        east = self.home[1] + _RADIUS_M / M_PER_E7 * math.cos(angle) / lng_scale(self.home[0])
         return round(north), round(east)

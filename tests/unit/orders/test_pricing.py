@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from orders.model import Position
-from orders.ordering.distance import distance_m
 from orders.ordering.pricing import DELIVERY_FEES, price_of, promised_ms
 from tests.unit.orders.worlds import TWO_PIZZAS
 
@@ -32,11 +30,3 @@ def test_a_usual_order_is_promised_in_forty_minutes_and_a_slow_one_later() -> No
     assert promised_ms(TWO_PIZZAS, 0) == 2_400_000
     slow = replace(TWO_PIZZAS, restaurant=replace(TWO_PIZZAS.restaurant, preparation_s=3600))
     assert promised_ms(slow, 0) > (3600 + 900) * 1000
-
-
-def test_distance_is_that_of_the_globe() -> None:
-    """A degree of latitude is 111.2 km; Berlin to Paris 878 km; opposite points half the way around."""
-    assert distance_m(Position(0, 0), Position(10_000_000, 0)) == pytest.approx(111_195, abs=1)
-    berlin, paris = Position(525_200_000, 134_050_000), Position(488_566_000, 23_522_000)
-    assert distance_m(berlin, paris) == pytest.approx(877_460, rel=0.001)
-    assert distance_m(Position(0, 0), Position(0, 1_800_000_000)) == pytest.approx(20_015_114, abs=2)

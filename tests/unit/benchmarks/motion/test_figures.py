@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.motion import cli, edge, growth, index, screen
 from benchmarks.record import at_least, at_most, document
-from shard_router.hexgrid import EARTH_RADIUS_M
+from node.geodesy import EARTH_RADIUS_M
 
 
 def test_figures_are_met_at_their_target_and_not_short_of_it() -> None:

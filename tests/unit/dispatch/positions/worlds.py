@@ -39,7 +39,7 @@ def scattered(
 
 
 def brute_force_m(snapshot: PositionSnapshot, lat_e7: int, lng_e7: int) -> NDArray[np.float64]:
-    """Haversine metres from a place to every rider of the snapshot."""
+    """Haversine metres from a place to every rider of the snapshot; written out here, to judge what is tested by."""
     lat, lng = np.radians(lat_e7 / 1e7), np.radians(lng_e7 / 1e7)
     lats, lngs = np.radians(snapshot.columns.lat_e7 / 1e7), np.radians(snapshot.columns.lng_e7 / 1e7)
     h = np.sin((lats - lat) / 2) ** 2 + np.cos(lat) * np.cos(lats) * np.sin((lngs - lng) / 2) ** 2

@@ -17,7 +17,8 @@ from dispatch.trails.compact import ROUNDING_M, archivable, compact
 from dispatch.trails.minutes import chunks
 from dispatch.trails.model import HOUR_MS as AN_HOUR_MS
 from dispatch.trails.model import Points
-from dispatch.trails.path import metres, places, places_at, points_of
+from dispatch.trails.path import places, places_at, points_of
+from node.geodesy import distances_m
 from proto.fix_columns import FixColumns
 from tests.unit.dispatch.shard.worlds import BIG_RIDER
 from tests.unit.dispatch.trails.worlds import HOUR_MS, straight, trail
@@ -142,7 +143,7 @@ def test_what_was_promised_stays_promised(pieces: list[list[tuple[int, float, fl
         there, _, _ = places_at(stored, at_ms)
         assert len(there) == 1
         if not any(gone[: len(pieces) - 1]):
-            off_m = metres(there, places(newest.take(slice(row, row + 1))))
+            off_m = distances_m(there, places(newest.take(slice(row, row + 1))))
             assert float(off_m[0]) <= 5.0 + ROUNDING_M
 
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from dispatch.trails.compact import ROUNDING_M
 from dispatch.trails.model import MAX_GAP_MS, Points
-from dispatch.trails.path import metres, places, places_at, points_of
+from dispatch.trails.path import places, places_at, points_of
 from dispatch.trails.simplify import simplified
+from node.geodesy import distances_m
 from proto.fix_columns import IMPLAUSIBLE_JUMP
 from tests.unit.dispatch.trails.worlds import straight, trail
 
@@ -34,7 +35,7 @@ def test_every_fix_is_within_the_error(steps: list[tuple[int, float, float]], er
     for row, at_ms in enumerate(whole.ts_ms.tolist()):
         there, _, _ = places_at(small, at_ms)
         assert len(there) == 1, "a moment of a fix was lost"
-        assert float(metres(there, places(whole.take(slice(row, row + 1))))[0]) <= error_m + ROUNDING_M
+        assert float(distances_m(there, places(whole.take(slice(row, row + 1))))[0]) <= error_m + ROUNDING_M
     for end, begin in zip(whole.ts_ms[:-1].tolist(), whole.ts_ms[1:].tolist(), strict=True):
         if begin - end > MAX_GAP_MS:
             assert len(places_at(small, (end + begin) // 2)[0]) == 0, "silence was filled"
@@ -67,7 +68,7 @@ def test_waiting_is_kept_as_waiting() -> None:
     steps = [(1000, 0.0, 0.0)] * 100 + [(1000, 10.0 * n, 0.0) for n in range(1, 60)]
     small = simplified(points_of(trail(steps)), 5.0)
     there, _, _ = places_at(small, int(small.ts_ms[0]) + 98_000)
-    assert float(metres(there, places(small.take(slice(0, 1))))[0]) <= 5.0
+    assert float(distances_m(there, places(small.take(slice(0, 1))))[0]) <= 5.0
 
 
 def test_jumps_are_no_part_of_the_line() -> None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from node.geodesy import M_PER_E7, lng_scale
 from proto.fix_columns import FixColumns
 from tests.unit.dispatch.shard.worlds import DOWNTOWN
 
 #: 1e-7 degrees of latitude a metre.
-E7_A_METRE = 1e7 / 111_195.08
+E7_A_METRE = 1 / M_PER_E7
 #: A full hour: 2025-10-09 08:00 UTC.
 HOUR_MS = 1_759_996_800_000
 
@@ -28,7 +29,7 @@ def trail(steps: Sequence[Step], *, rider: int = 1, session: int = 1, begin_ms: 
     fixes.seq[:] = np.arange(1, n + 1)
     fixes.ts_ms[:] = begin_ms + np.cumsum(wait).astype(np.int64)
     fixes.lat_e7[:] = np.rint(DOWNTOWN.lat_e7 + north * E7_A_METRE)
-    fixes.lng_e7[:] = np.rint(DOWNTOWN.lng_e7 + east * E7_A_METRE / np.cos(np.radians(DOWNTOWN.lat_e7 / 1e7)))
+    fixes.lng_e7[:] = np.rint(DOWNTOWN.lng_e7 + east * E7_A_METRE / lng_scale(DOWNTOWN.lat_e7))
     return fixes
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
+from node.geodesy import M_PER_E7
 from simulator.city.actions import Action, Fix
 from simulator.city.kitchen import Pass
-from simulator.city.model import M_PER_E7, Offer, OfferId, OrderId, Place, RiderId, Route, Stop, StopKind
+from simulator.city.model import Offer, OfferId, OrderId, Place, RiderId, Route, Stop, StopKind
 from simulator.city.motion import Trip, straight
 from simulator.city.params import RiderParams
 from simulator.city.rider import Profile, Rider, World

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dispatch.engine.travel.planar import PlanarTravel, to_point
+from node.geodesy import points
 from simulator.replay.checker import travel_minutes, violations
 from simulator.replay.history import Commitment, History, Move
 from simulator.replay.instance import Courier, Instance
@@ -134,7 +135,7 @@ def test_checker_and_engine_agree_on_minutes(metres_per_minute: int) -> None:
     rng = np.random.default_rng(11)
     model = PlanarTravel(metres_per_minute)
     a, b = rng.integers(0, 20_000, (3000, 2)), rng.integers(0, 20_000, (3000, 2))
-    as_e7 = [np.array([(p.lat_e7, p.lng_e7) for p in (to_point(int(x), int(y)) for x, y in xy)]) for xy in (a, b)]
+    as_e7 = [points(to_point(int(x), int(y)) for x, y in xy) for xy in (a, b)]
     seconds = model.pairs(as_e7[0], as_e7[1], 0)
     minutes = [
         travel_minutes((int(p[0]), int(p[1])), (int(q[0]), int(q[1])), metres_per_minute)

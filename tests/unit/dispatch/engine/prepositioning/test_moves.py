@@ -11,6 +11,7 @@ from dispatch.engine.params import PrepositioningParams
 from dispatch.engine.prepositioning.demand import Demand
 from dispatch.engine.prepositioning.moves import Idle, IdleMove, idle_moves
 from dispatch.engine.travel.planar import PlanarTravel, to_point
+from node import geodesy
 from tests.unit.dispatch.engine.small_worlds import METRES_PER_MINUTE, MINUTE_MS, order
 
 PARAMS = PrepositioningParams(on=True)
@@ -35,7 +36,7 @@ def sent(demand: Demand, *places: tuple[int, int], left_s: float = 7200.0) -> tu
     points = [to_point(*xy) for xy in places]
     idle = Idle(
         tuple(RiderId(i + 1) for i in range(len(places))),
-        np.array([(p.lat_e7, p.lng_e7) for p in points], np.int64),
+        geodesy.points(points),
         np.full(len(places), left_s),
     )
     return idle_moves(idle, demand, HOUR * MINUTE_MS, PlanarTravel(METRES_PER_MINUTE), PARAMS)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from dispatch.engine.ports import Points, Seconds
-from dispatch.engine.travel.free_flow import FreeFlowTravel, great_circle_m
+from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.engine.travel.pairs import pair_seconds
 from dispatch.engine.travel.planar import E7_PER_M, PlanarTravel, to_point
+from node.geodesy import distances_m
 
 
 class OnlyMatrix:
@@ -46,17 +47,10 @@ def test_planar_coordinates_come_back() -> None:
     assert (point.lng_e7 // E7_PER_M, point.lat_e7 // E7_PER_M) == (12_345, -678)
 
 
-def test_great_circle_of_known_cities() -> None:
-    """La Serena to Coquimbo, 10.5 km from their coordinates."""
-    la_serena = np.array([[-299_027_000, -712_520_000]])
-    coquimbo = np.array([[-299_533_000, -713_436_000]])
-    assert great_circle_m(la_serena, coquimbo)[0] == pytest.approx(10_470, rel=0.01)
-
-
 def test_free_flow_is_distance_over_speed() -> None:
     """Detour and speed enter once."""
     a, b = np.array([[0, 0]]), np.array([[0, 900_000]])
-    metres = great_circle_m(a, b)[0]
+    metres = distances_m(a, b)[0]
     assert FreeFlowTravel(5.0, 1.5).pairs(a, b, 0)[0] == pytest.approx(metres * 1.5 / 5.0)
 
 

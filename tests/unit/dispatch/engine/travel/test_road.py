@@ -10,11 +10,11 @@ import pytest
 
 from dispatch.engine.ports import PairwiseTravelTimes, Points
 from dispatch.engine.travel import paths
-from dispatch.engine.travel.free_flow import great_circle_m
 from dispatch.engine.travel.network import BrokenNetwork, RoadNetwork
 from dispatch.engine.travel.paths import Dijkstra, Hierarchy, ShortestPaths, shortest_paths
 from dispatch.engine.travel.road import RoadParams, RoadTravel
 from dispatch.errors import InvalidParams
+from node.geodesy import distances_m
 
 LAT_E7, LNG_E7 = -299_000_000, -712_500_000
 
@@ -32,7 +32,7 @@ def network_of(places: list[tuple[int, int]], arcs: list[tuple[int, int, float]]
         node_lng_e7=lng,
         arc_from=start,
         arc_to=end,
-        arc_length_m=great_circle_m(nodes[start], nodes[end]).astype(np.float32),
+        arc_length_m=distances_m(nodes[start], nodes[end]).astype(np.float32),
         arc_speed_kmh=np.array([arc[2] for arc in arcs], np.float32),
         arc_class=np.zeros(len(arcs), np.uint8),
         shape_start=np.arange(0, 2 * len(arcs) + 1, 2, dtype=np.int32),
