@@ -23,11 +23,12 @@ from node.telemetry import configure_logging
 from orders.archive.archiver import Archived, Archiver, Month, months_before
 from orders.archive.cold import ColdOrders
 from orders.archive.files import Files
-from orders.archive.reads import ArchivedOrders
+from orders.archive.reads import ArchivedReads
 from orders.config import OrdersSettings
 from orders.ids import checked_order_id
 from orders.model import Order
-from orders.ordering.adapters.postgres import SQL, PostgresOrders
+from orders.ordering.adapters.postgres.reads import PostgresReads
+from orders.ordering.adapters.postgres.schema import SQL
 from orders.payments import cli as payments_cli
 from orders.ranges import RangeMap
 
@@ -81,10 +82,10 @@ async def _get(settings: OrdersSettings, words: argparse.Namespace) -> int:
     database = RangeMap.parse(settings.orders_ranges).of_order(order_id)
     pool = await postgres.connect(settings.database(database), max_size=2)
     try:
-        hot = PostgresOrders(pool, settings.clock(), lambda: None)
+        hot = PostgresReads(pool)
         order, source = await hot.get(order_id), "hot"
         if order is None:
-            cold = ArchivedOrders(hot, pool, ColdOrders(Files.at(settings.archive_url)))
+            cold = ArchivedReads(hot, pool, ColdOrders(Files.at(settings.archive_url)))
             order, source = await cold.get(order_id), "archive"
     finally:
         await pool.close()

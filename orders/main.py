@@ -1,13 +1,12 @@
 """The order service: `python -m orders.main`.
 
-Boot: migrations and partitions of every database, the city map, Kafka, relays and listener, then gRPC. It stops the
-other way round: no new calls, then the loops, then the connections.
+`boot` is written in the order in which the parts start: the city map, Kafka, every database, its loops, then gRPC. They
+stop the other way round: no new calls, then the loops, then the connections.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 
 import asyncpg
 from redis.asyncio import Redis
@@ -19,7 +18,7 @@ from node.settings import load
 from orders.archive.cold import ColdOrders
 from orders.archive.files import Files
 from orders.archive.nightly import NightlyArchive
-from orders.archive.reads import ArchivedOrders
+from orders.archive.reads import ArchivedReads
 from orders.config import OrdersSettings
 from orders.ids import OrderIds
 from orders.kitchen.adapters.postgres import PostgresKitchens
@@ -28,21 +27,27 @@ from orders.kitchen.grpc_api import SERVICE as KITCHENS
 from orders.kitchen.grpc_api import KitchensApi
 from orders.kitchen.patience import Patience
 from orders.kitchen.terms import KitchenBook
+from orders.messaging.postgres import PostgresOutbox
 from orders.messaging.publisher import KafkaPublisher
 from orders.messaging.relay import Relay, Send
 from orders.ordering.adapters.cities import MappedCities, ShardEstimates
 from orders.ordering.adapters.listener import Listener, listen
-from orders.ordering.adapters.postgres import SCHEMAS, PostgresOrders
-from orders.ordering.adapters.recent_index import RecentIndex
-from orders.ordering.adapters.replicas import ReplicatedOrders
-from orders.ordering.adapters.sharded import ShardedOrders
+from orders.ordering.adapters.postgres.database import OrderDatabase
+from orders.ordering.adapters.postgres.decisions import PostgresDecisions
+from orders.ordering.adapters.postgres.reads import PostgresReads
+from orders.ordering.adapters.postgres.recent_index import RecentIndex
+from orders.ordering.adapters.postgres.schema import SCHEMAS
+from orders.ordering.adapters.postgres.stuck import PostgresStuckOrders
+from orders.ordering.adapters.replica_reads import ReplicaReads
+from orders.ordering.cache.reads import CachedReads, CacheInvalidation
 from orders.ordering.cache.redis_recent import RedisRecent
-from orders.ordering.cache.store import CachedOrders
-from orders.ordering.engine import OrderDesk
 from orders.ordering.grpc_api import SERVICE, OrdersApi
-from orders.ordering.ports import OrderStore
+from orders.ordering.observers import WriteObserver, WriteObservers
+from orders.ordering.ports import OrderReads
+from orders.ordering.service import OrderService
+from orders.ordering.store import OrderStore
 from orders.ordering.sweeper import Sweeper
-from orders.ranges import RangeMap
+from orders.ranges import ByRange, Range, RangeMap
 from orders.upkeep import Upkeep
 from proto.orders.v1.kitchen_pb2_grpc import add_KitchensServicer_to_server
 from proto.orders.v1.orders_pb2_grpc import add_OrdersServicer_to_server
@@ -52,51 +57,47 @@ from shard_router.client import Directory
 
 
 async def boot(node: Node, settings: OrdersSettings) -> None:
-    """Puts the parts together."""
+    """Start the parts and connect them."""
     clock, log = settings.clock(), node.log
-    ranges = RangeMap.parse(settings.orders_ranges)
-
-    directory = Directory(settings.router_address, log)
-    node.on_stop("directory", directory.close)
-    await directory.start()
-    node.start("directory", directory.run())
+    directory = await _directory(node, settings)
     cities = MappedCities(directory)
+    send = await _publisher(node, settings, cities)
 
-    producer = kafka.producer(settings.kafka_url)
-    await producer.start()
-    node.on_stop("producer", producer.stop)
-    send = KafkaPublisher(producer, cities.partition)
-
-    stores, pools = await _databases(node, settings, ranges, send)
-    parts = await _parts(node, settings, stores, pools)
-    # Each database has its own: one that is away holds up no other.
+    ranges = RangeMap.parse(settings.orders_ranges)
+    redis = _cache(node, settings)
+    pools, stores = {}, {}
     for own in ranges.ranges:
-        name, part = own.database, parts[own.database]
-        node.start(f"listener {name}", listen(settings.kafka_url, Listener(part, own, log), pools[name], log))
-        node.start(f"sweeper {name}", Sweeper(name, part, clock, log).run())
-        node.start(f"patience {name}", Patience(part, settings.kitchen_patience_s, clock, log).run())
-    orders = ShardedOrders(ranges, parts)
-    recent = [RecentIndex(settings.database(name), clock) for name in stores]
-    node.start("upkeep", Upkeep(list(stores.values()), recent, log).run())
+        pool, relay = await _database(node, settings, own, send)
+        pools[own.database] = pool
+        stores[own.database] = await _store(node, settings, own.database, pool, relay, redis)
+    # Each database has loops of its own: one that is away holds up no other.
+    for own in ranges.ranges:
+        _saga(node, settings, own, pools[own.database], stores[own.database])
+    databases = [OrderDatabase(pool, clock) for pool in pools.values()]
+    indexes = [RecentIndex(settings.database(name), clock) for name in pools]
+    node.start("upkeep", Upkeep(databases, indexes, log).run())
     if settings.archive_nightly:
         node.start("archive", NightlyArchive(clock, log).run())
 
-    kitchens = PostgresKitchens(ranges, pools, clock, log)
+    lookup = _borders(node, settings, directory)
+    by_range = ByRange(ranges, stores)
+    kitchens = PostgresKitchens(ByRange(ranges, pools), clock, log)
     book = KitchenBook(kitchens, settings.asked_cities, cities.hour, clock, log)
-
-    estimates = ShardEstimates(directory, log)
-    lookup = CityLookup(load_cities())
-    borders = BorderFollower(settings.router_address, directory, lookup.replace, log)
-    node.on_stop("borders", borders.close)
-    node.start("borders", borders.run())
-    desk = OrderDesk(orders, estimates, OrderIds(clock.wall_ms), clock, lookup, book)
-    api = OrdersApi(desk, cities, clock)
-    kitchens_api = KitchensApi(KitchenDesk(orders, kitchens, book, clock, cities.city), clock)
+    orders = OrderService(
+        by_range,
+        ShardEstimates(directory, log),
+        OrderIds(clock.wall_ms),
+        clock,
+        lookup,
+        book,
+    )
+    orders_api = OrdersApi(orders, cities, clock)
+    kitchens_api = KitchensApi(KitchenDesk(by_range, kitchens, book, clock, cities.city), clock)
     server = Server(
         settings.listen,
         [SERVICE, KITCHENS],
         [
-            lambda grpc_server: add_OrdersServicer_to_server(api, grpc_server),
+            lambda grpc_server: add_OrdersServicer_to_server(orders_api, grpc_server),
             lambda grpc_server: add_KitchensServicer_to_server(kitchens_api, grpc_server),
         ],
     )
@@ -104,54 +105,89 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
     await server.start()
 
 
-async def _databases(
-    node: Node, settings: OrdersSettings, ranges: RangeMap, send: Send
-) -> tuple[dict[str, PostgresOrders], dict[str, asyncpg.Pool]]:
-    """Every database: brought up to date, its outbox relayed."""
-    clock, log = settings.clock(), node.log
-    stores, pools = {}, {}
-    for own in ranges.ranges:
-        url = settings.database(own.database)
-        for schema in SCHEMAS:
-            await postgres.migrate(url, schema.package, schema.folder)
-        pool = await postgres.connect(url, max_size=settings.orders_pool)
-        node.on_stop(own.database, pool.close)
-        relay = Relay(send, log)
-        store = PostgresOrders(pool, clock, relay.wake)
-        await store.claim_range(own)
-        await store.make_partitions()
-        stores[own.database], pools[own.database] = store, pool
-        node.start(f"relay {own.database}", relay.run(store.outbox))
-    return stores, pools
+async def _directory(node: Node, settings: OrdersSettings) -> Directory:
+    """Follow the map of the cities; wait for the first one."""
+    directory = Directory(settings.router_address, node.log)
+    node.on_stop("directory", directory.close)
+    await directory.start()
+    node.start("directory", directory.run())
+    return directory
 
 
-async def _parts(
-    node: Node, settings: OrdersSettings, stores: Mapping[str, PostgresOrders], pools: Mapping[str, asyncpg.Pool]
-) -> dict[str, OrderStore]:
-    """Each database behind its archive, its replica where that will do, and the cache."""
+async def _publisher(node: Node, settings: OrdersSettings, cities: MappedCities) -> Send:
+    """Connect to Kafka."""
+    producer = kafka.producer(settings.kafka_url)
+    await producer.start()
+    node.on_stop("producer", producer.stop)
+    return KafkaPublisher(producer, cities.partition)
+
+
+def _cache(node: Node, settings: OrdersSettings) -> Redis | None:
+    """The Redis of the cache, shared by all databases; None when nothing is cached."""
+    if not settings.orders_cache:
+        return None
+    redis = Redis.from_url(settings.redis_url)
+    node.on_stop("cache", redis.aclose)
+    return redis
+
+
+async def _database(node: Node, settings: OrdersSettings, own: Range, send: Send) -> tuple[asyncpg.Pool, Relay]:
+    """Bring a database up to date, claim its range, start the relay of its outbox."""
+    url = settings.database(own.database)
+    for schema in SCHEMAS:
+        await postgres.migrate(url, schema.package, schema.folder)
+    pool = await postgres.connect(url, max_size=settings.orders_pool)
+    node.on_stop(own.database, pool.close)
+    database = OrderDatabase(pool, settings.clock())
+    await database.claim_range(own)
+    await database.make_partitions()
+    relay = Relay(send, node.log)
+    node.start(f"relay {own.database}", relay.run(PostgresOutbox(pool)))
+    return pool, relay
+
+
+async def _store(
+    node: Node, settings: OrdersSettings, database: str, pool: asyncpg.Pool, relay: Relay, redis: Redis | None
+) -> OrderStore:
+    """Reads go through the cache, the archive and the replica to the rows; all else to the rows alone.
+
+    The cache and the replica observe the decisions, so that whoever wrote reads what was written.
+    """
     clock, log = settings.clock(), node.log
-    cold = ColdOrders(Files.at(settings.archive_url))
-    redis = Redis.from_url(settings.redis_url) if settings.orders_cache else None
+    reads: OrderReads = PostgresReads(pool)
+    observers: list[WriteObserver] = []
+    if settings.orders_replica_url:
+        replica_pool = await postgres.connect(settings.replica(database), max_size=settings.orders_pool, min_size=0)
+        node.on_stop(f"replica of {database}", replica_pool.close)
+        reads = replica = ReplicaReads(pool, replica_pool, settings.orders_replica_max_age_s, clock, log)
+        node.start(f"replica of {database}", replica.run())
+        observers.append(replica)
+    reads = ArchivedReads(reads, pool, ColdOrders(Files.at(settings.archive_url)))
     if redis is not None:
-        node.on_stop("cache", redis.aclose)
-    parts: dict[str, OrderStore] = {}
-    for name, primary in stores.items():
-        store: OrderStore = primary
-        if settings.orders_replica_url:
-            url = settings.replica(name)
-            replica = await postgres.connect(url, max_size=settings.orders_pool, min_size=0)
-            node.on_stop(f"replica of {name}", replica.close)
-            replicated = ReplicatedOrders(
-                primary, (pools[name], replica), settings.orders_replica_max_age_s, clock, log
-            )
-            node.start(f"replica of {name}", replicated.run())
-            store = replicated
-        store = ArchivedOrders(store, pools[name], cold)
-        if redis is not None:
-            # One cache for all, but each database doubts it for itself.
-            store = CachedOrders(store, RedisRecent(redis, settings.orders_cache, clock, log))
-        parts[name] = store
-    return parts
+        # One Redis for all, but each database doubts it for itself.
+        recent = RedisRecent(redis, settings.orders_cache, clock, log)
+        reads = CachedReads(reads, recent)
+        observers.append(CacheInvalidation(recent))
+    decisions = PostgresDecisions(pool, clock, relay.wake, WriteObservers(tuple(observers)))
+    return OrderStore(reads, decisions, PostgresStuckOrders(pool, relay.wake))
+
+
+def _saga(node: Node, settings: OrdersSettings, own: Range, pool: asyncpg.Pool, store: OrderStore) -> None:
+    """Start what moves the orders of a database on: events, and those that wait for too long."""
+    clock, log, name = settings.clock(), node.log, own.database
+    node.start(f"listener {name}", listen(settings.kafka_url, Listener(store.decisions, own, log), pool, log))
+    node.start(f"sweeper {name}", Sweeper(name, store.decisions, store.stuck, clock, log).run())
+    patience = Patience(store.decisions, store.stuck, settings.kitchen_patience_s, clock, log)
+    node.start(f"patience {name}", patience.run())
+
+
+def _borders(node: Node, settings: OrdersSettings, directory: Directory) -> CityLookup:
+    """Which city a place is in, kept up to date."""
+    lookup = CityLookup(load_cities())
+    borders = BorderFollower(settings.router_address, directory, lookup.replace, node.log)
+    node.on_stop("borders", borders.close)
+    node.start("borders", borders.run())
+    return lookup
 
 
 def main() -> int:

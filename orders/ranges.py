@@ -8,8 +8,9 @@ are moved by hand, with the service stopped.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from orders.ids import POINTS, point_of_order, point_of_user
 from orders.model import OrderId, UserId
@@ -66,6 +67,25 @@ class RangeMap:
 
     def _of_point(self, point: int) -> str:
         return self.ranges[bisect_right(self.ranges, point, key=lambda part: part.first) - 1].database
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ByRange(Generic[T]):
+    """What there is once for each database, found by whose order it is about. `parts` are keyed by database."""
+
+    ranges: RangeMap
+    parts: Mapping[str, T]
+
+    def of_user(self, user_id: UserId) -> T:
+        """That of the database with the user's orders."""
+        return self.parts[self.ranges.of_user(user_id)]
+
+    def of_order(self, order_id: OrderId) -> T:
+        """That of the database with the order."""
+        return self.parts[self.ranges.of_order(order_id)]
 
 
 def _range(text: str) -> Range:

@@ -28,7 +28,7 @@ from benchmarks.record import Figure, at_most
 from deploy.stack.ports import Ports
 from deploy.stack.stack import LocalStack
 from node import postgres
-from orders.ordering.adapters.postgres import SCHEMAS as ORDERS_SCHEMAS
+from orders.ordering.adapters.postgres.schema import SCHEMAS as ORDERS_SCHEMAS
 from orders.payments.adapters.postgres import SCHEMAS as PAYMENTS_SCHEMAS
 
 #: Orders in the small world; the other has a hundred times as many.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dispatch.shard.adapters.postgres import SCHEMA as DISPATCH
 from node.postgres import Schema, SchemaState, migrate, schema_state
 from orders.config import OrdersSettings
-from orders.ordering.adapters.postgres import SCHEMAS as ORDERS
+from orders.ordering.adapters.postgres.schema import SCHEMAS as ORDERS
 from orders.payments.adapters.postgres import SCHEMAS as PAYMENTS
 from orders.payments.config import PaymentsSettings
 from orders.ranges import RangeMap

@@ -18,7 +18,7 @@ from orders.archive.files import ArchivedFile, Files
 from orders.archive.table import CITY, POINT
 from orders.ids import point_of_order, point_of_user
 from orders.model import Order, OrderId, UserId
-from orders.ordering.adapters.rows import created_at, order_of
+from orders.ordering.adapters.postgres.rows import created_at, order_of
 
 #: Files read at once; reading blocks, so each has a thread.
 _AT_ONCE = asyncio.Semaphore(4)

@@ -1,8 +1,8 @@
-"""A store whose old months are in the archive: reads go on into the files, and what is there changes no more."""
+"""Read orders from the rows of a database and from its archive as from one."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -12,14 +12,10 @@ import orjson
 from node.postgres import classified
 from orders.archive.archiver import SQL
 from orders.archive.cold import ArchivedMonth, ColdOrders, month_of
-from orders.archive.errors import OrderArchived
 from orders.archive.files import ArchivedFile
 from orders.ids import POINTS, order_id_at
-from orders.messaging.message import Offset
-from orders.model import Order, OrderId, Status, UserId
-from orders.ordering.events import Change
-from orders.ordering.hearing import Absorbed, Heard
-from orders.ordering.ports import IdempotencyKey, OrderStore, Page, Placement
+from orders.model import Order, OrderId, UserId
+from orders.ordering.ports import OrderReads, Page
 
 #: Archived months that are read for one page, at most: each is a file a city, whose statistics are read in any case.
 MONTHS_A_PAGE = 3
@@ -28,15 +24,14 @@ _LAST = date.max
 
 
 @dataclass(frozen=True, slots=True)
-class ArchivedOrders:
-    """An `OrderStore` upon the rows of one database and its archive."""
+class ArchivedReads:
+    """`OrderReads` of one database and its archive. Raises `Retryable` too while the archive does not answer: orders
+    that have rows are read all the same.
+    """
 
-    hot: OrderStore
+    hot: OrderReads
     pool: asyncpg.Pool
     cold: ColdOrders
-
-    async def place(self, change: Change, key: IdempotencyKey) -> Placement:
-        return await self.hot.place(change, key)
 
     async def get(self, order_id: OrderId) -> Order | None:
         # The rows first: a month that is dropped meanwhile is then found among the archived.
@@ -73,27 +68,6 @@ class ArchivedOrders:
             return Page(_newest_first(found), cursor)
         orders = _newest_first(found)[:limit]
         return Page(orders, orders[-1].order_id)
-
-    async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
-        changed = await self.hot.change(order_id, decide)
-        if changed is not None:
-            return changed
-        order = await self._archived(order_id)
-        if order is not None and decide(order).order != order:
-            raise OrderArchived(order_id)
-        return order
-
-    async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
-        return await self.hot.absorb(heard, offsets)
-
-    async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
-        return await self.hot.stuck(status, older_than_s, limit)
-
-    async def count_stuck(self, status: Status, older_than_s: float) -> int:
-        return await self.hot.count_stuck(status, older_than_s)
-
-    async def tell_again(self, status: Status, older_than_s: float, limit: int) -> int:
-        return await self.hot.tell_again(status, older_than_s, limit)
 
     async def _archived(self, order_id: OrderId) -> Order | None:
         month = month_of(order_id)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orders.errors import TransitionRefused
 from orders.model import Order, Status
+from orders.ordering.errors import TransitionRefused
 from orders.ordering.events import Change
 from orders.ordering.saga import IN_KITCHEN, Signal, step
 from orders.ordering.transitions import Trigger

@@ -17,7 +17,8 @@ from orders.metrics import KITCHEN_ANSWERS
 from orders.model import Order
 from orders.ordering.basket import MAX_PREPARATION_S, MAX_RESTAURANT_ID
 from orders.ordering.events import Change
-from orders.ordering.ports import Orders
+from orders.ordering.store import OrderStore
+from orders.ranges import ByRange
 from orders.text_checks import checked_reason, checked_text
 
 #: Tickets on a board; a kitchen with more is told so.
@@ -38,7 +39,7 @@ class Board:
 class KitchenDesk:
     """Checks, decides, stores. A kitchen reaches its own orders only."""
 
-    orders: Orders
+    stores: ByRange[OrderStore]
     kitchens: KitchenStore
     book: KitchenBook
     clock: Clock
@@ -66,9 +67,7 @@ class KitchenDesk:
             before = order.version
             return answered(order, checked, self.clock.domain_ms())
 
-        order = await self.orders.change(known, decide)
-        if order is None:
-            raise UnknownOrder(known)
+        order = await self.stores.of_order(known).change(known, decide)
         changed = order.version != before
         KITCHEN_ANSWERS.labels(type(answer).__name__, "changed" if changed else "repeated").inc()
         return order, changed

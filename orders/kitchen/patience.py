@@ -10,10 +10,10 @@ import structlog
 
 from node.clock import Clock
 from node.errors import Retryable
-from orders.errors import TransitionRefused
 from orders.metrics import KITCHENS_SILENT
 from orders.model import OrderId, Status
-from orders.ordering.ports import OrderStore
+from orders.ordering.errors import TransitionRefused
+from orders.ordering.ports import OrderDecisions, StuckOrders
 from orders.ordering.saga import Signal, step
 from orders.ordering.transitions import Trigger
 
@@ -25,7 +25,8 @@ LIMIT = 500
 class Patience:
     """Looks for orders that wait for their kitchen for longer than `patience_s`, wall seconds."""
 
-    store: OrderStore
+    decisions: OrderDecisions
+    stuck: StuckOrders
     patience_s: float
     clock: Clock
     log: structlog.stdlib.BoundLogger
@@ -41,11 +42,11 @@ class Patience:
 
     async def look(self) -> None:
         """One round."""
-        for order_id in await self.store.stuck(Status.AUTHORISED, self.patience_s, LIMIT):
+        for order_id in await self.stuck.stuck(Status.AUTHORISED, self.patience_s, LIMIT):
             await self._reject(order_id)
 
     async def _reject(self, order_id: OrderId) -> None:
         silent = Signal(Trigger.REJECT, self.clock.domain_ms(), reason="kitchen_timeout")
         with suppress(TransitionRefused):  # the kitchen has answered in this moment
-            await self.store.change(order_id, lambda order: step(order, silent))
+            await self.decisions.change(order_id, lambda order: step(order, silent))
             KITCHENS_SILENT.inc()

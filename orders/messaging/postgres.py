@@ -35,7 +35,7 @@ async def delete_in_batches(pool: asyncpg.Pool, query: str, *args: object) -> No
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldEvent:
     """An event that waits for the ones before it, as it was received."""
 
     source: str
@@ -51,13 +51,13 @@ async def add(connection: asyncpg.Connection, messages: Sequence[Message]) -> No
         await connection.executemany(SQL.add, rows)
 
 
-async def held(connection: asyncpg.Connection, orders: Iterable[OrderId]) -> list[Held]:
+async def held(connection: asyncpg.Connection, orders: Iterable[OrderId]) -> list[HeldEvent]:
     """Events of these orders that wait for earlier ones."""
     rows = await connection.fetch(SQL.held, list(orders))
-    return [Held(row["source"], OrderId(row["order_id"]), row["version"], row["payload"]) for row in rows]
+    return [HeldEvent(row["source"], OrderId(row["order_id"]), row["version"], row["payload"]) for row in rows]
 
 
-async def hold(connection: asyncpg.Connection, events: Sequence[Held]) -> None:
+async def hold(connection: asyncpg.Connection, events: Sequence[HeldEvent]) -> None:
     """Keeps events until the ones before them have come; those kept already stay as they are."""
     if events:
         rows = [(event.source, event.order_id, event.version, event.payload) for event in events]

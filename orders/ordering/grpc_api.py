@@ -1,4 +1,4 @@
-"""`orders.v1.Orders`: translate, call the desk, translate back."""
+"""`orders.v1.Orders`: translate, call the service, translate back."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from node.clock import Clock
 from orders.metrics import PLACE_MS, PLACED, TURNED_AWAY
 from orders.model import ActionRequired, Basket, Item, Order, Position, Price, Restaurant
 from orders.ordering.basket import same_currency
-from orders.ordering.engine import OrderDesk
 from orders.ordering.ports import Cities
+from orders.ordering.service import OrderService
 from orders.room import Room
 from proto.common.v1.types_pb2 import LatLng, Money
 from proto.orders.v1 import orders_pb2 as pb
@@ -21,22 +21,22 @@ SERVICE = pb.DESCRIPTOR.services_by_name["Orders"].full_name
 
 @dataclass(frozen=True, slots=True)
 class OrdersApi(OrdersServicer):
-    """The gRPC face of the order desk."""
+    """The RPCs of `OrderService`."""
 
-    desk: OrderDesk
+    orders: OrderService
     cities: Cities
     clock: Clock
     room: Room = field(default_factory=lambda: Room(TURNED_AWAY))
 
     async def Quote(self, request: pb.QuoteRequest, context: Any) -> pb.QuoteResponse:  # noqa: N802
         async with self.room.admitted():
-            price, eta = await self.desk.quote(self._basket(request.basket))
+            price, eta = await self.orders.quote(self._basket(request.basket))
         return pb.QuoteResponse(price=price_message(price), eta_ms=eta.eta_ms, eta_p90_ms=eta.eta_p90_ms)
 
     async def Place(self, request: pb.PlaceRequest, context: Any) -> pb.PlaceResponse:  # noqa: N802
         started_s = self.clock.monotonic_s()
         async with self.room.admitted():
-            placement = await self.desk.place(
+            placement = await self.orders.place(
                 request.user_id, request.idempotency_key, self._basket(request.basket), request.payment_token
             )
         PLACE_MS.observe(1000 * (self.clock.monotonic_s() - started_s))
@@ -46,21 +46,21 @@ class OrdersApi(OrdersServicer):
 
     async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:  # noqa: N802
         async with self.room.admitted():
-            order = await self.desk.get(request.order_id, request.user_id)
+            order = await self.orders.get(request.order_id, request.user_id)
         return pb.GetResponse(order=order_message(order, for_customer=bool(request.user_id)))
 
     async def List(self, request: pb.ListRequest, context: Any) -> pb.ListResponse:  # noqa: N802
         async with self.room.admitted():
-            page = await self.desk.list_orders(request.user_id, request.cursor, request.limit)
+            page = await self.orders.list_orders(request.user_id, request.cursor, request.limit)
         return pb.ListResponse(orders=map(order_message, page.orders), next_cursor=page.next_cursor)
 
     async def Cancel(self, request: pb.CancelRequest, context: Any) -> pb.CancelResponse:  # noqa: N802
         async with self.room.admitted():
-            order = await self.desk.cancel(request.order_id, request.user_id, request.reason)
+            order = await self.orders.cancel(request.order_id, request.user_id, request.reason)
         return pb.CancelResponse(order=order_message(order, for_customer=bool(request.user_id)))
 
     def _basket(self, basket: pb.Basket) -> Basket:
-        """The basket as a value, all of it in the currency of its city; the desk checks the rest."""
+        """The basket as a value, all of it in the currency of its city; the service checks the rest."""
         currency = self.cities.city(basket.city).currency
         for number, item in enumerate(basket.items):
             same_currency(f"items[{number}].price", item.price.currency, currency)

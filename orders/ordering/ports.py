@@ -1,4 +1,9 @@
-"""What the order desk needs from outside."""
+"""What ordering needs from outside: the stored orders, the cities, the kitchens, dispatch's estimates.
+
+The store of one database is three ports, because each has its own callers and its own rules: reads may be decorated (by
+a cache, the archive, a replica), decisions and stuck orders always go to the database itself. `store.OrderStore` holds
+the three together.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +13,13 @@ from typing import Protocol, Self
 
 from orders.messaging.message import Offset
 from orders.model import Basket, KitchenTerms, Order, OrderId, Position, Status, UserId
+from orders.ordering.event_inbox import BatchOutcome, ReceivedEvent
 from orders.ordering.events import Change
-from orders.ordering.hearing import Absorbed, Heard
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A client's key and the digest of what it asked for with it."""
+    """A client's key and the SHA-256 of what it asked for with it."""
 
     key: str
     body_sha256: bytes
@@ -41,30 +46,49 @@ class Page:
         return cls(orders[:limit], orders[limit - 1].order_id if len(orders) > limit else "")
 
 
-class Orders(Protocol):
-    """All orders, durable when a call returns. Every call may raise `Retryable`; each is safe to repeat."""
+class OrderReads(Protocol):
+    """Read the orders of one database.
 
-    async def place(self, change: Change, key: IdempotencyKey) -> Placement:
-        """Stores a new order and its events, once a user and key. Raises `KeyReused` for another body."""
+    Whoever writes through `OrderDecisions` of this process and then reads gets what was written, or newer. What others
+    write may be seen late, where reads are decorated: by the age of the replica (`orders_replica_max_age_s`) or of a
+    cache entry (30 s, only when an invalidation was lost). Raises `Retryable`; the caller may retry.
+    """
 
     async def get(self, order_id: OrderId) -> Order | None:
-        """The order, as last committed."""
+        """The order; None when it is nowhere."""
 
     async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> Page:
         """Orders of a user, newest first, older than `before`, at most `limit`."""
 
+
+class OrderDecisions(Protocol):
+    """Change the orders of one database, durably when a call returns.
+
+    Changes of one order are made one after the other, each upon the last committed version. `WriteObserver`s are told
+    after the commit, before the call returns. Raises `Retryable` when the outcome is not known: each call is safe to
+    repeat, by its caller (`place` and `change`: the client; `receive`: the loop that reads the topics).
+    """
+
+    async def place(self, change: Change, key: IdempotencyKey) -> Placement:
+        """Store a new order and its events, once a user and key. Raises `KeyReused` for another body."""
+
     async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
-        """Stores what `decide` makes of the order, which nobody else changes meanwhile; None if there is none.
+        """Store what `decide` makes of the order, which nobody else changes meanwhile; None if it has no row here.
 
         What `decide` raises is raised, and nothing is stored.
         """
 
+    async def receive(self, events: Sequence[ReceivedEvent], offsets: Sequence[Offset]) -> BatchOutcome:
+        """Apply events of other services (`event_inbox.apply_events`), keep those that must wait for earlier ones, and
+        store the offsets, all in one transaction. Events of orders without a row are counted and dropped.
+        """
 
-class OrderStore(Orders, Protocol):
-    """The orders of one database, and what keeps their sagas going. One that is away holds up no other."""
 
-    async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
-        """Applies events of others (`hearing.digest`), keeps those that must wait, and the offsets, all at once."""
+class StuckOrders(Protocol):
+    """Find the orders of one database that wait too long, and send their events again.
+
+    As last committed. Raises `Retryable`; the loop that calls goes on with its next round.
+    """
 
     async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
         """Orders that have been in a status for longer than that, the oldest first."""
@@ -72,9 +96,9 @@ class OrderStore(Orders, Protocol):
     async def count_stuck(self, status: Status, older_than_s: float) -> int:
         """How many there are."""
 
-    async def tell_again(self, status: Status, older_than_s: float, limit: int) -> int:
-        """Has all events of such orders sent once more, the oldest first, but for those that had it lately: after each
-        time an order is left alone for twice as long, from `older_than_s` to an hour. Returns of how many.
+    async def send_again(self, status: Status, older_than_s: float, limit: int) -> int:
+        """Have all events of such orders sent once more, the oldest first, but for those that had it lately: after each
+        time an order is left alone for twice as long, from `older_than_s` to an hour. Returns of how many orders.
         """
 
 
@@ -91,7 +115,7 @@ class Cities(Protocol):
     """The cities that are served."""
 
     def city(self, name: str) -> City:
-        """Raises `Invalid` (field `city`) for an unknown one."""
+        """The city of a name. Raises `Invalid` (field `city`) for an unknown one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +126,15 @@ class Eta:
     eta_p90_ms: int
 
 
-class KitchenWays(Protocol):
-    """How kitchens work."""
+class KitchenTermsLookup(Protocol):
+    """Look up the terms on which kitchens take orders."""
 
     async def terms(self, basket: Basket) -> KitchenTerms:
-        """The kitchen's terms for an order placed now. Never raises, never takes long."""
+        """The kitchen's terms for an order placed now; may be two minutes old. Never raises, takes 0.5 s at most."""
 
 
 class Estimates(Protocol):
-    """Dispatch's opinion on orders that are not placed yet."""
+    """Ask dispatch about orders that are not placed yet."""
 
     async def estimate(self, basket: Basket, ready_ms: int) -> Eta:
-        """Zeroes when dispatch cannot be asked; never raises for that, never takes long."""
+        """When the order would arrive; zeroes when dispatch cannot be asked. Does not raise; takes 0.5 s at most."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from orders.errors import TransitionRefused
 from orders.model import AUTO, ActionRequired, Basket, KitchenTerms, Order, OrderId, Price, Status, StatusChange, UserId
+from orders.ordering.errors import TransitionRefused
 from orders.ordering.events import Change, Event, Fact, Opened, OrderFact, ReadyChanged, Withdrawn
 from orders.ordering.transitions import Trigger, next_status
 

@@ -1,4 +1,4 @@
-"""Finds sagas that got stuck and sets them going again.
+"""Find orders whose saga is stuck, and set them going again.
 
 An order waits for others: for payments while it is placed or delivered, for dispatch from accepted to delivered. When
 the answer does not come in time, the order's events are sent once more: whoever missed them hears them now, whoever
@@ -23,7 +23,7 @@ from node.errors import Retryable
 from orders.metrics import GIVEN_UP, RESUMED, STUCK
 from orders.model import Order, OrderId, Status
 from orders.ordering.events import Change
-from orders.ordering.ports import OrderStore
+from orders.ordering.ports import OrderDecisions, StuckOrders
 from orders.ordering.saga import Signal, step
 from orders.ordering.transitions import Trigger
 
@@ -36,8 +36,8 @@ STUCK_AFTER_S: Mapping[Status, float] = {
     Status.ASSIGNED: 9_000.0,
     Status.PICKED_UP: 7_200.0,
 }
-#: Of these the events are sent once more. An order that is under way was heard of: dispatch has nothing to be told.
-TOLD_AGAIN = (Status.PLACED, Status.DELIVERED, Status.ACCEPTED)
+#: Statuses whose events are sent once more. Later on dispatch knows of the order: there is nothing to send it.
+SENT_AGAIN = (Status.PLACED, Status.DELIVERED, Status.ACCEPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +63,16 @@ LIMIT = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Sweeper:
-    """Looks for stuck orders of one database now and then."""
+    """Looks for stuck orders of one database, every `EVERY_S`."""
 
     database: str
-    store: OrderStore
+    decisions: OrderDecisions
+    stuck: StuckOrders
     clock: Clock
     log: structlog.stdlib.BoundLogger
 
     async def run(self) -> None:
-        """Sweeps until cancelled."""
+        """Sweep until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
             try:
@@ -80,23 +81,25 @@ class Sweeper:
                 self.log.warning("sweep put off", database=self.database, error=str(error))
 
     async def sweep(self) -> None:
-        """One round."""
+        """Do one round: give up what has waited for too long, send again what is stuck."""
         for status, end in GIVEN_UP_BY.items():
-            for order_id in await self.store.stuck(status, end.after_s, LIMIT):
+            for order_id in await self.stuck.stuck(status, end.after_s, LIMIT):
                 await self._give_up(order_id, status, end)
         for status, after_s in STUCK_AFTER_S.items():
-            stuck = await self.store.count_stuck(status, after_s)
+            stuck = await self.stuck.count_stuck(status, after_s)
             STUCK.labels(self.database, status).set(stuck)
             if stuck:
-                told = await self._tell_again(status, after_s)
-                self.log.warning("orders are stuck", database=self.database, status=status, orders=stuck, told=told)
+                sent = await self._send_again(status, after_s)
+                self.log.warning(
+                    "orders are stuck", database=self.database, status=status, orders=stuck, sent_again=sent
+                )
 
-    async def _tell_again(self, status: Status, after_s: float) -> int:
-        if status not in TOLD_AGAIN:
+    async def _send_again(self, status: Status, after_s: float) -> int:
+        if status not in SENT_AGAIN:
             return 0
-        told = await self.store.tell_again(status, after_s, LIMIT)
-        RESUMED.labels(status).inc(told)
-        return told
+        sent = await self.stuck.send_again(status, after_s, LIMIT)
+        RESUMED.labels(status).inc(sent)
+        return sent
 
     async def _give_up(self, order_id: OrderId, status: Status, end: End) -> None:
         timeout = Signal(end.trigger, self.clock.domain_ms(), reason=end.reason)
@@ -105,6 +108,6 @@ class Sweeper:
             # The answer may have come in this moment.
             return step(order, timeout) if order.status is status else Change(order)
 
-        order = await self.store.change(order_id, decide)
+        order = await self.decisions.change(order_id, decide)
         if order is not None and order.history[-1].reason == end.reason:
             GIVEN_UP.labels(status).inc()

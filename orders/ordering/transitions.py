@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from orders.errors import TransitionRefused
 from orders.model import FINAL, Status
+from orders.ordering.errors import TransitionRefused
 
 
 class Trigger(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -15,16 +15,17 @@ from redis.asyncio import Redis
 from deploy.stack.stack import LocalStack
 from node.clock import ManualClock
 from node.errors import Retryable
-from orders.errors import TransitionRefused
 from orders.messaging.message import Offset
 from orders.model import Order, OrderId, Status
 from orders.ordering.adapters.memory import MemoryOrders
 from orders.ordering.cache import redis_recent
 from orders.ordering.cache.memory import MemoryRecent
+from orders.ordering.cache.reads import CachedReads, CacheInvalidation
 from orders.ordering.cache.redis_recent import LIFE_S, RedisRecent
-from orders.ordering.cache.store import CachedOrders
+from orders.ordering.errors import TransitionRefused
+from orders.ordering.event_inbox import SeenVersions, Source
 from orders.ordering.events import Change
-from orders.ordering.hearing import Absorbed, Heard, Source
+from orders.ordering.observers import WriteObservers
 from orders.ordering.ports import IdempotencyKey
 from orders.ordering.saga import Signal, step
 from orders.ordering.transitions import Trigger
@@ -130,14 +131,14 @@ async def test_a_redis_that_may_have_missed_a_change_is_not_believed(redis: Redi
 
 async def test_a_store_with_a_cache_never_shows_an_order_as_it_was_before_a_change(recent: Recent) -> None:
     """By a customer, by an event; and decisions read the store."""
-    store = MemoryOrders(ManualClock(NOW_MS))
-    orders = CachedOrders(store, recent)
-    await orders.place(placed(), IdempotencyKey("key-00000001", b""))
+    store = watched(recent)
+    orders = CachedReads(store, recent)
+    await store.place(placed(), IdempotencyKey("key-00000001", b""))
     assert (await got(orders)).status is Status.PLACED
     paid = heard(Source.PAYMENTS, 1, Signal(Trigger.AUTHORISE, NOW_MS), order_id())
-    await orders.absorb([paid], [Offset("payment.events", 0, 1)])
+    await store.receive([paid], [Offset("payment.events", 0, 1)])
     assert (await got(orders)).status is Status.ACCEPTED
-    await orders.change(order_id(), lambda order: step(order, Signal(Trigger.CANCEL, NOW_MS)))
+    await store.change(order_id(), lambda order: step(order, Signal(Trigger.CANCEL, NOW_MS)))
     assert (await got(orders)).status is Status.CANCELLED
     assert await recent.find(order_id()) == await store.get(order_id())
 
@@ -153,72 +154,78 @@ async def test_a_process_that_starts_believes_nothing_until_what_was_there_has_r
 
 
 class Unsure(MemoryOrders):
-    """A store that commits and then fails, by what it is told to."""
+    """A store that commits and then fails, once it is told with what."""
 
-    error: BaseException = asyncio.CancelledError()
+    error: BaseException | None = None
 
-    async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
-        await super().change(order_id, decide)
-        raise self.error
-
-    async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
-        await super().absorb(heard, offsets)
-        raise self.error
+    def _keep(self, change: Change, seen: SeenVersions) -> None:
+        super()._keep(change, seen)
+        if self.error is not None:
+            raise self.error
 
 
-async def cancelled(orders: CachedOrders) -> None:
+async def cancelled(store: MemoryOrders) -> None:
     """By the customer."""
-    await orders.change(order_id(), lambda order: step(order, Signal(Trigger.CANCEL, NOW_MS)))
+    await store.change(order_id(), lambda order: step(order, Signal(Trigger.CANCEL, NOW_MS)))
 
 
-async def paid(orders: CachedOrders) -> None:
+async def paid(store: MemoryOrders) -> None:
     """As payments tell."""
-    await orders.absorb([heard(Source.PAYMENTS, 1, Signal(Trigger.AUTHORISE, NOW_MS), order_id())], [])
+    await store.receive([heard(Source.PAYMENTS, 1, Signal(Trigger.AUTHORISE, NOW_MS), order_id())], [])
 
 
 @pytest.mark.parametrize("change", [cancelled, paid])
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), Retryable("lost in the middle"), ValueError("odd")])
 async def test_a_change_of_unknown_outcome_leaves_nothing_old_to_be_found(
-    recent: Recent, error: BaseException, change: Callable[[CachedOrders], Awaitable[None]]
+    recent: Recent, error: BaseException, change: Callable[[MemoryOrders], Awaitable[None]]
 ) -> None:
     """The commit may have been done: what the cache has is doubted."""
-    store = Unsure(ManualClock(NOW_MS))
-    store.error = error
+    store = Unsure(ManualClock(NOW_MS), observers(recent))
     await store.place(placed(), IdempotencyKey("key-00000001", b""))
-    orders = CachedOrders(store, recent)
+    orders = CachedReads(store, recent)
     assert (await got(orders)).status is Status.PLACED
+    store.error = error
     with pytest.raises(type(error)):
-        await change(orders)
+        await change(store)
     assert (await got(orders)).status is not Status.PLACED
 
 
 async def test_a_refusal_costs_the_cache_nothing(recent: Recent) -> None:
     """What the state table refuses was never written: the order is still found."""
-    store = MemoryOrders(ManualClock(NOW_MS))
-    orders = CachedOrders(store, recent)
-    await orders.place(placed(), IdempotencyKey("key-00000001", b""))
-    await got(orders)
+    store = watched(recent)
+    await store.place(placed(), IdempotencyKey("key-00000001", b""))
+    await got(CachedReads(store, recent))
     with pytest.raises(TransitionRefused):
-        await orders.change(order_id(), lambda order: step(order, Signal(Trigger.CAPTURE, NOW_MS)))
+        await store.change(order_id(), lambda order: step(order, Signal(Trigger.CAPTURE, NOW_MS)))
     assert await recent.find(order_id()) is not None
 
 
 async def test_readers_and_writers_at_once_leave_the_last_version(recent: Recent) -> None:
     """Thirty readers and ten changes, in any turn: afterwards the cache holds nothing old."""
-    store = MemoryOrders(ManualClock(NOW_MS))
-    orders = CachedOrders(store, recent)
-    await orders.place(placed(), IdempotencyKey("key-00000001", b""))
+    store = watched(recent)
+    orders = CachedReads(store, recent)
+    await store.place(placed(), IdempotencyKey("key-00000001", b""))
 
     def nothing_new(order: Order) -> Change:
         return Change(replace(order, version=order.version + 1))
 
     await asyncio.gather(
-        *(orders.get(order_id()) for _ in range(30)), *(orders.change(order_id(), nothing_new) for _ in range(10))
+        *(orders.get(order_id()) for _ in range(30)), *(store.change(order_id(), nothing_new) for _ in range(10))
     )
     assert (await got(orders)).version == 11
 
 
-async def got(orders: CachedOrders, which: OrderId | None = None) -> Order:
+def observers(recent: Recent) -> WriteObservers:
+    """The cache, as it is told of writes."""
+    return WriteObservers((CacheInvalidation(recent),))
+
+
+def watched(recent: Recent) -> MemoryOrders:
+    """An empty store whose writes the cache is told of."""
+    return MemoryOrders(ManualClock(NOW_MS), observers(recent))
+
+
+async def got(orders: CachedReads, which: OrderId | None = None) -> Order:
     """The order, which is there."""
     order = await orders.get(which or order_id())
     assert order is not None

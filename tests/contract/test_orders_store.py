@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import cast
 
@@ -16,19 +16,25 @@ from benchmarks.orders.cli import LAG
 from deploy.stack.stack import LocalStack
 from node.clock import ManualClock
 from node.errors import Retryable
-from orders.errors import KeyReused, TransitionRefused
 from orders.ids import checked_order_id
 from orders.messaging import postgres as messaging
+from orders.messaging.memory import MemoryOutbox
 from orders.messaging.message import Message, Offset
 from orders.messaging.postgres import PostgresOutbox
 from orders.model import Order, Status
 from orders.ordering.adapters.codec import decode
 from orders.ordering.adapters.memory import MemoryOrders
-from orders.ordering.adapters.postgres import SCHEMAS, PostgresOrders
+from orders.ordering.adapters.postgres.database import OrderDatabase
+from orders.ordering.adapters.postgres.decisions import PostgresDecisions
+from orders.ordering.adapters.postgres.reads import PostgresReads
+from orders.ordering.adapters.postgres.schema import SCHEMAS
+from orders.ordering.adapters.postgres.stuck import PostgresStuckOrders
+from orders.ordering.errors import KeyReused, TransitionRefused
+from orders.ordering.event_inbox import ReceivedEvent, Source
 from orders.ordering.events import Change
-from orders.ordering.hearing import Heard, Source
 from orders.ordering.ports import IdempotencyKey, Page
 from orders.ordering.saga import Signal, step
+from orders.ordering.store import OrderStore
 from orders.ordering.transitions import Trigger
 from orders.ranges import Range
 from proto.dispatch.v1 import dispatch_event_pb2 as dispatch_pb
@@ -37,7 +43,15 @@ from proto.payments.v1 import payment_event_pb2 as payment_pb
 from tests.contract.orders_databases import empty, migrated_pool
 from tests.unit.orders.worlds import ANA, NOW_MS, order_id, placed
 
-Store = MemoryOrders | PostgresOrders
+
+@dataclass(frozen=True, slots=True)
+class Store(OrderStore):
+    """The three ports of a database, and the outbox that they fill."""
+
+    outbox: MemoryOutbox | PostgresOutbox
+    #: A minute passes.
+    grow_old: Callable[[], Awaitable[object]]
+
 
 KEY = IdempotencyKey("key-00000001", b"body")
 
@@ -50,20 +64,42 @@ async def pool(stack: LocalStack) -> AsyncIterator[asyncpg.Pool]:
 
 
 @pytest.fixture
-async def postgres_store(pool: asyncpg.Pool) -> PostgresOrders:
+async def postgres_store(pool: asyncpg.Pool) -> Store:
     """An empty store in Postgres, its partitions made."""
     await empty(
         pool, "orders", "idempotency_keys", "outbox", "told_again", "inbox_held", "kafka_offsets", "shard_range"
     )
-    store = PostgresOrders(pool, ManualClock(NOW_MS), lambda: None)
-    await store.make_partitions()
-    return store
+    clock = ManualClock(NOW_MS)
+    await OrderDatabase(pool, clock).make_partitions()
+    return in_postgres(pool, clock)
+
+
+def in_postgres(pool: asyncpg.Pool, clock: ManualClock) -> Store:
+    """The store in a database."""
+    return Store(
+        PostgresReads(pool),
+        PostgresDecisions(pool, clock, lambda: None),
+        PostgresStuckOrders(pool, lambda: None),
+        PostgresOutbox(pool),
+        lambda: pool.execute("update orders set changed_at = changed_at - interval '1 minute'"),
+    )
+
+
+def in_memory() -> Store:
+    """An empty store in memory."""
+    clock = ManualClock(NOW_MS)
+    orders = MemoryOrders(clock)
+
+    async def grow_old() -> None:
+        clock.advance(60_000)
+
+    return Store(orders, orders, orders, orders.outbox, grow_old)
 
 
 @pytest.fixture(params=["memory", "postgres"])
-def store(request: pytest.FixtureRequest, postgres_store: PostgresOrders) -> Store:
+def store(request: pytest.FixtureRequest, postgres_store: Store) -> Store:
     """An empty store of each kind in turn."""
-    return MemoryOrders(ManualClock(NOW_MS)) if request.param == "memory" else postgres_store
+    return in_memory() if request.param == "memory" else postgres_store
 
 
 async def relayed(store: Store) -> list[Message]:
@@ -83,14 +119,14 @@ def offset(number: int) -> list[Offset]:
     return [Offset("dispatch.events", 0, number)]
 
 
-def payment(version: int, kind: str) -> Heard:
+def payment(version: int, kind: str) -> ReceivedEvent:
     """An event of payments about the one order."""
     event = payment_pb.PaymentEvent(order_id=order_id(), version=version, at_ms=NOW_MS + version)
     getattr(event, kind).SetInParent()
     return decode(Source.PAYMENTS, event.SerializeToString())
 
 
-def dispatched(version: int, kind: str) -> Heard:
+def dispatched(version: int, kind: str) -> ReceivedEvent:
     """An event of dispatch about the one order."""
     event = dispatch_pb.DispatchEvent(order_id=order_id(), version=version, at_ms=NOW_MS + 10 * version)
     getattr(event, kind).SetInParent()
@@ -100,10 +136,10 @@ def dispatched(version: int, kind: str) -> Heard:
 async def test_a_placed_order_is_found_as_it_was_placed(store: Store) -> None:
     """Every field comes back, and its event is to be sent."""
     change = placed()
-    placement = await store.place(change, KEY)
+    placement = await store.decisions.place(change, KEY)
     assert (placement.order, placement.replayed) == (change.order, False)
-    assert await store.get(order_id()) == change.order
-    assert await store.get(order_id(2)) is None
+    assert await store.reads.get(order_id()) == change.order
+    assert await store.reads.get(order_id(2)) is None
     (message,) = await relayed(store)
     event = OrderEvent.FromString(message.payload)
     assert (event.version, event.placed.payment_token, event.placed.amount.minor) == (1, "tok_ok", 11_340 - 350)
@@ -112,17 +148,17 @@ async def test_a_placed_order_is_found_as_it_was_placed(store: Store) -> None:
 
 async def test_a_key_places_once(store: Store) -> None:
     """The second place with a key gives back the first order; with another body it is a conflict and writes nothing."""
-    await store.place(placed(1), KEY)
-    again = await store.place(placed(2), KEY)
+    await store.decisions.place(placed(1), KEY)
+    again = await store.decisions.place(placed(2), KEY)
     assert (again.order.order_id, again.replayed) == (order_id(1), True)
     with pytest.raises(KeyReused):
-        await store.place(placed(3), replace(KEY, body_sha256=b"other"))
-    assert len((await store.page(ANA, None, 10)).orders) == len(await relayed(store)) == 1
+        await store.decisions.place(placed(3), replace(KEY, body_sha256=b"other"))
+    assert len((await store.reads.page(ANA, None, 10)).orders) == len(await relayed(store)) == 1
 
 
 async def test_one_of_many_at_the_same_time_with_a_key_wins(store: Store) -> None:
     """Ten at once place one order, and all get that one."""
-    placements = await asyncio.gather(*(store.place(placed(number), KEY) for number in range(10)))
+    placements = await asyncio.gather(*(store.decisions.place(placed(number), KEY) for number in range(10)))
     assert sum(not placement.replayed for placement in placements) == 1
     assert len({placement.order.order_id for placement in placements}) == 1
     assert len(await relayed(store)) == 1
@@ -132,36 +168,40 @@ async def test_pages_are_newest_first_and_of_one_user(store: Store) -> None:
     """Pages go backwards from the cursor, over the end of a month."""
     month_ms = 30 * 24 * 3_600_000
     for number in range(1, 6):
-        await store.place(placed(number, at_ms=NOW_MS + number * month_ms // 4), replace(KEY, key=f"key-{number}"))
-    newest = await store.page(ANA, None, 2)
-    rest = await store.page(ANA, checked_order_id(newest.next_cursor), 3)
+        await store.decisions.place(
+            placed(number, at_ms=NOW_MS + number * month_ms // 4), replace(KEY, key=f"key-{number}")
+        )
+    newest = await store.reads.page(ANA, None, 2)
+    rest = await store.reads.page(ANA, checked_order_id(newest.next_cursor), 3)
     assert rest.next_cursor == ""
     ids = [order.order_id for order in (*newest.orders, *rest.orders)]
     assert ids == sorted(ids, reverse=True)
     assert len(ids) == 5
-    assert await store.page(type(ANA)("ben"), None, 10) == Page([])
+    assert await store.reads.page(type(ANA)("ben"), None, 10) == Page([])
 
 
 async def test_a_refused_change_stores_nothing(store: Store) -> None:
     """What the decision raises reaches the caller; the order and the outbox stay as they are."""
-    await store.place(placed(), KEY)
+    await store.decisions.place(placed(), KEY)
     await relayed(store)
 
     def refuse(order: Order) -> Change:
         return step(order, Signal(Trigger.DELIVER, NOW_MS))
 
     with pytest.raises(TransitionRefused):
-        await store.change(order_id(), refuse)
-    assert await store.get(order_id()) == placed().order
-    assert await store.change(order_id(9), refuse) is None
+        await store.decisions.change(order_id(), refuse)
+    assert await store.reads.get(order_id()) == placed().order
+    assert await store.decisions.change(order_id(9), refuse) is None
     assert await relayed(store) == []
 
 
 async def test_a_change_and_its_events_are_stored_together(store: Store) -> None:
     """A cancelled order is cancelled in the store and told once."""
-    await store.place(placed(), KEY)
-    cancelled = await store.change(order_id(), lambda order: step(order, Signal(Trigger.CANCEL, NOW_MS, reason="no")))
-    assert cancelled == await store.get(order_id())
+    await store.decisions.place(placed(), KEY)
+    cancelled = await store.decisions.change(
+        order_id(), lambda order: step(order, Signal(Trigger.CANCEL, NOW_MS, reason="no"))
+    )
+    assert cancelled == await store.reads.get(order_id())
     assert cancelled is not None
     assert cancelled.status is Status.CANCELLED
     assert [OrderEvent.FromString(m.payload).WhichOneof("kind") for m in await relayed(store)] == [
@@ -172,14 +212,14 @@ async def test_a_change_and_its_events_are_stored_together(store: Store) -> None
 
 async def test_events_are_applied_once_in_order_whatever_comes_twice_or_late(store: Store) -> None:
     """A gap is held over batches, repetitions are dropped, unknown orders are counted and passed over."""
-    await store.place(placed(), KEY)
-    first = await store.absorb([dispatched(2, "picked_up"), payment(1, "authorised")], offset(2))
+    await store.decisions.place(placed(), KEY)
+    first = await store.decisions.receive([dispatched(2, "picked_up"), payment(1, "authorised")], offset(2))
     assert (first.applied, first.held) == (1, 1)
-    again = await store.absorb([payment(1, "authorised"), dispatched(2, "picked_up")], offset(3))
+    again = await store.decisions.receive([payment(1, "authorised"), dispatched(2, "picked_up")], offset(3))
     assert (again.applied, again.duplicates, again.held) == (0, 2, 1)
-    third = await store.absorb([dispatched(3, "delivered"), dispatched(1, "assigned")], offset(4))
+    third = await store.decisions.receive([dispatched(3, "delivered"), dispatched(1, "assigned")], offset(4))
     assert (third.applied, third.held) == (3, 0)
-    order = await store.get(order_id())
+    order = await store.reads.get(order_id())
     assert order is not None
     assert order.status is Status.DELIVERED
     assert [line.status for line in order.history][2:] == [
@@ -189,13 +229,13 @@ async def test_events_are_applied_once_in_order_whatever_comes_twice_or_late(sto
         Status.DELIVERED,
     ]
     stranger = replace(payment(1, "authorised"), order_id=order_id(77))
-    assert (await store.absorb([stranger], offset(5))).unknown == 1
+    assert (await store.decisions.receive([stranger], offset(5))).unknown == 1
 
 
 async def test_messages_of_an_order_are_relayed_in_the_order_they_were_written(store: Store) -> None:
     """A failed send leaves everything to be sent again, in the same order; told again means sent again."""
-    await store.place(placed(), KEY)
-    await store.absorb([payment(1, "authorised")], offset(1))
+    await store.decisions.place(placed(), KEY)
+    await store.decisions.receive([payment(1, "authorised")], offset(1))
 
     async def fail(messages: Sequence[Message]) -> None:
         raise Retryable("the broker is away")
@@ -204,50 +244,44 @@ async def test_messages_of_an_order_are_relayed_in_the_order_they_were_written(s
         await store.outbox.relay(10, fail)
     ids = [message.event_id for message in await relayed(store)]
     assert ids == [f"{order_id()}-1", f"{order_id()}-2", f"{order_id()}-opened"]
-    await grow_old(store)
-    assert await store.tell_again(Status.ACCEPTED, 30, 10) == 1
-    assert await store.tell_again(Status.ACCEPTED, 30, 10) == 0
+    await store.grow_old()
+    assert await store.stuck.send_again(Status.ACCEPTED, 30, 10) == 1
+    assert await store.stuck.send_again(Status.ACCEPTED, 30, 10) == 0
     assert [message.event_id for message in await relayed(store)] == ids
-
-
-async def grow_old(store: Store) -> None:
-    """A minute passes."""
-    if isinstance(store, MemoryOrders):
-        assert isinstance(store._clock, ManualClock)
-        store._clock.advance(60_000)
-    else:
-        await store._pool.execute("update orders set changed_at = changed_at - interval '1 minute'")
 
 
 async def test_orders_that_were_told_lately_do_not_hold_up_those_behind_them(store: Store) -> None:
     """One at a time: the oldest is told, then left alone, and the next one has its turn. All of them count."""
     for number in (1, 2):
-        await store.place(placed(number), replace(KEY, key=f"key-0000000{number}"))
-        await grow_old(store)
+        await store.decisions.place(placed(number), replace(KEY, key=f"key-0000000{number}"))
+        await store.grow_old()
     assert len(await relayed(store)) == 2
     for number in (1, 2):
-        assert await store.tell_again(Status.PLACED, 30, 1) == 1
+        assert await store.stuck.send_again(Status.PLACED, 30, 1) == 1
         assert [message.event_id for message in await relayed(store)] == [f"{order_id(number)}-1"]
-    assert await store.tell_again(Status.PLACED, 30, 1) == 0
-    assert (await store.count_stuck(Status.PLACED, 30), await store.count_stuck(Status.ACCEPTED, 30)) == (2, 0)
+    assert await store.stuck.send_again(Status.PLACED, 30, 1) == 0
+    assert (await store.stuck.count_stuck(Status.PLACED, 30), await store.stuck.count_stuck(Status.ACCEPTED, 30)) == (
+        2,
+        0,
+    )
 
 
 async def test_stuck_orders_are_found_by_status_and_age(store: Store) -> None:
     """An order that has just changed is not stuck; with no age to wait for it is."""
-    await store.place(placed(), KEY)
-    assert await store.stuck(Status.PLACED, 3600, 10) == []
-    assert await store.stuck(Status.ACCEPTED, -1, 10) == []
-    assert await store.stuck(Status.PLACED, -1, 10) == [order_id()]
+    await store.decisions.place(placed(), KEY)
+    assert await store.stuck.stuck(Status.PLACED, 3600, 10) == []
+    assert await store.stuck.stuck(Status.ACCEPTED, -1, 10) == []
+    assert await store.stuck.stuck(Status.PLACED, -1, 10) == [order_id()]
 
 
-async def test_two_relays_never_split_an_order(postgres_store: PostgresOrders) -> None:
+async def test_two_relays_never_split_an_order(postgres_store: Store) -> None:
     """While one relay sends an order's first message, another gets neither that nor the later ones."""
     store = postgres_store
-    await store.place(placed(), KEY)
+    await store.decisions.place(placed(), KEY)
     seen: list[list[str]] = []
 
     async def send(messages: Sequence[Message]) -> None:
-        await store.absorb([payment(1, "authorised")], offset(1))
+        await store.decisions.receive([payment(1, "authorised")], offset(1))
         other: list[Message] = []
 
         async def send_other(messages: Sequence[Message]) -> None:
@@ -261,19 +295,20 @@ async def test_two_relays_never_split_an_order(postgres_store: PostgresOrders) -
     assert seen == [[f"{order_id()}-1"]]
 
 
-async def test_a_database_made_for_other_points_is_refused(postgres_store: PostgresOrders) -> None:
+async def test_a_database_made_for_other_points_is_refused(postgres_store: Store, pool: asyncpg.Pool) -> None:
     """The wrong range map would look for orders where they are not: the process must not start."""
-    await postgres_store.claim_range(Range(0, 99, "orders_0"))
-    await postgres_store.claim_range(Range(0, 99, "orders_0"))
+    database = OrderDatabase(pool, ManualClock(NOW_MS))
+    await database.claim_range(Range(0, 99, "orders_0"))
+    await database.claim_range(Range(0, 99, "orders_0"))
     with pytest.raises(ValueError, match="made for points 0-99"):
-        await postgres_store.claim_range(Range(0, 65535, "orders_0"))
+        await database.claim_range(Range(0, 65535, "orders_0"))
 
 
-async def test_a_connection_that_is_cut_is_retryable(postgres_store: PostgresOrders, pool: asyncpg.Pool) -> None:
+async def test_a_connection_that_is_cut_is_retryable(postgres_store: Store, pool: asyncpg.Pool) -> None:
     """A query whose backend ends says `Retryable`, so that loops wait and callers retry."""
     async with pool.acquire() as locker, locker.transaction():
         await locker.execute("lock table orders in access exclusive mode")
-        waiting = asyncio.create_task(postgres_store.get(order_id()))
+        waiting = asyncio.create_task(postgres_store.reads.get(order_id()))
         while not await pool.fetchval(
             "select count(pg_terminate_backend(pid)) from pg_stat_activity"
             " where datname = current_database() and wait_event_type = 'Lock'"
@@ -284,18 +319,18 @@ async def test_a_connection_that_is_cut_is_retryable(postgres_store: PostgresOrd
 
 
 async def test_the_last_and_the_first_moment_of_a_month_are_in_their_own_partitions(
-    postgres_store: PostgresOrders, pool: asyncpg.Pool
+    postgres_store: Store, pool: asyncpg.Pool
 ) -> None:
     """Months are cut in UTC: late on 30 November in La Serena is December. Found by id, and listed over the cut."""
     december_ms = 1_796_083_200_000  # 2026-12-01T00:00Z, 21:00 of the day before in La Serena
     moments = (december_ms - 1, december_ms, december_ms + 3_600_000)
     for number, at_ms in enumerate(moments, 1):
-        await postgres_store.place(placed(number, at_ms=at_ms), replace(KEY, key=f"key-{number}"))
+        await postgres_store.decisions.place(placed(number, at_ms=at_ms), replace(KEY, key=f"key-{number}"))
     rows = await pool.fetch("select tableoid::regclass::text as part, count(*) as n from orders group by 1 order by 1")
     assert [tuple(row) for row in rows] == [("orders_2026_11", 1), ("orders_2026_12", 2)]
     for number, at_ms in enumerate(moments, 1):
-        assert await postgres_store.get(order_id(number, at_ms=at_ms)) is not None
-    listed = await postgres_store.page(ANA, order_id(3, at_ms=moments[2]), 10)
+        assert await postgres_store.reads.get(order_id(number, at_ms=at_ms)) is not None
+    listed = await postgres_store.reads.page(ANA, order_id(3, at_ms=moments[2]), 10)
     assert [order.order_id for order in listed.orders] == [order_id(2, at_ms=moments[1]), order_id(1, at_ms=moments[0])]
 
 
@@ -303,29 +338,29 @@ async def test_a_clock_that_is_set_back_an_hour_at_the_start_of_a_month_loses_no
     """A process that starts with the clock of last month finds its partition: it is made with the month before."""
     december_ms = 1_796_083_200_000
     clock = ManualClock(december_ms + 60_000)
-    store = PostgresOrders(pool, clock, lambda: None)
-    await store.make_partitions()
+    store = in_postgres(pool, clock)
+    await OrderDatabase(pool, clock).make_partitions()
     set_back_ms = clock.wall_ms() - 3_600_000
     change = placed(8, at_ms=set_back_ms)
-    await store.place(change, replace(KEY, key="key-of-the-hour-before"))
-    assert await store.get(change.order.order_id) == change.order
+    await store.decisions.place(change, replace(KEY, key="key-of-the-hour-before"))
+    assert await store.reads.get(change.order.order_id) == change.order
 
 
-async def test_old_keys_are_forgotten_and_young_ones_kept(postgres_store: PostgresOrders, pool: asyncpg.Pool) -> None:
+async def test_old_keys_are_forgotten_and_young_ones_kept(postgres_store: Store, pool: asyncpg.Pool) -> None:
     """After thirty days a key is free again."""
-    await postgres_store.place(placed(1), KEY)
-    await postgres_store.place(placed(2), replace(KEY, key="key-00000002"))
+    await postgres_store.decisions.place(placed(1), KEY)
+    await postgres_store.decisions.place(placed(2), replace(KEY, key="key-00000002"))
     await pool.execute("update idempotency_keys set created_at = now() - interval '31 days' where key = $1", KEY.key)
-    await postgres_store.forget()
+    await OrderDatabase(pool, ManualClock(NOW_MS)).forget()
     assert [row["key"] for row in await pool.fetch("select key from idempotency_keys")] == ["key-00000002"]
 
 
 async def test_much_that_grew_old_is_forgotten_in_batches(
-    postgres_store: PostgresOrders, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+    postgres_store: Store, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten old messages, three at a time: each deletion is bounded, none is left, and a young one stays."""
     monkeypatch.setattr(messaging, "BATCH", 3)
-    await postgres_store.place(placed(), KEY)
+    await postgres_store.decisions.place(placed(), KEY)
     await relayed(postgres_store)
     await pool.execute(
         "insert into outbox (event_id, order_id, topic, city, payload, sent_at)"
@@ -339,10 +374,10 @@ async def test_much_that_grew_old_is_forgotten_in_batches(
 
 
 async def test_the_bench_counts_a_message_that_is_still_unsent_as_waiting(
-    postgres_store: PostgresOrders, pool: asyncpg.Pool
+    postgres_store: Store, pool: asyncpg.Pool
 ) -> None:
     """One that has waited for an hour is an hour late, sent or not; what was written before the run does not count."""
-    await postgres_store.place(placed(), KEY)
+    await postgres_store.decisions.place(placed(), KEY)
     await pool.execute("update outbox set written_at = written_at - interval '1 hour'")
     (hour_ago,) = await pool.fetchrow("select min(written_at) from outbox")
     found = await pool.fetchrow(LAG, hour_ago)

@@ -25,15 +25,19 @@ from node.clock import ManualClock
 from orders import cli
 from orders.archive.archiver import Archived, Archiver, end_of, months_before
 from orders.archive.cold import ColdOrders
-from orders.archive.errors import ArchiveMismatch, OrderArchived
+from orders.archive.errors import ArchiveMismatch
 from orders.archive.files import Files
-from orders.archive.reads import ArchivedOrders
-from orders.errors import TransitionRefused
+from orders.archive.reads import ArchivedReads
 from orders.ids import checked_order_id, order_id_at, point_of_user
 from orders.model import OrderId, UserId
-from orders.ordering.adapters.postgres import SCHEMAS, PostgresOrders
+from orders.ordering.adapters.postgres.decisions import PostgresDecisions
+from orders.ordering.adapters.postgres.reads import PostgresReads
+from orders.ordering.adapters.postgres.schema import SCHEMAS
+from orders.ordering.adapters.postgres.stuck import PostgresStuckOrders
+from orders.ordering.errors import OrderArchived, TransitionRefused
 from orders.ordering.events import Change
 from orders.ordering.saga import Signal, step
+from orders.ordering.store import OrderStore
 from orders.ordering.transitions import Trigger
 from tests.contract.orders_databases import migrated_pool
 from tests.integration.orders_archive_killed import OLD
@@ -58,14 +62,20 @@ class World:
         return Files.at(str(self.folder))
 
     @property
-    def hot(self) -> PostgresOrders:
+    def hot(self) -> PostgresReads:
         """The rows alone."""
-        return PostgresOrders(self.pool, ManualClock(NOW_MS), lambda: None)
+        return PostgresReads(self.pool)
 
     @property
-    def orders(self) -> ArchivedOrders:
+    def orders(self) -> ArchivedReads:
         """Rows and archive as one."""
-        return ArchivedOrders(self.hot, self.pool, ColdOrders(self.files))
+        return ArchivedReads(self.hot, self.pool, ColdOrders(self.files))
+
+    @property
+    def store(self) -> OrderStore:
+        """The store of the database."""
+        decisions = PostgresDecisions(self.pool, ManualClock(NOW_MS), lambda: None)
+        return OrderStore(self.orders, decisions, PostgresStuckOrders(self.pool, lambda: None))
 
     def archiver(self, files: Files | None = None, log: Any = None) -> Archiver:
         """The archiver of the database."""
@@ -180,9 +190,9 @@ async def test_archived_orders_are_the_same_for_the_service_the_command_and_duck
     assert json.loads(capsys.readouterr().out)["city"] == "la-serena"
 
     with pytest.raises(TransitionRefused):
-        await world.orders.change(world.ids[0], lambda order: step(order, Signal(Trigger.CANCEL, NOW_MS)))
+        await world.store.change(world.ids[0], lambda order: step(order, Signal(Trigger.CANCEL, NOW_MS)))
     with pytest.raises(OrderArchived):
-        await world.orders.change(world.ids[0], lambda order: Change(replace(order, version=order.version + 1)))
+        await world.store.change(world.ids[0], lambda order: Change(replace(order, version=order.version + 1)))
 
 
 @dataclass(frozen=True, slots=True)

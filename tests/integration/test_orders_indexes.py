@@ -18,9 +18,9 @@ from orders.kitchen.adapters.postgres import SQL as KITCHEN_SQL
 from orders.messaging import postgres as messaging
 from orders.messaging.postgres import BATCH
 from orders.model import OrderId
-from orders.ordering.adapters.postgres import SCHEMAS, SQL
-from orders.ordering.adapters.recent_index import RecentIndex
-from orders.ordering.adapters.rows import created_at
+from orders.ordering.adapters.postgres.recent_index import RecentIndex
+from orders.ordering.adapters.postgres.rows import created_at
+from orders.ordering.adapters.postgres.schema import SCHEMAS, SQL
 from tests.contract.orders_databases import migrated_pool
 
 pytestmark = [pytest.mark.prove, pytest.mark.timeout(600)]
@@ -106,7 +106,7 @@ async def test_a_users_orders_are_found_by_the_hash_of_the_user(pool: asyncpg.Po
 
 async def test_stuck_orders_are_found_by_the_partial_index(pool: asyncpg.Pool) -> None:
     """Of a million rows only the few open ones are looked at."""
-    for query, args in ((SQL.stuck, (500,)), (SQL.count_stuck, ()), (SQL.tell_again, (500,))):
+    for query, args in ((SQL.stuck, (500,)), (SQL.count_stuck, ()), (SQL.send_again, (500,))):
         nodes = await plan(pool, query, "PLACED", 30.0, *args)
         assert any(name.endswith("_status_changed_at_idx") for name in indexes(nodes))
         read = [node for node in nodes if node["Node Type"] == "Seq Scan" and node["Actual Rows"] > 0]

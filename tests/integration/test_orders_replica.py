@@ -15,8 +15,11 @@ from node import postgres
 from node.clock import SystemClock
 from orders.metrics import REPLICA_READS
 from orders.model import Order, OrderId, Status, UserId
-from orders.ordering.adapters.postgres import SCHEMAS, PostgresOrders
-from orders.ordering.adapters.replicas import ReplicatedOrders
+from orders.ordering.adapters.postgres.database import OrderDatabase
+from orders.ordering.adapters.postgres.decisions import PostgresDecisions
+from orders.ordering.adapters.postgres.schema import SCHEMAS
+from orders.ordering.adapters.replica_reads import ReplicaReads
+from orders.ordering.observers import WriteObservers
 from orders.ordering.ports import IdempotencyKey
 from orders.ordering.saga import Signal, step
 from orders.ordering.transitions import Trigger
@@ -35,14 +38,15 @@ class World:
     """Orders upon a primary and its replica."""
 
     pair: Pair
-    orders: ReplicatedOrders
+    orders: ReplicaReads
+    decisions: PostgresDecisions
     replica: asyncpg.Pool
     now_ms: int
 
     async def place(self, number: int, user: UserId) -> OrderId:
         """An order of the user."""
         change = placed(number, user, self.now_ms)
-        await self.orders.place(change, IdempotencyKey(f"key-{user}-{number}", b""))
+        await self.decisions.place(change, IdempotencyKey(f"key-{user}-{number}", b""))
         return change.order.order_id
 
     async def read(self, order: OrderId) -> tuple[Order | None, str]:
@@ -72,11 +76,11 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         clock = SystemClock()
         primary = await postgres.connect(f"{pair.primary}/orders_0")
         replica = await postgres.connect(f"{pair.replica}/orders_0", min_size=0)
-        store = PostgresOrders(primary, clock, lambda: None)
-        await store.make_partitions()
-        orders = ReplicatedOrders(store, (primary, replica), MAX_AGE_S, clock, structlog.get_logger())
+        await OrderDatabase(primary, clock).make_partitions()
+        orders = ReplicaReads(primary, replica, MAX_AGE_S, clock, structlog.get_logger())
+        decisions = PostgresDecisions(primary, clock, lambda: None, WriteObservers((orders,)))
         measuring = asyncio.create_task(orders.run())
-        yield World(pair, orders, replica, clock.wall_ms())
+        yield World(pair, orders, decisions, replica, clock.wall_ms())
         measuring.cancel()
         with suppress(asyncio.CancelledError):
             await measuring
@@ -93,7 +97,7 @@ async def test_reads_go_to_the_replica_when_it_has_what_the_reader_has_seen(worl
     await world.until_read_from("replica", others)
 
     await world.replica.execute("select pg_wal_replay_pause()")
-    changed = await world.orders.change(mine, lambda order: step(order, Signal(Trigger.CANCEL, world.now_ms)))
+    changed = await world.decisions.change(mine, lambda order: step(order, Signal(Trigger.CANCEL, world.now_ms)))
     assert changed is not None
     found, where = await world.read(mine)
     assert (found, where) == (changed, "primary")  # one's own write is read

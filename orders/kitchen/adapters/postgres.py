@@ -7,7 +7,7 @@ one that holds the shard point of its `restaurant_id`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,8 +21,8 @@ from node.postgres import classified
 from orders.kitchen.ports import CookedOrder, Kitchen
 from orders.messaging.statements import statements
 from orders.model import Order, UserId
-from orders.ordering.adapters.rows import order_of
-from orders.ranges import RangeMap
+from orders.ordering.adapters.postgres.rows import order_of
+from orders.ranges import ByRange
 
 SQL = statements(Path(__file__).parent.parent / "sql")
 
@@ -36,8 +36,7 @@ ANSWER_S = 2.0
 class PostgresKitchens:
     """`KitchenStore` on all databases."""
 
-    ranges: RangeMap
-    pools: Mapping[str, asyncpg.Pool]
+    pools: ByRange[asyncpg.Pool]
     clock: Clock
     log: structlog.stdlib.BoundLogger
 
@@ -63,14 +62,14 @@ class PostgresKitchens:
         return sorted(cooked, key=lambda order: order.cooked_ms, reverse=True)[:limit]
 
     def _own(self, kitchen: Kitchen) -> asyncpg.Pool:
-        return self.pools[self.ranges.of_user(UserId(kitchen.restaurant_id))]
+        return self.pools.of_user(UserId(kitchen.restaurant_id))
 
     async def _everywhere(self, query: str, *args: object) -> list[asyncpg.Record]:
         """The rows of all databases that answer soon: a kitchen goes on with the orders that can be seen. Raises
         `Retryable` when none does.
         """
         parts = await asyncio.gather(
-            *(self._rows(pool, query, *args) for pool in self.pools.values()), return_exceptions=True
+            *(self._rows(pool, query, *args) for pool in self.pools.parts.values()), return_exceptions=True
         )
         away = [part for part in parts if isinstance(part, BaseException)]
         for error in away:

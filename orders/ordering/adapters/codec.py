@@ -8,8 +8,8 @@ from node.errors import FornoError
 from orders.ids import checked_order_id
 from orders.messaging.message import Message
 from orders.model import ActionRequired, Order, Position
+from orders.ordering.event_inbox import ReceivedEvent, Source
 from orders.ordering.events import Event, Fact, Opened, OrderFact, ReadyChanged, Withdrawn
-from orders.ordering.hearing import Heard, Source
 from orders.ordering.pricing import parts_of
 from orders.ordering.saga import Signal
 from orders.ordering.transitions import Trigger
@@ -39,7 +39,7 @@ def encode(event: Event, wall_ms: int) -> Message:
     return Message(body.event_id, order_id, CITY_EVENTS.name, body.SerializeToString(), city)
 
 
-def decode(source: Source, payload: bytes) -> Heard:
+def decode(source: Source, payload: bytes) -> ReceivedEvent:
     """What a message says. Raises `ValueError` when it says nothing that can be understood."""
     try:
         return _decode_payment(payload) if source is Source.PAYMENTS else _decode_dispatch(payload)
@@ -106,7 +106,7 @@ def _lat_lng(at: Position) -> LatLng:
     return LatLng(lat_e7=at.lat_e7, lng_e7=at.lng_e7)
 
 
-def _decode_payment(payload: bytes) -> Heard:
+def _decode_payment(payload: bytes) -> ReceivedEvent:
     event = PaymentEvent.FromString(payload)
     at_ms = event.at_ms
     match event.WhichOneof("kind"):
@@ -126,10 +126,10 @@ def _decode_payment(payload: bytes) -> Heard:
             signal = Signal(None, at_ms, refunded_minor=event.refunded.total.minor)
         case other:
             raise ValueError(f"kind {other}")
-    return Heard(Source.PAYMENTS, checked_order_id(event.order_id), event.version, signal, payload)
+    return ReceivedEvent(Source.PAYMENTS, checked_order_id(event.order_id), event.version, signal, payload)
 
 
-def _decode_dispatch(payload: bytes) -> Heard:
+def _decode_dispatch(payload: bytes) -> ReceivedEvent:
     event = DispatchEvent.FromString(payload)
     at_ms = event.at_ms
     match event.WhichOneof("kind"):
@@ -147,4 +147,4 @@ def _decode_dispatch(payload: bytes) -> Heard:
             signal = Signal(None, at_ms, eta_ms=event.eta_changed.eta_ms)
         case other:
             raise ValueError(f"kind {other}")
-    return Heard(Source.DISPATCH, checked_order_id(event.order_id), event.version, signal, payload)
+    return ReceivedEvent(Source.DISPATCH, checked_order_id(event.order_id), event.version, signal, payload)

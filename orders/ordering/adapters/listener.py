@@ -20,8 +20,8 @@ from orders.messaging.message import Offset, offsets_after
 from orders.messaging.postgres import offsets
 from orders.metrics import EVENTS_HEARD, EVENTS_UNREADABLE
 from orders.ordering.adapters.codec import decode
-from orders.ordering.hearing import Absorbed, Heard, Source
-from orders.ordering.ports import OrderStore
+from orders.ordering.event_inbox import BatchOutcome, ReceivedEvent, Source
+from orders.ordering.ports import OrderDecisions
 from orders.ranges import Range
 from proto.topics import DISPATCH_EVENTS, PAYMENT_EVENTS
 
@@ -36,32 +36,32 @@ _NEVER = (ValueError, Invalid)
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Hands what others tell of the orders of a range to their store, batch by batch, each partition in its order."""
+    """Hands events of other services to the database of their orders, batch by batch, each partition in its order."""
 
-    store: OrderStore
+    decisions: OrderDecisions
     own: Range
     log: structlog.stdlib.BoundLogger
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
-        """Absorbs the records of a poll. A message that cannot be read or stored is counted, logged and passed over."""
-        heard = [event for record in records if (event := self._read(record)) is not None]
-        own = [event for event in heard if self.own.holds(event.order_id)]
+        """Apply the records of a poll. A message that cannot be read or stored is counted, logged and passed over."""
+        events = [event for record in records if (event := self._read(record)) is not None]
+        own = [event for event in events if self.own.holds(event.order_id)]
         try:
-            _count(await self.store.absorb(own, offsets_after(records)))
+            _count(await self.decisions.receive(own, offsets_after(records)))
         except _NEVER:
             await self._one_by_one(own, offsets_after(records))
 
-    async def _one_by_one(self, heard: Sequence[Heard], after: Sequence[Offset]) -> None:
-        """One event spoils the batch: the others are absorbed without it."""
-        for event in heard:
+    async def _one_by_one(self, events: Sequence[ReceivedEvent], after: Sequence[Offset]) -> None:
+        """One event spoils the batch: the others are applied without it."""
+        for event in events:
             try:
-                _count(await self.store.absorb([event], []))
+                _count(await self.decisions.receive([event], []))
             except _NEVER as error:
                 EVENTS_UNREADABLE.labels(event.source).inc()
                 self.log.error("event passed over", source=event.source, order=event.order_id, error=repr(error))
-        await self.store.absorb([], after)
+        await self.decisions.receive([], after)
 
-    def _read(self, record: ConsumerRecord) -> Heard | None:
+    def _read(self, record: ConsumerRecord) -> ReceivedEvent | None:
         source = SOURCES[record.topic]
         try:
             return decode(source, record.value)
@@ -74,7 +74,7 @@ class Listener:
 def listen(
     kafka_url: str, listener: Listener, pool: asyncpg.Pool, log: structlog.stdlib.BoundLogger
 ) -> Coroutine[Any, Any, None]:
-    """The loop. It goes on from the offsets that the listener's database has."""
+    """The loop that reads the topics, from the offsets that the listener's database has."""
     loop = TopicLoop(
         kafka_url,
         tuple(SOURCES),
@@ -86,6 +86,6 @@ def listen(
     return loop.run()
 
 
-def _count(absorbed: Absorbed) -> None:
+def _count(outcome: BatchOutcome) -> None:
     for what in ("applied", "duplicates", "held", "refused", "unknown"):
-        EVENTS_HEARD.labels(what).inc(getattr(absorbed, what))
+        EVENTS_HEARD.labels(what).inc(getattr(outcome, what))

@@ -7,33 +7,42 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from node.clock import Clock
-from orders.errors import KeyReused
 from orders.messaging.memory import MemoryOutbox
 from orders.messaging.message import Message, Offset
 from orders.model import Order, OrderId, Status, UserId
 from orders.ordering.adapters.codec import encode
+from orders.ordering.errors import KeyReused
+from orders.ordering.event_inbox import (
+    BatchOutcome,
+    EventOutcome,
+    ReceivedEvent,
+    SeenVersions,
+    Source,
+    apply_events,
+)
 from orders.ordering.events import Change, Event
-from orders.ordering.hearing import Absorbed, Heard, Seen, Source, digest
+from orders.ordering.observers import NO_OBSERVERS, WriteObservers
 from orders.ordering.ports import IdempotencyKey, Page, Placement
 
 
 @dataclass(slots=True)
 class _Kept:
     order: Order
-    seen: Seen
+    seen: SeenVersions
     changed_ms: int
 
 
 class MemoryOrders:
-    """Orders of one process."""
+    """`OrderReads`, `OrderDecisions` and `StuckOrders` of one process."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, observers: WriteObservers = NO_OBSERVERS) -> None:
         self._clock = clock
+        self._observers = observers
         self._orders: dict[OrderId, _Kept] = {}
         self._keys: dict[tuple[UserId, str], tuple[OrderId, bytes]] = {}
-        self._held: dict[OrderId, list[Heard]] = defaultdict(list)
-        #: How often orders were told again, and until when they are left alone, wall milliseconds.
-        self._told: dict[OrderId, tuple[int, float]] = {}
+        self._held: dict[OrderId, list[ReceivedEvent]] = defaultdict(list)
+        #: How often orders were sent again, and until when they are left alone, wall milliseconds.
+        self._sent_again: dict[OrderId, tuple[int, float]] = {}
         self.offsets: dict[tuple[str, int], int] = {}
         self.outbox = MemoryOutbox()
 
@@ -43,9 +52,12 @@ class MemoryOrders:
         if known[1] != key.body_sha256:
             raise KeyReused(known[0])
         if known[0] != order.order_id:
-            return Placement(self._orders[known[0]].order, replayed=True)
-        self._keep(change, dict.fromkeys(Source, 0))
-        return Placement(order, replayed=False)
+            placement = Placement(self._orders[known[0]].order, replayed=True)
+        else:
+            self._keep(change, dict.fromkeys(Source, 0))
+            placement = Placement(order, replayed=False)
+        await self._observers.placed(placement.order)
+        return placement
 
     async def get(self, order_id: OrderId) -> Order | None:
         kept = self._orders.get(order_id)
@@ -64,28 +76,35 @@ class MemoryOrders:
         kept = self._orders.get(order_id)
         if kept is None:
             return None
-        change = decide(kept.order)
-        if change.order != kept.order:
-            self._keep(change, kept.seen)
+        with self._observers.told_of_doubt():
+            change = decide(kept.order)
+            if change.order != kept.order:
+                self._keep(change, kept.seen)
+            await self._observers.changed(change.order)
         return change.order
 
-    async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
-        absorbed = Absorbed()
-        arrived: dict[OrderId, list[Heard]] = defaultdict(list)
-        for event in heard:
+    async def receive(self, events: Sequence[ReceivedEvent], offsets: Sequence[Offset]) -> BatchOutcome:
+        outcome = BatchOutcome()
+        arrived: dict[OrderId, list[ReceivedEvent]] = defaultdict(list)
+        for event in events:
             if event.order_id in self._orders:
                 arrived[event.order_id].append(event)
             else:
-                absorbed.unknown += 1
-        for order_id, events in arrived.items():
-            kept = self._orders[order_id]
-            digested = digest(kept.order, kept.seen, [*self._held.pop(order_id, []), *events])
-            absorbed.count(digested)
-            self._held[order_id] = list(digested.hold)
-            if digested.applied:
-                self._keep(digested.change, digested.seen)
-        self.offsets |= {(offset.topic, offset.partition): offset.next for offset in offsets}
-        return absorbed
+                outcome.unknown += 1
+        with self._observers.told_of_doubt():
+            for order_id, received in arrived.items():
+                outcome.add(self._apply(order_id, received))
+            self.offsets |= {(offset.topic, offset.partition): offset.next for offset in offsets}
+            await self._observers.received(outcome.changed)
+        return outcome
+
+    def _apply(self, order_id: OrderId, received: Sequence[ReceivedEvent]) -> EventOutcome:
+        kept = self._orders[order_id]
+        outcome = apply_events(kept.order, kept.seen, [*self._held.pop(order_id, []), *received])
+        self._held[order_id] = list(outcome.hold)
+        if outcome.applied:
+            self._keep(outcome.change, outcome.seen)
+        return outcome
 
     async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
         before_ms = self._clock.wall_ms() - 1000 * older_than_s
@@ -95,17 +114,17 @@ class MemoryOrders:
     async def count_stuck(self, status: Status, older_than_s: float) -> int:
         return len(await self.stuck(status, older_than_s, len(self._orders)))
 
-    async def tell_again(self, status: Status, older_than_s: float, limit: int) -> int:
+    async def send_again(self, status: Status, older_than_s: float, limit: int) -> int:
         now_ms = self._clock.wall_ms()
         stuck = await self.stuck(status, older_than_s, len(self._orders))
-        due = [order_id for order_id in stuck if self._told.get(order_id, (0, 0.0))[1] <= now_ms][:limit]
+        due = [order_id for order_id in stuck if self._sent_again.get(order_id, (0, 0.0))[1] <= now_ms][:limit]
         for order_id in due:
-            times = self._told.get(order_id, (0, 0.0))[0] + 1
-            self._told[order_id] = (times, now_ms + 1000 * min(older_than_s * 2**times, 3600))
+            times = self._sent_again.get(order_id, (0, 0.0))[0] + 1
+            self._sent_again[order_id] = (times, now_ms + 1000 * min(older_than_s * 2**times, 3600))
         self.outbox.send_again(due)
         return len(due)
 
-    def _keep(self, change: Change, seen: Seen) -> None:
+    def _keep(self, change: Change, seen: SeenVersions) -> None:
         self._orders[change.order.order_id] = _Kept(change.order, seen, self._clock.wall_ms())
         self.outbox.unsent += self._messages(change.events)
 

@@ -16,7 +16,7 @@ from node.postgres import Schema, classified
 from orders.errors import UnknownOrder
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Offset
-from orders.messaging.postgres import Held, PostgresOutbox, delete_in_batches
+from orders.messaging.postgres import HeldEvent, PostgresOutbox, delete_in_batches
 from orders.messaging.statements import statements
 from orders.model import OrderId
 from orders.money import Parts
@@ -82,7 +82,11 @@ class PostgresPayments:
         await self._write(connection, [one for one in obeyed.values() if one.applied])
         await messaging.hold(
             connection,
-            [Held(_SOURCE, event.order_id, event.version, event.raw) for one in obeyed.values() for event in one.hold],
+            [
+                HeldEvent(_SOURCE, event.order_id, event.version, event.raw)
+                for one in obeyed.values()
+                for event in one.hold
+            ],
         )
         await messaging.release(connection, [(_SOURCE, kept.order_id, obeyed[kept.order_id].seen) for kept in held])
         again = [order_id for order_id, one in obeyed.items() if one.duplicates and not one.applied]

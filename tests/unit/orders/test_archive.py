@@ -22,7 +22,7 @@ from orders.archive.archiver import Archiver
 from orders.archive.cold import ArchivedMonth, ColdOrders, month_of
 from orders.archive.files import Files
 from orders.archive.nightly import NightlyArchive
-from orders.archive.reads import MONTHS_A_PAGE, ArchivedOrders
+from orders.archive.reads import MONTHS_A_PAGE, ArchivedReads
 from orders.ids import checked_order_id
 from orders.metrics import ARCHIVE_FAILED, ARCHIVE_PUT_OFF, ARCHIVED
 from orders.model import Order, OrderId, UserId
@@ -80,7 +80,7 @@ class Shelf(ColdOrders):
 MIDDLES = [NOW_MS - n * 2_629_800_000 for n in range(23, -1, -1)]
 
 
-async def a_list(hot: Sequence[int], cold: Sequence[int], archived: range) -> tuple[ArchivedOrders, Shelf]:
+async def a_list(hot: Sequence[int], cold: Sequence[int], archived: range) -> tuple[ArchivedReads, Shelf]:
     """Orders of Ana by month: in rows, in the archive; and which months the archive has."""
     store = MemoryOrders(ManualClock(NOW_MS))
     for n, month in enumerate(hot):
@@ -88,10 +88,10 @@ async def a_list(hot: Sequence[int], cold: Sequence[int], archived: range) -> tu
         await store.place(change, IdempotencyKey(f"key-{n}", b""))
     shelf = Shelf(Files.at("memory://"), [placed(100 + n, at_ms=MIDDLES[month]).order for n, month in enumerate(cold)])
     months = [month_of(order_id(1, at_ms=MIDDLES[month])) for month in archived]
-    return ArchivedOrders(store, cast(asyncpg.Pool, Noted(months)), shelf), shelf
+    return ArchivedReads(store, cast(asyncpg.Pool, Noted(months)), shelf), shelf
 
 
-async def all_pages(orders: ArchivedOrders, limit: int) -> list[list[OrderId]]:
+async def all_pages(orders: ArchivedReads, limit: int) -> list[list[OrderId]]:
     """Page by page, to the end."""
     pages: list[list[OrderId]] = []
     before: OrderId | None = None
@@ -106,7 +106,7 @@ async def all_pages(orders: ArchivedOrders, limit: int) -> list[list[OrderId]]:
 async def test_a_list_of_rows_does_not_touch_the_archive() -> None:
     """Two orders of this month fill no page of twenty: they are served though the archive is away, and lead on."""
     orders, shelf = await a_list([23, 23], [3], range(18))
-    page = await ArchivedOrders(orders.hot, orders.pool, replace(shelf, away=True)).page(ANA, None, 20)
+    page = await ArchivedReads(orders.hot, orders.pool, replace(shelf, away=True)).page(ANA, None, 20)
     assert len(page.orders) == 2
     assert page.next_cursor == page.orders[-1].order_id
     assert shelf.read == []
@@ -141,7 +141,7 @@ async def test_every_order_is_listed_once_newest_first(hot: list[int], cold: lis
     archived = [month for month in range(18) if month not in hot]
     orders, shelf = await a_list(hot, cold, range(0))
     months = [month_of(order_id(1, at_ms=MIDDLES[month])) for month in archived]
-    pages = await all_pages(ArchivedOrders(orders.hot, cast(asyncpg.Pool, Noted(months)), shelf), limit)
+    pages = await all_pages(ArchivedReads(orders.hot, cast(asyncpg.Pool, Noted(months)), shelf), limit)
     found = [one for page in pages for one in page]
     assert found == sorted(found, reverse=True)
     assert len(found) == len(set(found)) == len(hot) + len(cold)

@@ -10,21 +10,22 @@ from hypothesis import strategies as st
 
 from node.clock import ManualClock
 from node.errors import FornoError, Invalid, Rejected, Retryable
-from orders.errors import KeyReused, TransitionRefused, UnknownOrder
+from orders.errors import UnknownOrder
 from orders.ids import OrderIds
 from orders.metrics import TURNED_AWAY
 from orders.model import Basket, Item, Order, Position, Status
 from orders.ordering.adapters.memory import MemoryOrders
 from orders.ordering.basket import MAX_LINES
-from orders.ordering.engine import OrderDesk
+from orders.ordering.errors import KeyReused, TransitionRefused
 from orders.ordering.events import Change
 from orders.ordering.grpc_api import OrdersApi
 from orders.ordering.ports import City, Eta
+from orders.ordering.service import OrderService
 from orders.room import Room
 from proto.orders.v1 import orders_pb2 as pb
 from shard_router.cities import CityLookup, load_cities
 from tests.unit.orders.kitchens import kitchen_book
-from tests.unit.orders.worlds import FORNO, NOW_MS, TWO_PIZZAS, order_id, with_items
+from tests.unit.orders.worlds import FORNO, NOW_MS, TWO_PIZZAS, one_database, order_id, with_items
 
 KEY = "key-00000001"
 CITIES = CityLookup(load_cities())
@@ -38,11 +39,13 @@ class FarAway:
         return Eta(0, 0)
 
 
-def desk(clock: ManualClock | None = None) -> tuple[OrderDesk, MemoryOrders]:
+def desk(clock: ManualClock | None = None) -> tuple[OrderService, MemoryOrders]:
     """A desk over a store in memory."""
     clock = clock or ManualClock(NOW_MS)
     store = MemoryOrders(clock)
-    return OrderDesk(store, FarAway(), OrderIds(clock.wall_ms), clock, CITIES, kitchen_book(store, clock)), store
+    return OrderService(
+        one_database(store), FarAway(), OrderIds(clock.wall_ms), clock, CITIES, kitchen_book(store, clock)
+    ), store
 
 
 async def test_a_quote_is_what_the_order_then_costs() -> None:

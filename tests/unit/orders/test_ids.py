@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from node.errors import Invalid
 from orders.ids import MAX_MS, OrderIds, checked_order_id, created_ms, order_id_at, point_of_order, point_of_user
 from orders.model import OrderId, UserId
-from orders.ordering.adapters.rows import created_at
+from orders.ordering.adapters.postgres.rows import created_at
 from orders.ranges import RangeMap
 
 HALVES = RangeMap.parse("0-32767=west,32768-65535=east")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from node.clock import ManualClock
 from node.errors import FornoError, Invalid, Retryable
-from orders.errors import TransitionRefused, UnknownOrder
+from orders.errors import UnknownOrder
 from orders.kitchen.adapters.memory import MemoryKitchens
 from orders.kitchen.answers import Accept, Answer, Ready, ReadyIn, Reject, answered
 from orders.kitchen.desk import KitchenDesk
@@ -30,8 +30,9 @@ from orders.model import KitchenTerms, Order, Status
 from orders.ordering.adapters.cities import MappedCities
 from orders.ordering.adapters.codec import encode
 from orders.ordering.adapters.memory import MemoryOrders
+from orders.ordering.errors import TransitionRefused
+from orders.ordering.event_inbox import Source
 from orders.ordering.events import ReadyChanged
-from orders.ordering.hearing import Source
 from orders.ordering.ports import IdempotencyKey
 from orders.ordering.saga import Signal, step
 from orders.ordering.transitions import Trigger
@@ -39,7 +40,7 @@ from orders.room import Room
 from proto.dispatch.v1.city_event_pb2 import CityEvent
 from proto.orders.v1 import kitchen_pb2 as pb
 from tests.unit.orders.kitchens import kitchen_book, utc_hour
-from tests.unit.orders.worlds import NOW_MS, TWO_PIZZAS, heard, order_id, placed
+from tests.unit.orders.worlds import NOW_MS, TWO_PIZZAS, heard, one_database, order_id, placed
 
 FORNO = Kitchen("la-serena", "r-1")
 ASKED = KitchenTerms(auto_accept=False)
@@ -146,7 +147,7 @@ class World:
         self.orders = MemoryOrders(self.clock)
         self.kitchens = MemoryKitchens(self.orders)
         self.book = KitchenBook(self.kitchens, frozenset({"la-serena"}), utc_hour, self.clock, structlog.get_logger())
-        self.desk = KitchenDesk(self.orders, self.kitchens, self.book, self.clock, lambda city: None)
+        self.desk = KitchenDesk(one_database(self.orders), self.kitchens, self.book, self.clock, lambda city: None)
 
     async def place(self, number: int = 1) -> Order:
         """An order that is paid for."""
@@ -155,7 +156,7 @@ class World:
         change = replace(change, order=replace(change.order, kitchen=terms))
         await self.orders.place(change, IdempotencyKey(f"key-{number}", b""))
         paid = heard(Source.PAYMENTS, 1, Signal(Trigger.AUTHORISE, NOW_MS), order_id(number))
-        await self.orders.absorb([paid], [Offset("payment.events", 0, 1)])
+        await self.orders.receive([paid], [Offset("payment.events", 0, 1)])
         order = await self.orders.get(order_id(number))
         assert order is not None
         return order
@@ -206,7 +207,7 @@ async def test_a_kitchen_that_never_answers_is_answered_for() -> None:
     world = World()
     silent, answered_one = await world.place(1), await world.place(2)
     await world.desk.answer(FORNO, answered_one.order_id, Accept())
-    patience = Patience(world.orders, 300, world.clock, structlog.get_logger())
+    patience = Patience(world.orders, world.orders, 300, world.clock, structlog.get_logger())
     world.clock.advance(299_000)
     await patience.look()
     assert (await world.orders.get(silent.order_id)) == silent

@@ -13,7 +13,7 @@ from node.clock import ManualClock
 from node.errors import Retryable
 from orders.kitchen.adapters.postgres import PostgresKitchens
 from orders.kitchen.ports import Kitchen
-from orders.ranges import RangeMap
+from orders.ranges import ByRange, RangeMap
 from tests.unit.orders.worlds import NOW_MS
 
 RANGES = RangeMap.parse("0-32767=west,32768-65535=east")
@@ -48,4 +48,5 @@ async def test_when_no_database_answers_that_is_said() -> None:
 def kitchens(*away: str) -> PostgresKitchens:
     """Kitchens over two databases, some of them away."""
     pools = {"west": Pool(1, "west" in away), "east": Pool(2, "east" in away)}
-    return PostgresKitchens(RANGES, cast(dict[str, asyncpg.Pool], pools), ManualClock(NOW_MS), structlog.get_logger())
+    by_range = ByRange(RANGES, cast(dict[str, asyncpg.Pool], pools))
+    return PostgresKitchens(by_range, ManualClock(NOW_MS), structlog.get_logger())

@@ -17,7 +17,7 @@ from orders.metrics import EVENTS_UNREADABLE
 from orders.model import OrderId, Status, UserId
 from orders.ordering.adapters.listener import Listener
 from orders.ordering.adapters.memory import MemoryOrders
-from orders.ordering.hearing import Absorbed, Heard
+from orders.ordering.event_inbox import BatchOutcome, ReceivedEvent
 from orders.ordering.ports import IdempotencyKey
 from orders.ranges import Range
 from proto.payments.v1.payment_event_pb2 import PaymentEvent
@@ -46,10 +46,10 @@ def authorised(order: OrderId, offset: int = 0, version: int = 1) -> Record:
 class Particular(MemoryOrders):
     """A store that, like Postgres, takes no version past 63 bits."""
 
-    async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
+    async def receive(self, heard: Sequence[ReceivedEvent], offsets: Sequence[Offset]) -> BatchOutcome:
         if any(event.version >= 2**63 for event in heard):
             raise DataAtFault("at_ms", "value out of int64 range")
-        return await super().absorb(heard, offsets)
+        return await super().receive(heard, offsets)
 
 
 def passed_over() -> float:
@@ -99,7 +99,7 @@ async def test_a_database_that_is_away_is_told_again() -> None:
     """That is no poison: the loop has to read the batch again."""
 
     class Away(MemoryOrders):
-        async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
+        async def receive(self, heard: Sequence[ReceivedEvent], offsets: Sequence[Offset]) -> BatchOutcome:
             raise Retryable("away")
 
     with pytest.raises(Retryable):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.errors import TransitionRefused
 from orders.model import FINAL, Status
+from orders.ordering.errors import TransitionRefused
 from orders.ordering.events import Fact, Opened, OrderFact, Withdrawn
 from orders.ordering.saga import Signal, follow, step
 from orders.ordering.transitions import Trigger

@@ -12,7 +12,7 @@ from orders.messaging.message import Message, Offset
 from orders.metrics import STUCK
 from orders.model import Status
 from orders.ordering.adapters.memory import MemoryOrders
-from orders.ordering.hearing import Source
+from orders.ordering.event_inbox import Source
 from orders.ordering.ports import IdempotencyKey
 from orders.ordering.saga import Signal
 from orders.ordering.sweeper import GIVEN_UP_BY, STUCK_AFTER_S, Sweeper
@@ -35,7 +35,7 @@ async def test_a_placed_order_without_an_answer_is_told_again_and_given_up_in_th
     """After half a minute its event is sent once more, after a quarter of an hour it is cancelled."""
     clock = ManualClock(NOW_MS)
     store = MemoryOrders(clock)
-    sweeper = Sweeper("orders_0", store, clock, structlog.get_logger())
+    sweeper = Sweeper("orders_0", store, store, clock, structlog.get_logger())
     await store.place(placed(), IdempotencyKey("key-00000001", b""))
     assert await sent(store) == [f"{order_id()}-1"]
     await sweeper.sweep()
@@ -55,7 +55,7 @@ async def test_a_placed_order_without_an_answer_is_told_again_and_given_up_in_th
     assert (order.status, order.history[-1].reason) == (Status.CANCELLED, "payment_timeout")
     # Payments answers after all: too late, the order stays as it is and payments is told to void.
     late = heard(Source.PAYMENTS, 1, Signal(Trigger.AUTHORISE, NOW_MS))
-    assert (await store.absorb([late], [Offset("payment.events", 0, 1)])).refused == 1
+    assert (await store.receive([late], [Offset("payment.events", 0, 1)])).refused == 1
     assert f"{order_id()}-2" in await sent(store)
 
 
@@ -65,9 +65,9 @@ async def test_an_order_that_is_on_its_way_is_left_alone_for_hours_and_then_give
     """
     clock = ManualClock(NOW_MS)
     store = MemoryOrders(clock)
-    sweeper = Sweeper("orders_0", store, clock, structlog.get_logger())
+    sweeper = Sweeper("orders_0", store, store, clock, structlog.get_logger())
     await store.place(placed(), IdempotencyKey("key-00000001", b""))
-    await store.absorb([heard(Source.PAYMENTS, 1, Signal(Trigger.AUTHORISE, NOW_MS))], [])
+    await store.receive([heard(Source.PAYMENTS, 1, Signal(Trigger.AUTHORISE, NOW_MS))], [])
     await sent(store)
     clock.advance(120_000)
     await sweeper.sweep()
@@ -75,7 +75,7 @@ async def test_an_order_that_is_on_its_way_is_left_alone_for_hours_and_then_give
     clock.advance(600_000)
     await sweeper.sweep()
     assert f"{order_id()}-opened" in await sent(store)
-    await store.absorb([heard(Source.DISPATCH, 1, Signal(Trigger.ASSIGN, NOW_MS))], [])
+    await store.receive([heard(Source.DISPATCH, 1, Signal(Trigger.ASSIGN, NOW_MS))], [])
     clock.advance(7_200_000)
     await sweeper.sweep()
     assert await sent(store) == []
@@ -110,9 +110,9 @@ async def test_orders_that_were_told_lately_do_not_hold_up_those_behind_them() -
     clock.advance(60_000)
     assert len(await sent(store)) == 2
     for number in (1, 2):
-        assert await store.tell_again(Status.PLACED, 30, 1) == 1
+        assert await store.send_again(Status.PLACED, 30, 1) == 1
         assert await sent(store) == [f"{order_id(number)}-1"]
-    assert await store.tell_again(Status.PLACED, 30, 1) == 0
+    assert await store.send_again(Status.PLACED, 30, 1) == 0
     assert await store.count_stuck(Status.PLACED, 30) == 2
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orders.errors import TransitionRefused
 from orders.model import FINAL, Status
+from orders.ordering.errors import TransitionRefused
 from orders.ordering.transitions import TABLE, Trigger, next_status
 
 

@@ -7,11 +7,14 @@ from dataclasses import replace
 from orders.ids import order_id_at, point_of_user
 from orders.model import Basket, Item, Order, OrderId, Position, Restaurant, UserId
 from orders.ordering import saga
+from orders.ordering.adapters.memory import MemoryOrders
+from orders.ordering.event_inbox import ReceivedEvent, Source
 from orders.ordering.events import Change
-from orders.ordering.hearing import Heard, Source
 from orders.ordering.pricing import price_of, promised_ms
 from orders.ordering.saga import Signal
+from orders.ordering.store import OrderStore
 from orders.ordering.transitions import Trigger
+from orders.ranges import ByRange, RangeMap
 
 ANA = UserId("ana")
 NOW_MS = 1_795_000_000_000
@@ -57,9 +60,14 @@ def after(*triggers: Trigger) -> Order:
     return change.order
 
 
-def heard(source: Source, version: int, signal: Signal, order: OrderId | None = None) -> Heard:
+def heard(source: Source, version: int, signal: Signal, order: OrderId | None = None) -> ReceivedEvent:
     """An event, as the listener reads it."""
-    return Heard(source, order or order_id(), version, signal, raw=b"")
+    return ReceivedEvent(source, order or order_id(), version, signal, raw=b"")
+
+
+def one_database(orders: MemoryOrders) -> ByRange[OrderStore]:
+    """Orders in memory as the only database."""
+    return ByRange(RangeMap.parse("0-65535=orders_0"), {"orders_0": OrderStore(orders, orders, orders)})
 
 
 def with_items(*items: Item) -> Basket:

@@ -23,7 +23,7 @@ from orders.model import (
     StatusChange,
     UserId,
 )
-from orders.ordering.hearing import Seen, Source
+from orders.ordering.event_inbox import SeenVersions, Source
 
 Row = Mapping[str, Any]
 
@@ -66,8 +66,8 @@ def order_of(row: Row) -> Order:
     )
 
 
-def seen_of(row: Row) -> Seen:
-    """How far the row's order has heard the others."""
+def seen_of(row: Row) -> SeenVersions:
+    """The versions of the events that were applied to the row's order."""
     return {Source.PAYMENTS: row["payments_seen"], Source.DISPATCH: row["dispatch_seen"]}
 
 
@@ -95,7 +95,7 @@ def new_row(order: Order) -> tuple[object, ...]:
     )
 
 
-def changed_row(order: Order, seen: Seen) -> tuple[object, ...]:
+def changed_row(order: Order, seen: SeenVersions) -> tuple[object, ...]:
     """What `update.sql` writes."""
     return (
         order.order_id,

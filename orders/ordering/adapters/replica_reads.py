@@ -1,4 +1,4 @@
-"""Reads that may be a little old go to a replica of the database.
+"""Read orders that may be a little old from a replica of the database.
 
 How old a replica is, is measured, not assumed: again and again the primary is asked how far its log is on disk, and the
 replica until it has replayed that far; then it has everything that was committed before the question (`current_s`). A
@@ -11,7 +11,7 @@ not read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import asyncpg
@@ -21,13 +21,11 @@ from node.clock import Clock
 from node.errors import Retryable
 from node.postgres import classified
 from orders.ids import POINTS, point_of_order, point_of_user
-from orders.messaging.message import Offset
 from orders.metrics import REPLICA_AGE_S, REPLICA_READS
-from orders.model import Order, OrderId, Status, UserId
-from orders.ordering.adapters.postgres import PostgresOrders
-from orders.ordering.events import Change
-from orders.ordering.hearing import Absorbed, Heard
-from orders.ordering.ports import IdempotencyKey, Page, Placement
+from orders.model import Order, OrderId, UserId
+from orders.ordering.adapters.postgres.reads import PostgresReads
+from orders.ordering.observers import WriteObserver
+from orders.ordering.ports import Page
 
 T = TypeVar("T")
 
@@ -38,20 +36,23 @@ _ON_DISK = "select pg_current_wal_flush_lsn()::text"
 _REPLAYED = "select pg_is_in_recovery() and pg_last_wal_replay_lsn() >= $1::text::pg_lsn"
 
 
-class ReplicatedOrders:
-    """The orders of one database, read from its replica where that is recent enough for who asks."""
+class ReplicaReads(WriteObserver):
+    """`OrderReads` of one database that go to its replica where that is recent enough for who asks.
+
+    As an observer it notes which customers' orders were written by a call. Events of other services are not noted: who
+    did not write may read what was true up to `max_age_s` ago.
+    """
 
     def __init__(
         self,
-        primary: PostgresOrders,
-        pools: tuple[asyncpg.Pool, asyncpg.Pool],
+        primary: asyncpg.Pool,
+        replica: asyncpg.Pool,
         max_age_s: float,
         clock: Clock,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
-        self._primary = primary
-        self._primary_pool, self._replica_pool = pools
-        self._replica = PostgresOrders(self._replica_pool, clock, _nothing_written)
+        self._primary_pool, self._replica_pool = primary, replica
+        self._primary, self._replica = PostgresReads(primary), PostgresReads(replica)
         self._max_age_s = max_age_s
         self._clock = clock
         self._log = log
@@ -61,58 +62,42 @@ class ReplicatedOrders:
         self._seen_s = [float("-inf")] * POINTS
 
     async def run(self) -> None:
-        """Measures how old the replica is, until cancelled."""
+        """Measure how old the replica is, until cancelled."""
         while True:
             try:
                 await self._measure()
             except Retryable as error:
                 self._log.warning("replica not measured", error=str(error))
-            self._tell_age()
+            self._set_age()
             await asyncio.sleep(EVERY_S)
+
+    async def get(self, order_id: OrderId) -> Order | None:
+        order = await self._read(point_of_order(order_id), lambda reads: reads.get(order_id))
+        # One that another process has just placed may not have come here yet: only the primary says that it is nowhere.
+        return order or await self._primary.get(order_id)
+
+    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> Page:
+        return await self._read(point_of_user(user_id), lambda reads: reads.page(user_id, before, limit))
+
+    async def placed(self, order: Order) -> None:
+        self._note(point_of_user(order.user_id))
+
+    async def changed(self, order: Order) -> None:
+        self._note(point_of_order(order.order_id))
 
     async def _measure(self) -> None:
         asked_s = self._clock.monotonic_s()
         with classified():
             on_disk = await self._primary_pool.fetchval(_ON_DISK)
             while not await self._replica_pool.fetchval(_REPLAYED, on_disk):
-                self._tell_age()
+                self._set_age()
                 await asyncio.sleep(LOOK_S)
         self.current_s = asked_s
 
-    def _tell_age(self) -> None:
+    def _set_age(self) -> None:
         REPLICA_AGE_S.set(min(self._clock.monotonic_s() - self.current_s, 1e6))
 
-    async def get(self, order_id: OrderId) -> Order | None:
-        order = await self._read(point_of_order(order_id), lambda store: store.get(order_id))
-        # One that another process has just placed may not have come here yet: that it is nowhere, the primary says.
-        return order or await self._primary.get(order_id)
-
-    async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> Page:
-        return await self._read(point_of_user(user_id), lambda store: store.page(user_id, before, limit))
-
-    async def place(self, change: Change, key: IdempotencyKey) -> Placement:
-        placement = await self._primary.place(change, key)
-        self._saw(point_of_user(change.order.user_id))
-        return placement
-
-    async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
-        order = await self._primary.change(order_id, decide)
-        self._saw(point_of_order(order_id))
-        return order
-
-    async def absorb(self, heard: Sequence[Heard], offsets: Sequence[Offset]) -> Absorbed:
-        return await self._primary.absorb(heard, offsets)
-
-    async def stuck(self, status: Status, older_than_s: float, limit: int) -> list[OrderId]:
-        return await self._primary.stuck(status, older_than_s, limit)
-
-    async def count_stuck(self, status: Status, older_than_s: float) -> int:
-        return await self._primary.count_stuck(status, older_than_s)
-
-    async def tell_again(self, status: Status, older_than_s: float, limit: int) -> int:
-        return await self._primary.tell_again(status, older_than_s, limit)
-
-    async def _read(self, point: int, read: Callable[[PostgresOrders], Coroutine[Any, Any, T]]) -> T:
+    async def _read(self, point: int, read: Callable[[PostgresReads], Coroutine[Any, Any, T]]) -> T:
         if self._may_read_replica(point):
             try:
                 found = await read(self._replica)
@@ -124,16 +109,12 @@ class ReplicatedOrders:
                 return found
         REPLICA_READS.labels("primary").inc()
         found = await read(self._primary)
-        self._saw(point)
+        self._note(point)
         return found
 
     def _may_read_replica(self, point: int) -> bool:
         recent = self._clock.monotonic_s() - self.current_s <= self._max_age_s
         return recent and self.current_s > self._seen_s[point]
 
-    def _saw(self, point: int) -> None:
+    def _note(self, point: int) -> None:
         self._seen_s[point] = self._clock.monotonic_s()
-
-
-def _nothing_written() -> None:
-    """A replica is only read."""

@@ -1,4 +1,4 @@
-"""What orders hear from payments and dispatch, and what an order makes of it. Pure."""
+"""Events that orders receive from payments and dispatch, and their application to an order. Pure."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from orders.errors import TransitionRefused
 from orders.messaging.inbox import admit
 from orders.model import Order, OrderId
+from orders.ordering.errors import TransitionRefused
 from orders.ordering.events import Change
 from orders.ordering.saga import Signal, follow
 
 
 class Source(StrEnum):
-    """Who numbers the events."""
+    """The services that send events. Each numbers those of an order by itself."""
 
     PAYMENTS = "payments"
     DISPATCH = "dispatch"
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReceivedEvent:
     """An event of another service; `raw` is the message, kept if the event has to wait for the ones before it."""
 
     source: Source
@@ -31,23 +31,24 @@ class Heard:
     raw: bytes
 
 
-Seen = Mapping[Source, int]
+#: Version of the last event that was applied to an order, by source.
+SeenVersions = Mapping[Source, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Digested:
-    """An order after some events."""
+class EventOutcome:
+    """An order after some events: those behind a gap are to be held, some were applied, others refused or repeated."""
 
     change: Change
-    seen: Seen
-    hold: tuple[Heard, ...]
+    seen: SeenVersions
+    hold: tuple[ReceivedEvent, ...]
     refused: tuple[TransitionRefused, ...]
     applied: int
     duplicates: int
 
 
-def digest(order: Order, seen: Seen, events: Sequence[Heard]) -> Digested:
-    """Applies what may be applied of held and newly arrived events, each once and in the order of its source."""
+def apply_events(order: Order, seen: SeenVersions, events: Sequence[ReceivedEvent]) -> EventOutcome:
+    """Apply what may be applied of held and newly arrived events, each once and in the order of its source."""
     now_seen, signals, hold, duplicates = dict(seen), [], [], 0
     for source in Source:
         admitted = admit(seen[source], [event for event in events if event.source is source])
@@ -56,12 +57,12 @@ def digest(order: Order, seen: Seen, events: Sequence[Heard]) -> Digested:
         hold += admitted.hold
         duplicates += admitted.duplicates
     change, refused = follow(order, signals)
-    return Digested(change, now_seen, tuple(hold), tuple(refused), len(signals), duplicates)
+    return EventOutcome(change, now_seen, tuple(hold), tuple(refused), len(signals), duplicates)
 
 
 @dataclass(slots=True)
-class Absorbed:
-    """What became of a batch, in numbers."""
+class BatchOutcome:
+    """What became of a batch of events of many orders, in numbers."""
 
     applied: int = 0
     duplicates: int = 0
@@ -71,11 +72,11 @@ class Absorbed:
     #: The orders that changed, as they are now.
     changed: list[Order] = field(default_factory=list)
 
-    def count(self, digested: Digested) -> None:
-        """Adds what became of one order's events."""
-        if digested.applied:
-            self.changed.append(digested.change.order)
-        self.applied += digested.applied
-        self.duplicates += digested.duplicates
-        self.held += len(digested.hold)
-        self.refused += len(digested.refused)
+    def add(self, outcome: EventOutcome) -> None:
+        """Count what became of one order's events."""
+        if outcome.applied:
+            self.changed.append(outcome.change.order)
+        self.applied += outcome.applied
+        self.duplicates += outcome.duplicates
+        self.held += len(outcome.hold)
+        self.refused += len(outcome.refused)

@@ -1,4 +1,4 @@
-"""The order desk: what customers and partners can do with orders."""
+"""What customers and partners can do with orders: quote, place, read, cancel."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from orders.model import Basket, Order, Price, Status
 from orders.ordering import saga
 from orders.ordering.basket import checked_basket
 from orders.ordering.events import Change
-from orders.ordering.ports import Estimates, Eta, IdempotencyKey, KitchenWays, Orders, Page, Placement
+from orders.ordering.ports import Estimates, Eta, IdempotencyKey, KitchenTermsLookup, Page, Placement
 from orders.ordering.pricing import price_of, promised_ms
 from orders.ordering.saga import Signal
+from orders.ordering.store import OrderStore
 from orders.ordering.transitions import Trigger
+from orders.ranges import ByRange
 from orders.text_checks import checked_key, checked_reason, checked_token, checked_user
 from shard_router.cities import CityLookup
 
@@ -27,15 +29,15 @@ MAX_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class OrderDesk:
+class OrderService:
     """Checks, prices, stores. Every input is checked before anything is written."""
 
-    store: Orders
+    stores: ByRange[OrderStore]
     estimates: Estimates
     ids: OrderIds
     clock: Clock
     cities: CityLookup
-    kitchens: KitchenWays
+    kitchens: KitchenTermsLookup
 
     async def quote(self, basket: Basket) -> tuple[Price, Eta]:
         """What the basket would cost and when it would arrive."""
@@ -54,12 +56,12 @@ class OrderDesk:
         now_ms = self.clock.domain_ms()
         promised = promised_ms(basket, now_ms)
         change = saga.place(self.ids.new(user), user, basket, price, now_ms, promised, token, terms)
-        return await self.store.place(change, idempotency)
+        return await self.stores.of_user(user).decisions.place(change, idempotency)
 
     async def get(self, order_id: str, user_id: str) -> Order:
         """The order, if it is this user's; services ask with an empty user."""
         known = checked_order_id(order_id)
-        order = await self.store.get(known)
+        order = await self.stores.of_order(known).reads.get(known)
         if order is None or user_id not in ("", order.user_id):
             raise UnknownOrder(known)
         return order
@@ -70,7 +72,7 @@ class OrderDesk:
         if not 0 <= limit <= MAX_PAGE:
             raise Invalid("limit", f"0..{MAX_PAGE}", reason="OUT_OF_RANGE")
         before = checked_order_id(cursor) if cursor else None
-        return await self.store.page(user, before, limit or DEFAULT_PAGE)
+        return await self.stores.of_user(user).reads.page(user, before, limit or DEFAULT_PAGE)
 
     async def cancel(self, order_id: str, user_id: str, reason: str) -> Order:
         """Cancels where the state table allows it; cancelling twice changes nothing."""
@@ -83,7 +85,4 @@ class OrderDesk:
                 return Change(order)
             return saga.step(order, Signal(Trigger.CANCEL, self.clock.domain_ms(), reason=why))
 
-        order = await self.store.change(known, decide)
-        if order is None:
-            raise UnknownOrder(known)
-        return order
+        return await self.stores.of_order(known).change(known, decide)
