@@ -39,8 +39,10 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.max_receive_message_length", 1 << 20),
 )
+
+#: Longest request of a service that names no other limit.
+MAX_REQUEST_BYTES = 1 << 20
 
 
 def status_of(error: FornoError) -> grpc.StatusCode:
@@ -121,8 +123,16 @@ def fault_of(error: grpc.RpcError) -> Fault:
 class Server:
     """A gRPC server with health and reflection; a service's health turns SERVING when `start` returns."""
 
-    def __init__(self, address: str, services: Sequence[str], add: Iterable[Callable[[grpc.aio.Server], None]]) -> None:
-        self._server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=list(SERVER_OPTIONS))
+    def __init__(
+        self,
+        address: str,
+        services: Sequence[str],
+        add: Iterable[Callable[[grpc.aio.Server], None]],
+        *,
+        max_request_bytes: int = MAX_REQUEST_BYTES,
+    ) -> None:
+        options = [*SERVER_OPTIONS, ("grpc.max_receive_message_length", max_request_bytes)]
+        self._server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=options)
         self._health = health.aio.HealthServicer()
         self._names = ("", *services)
         for register in add:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 from pathlib import Path
@@ -20,3 +21,12 @@ def setting(name: str, given: str | None = None) -> str:
     except (OSError, KeyError, ValueError):
         raise SystemExit(f"no running stack in {file.parent}: start one with `forno up`, or set {variable}") from None
     return value
+
+
+def actor() -> str:
+    """Who runs this command: the user's name, or the uid where the system knows no name (`docker run --user 54321`)."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        name = ""
+    return name if name and name.isprintable() else f"uid {os.getuid()}"

@@ -16,8 +16,8 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
@@ -27,13 +27,24 @@ import structlog
 
 from proto.shard_router.v1 import borders_pb2 as pb
 from proto.shard_router.v1.borders_pb2_grpc import CityBordersStub
-from shard_router.cities import BadCity, City, CityLookup, load_cities, parse_city
+from shard_router.cities import City, CityLookup, load_cities, parse_city
+from shard_router.city_document import MAX_MESSAGE_BYTES, BadCity, unused_properties
 from shard_router.client import Directory
+from shard_router.polygons import parts_without_cells, polygon_of
+
+if TYPE_CHECKING:
+    from proto.shard_router.v1.borders_pb2_grpc import CityBordersAsyncStub
 
 #: Borders are asked for this often even if the map says nothing, wall seconds.
 _LOOK_EVERY_S = 30.0
 _PAUSE_S = 0.5
-_ANSWER_S = 5.0
+#: Deadline of one page, wall seconds.
+_ANSWER_S = 10.0
+#: A border of `MAX_POINTS` goes through; see `shard_router.city_document`.
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,43 +60,77 @@ class Border:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a border would change: cells of the city then, those it wins, those it loses."""
+    """What a border would change: cells of the city then, those it wins, those it loses.
+
+    `feature` is what is stored; `warnings` name what is given but has no effect.
+    """
 
     city: str
     cells: int
     won: int
     lost: int
+    feature: Mapping[str, Any]
+    warnings: Sequence[str]
 
 
 def overlaid(cities: Sequence[City], borders: Iterable[Border]) -> tuple[City, ...]:
-    """The cities with published borders, oldest first, put in. Order and number stay; those of others are left out."""
+    """The cities with published borders, oldest first, put in. Order and number stay; those of others are left out.
+
+    Only the geometry counts: name, time zone, currency and centre are those of `cities`.
+    """
     by_slug = {city.slug: city for city in cities}
     for border in borders:
         if border.city in by_slug:
-            by_slug[border.city] = parse_city(border.feature)
+            by_slug[border.city] = replace(by_slug[border.city], polygon=polygon_of(border.feature["geometry"]))
     return tuple(by_slug.values())
 
 
-def checked(cities: Sequence[City], feature: Mapping[str, Any]) -> Change:
-    """What the feature would change. Raises `BadCity` if it is no border, no known city's, or overlaps another."""
-    city = parse_city(feature)
-    before = {known.slug: known for known in cities}
-    if city.slug not in before:
-        raise BadCity(city.slug, "is not in the catalogue: only borders of known cities can be changed")
-    known = before[city.slug]
-    if city.currency != known.currency:
-        raise BadCity(city.slug, f"has the currency {known.currency}; a border cannot change it")
+def checked(cities: Sequence[City], document: Any) -> Change:
+    """What the border would change. Raises `BadCity` if it is none, no known city's, or overlaps another."""
+    city = parse_city(document)
+    known = {other.slug: other for other in cities}.get(city.slug)
+    if known is None:
+        raise BadCity(
+            city.slug, "properties.city: is not in the catalogue; only borders of known cities can be changed"
+        )
+    _check_same_city(city, known)
+    CityLookup([city if other.slug == city.slug else other for other in cities])
+    won, lost = np.setdiff1d(city.cells, known.cells), np.setdiff1d(known.cells, city.cells)
+    warnings = [f"{path}: has no use here and is not stored" for path in unused_properties(document)]
+    warnings += [f"{part}: the part is too small to hold a cell" for part in parts_without_cells(city.polygon)]
+    return Change(city.slug, len(city.cells), len(won), len(lost), city.feature(), warnings)
+
+
+def _check_same_city(city: City, known: City) -> None:
+    """A border changes the geometry and nothing else. Raises `BadCity`, naming every property that differs."""
     lat_e7, lng_e7 = city.center_e7
+    given, of_map = city.properties(), known.properties()
+    differs = [
+        f"properties.{name}: the city has the {name.replace('_', ' ')} {of_map[name]}; a border cannot change it"
+        for name in of_map
+        if given[name] != of_map[name]
+    ]
+    if differs:
+        raise BadCity(city.slug, "; ".join(differs))
     if not city.polygon.covers(shapely.Point(lng_e7 / 1e7, lat_e7 / 1e7)):
         raise BadCity(city.slug, f"its centre {lat_e7 / 1e7:.5f}, {lng_e7 / 1e7:.5f} lies outside of the border")
-    CityLookup([city if other.slug == city.slug else other for other in cities])
-    won = len(np.setdiff1d(city.cells, known.cells))
-    return Change(city.slug, len(city.cells), won, len(np.setdiff1d(known.cells, city.cells)))
 
 
 def border_value(message: pb.Border) -> Border:
     """A border of the wire."""
-    return Border(message.version, message.city, json.loads(message.feature_json), message.actor, message.published_ms)
+    feature = json.loads(message.feature_json) if message.feature_json else {}
+    return Border(message.version, message.city, feature, message.actor, message.published_ms)
+
+
+async def read_borders(stub: CityBordersAsyncStub, request: pb.GetBordersRequest) -> list[Border]:
+    """All borders that a request asks for, page by page. Raises `AioRpcError`."""
+    borders: list[Border] = []
+    while True:
+        page = await stub.GetBorders(request, timeout=_ANSWER_S)
+        borders += map(border_value, page.borders)
+        if not page.more:
+            return borders
+        request.after_version = page.borders[-1].version
 
 
 class BorderFollower:
@@ -98,8 +143,8 @@ class BorderFollower:
         changed: Callable[[tuple[City, ...]], None],
         log: structlog.stdlib.BoundLogger,
     ) -> None:
-        self._channel = grpc.aio.insecure_channel(router_address)
-        self._borders = CityBordersStub(self._channel)
+        self._channel = grpc.aio.insecure_channel(router_address, options=CHANNEL_OPTIONS)
+        self._borders: CityBordersAsyncStub = CityBordersStub(self._channel)
         self._directory = directory
         self._changed = changed
         self._log = log
@@ -123,11 +168,9 @@ class BorderFollower:
 
     async def look(self) -> None:
         """Asks once. Raises `AioRpcError`."""
-        request = pb.GetBordersRequest(after_version=self.version)
-        answer = await self._borders.GetBorders(request, timeout=_ANSWER_S)
-        if not answer.borders:
+        borders = await read_borders(self._borders, pb.GetBordersRequest(after_version=self.version, newest_only=True))
+        if not borders:
             return
-        borders = [border_value(message) for message in answer.borders]
         self._cities = await asyncio.to_thread(_compiled, self._cities, borders)
         self.version = borders[-1].version
         self._log.info("borders changed", cities=sorted({border.city for border in borders}), version=self.version)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
-from node.errors import Invalid
 from proto.shard_router.v1 import borders_pb2 as pb
 from proto.shard_router.v1.borders_pb2_grpc import CityBordersServicer
-from shard_router.adapters.postgres_borders import PostgresBorders
+from shard_router.adapters.postgres_borders import PostgresBorders, Wanted
+from shard_router.borders import Border
+from shard_router.city_document import parse_document
+from shard_router.requests import checked_number, checked_text
 
 SERVICE = "shard_router.v1.CityBorders"
 
@@ -20,28 +23,31 @@ class BordersApi(CityBordersServicer):
         self._borders = borders
 
     async def GetBorders(self, request: pb.GetBordersRequest, context: Any) -> pb.GetBordersResponse:  # noqa: N802
-        found = await self._borders.after(request.after_version)
-        return pb.GetBordersResponse(
-            borders=[
-                pb.Border(
-                    version=border.version,
-                    city=border.city,
-                    feature_json=json.dumps(border.feature),
-                    actor=border.actor,
-                    published_ms=border.published_ms,
-                )
-                for border in found
-            ]
+        wanted = Wanted(
+            checked_number("after_version", request.after_version),
+            checked_text("city", request.city),
+            request.newest_only,
+            request.without_features,
         )
+        page = await self._borders.page(wanted)
+        return pb.GetBordersResponse(borders=map(_message, page.borders), more=page.more)
 
     async def PublishBorder(  # noqa: N802
         self, request: pb.PublishBorderRequest, context: Any
     ) -> pb.PublishBorderResponse:
-        try:
-            feature = json.loads(request.feature_json)
-        except ValueError as error:
-            raise Invalid("feature_json", f"is no JSON: {error}") from error
-        if not isinstance(feature, dict):
-            raise Invalid("feature_json", "is no GeoJSON feature")
-        version, change = await self._borders.publish(feature, request.actor, dry_run=request.dry_run)
-        return pb.PublishBorderResponse(version=version, cells=change.cells, won=change.won, lost=change.lost)
+        document = await asyncio.to_thread(parse_document, request.feature_json)
+        actor = checked_text("actor", request.actor)
+        version, change = await self._borders.publish(document, actor, dry_run=request.dry_run)
+        return pb.PublishBorderResponse(
+            version=version, cells=change.cells, won=change.won, lost=change.lost, warnings=change.warnings
+        )
+
+
+def _message(border: Border) -> pb.Border:
+    return pb.Border(
+        version=border.version,
+        city=border.city,
+        feature_json=json.dumps(border.feature) if border.feature else "",
+        actor=border.actor,
+        published_ms=border.published_ms,
+    )

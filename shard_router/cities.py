@@ -11,31 +11,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import h3.api.basic_int as h3
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from node.errors import Invalid
-from shard_router.hexgrid import E7, RESOLUTION, cell_keys, keys_of_cells
+from shard_router.city_document import BadCity, city_feature
+from shard_router.hexgrid import E7, cell_keys, keys_of_cells
+from shard_router.polygons import Polygon, cells_within, polygon_of, problem_of
 
 NO_CITY: Final = -1
-#: No city is wider or higher, degrees: a slip of the pen would else be a billion cells.
-MAX_SPAN_DEG: Final = 3.0
-
-
-class BadCity(Invalid):
-    """A city of the catalogue cannot be what its description says."""
-
-    def __init__(self, city: str, problem: str) -> None:
-        super().__init__("city", f"{city}: {problem}", reason="BAD_CITY")
 
 
 class EmptyCity(BadCity):
@@ -61,12 +52,12 @@ class City:
     time_zone: str
     currency: str
     center_e7: tuple[int, int]
-    polygon: shapely.Polygon | shapely.MultiPolygon
+    polygon: Polygon
 
     @cached_property
     def cells(self) -> NDArray[np.uint64]:
         """Its H3 cells, sorted. Raises `EmptyCity`."""
-        found = np.array(sorted(h3.geo_to_cells(self.polygon, RESOLUTION)), np.uint64)
+        found = cells_within(self.polygon)
         if len(found) == 0:
             raise EmptyCity(self.slug, "the polygon holds the centre of no cell")
         return found
@@ -75,10 +66,10 @@ class City:
         """The polygon as a GeoJSON geometry."""
         return dict(shapely.geometry.mapping(self.polygon))
 
-    def feature(self) -> dict[str, Any]:
-        """The city as a GeoJSON feature of the catalogue."""
+    def properties(self) -> dict[str, Any]:
+        """All but the border, as in the catalogue."""
         lat_e7, lng_e7 = self.center_e7
-        properties = {
+        return {
             "city": self.slug,
             "name": self.name,
             "country": self.country,
@@ -86,7 +77,10 @@ class City:
             "currency": self.currency,
             "center": [lng_e7 / 1e7, lat_e7 / 1e7],
         }
-        return {"type": "Feature", "properties": properties, "geometry": self.border()}
+
+    def feature(self) -> dict[str, Any]:
+        """The city as a GeoJSON feature of the catalogue."""
+        return {"type": "Feature", "properties": self.properties(), "geometry": self.border()}
 
 
 class CityLookup:
@@ -161,53 +155,27 @@ def catalogue_version(cities: Iterable[City]) -> str:
     return digest.hexdigest()[:12]
 
 
-def parse_city(feature: Mapping[str, Any]) -> City:
-    """A city of a GeoJSON feature. Raises `BadCity`."""
-    properties = feature.get("properties")
-    if not isinstance(properties, dict):
-        raise BadCity("a city without a name", "the feature has no properties")
-    slug = str(properties.get("city", "a city without a name"))
-    try:
-        polygon = shapely.geometry.shape(feature["geometry"])
-        lng, lat = properties["center"]
-        city = City(
-            slug=slug,
-            name=properties["name"],
-            country=properties["country"],
-            time_zone=properties["time_zone"],
-            currency=properties["currency"],
-            center_e7=(round(lat * 1e7), round(lng * 1e7)),
-            polygon=polygon,
-        )
-    except KeyError as error:
-        raise BadCity(slug, f"has no {error}") from error
-    except (ValueError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
-        raise BadCity(slug, str(error)) from error
-    _check(city)
+def parse_city(document: Any) -> City:
+    """A city of a GeoJSON feature. Raises `BadCity`, naming every fault."""
+    feature = city_feature(document)
+    properties = feature.properties
+    lng, lat = properties.center
+    city = City(
+        slug=properties.city,
+        name=properties.name,
+        country=properties.country,
+        time_zone=properties.time_zone,
+        currency=properties.currency,
+        center_e7=(round(lat * 1e7), round(lng * 1e7)),
+        polygon=_polygon(properties.city, feature.geometry.model_dump()),
+    )
+    if problem := problem_of(city.polygon):
+        raise BadCity(city.slug, f"geometry: {problem}")
     return city
 
 
-def _check(city: City) -> None:
-    polygon = city.polygon
-    if not isinstance(polygon, shapely.Polygon | shapely.MultiPolygon):
-        raise BadCity(city.slug, f"is a {polygon.geom_type}, not a polygon")
-    if polygon.is_empty or polygon.convex_hull.area == 0:
-        raise EmptyCity(city.slug, "the polygon is empty")
-    if not polygon.is_valid:
-        raise BadCity(city.slug, f"the polygon is no proper one: {shapely.is_valid_reason(polygon)}")
-    west, south, east, north = polygon.bounds
-    if not np.isfinite(polygon.bounds).all():
-        raise BadCity(city.slug, "a coordinate is no number")
-    if not (west >= -180 and east <= 180 and south > -90 and north < 90):
-        raise BadCity(city.slug, "the polygon leaves the range of degrees")
-    if east - west > 180:
-        raise BadCity(city.slug, "the polygon crosses the date line: cut it there in two")
-    if max(east - west, north - south) > MAX_SPAN_DEG:
-        raise BadCity(
-            city.slug,
-            f"spans {east - west:.1f} by {north - south:.1f} degrees, more than {MAX_SPAN_DEG:g}: no city does",
-        )
+def _polygon(slug: str, geometry: dict[str, Any]) -> Polygon:
     try:
-        ZoneInfo(city.time_zone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise BadCity(city.slug, f"no time zone {city.time_zone!r}") from error
+        return polygon_of(geometry)
+    except ValueError as error:
+        raise BadCity(slug, f"geometry: {error}") from error

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 from rich.console import Console
 from rich.table import Table
 
+from node.documents import BadDocument, read_text
 from node.rpc import fault_of
-from node.running import setting
+from node.running import actor, setting
 from proto.shard_router.v1 import borders_pb2 as pb
 from proto.shard_router.v1.borders_pb2_grpc import CityBordersStub
-from shard_router.borders import Border, border_value, overlaid
+from shard_router.borders import CHANNEL_OPTIONS, Border, overlaid, read_borders
 from shard_router.cities import City, load_cities
+from shard_router.city_document import MAX_DOCUMENT_BYTES
 
 if TYPE_CHECKING:
     from proto.shard_router.v1.borders_pb2_grpc import CityBordersAsyncStub
+
+
+#: Deadline of a publication, wall seconds: a border of `MAX_POINTS` takes some ten to check.
+_PUBLISH_S = 60.0
 
 
 def main(argv: list[str]) -> int:
@@ -45,53 +50,41 @@ def main(argv: list[str]) -> int:
     words = parser.parse_args(argv)
     try:
         return asyncio.run(_run(words))
-    except (OSError, ValueError) as error:
+    except BadDocument as error:
         print(f"forno cities: {error}", file=sys.stderr)
         return 2
 
 
 async def _run(words: argparse.Namespace) -> int:
-    async with grpc.aio.insecure_channel(setting("router_address", words.router)) as channel:
+    async with grpc.aio.insecure_channel(setting("router_address", words.router), options=CHANNEL_OPTIONS) as channel:
         stub: CityBordersAsyncStub = CityBordersStub(channel)
         try:
             if words.verb == "publish":
                 return await _publish(stub, words)
-            answer = await stub.GetBorders(pb.GetBordersRequest(), timeout=5)
+            if words.verb == "history":
+                return await _history(stub, words.city, as_json=words.json)
+            borders = await read_borders(stub, pb.GetBordersRequest(newest_only=True))
         except grpc.aio.AioRpcError as error:
             fault = fault_of(error)
             print(f"forno cities: {fault.message} [{fault.reason}]", file=sys.stderr)
             return 1
-    borders = [border_value(message) for message in answer.borders]
     cities = overlaid(load_cities(), borders)
     if words.verb == "list":
         return _list(cities, borders, as_json=words.json)
-    city = next((city for city in cities if city.slug == words.city), None)
-    if city is None:
-        print(f"forno cities: no city {words.city!r}; `forno cities list` shows them", file=sys.stderr)
-        return 1
-    if words.verb == "show":
-        print(json.dumps(city.feature()))
-        return 0
-    return _history([border for border in borders if border.city == city.slug], as_json=words.json)
+    print(json.dumps(next(city for city in cities if city.slug == words.city).feature()))
+    return 0
 
 
 async def _publish(stub: CityBordersAsyncStub, words: argparse.Namespace) -> int:
-    feature = _feature(json.loads(words.file.read_text(encoding="utf-8")))
-    request = pb.PublishBorderRequest(feature_json=json.dumps(feature), actor=getpass.getuser(), dry_run=words.dry_run)
-    done = await stub.PublishBorder(request, timeout=60)
+    text = read_text(words.file, MAX_DOCUMENT_BYTES)
+    request = pb.PublishBorderRequest(feature_json=text, actor=actor(), dry_run=words.dry_run)
+    done = await stub.PublishBorder(request, timeout=_PUBLISH_S)
+    for warning in done.warnings:
+        print(f"forno cities: {words.file}: {warning}", file=sys.stderr)
     facts = {"version": done.version, "cells": done.cells, "won": done.won, "lost": done.lost}
     what = f"published as version {done.version}" if done.version else "nothing published"
     print(json.dumps(facts) if words.json else f"{done.cells} cells, {done.won} won, {done.lost} lost; {what}")
     return 0
-
-
-def _feature(document: Any) -> Any:
-    """The one feature of a file."""
-    if isinstance(document, dict) and document.get("type") == "FeatureCollection":
-        if len(document.get("features", ())) != 1:
-            raise ValueError("publish one city at a time")
-        return document["features"][0]
-    return document
 
 
 def _list(cities: tuple[City, ...], borders: list[Border], *, as_json: bool) -> int:
@@ -120,7 +113,8 @@ def _list(cities: tuple[City, ...], borders: list[Border], *, as_json: bool) -> 
     return 0
 
 
-def _history(borders: list[Border], *, as_json: bool) -> int:
+async def _history(stub: CityBordersAsyncStub, city: str, *, as_json: bool) -> int:
+    borders = await read_borders(stub, pb.GetBordersRequest(city=city, without_features=True))
     rows = [
         {
             "version": border.version,

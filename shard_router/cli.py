@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import json
 import sys
 import time
@@ -16,7 +15,7 @@ import grpc.aio
 from rich.console import Console
 
 from node.rpc import fault_of
-from node.running import setting
+from node.running import actor, setting
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterStub
 from shard_router import show
@@ -115,7 +114,7 @@ async def _moves(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int
 
 
 async def _move(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
-    request = pb.MoveCityRequest(city=words.city, to_shard=words.shard, actor=getpass.getuser())
+    request = pb.MoveCityRequest(city=words.city, to_shard=words.shard, actor=actor())
     asked = (await router.MoveCity(request, timeout=5)).city
     with Console(stderr=True).status("") as status:
         move = await _ended(router, asked.move.move_id, lambda text: status.update(f"{words.city}: {text}"))
@@ -156,13 +155,13 @@ async def _ended(router: ShardRouterAsyncStub, move_id: int, say: Callable[[str]
 
 
 async def _cancel(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
-    await router.CancelMove(pb.CancelMoveRequest(city=words.city, actor=getpass.getuser()), timeout=5)
+    await router.CancelMove(pb.CancelMoveRequest(city=words.city, actor=actor()), timeout=5)
     print(json.dumps({"city": words.city, "cancelled": True}) if words.json else f"{words.city} stays where it is")
     return 0
 
 
 async def _plan(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
-    request = pb.MakePlanRequest(target=words.target, actor=getpass.getuser())
+    request = pb.MakePlanRequest(target=words.target, actor=actor())
     show.proposal(await router.MakePlan(request, timeout=30), as_json=words.json)
     return 0
 
@@ -177,7 +176,7 @@ async def _apply(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int
 
 
 async def _drain(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
-    request = pb.SetDrainingRequest(shard_id=words.shard, draining=True, actor=getpass.getuser())
+    request = pb.SetDrainingRequest(shard_id=words.shard, draining=True, actor=actor())
     plan = plan_value((await router.SetDraining(request, timeout=5)).plan)
     if plan.plan_id:
         plan = plan_value((await router.ApplyPlan(pb.ApplyPlanRequest(plan_id=plan.plan_id), timeout=5)).plan)
@@ -185,7 +184,7 @@ async def _drain(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int
 
 
 async def _undrain(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
-    request = pb.SetDrainingRequest(shard_id=words.shard, draining=False, actor=getpass.getuser())
+    request = pb.SetDrainingRequest(shard_id=words.shard, draining=False, actor=actor())
     await router.SetDraining(request, timeout=5)
     done = {"shard": words.shard, "draining": False}
     print(json.dumps(done) if words.json else f"{words.shard} may have cities again; `forno shards plan` spreads them")

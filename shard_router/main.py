@@ -17,6 +17,7 @@ from shard_router.audit import audit
 from shard_router.borders_api import SERVICE as BORDERS
 from shard_router.borders_api import BordersApi
 from shard_router.cities import City, load_cities
+from shard_router.city_document import MAX_MESSAGE_BYTES
 from shard_router.config import RouterSettings
 from shard_router.grpc_api import MapFeed, ShardRouterApi
 from shard_router.plan_runner import PlanRunner
@@ -60,6 +61,7 @@ def main() -> int:
                 lambda grpc_server: add_ShardRouterServicer_to_server(api, grpc_server),
                 lambda grpc_server: add_CityBordersServicer_to_server(borders, grpc_server),
             ],
+            max_request_bytes=MAX_MESSAGE_BYTES,
         )
         node.on_stop("grpc", server.stop)
         await server.start()

@@ -79,7 +79,7 @@ class Borders:
         """
         while True:
             try:
-                fresh = await self._borders.after(self._version)
+                fresh = await self._borders.newest(self._version)
                 if fresh:
                     self._ground = await asyncio.to_thread(Ground, await self._borders.cities())
                     self._version = fresh[-1].version

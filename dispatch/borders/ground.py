@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dispatch.borders.wishes import View
 from dispatch.engine.inputs import Positions
 from shard_router.cities import City
+from shard_router.polygons import around_the_globe
 
 #: Cities this near to each other are neighbours, degrees: some 500 m.
 _APART_DEG: Final = 0.005
@@ -25,7 +26,10 @@ class Ground:
 
     def __init__(self, cities: Iterable[City]) -> None:
         polygons = {city.slug: city.polygon for city in cities}
-        self._reach = {slug: shapely.buffer(polygon, REACH_DEG, quad_segs=2) for slug, polygon in polygons.items()}
+        self._reach = {
+            slug: around_the_globe(shapely.buffer(polygon, REACH_DEG, quad_segs=2))
+            for slug, polygon in polygons.items()
+        }
         self._neighbours = {
             slug: tuple(sorted(o for o, other in polygons.items() if o != slug and _touch(polygon, other)))
             for slug, polygon in polygons.items()
@@ -59,4 +63,4 @@ class Ground:
 
 
 def _touch(polygon: shapely.Geometry, other: shapely.Geometry) -> bool:
-    return bool(shapely.dwithin(polygon, other, _APART_DEG))
+    return bool(shapely.dwithin(around_the_globe(polygon), other, _APART_DEG))

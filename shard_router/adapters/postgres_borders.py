@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import Any, Final
 
 import asyncpg
 
@@ -13,9 +14,13 @@ from node import postgres
 from shard_router.borders import Border, Change, checked, overlaid
 from shard_router.cities import City
 
-_AFTER = """
-select version, city, feature::text, actor, (extract(epoch from published_at) * 1000)::bigint as published_ms
-from router.borders where version > $1 order by version
+_BORDERS = """
+select version, city, case when $4 then '' else feature::text end as feature, actor,
+       (extract(epoch from published_at) * 1000)::bigint as published_ms
+from router.borders b
+where version > $1 and ($2 = '' or city = $2)
+  and not ($3 and exists (select from router.borders n where n.city = b.city and n.version > b.version))
+order by version
 """
 _LOCK = "lock table router.borders in share row exclusive mode"
 _PUBLISH = "insert into router.borders (city, feature, actor) values ($1, $2::jsonb, $3) returning version"
@@ -25,6 +30,31 @@ select city, epoch, 'border', $2 from router.cities where city = $1
 """
 
 
+#: A page ends with the border that fills it, so it is at most a page and a border long; an answer is far below what
+#: the channel carries (`MAX_MESSAGE_BYTES`).
+PAGE_BYTES: Final = 1 << 20
+PAGE_BORDERS: Final = 1_000
+_PREFETCH: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Borders after a version: of one city (empty: of all), the newest of each only, without the feature itself."""
+
+    after_version: int
+    city: str = ""
+    newest_only: bool = False
+    without_features: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of borders, oldest first; `more` come after the last one's version."""
+
+    borders: Sequence[Border]
+    more: bool
+
+
 class PostgresBorders:
     """Borders of the catalogue `shipped` and those published since, on a pool of database `core`."""
 
@@ -32,31 +62,44 @@ class PostgresBorders:
         self._pool = pool
         self._shipped = tuple(shipped)
 
-    async def after(self, version: int) -> list[Border]:
-        """Borders published after a version, oldest first. Raises `Retryable`."""
+    async def page(self, wanted: Wanted) -> Page:
+        """The first of the wanted borders, oldest first, as many as make a page. Raises `Retryable`."""
+        borders: list[Border] = []
+        size = 0
+        async with postgres.session(self._pool) as session, session.transaction(readonly=True):
+            async for row in session.cursor(_BORDERS, *astuple(wanted), prefetch=_PREFETCH):
+                if borders and (size >= PAGE_BYTES or len(borders) >= PAGE_BORDERS):
+                    return Page(borders, more=True)
+                size += len(row["feature"])
+                borders.append(_border(row))
+            return Page(borders, more=False)
+
+    async def newest(self, after_version: int = 0) -> list[Border]:
+        """The newest border of each city that has one after a version, oldest first. Raises `Retryable`."""
         async with postgres.session(self._pool) as session:
-            return await _after(session, version)
+            return await _newest(session, after_version)
 
     async def cities(self) -> tuple[City, ...]:
         """The catalogue as it is now. Raises `Retryable`."""
-        return overlaid(self._shipped, await self.after(0))
+        return overlaid(self._shipped, await self.newest())
 
-    async def publish(self, feature: Mapping[str, Any], actor: str, *, dry_run: bool = False) -> tuple[int, Change]:
+    async def publish(self, document: Any, actor: str, *, dry_run: bool = False) -> tuple[int, Change]:
         """Checks a border and publishes it. Raises `BadCity` naming the place, or `Retryable`; then nothing changed."""
         async with postgres.session(self._pool) as session, session.transaction():
             await session.execute(_LOCK)
-            cities = overlaid(self._shipped, await _after(session, 0))
-            change = await asyncio.to_thread(checked, cities, feature)
+            cities = overlaid(self._shipped, await _newest(session))
+            change = await asyncio.to_thread(checked, cities, document)
             if dry_run:
                 return 0, change
-            version: int = await session.fetchval(_PUBLISH, change.city, json.dumps(feature), actor)
+            version: int = await session.fetchval(_PUBLISH, change.city, json.dumps(change.feature), actor)
             await session.execute(_TELL, change.city, actor)
             return version, change
 
 
-async def _after(session: Any, version: int) -> list[Border]:
-    rows = await session.fetch(_AFTER, version)
-    return [
-        Border(row["version"], row["city"], json.loads(row["feature"]), row["actor"], row["published_ms"])
-        for row in rows
-    ]
+async def _newest(session: Any, after_version: int = 0) -> list[Border]:
+    return [_border(row) for row in await session.fetch(_BORDERS, after_version, "", True, False)]
+
+
+def _border(row: Any) -> Border:
+    feature = json.loads(row["feature"]) if row["feature"] else {}
+    return Border(row["version"], row["city"], feature, row["actor"], row["published_ms"])

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#proto/shard_router/v1/borders.proto\x12\x0fshard_router.v1\"b\n\x06\x42order\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x0c\n\x04\x63ity\x18\x02 \x01(\t\x12\x14\n\x0c\x66\x65\x61ture_json\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x14\n\x0cpublished_ms\x18\x05 \x01(\x03\"*\n\x11GetBordersRequest\x12\x15\n\rafter_version\x18\x01 \x01(\x04\">\n\x12GetBordersResponse\x12(\n\x07\x62orders\x18\x01 \x03(\x0b\x32\x17.shard_router.v1.Border\"L\n\x14PublishBorderRequest\x12\x14\n\x0c\x66\x65\x61ture_json\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"R\n\x15PublishBorderResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\r\n\x05\x63\x65lls\x18\x02 \x01(\r\x12\x0b\n\x03won\x18\x03 \x01(\r\x12\x0c\n\x04lost\x18\x04 \x01(\r2\xc4\x01\n\x0b\x43ityBorders\x12U\n\nGetBorders\x12\".shard_router.v1.GetBordersRequest\x1a#.shard_router.v1.GetBordersResponse\x12^\n\rPublishBorder\x12%.shard_router.v1.PublishBorderRequest\x1a&.shard_router.v1.PublishBorderResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#proto/shard_router/v1/borders.proto\x12\x0fshard_router.v1\"b\n\x06\x42order\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x0c\n\x04\x63ity\x18\x02 \x01(\t\x12\x14\n\x0c\x66\x65\x61ture_json\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x14\n\x0cpublished_ms\x18\x05 \x01(\x03\"g\n\x11GetBordersRequest\x12\x15\n\rafter_version\x18\x01 \x01(\x04\x12\x0c\n\x04\x63ity\x18\x02 \x01(\t\x12\x13\n\x0bnewest_only\x18\x03 \x01(\x08\x12\x18\n\x10without_features\x18\x04 \x01(\x08\"L\n\x12GetBordersResponse\x12(\n\x07\x62orders\x18\x01 \x03(\x0b\x32\x17.shard_router.v1.Border\x12\x0c\n\x04more\x18\x02 \x01(\x08\"L\n\x14PublishBorderRequest\x12\x14\n\x0c\x66\x65\x61ture_json\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"d\n\x15PublishBorderResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\r\n\x05\x63\x65lls\x18\x02 \x01(\r\x12\x0b\n\x03won\x18\x03 \x01(\r\x12\x0c\n\x04lost\x18\x04 \x01(\r\x12\x10\n\x08warnings\x18\x05 \x03(\t2\xc4\x01\n\x0b\x43ityBorders\x12U\n\nGetBorders\x12\".shard_router.v1.GetBordersRequest\x1a#.shard_router.v1.GetBordersResponse\x12^\n\rPublishBorder\x12%.shard_router.v1.PublishBorderRequest\x1a&.shard_router.v1.PublishBorderResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,13 +34,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BORDER']._serialized_start=56
   _globals['_BORDER']._serialized_end=154
   _globals['_GETBORDERSREQUEST']._serialized_start=156
-  _globals['_GETBORDERSREQUEST']._serialized_end=198
-  _globals['_GETBORDERSRESPONSE']._serialized_start=200
-  _globals['_GETBORDERSRESPONSE']._serialized_end=262
-  _globals['_PUBLISHBORDERREQUEST']._serialized_start=264
-  _globals['_PUBLISHBORDERREQUEST']._serialized_end=340
-  _globals['_PUBLISHBORDERRESPONSE']._serialized_start=342
-  _globals['_PUBLISHBORDERRESPONSE']._serialized_end=424
-  _globals['_CITYBORDERS']._serialized_start=427
-  _globals['_CITYBORDERS']._serialized_end=623
+  _globals['_GETBORDERSREQUEST']._serialized_end=259
+  _globals['_GETBORDERSRESPONSE']._serialized_start=261
+  _globals['_GETBORDERSRESPONSE']._serialized_end=337
+  _globals['_PUBLISHBORDERREQUEST']._serialized_start=339
+  _globals['_PUBLISHBORDERREQUEST']._serialized_end=415
+  _globals['_PUBLISHBORDERRESPONSE']._serialized_start=417
+  _globals['_PUBLISHBORDERRESPONSE']._serialized_end=517
+  _globals['_CITYBORDERS']._serialized_start=520
+  _globals['_CITYBORDERS']._serialized_end=716
 # @@protoc_insertion_point(module_scope)

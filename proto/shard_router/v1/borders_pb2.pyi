@@ -30,7 +30,7 @@ class Border(_message.Message):
     version: _builtins.int
     city: _builtins.str
     feature_json: _builtins.str
-    """A GeoJSON feature as in the catalogue that ships."""
+    """A GeoJSON feature as in the catalogue that ships; empty where it was not asked for."""
     actor: _builtins.str
     published_ms: _builtins.int
     """Wall milliseconds."""
@@ -56,15 +56,27 @@ class GetBordersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AFTER_VERSION_FIELD_NUMBER: _builtins.int
+    CITY_FIELD_NUMBER: _builtins.int
+    NEWEST_ONLY_FIELD_NUMBER: _builtins.int
+    WITHOUT_FEATURES_FIELD_NUMBER: _builtins.int
     after_version: _builtins.int
+    city: _builtins.str
+    """Only this city's; empty for all."""
+    newest_only: _builtins.bool
+    """Only the newest border of each city, which is the one that holds."""
+    without_features: _builtins.bool
+    """Versions without their features, for a history."""
     def __init__(
         self,
         *,
         after_version: _builtins.int = ...,
+        city: _builtins.str = ...,
+        newest_only: _builtins.bool = ...,
+        without_features: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_version", b"after_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_version", b"after_version", "city", b"city", "newest_only", b"newest_only", "without_features", b"without_features"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -75,16 +87,21 @@ class GetBordersResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     BORDERS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
     @_builtins.property
-    def borders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Border]: ...
+    def borders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Border]:
+        """About a mebibyte a page, and at least one border."""
+
     def __init__(
         self,
         *,
         borders: _abc.Iterable[Global___Border] | None = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["borders", b"borders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["borders", b"borders", "more", b"more"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -98,6 +115,7 @@ class PublishBorderRequest(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
     feature_json: _builtins.str
+    """A GeoJSON feature, or a collection of one: at most 16 MiB of text and 100,000 points."""
     actor: _builtins.str
     dry_run: _builtins.bool
     """Check only."""
@@ -124,12 +142,17 @@ class PublishBorderResponse(_message.Message):
     CELLS_FIELD_NUMBER: _builtins.int
     WON_FIELD_NUMBER: _builtins.int
     LOST_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """0 for a check only."""
     cells: _builtins.int
     """Cells of the city now, won and lost by it."""
     won: _builtins.int
     lost: _builtins.int
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is given but has no effect: properties of no use, parts too small to hold a cell."""
+
     def __init__(
         self,
         *,
@@ -137,10 +160,11 @@ class PublishBorderResponse(_message.Message):
         cells: _builtins.int = ...,
         won: _builtins.int = ...,
         lost: _builtins.int = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells", "lost", b"lost", "version", b"version", "won", b"won"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells", "lost", b"lost", "version", b"version", "warnings", b"warnings", "won", b"won"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

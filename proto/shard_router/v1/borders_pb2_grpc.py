@@ -54,7 +54,7 @@ class CityBordersServicer:
     """
 
     def GetBorders(self, request, context):
-        """Borders published after a version, oldest first; 0 for all.
+        """A page of the borders published after a version, oldest first; while `more` is set, ask again after the last one's version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class CityBordersStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CityBordersAsyncStub: ...
     GetBorders: _grpc.UnaryUnaryMultiCallable[_borders_pb2.GetBordersRequest, _borders_pb2.GetBordersResponse]
-    """Borders published after a version, oldest first; 0 for all."""
+    """A page of the borders published after a version, oldest first; while `more` is set, ask again after the last one's version."""
     PublishBorder: _grpc.UnaryUnaryMultiCallable[_borders_pb2.PublishBorderRequest, _borders_pb2.PublishBorderResponse]
     """Checks a border against all others and publishes it, or refuses it with INVALID_ARGUMENT naming the place."""
 
@@ -48,7 +48,7 @@ class CityBordersAsyncStub(CityBordersStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetBorders: _aio.UnaryUnaryMultiCallable[_borders_pb2.GetBordersRequest, _borders_pb2.GetBordersResponse]  # type: ignore[assignment]
-    """Borders published after a version, oldest first; 0 for all."""
+    """A page of the borders published after a version, oldest first; while `more` is set, ask again after the last one's version."""
     PublishBorder: _aio.UnaryUnaryMultiCallable[_borders_pb2.PublishBorderRequest, _borders_pb2.PublishBorderResponse]  # type: ignore[assignment]
     """Checks a border against all others and publishes it, or refuses it with INVALID_ARGUMENT naming the place."""
 
@@ -63,7 +63,7 @@ class CityBordersServicer(metaclass=_abc_1.ABCMeta):
         request: _borders_pb2.GetBordersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_borders_pb2.GetBordersResponse, _abc.Awaitable[_borders_pb2.GetBordersResponse]]:
-        """Borders published after a version, oldest first; 0 for all."""
+        """A page of the borders published after a version, oldest first; while `more` is set, ask again after the last one's version."""
 
     @_abc_1.abstractmethod
     def PublishBorder(
