@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from dispatch.borders.wishes import pose_jointly, view, wished
+from dispatch.engine.apply import apply
+from dispatch.engine.decide import Decisions
 from dispatch.engine.inputs import (
     Delivered,
     Input,
@@ -23,9 +25,11 @@ from dispatch.engine.inputs import (
     RiderOnline,
     RiderReturned,
 )
+from dispatch.engine.matching.solve import solve
 from dispatch.engine.model import Loan, LoanState, Rider, RiderId
 from dispatch.engine.params import EngineParams
-from dispatch.engine.tick import CityState, Decisions, Draft, apply, run_tick, solve
+from dispatch.engine.state import CityState, Draft
+from dispatch.engine.tick import run_matching
 from simulator.replay.history import History
 from simulator.replay.instance import Instance, Xy
 from simulator.replay.world import MINUTE_MS, World
@@ -104,7 +108,7 @@ class CutWorld(World):
 
     def _tick(self, number: int, now: int, positions: Positions) -> Decisions:
         side = self.sides[number]
-        result = run_tick(
+        result = run_matching(
             side.state, side.inbox, positions, now * MINUTE_MS, self.travel, self.params, f"{number}-{now}"
         )
         side.state.commit(result.decisions.changes)

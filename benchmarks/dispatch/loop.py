@@ -108,7 +108,7 @@ async def _measure(orders: int, seconds: float) -> LoopFigures:
     fixes = MemoryLog()
     runner = await _runner(solver, fixes, clock, log)
     city = big_city(orders, now_ms=clock.domain_ms())
-    runner.city.state = city.state
+    runner.city.memory.state = city.state
     await _send(fixes, city.positions, clock)
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     try:

@@ -11,10 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dispatch.engine.apply import apply
 from dispatch.engine.inputs import Input, OfferReplied, OrderOpened, Positions, RiderOnline
+from dispatch.engine.matching.problem import Problem
 from dispatch.engine.model import Offer, OrderId, Point, RestaurantId, RiderId
 from dispatch.engine.params import EngineParams
-from dispatch.engine.tick import CityState, Draft, Problem, apply, decide, pose, solve
+from dispatch.engine.pose import pose
+from dispatch.engine.state import CityState, Draft
+from dispatch.engine.tick import run_matching
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 
 NOW_MS = 3_600_000
@@ -99,9 +103,7 @@ def _placed(
 
 def warm(city: Snapshot, params: EngineParams, now_ms: int = NOW_MS) -> None:
     """Offer what is due at once, and have it accepted."""
-    draft = Draft(city.state)
-    apply(draft, [], now_ms, params)
-    problem = pose(draft, city.positions, now_ms, FreeFlowTravel(), params)
-    offers = decide(draft, problem, solve(problem, params), "warm", params).offers
-    apply(draft, [OfferReplied(now_ms, o.offer_id, o.rider_id, True) for o in offers], now_ms, params)
-    city.state.commit(draft.changes())
+    matched = run_matching(city.state, [], city.positions, now_ms, FreeFlowTravel(), params, "warm")
+    accepted = [OfferReplied(now_ms, o.offer_id, o.rider_id, True) for o in matched.decisions.offers]
+    apply(matched.draft, accepted, now_ms, params)
+    city.state.commit(matched.draft.changes())

@@ -1,15 +1,16 @@
 """How long one tick takes on a snapshot of a big city, beside other ways to match the same pairs.
 
-A tick here is everything `run_tick` does, step by step: apply, patience with riders out of sight, the order of stops,
-candidates and travel times (free flow), solve, offers and their records; and the change of memory. What the live shard
-adds, the way to the worker process and the transaction, is not in it: `benchmarks.dispatch.loop` times that.
+A tick here is `match_orders`, with free-flow travel times, timed between its questions; and the change of memory. What
+the live shard adds, ETAs, the way to the worker process and the transaction, is not in it: `benchmarks.dispatch.loop`
+times that.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from benchmarks.dispatch.matchers import DENSE_CELLS, LAPX_DENSE_CELLS, Timed, d
 from benchmarks.dispatch.snapshot import NOW_MS, big_city, warm
 from dispatch.engine.inputs import Input
 from dispatch.engine.params import BundleParams, CandidateParams, EngineParams
-from dispatch.engine.tick import Draft, apply, close_expired, decide, pose, resequence, solve
+from dispatch.engine.questions import LocalAnswers, Question, SequenceStops, SolveProblem, run_steps
+from dispatch.engine.tick import match_orders
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from node.lifecycle import calm_collector
 
@@ -54,6 +56,20 @@ class TickFigures:
         return next((t for t in self.matchers if t.name == name), None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Stopwatch:
+    """Answers the questions of a tick, and notes when each came and when it was answered."""
+
+    answers: LocalAnswers
+    spans: dict[type[Question[Any]], tuple[float, float]] = field(default_factory=dict)
+
+    def __call__(self, question: Question[Any]) -> object:
+        came = time.perf_counter()
+        answer = self.answers(question)
+        self.spans[type(question)] = came, time.perf_counter()
+        return answer
+
+
 def measure_ticks(orders: int, rounds: int, peers: int = 3) -> TickFigures:
     """Ticks of one city, a second apart: offers are accepted and orders placed in between. Then the peers."""
     calm_collector()  # As every process of ours does when it is ready.
@@ -67,24 +83,19 @@ def measure_ticks(orders: int, rounds: int, peers: int = 3) -> TickFigures:
     for n in range(rounds):
         now_ms = NOW_MS + 1000 * (n + 1)
         begun, spent = time.perf_counter(), time.thread_time()
-        draft = Draft(city.state)
-        apply(draft, inputs, now_ms, params)
-        close_expired(draft, city.positions, now_ms, params)
-        resequence(draft, city.positions, now_ms, travel, params)
-        heard = time.perf_counter()
-        problem = pose(draft, city.positions, now_ms, travel, params)
-        posed = time.perf_counter()
-        solution = solve(problem, params)
-        solved = time.perf_counter()
-        decisions = decide(draft, problem, solution, f"t{n}", params)
+        watch = _Stopwatch(LocalAnswers(travel, params))
+        matched = run_steps(match_orders(city.state, inputs, city.positions, now_ms, travel, params, f"t{n}"), watch)
         decided = time.perf_counter()
+        decisions, problem = matched.decisions, matched.problem
         city.state.commit(decisions.changes)
         wall.append(time.perf_counter() - begun)
         cpu.append(time.thread_time() - spent)
-        parts.append((heard - begun, posed - heard, solved - posed, decided - solved))
+        (_, sequenced), (posed, solved) = watch.spans[SequenceStops], watch.spans[SolveProblem]
+        parts.append((sequenced - begun, posed - sequenced, solved - posed, decided - solved))
         inputs = city.news(decisions.offers, now_ms, rng)
         offers += len(decisions.offers)
-        statuses[solution.status] += 1
+        statuses[decisions.solution.status] += 1
+        assert problem is not None
         posed_orders, riders = len(problem.orders.ids), len(problem.riders.ids)
     matchers, over_pct = _matched(orders, peers)
     medians = np.percentile(np.array(parts), 50, axis=0)

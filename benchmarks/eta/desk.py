@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.eta.world import Day
 from dispatch.engine.eta.calibration import Calibration, Quote, Stage
+from dispatch.engine.eta.estimate import STARTERS, EtaQuestion, estimate
 from dispatch.engine.eta.learning import EtaLearning
 from dispatch.engine.eta.open_order import OpenOrder, ahead_of, starter_of
 from dispatch.engine.eta.plan import Known
@@ -25,7 +26,6 @@ from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.engine.travel.learned import LearnedTravel
-from dispatch.shard.etas import STARTERS, EtaQuestion, answer
 from node.geodesy import distances_m, points
 from simulator.drive.alone import Moment
 
@@ -134,7 +134,7 @@ class Desks:
         opened = tuple((o.order_id, _open(o, moment, online, known, self.params)) for o in moment.placed)
         places = tuple(seen.get(r) for r in riders)
         asked = EtaQuestion(tuple(riders.values()), places, moment.state.orders, moment.now_ms, opened, known)
-        etas = answer(asked, desk.travel, self.params)
+        etas = estimate(asked, desk.travel, self.params)
         for order_id in [*(order.order_id for order in moment.placed), *(n.order_id for n in news)]:
             eta = etas.get(order_id) if order_id is not None else None
             if eta is not None and eta.quote is not None and order_id is not None:

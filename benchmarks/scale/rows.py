@@ -14,7 +14,7 @@ import asyncpg
 import numpy as np
 
 from dispatch.engine.digest import digest
-from dispatch.engine.eta.calibration import Calibration, Stage
+from dispatch.engine.eta.calibration import Calibration, Eta, Stage
 from dispatch.engine.inputs import (
     Delivered,
     Input,
@@ -27,9 +27,11 @@ from dispatch.engine.inputs import (
 )
 from dispatch.engine.model import Order, OrderId, OrderStatus, Point, RestaurantId, Rider, RiderId, StopKind
 from dispatch.engine.params import EngineParams
-from dispatch.engine.state import Changes
-from dispatch.engine.tick import CityState, TickResult, run_tick
-from dispatch.engine.tracks import Eta, Track, TrackChanges, update_tracks
+from dispatch.engine.results import Digests, Matched
+from dispatch.engine.state import Changes, CityState
+from dispatch.engine.tick import run_matching
+from dispatch.engine.track_updates import update_tracks
+from dispatch.engine.tracks import Track, TrackChanges
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.logs.cut import Applied, Cut
 from dispatch.shard.adapters.postgres import PostgresDecisionLog
@@ -80,7 +82,7 @@ def lives(ownership: Ownership) -> Iterator[TickCommit]:
         now_ms = _BEGIN_MS + tick * _STEP_MS
         inputs += [replace(order, at_ms=now_ms) for order in waiting[:OPENED_A_TICK]]
         del waiting[:OPENED_A_TICK]
-        result = run_tick(state, inputs, positions, now_ms, travel, params, f"{CITY}-{tick}")
+        result = run_matching(state, inputs, positions, now_ms, travel, params, f"{CITY}-{tick}")
         changes = result.decisions.changes
         etas = {o.order_id: _eta(o, now_ms) for o in (*state.orders.values(), *changes.orders) if not o.ended}
         told = update_tracks(tracks, result.notes, result.decisions, etas, now_ms)
@@ -140,7 +142,7 @@ def _eta(order: Order, now_ms: int) -> Eta:
 
 
 def _commit(
-    own: Ownership, tick: int, now_ms: int, result: TickResult, travel: str, params: EngineParams, told: TrackChanges
+    own: Ownership, tick: int, now_ms: int, result: Matched, travel: str, params: EngineParams, told: TrackChanges
 ) -> TickCommit:
     decisions, solution = result.decisions, result.decisions.solution
     cut = Cut("log", own.partition, 10 * tick, 10 * tick)
@@ -156,9 +158,11 @@ def _commit(
         solver_work=solution.work,
         solver_cost=solution.cost,
         fallback=solution.fallback,
-        problem_digest=digest(result.problem),
-        solution_digest=digest(solution),
-        decisions_digest=digest((decisions.records, decisions.changes)),
+        eta_fallback="",
+        renewed=False,
+        lesson=None,
+        digests=Digests(*(digest(part) for part in (result.problem, solution, decisions.changes, told))),
+        quiet=(),
         ignored=(),
         start=None,
         duration_ms=10.0,

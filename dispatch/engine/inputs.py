@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.engine.model import Loan, OfferId, OrderId, Point, RestaurantId, RiderId, Vehicle
+from dispatch.positions import PositionSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,3 +193,9 @@ class Positions:
         """No rider has been seen."""
         i64 = np.zeros(0, np.int64)
         return Positions(np.zeros(0, np.uint64), i64, i64, i64)
+
+    @staticmethod
+    def of(seen: PositionSnapshot) -> Positions:
+        """The fresh fixes of a snapshot."""
+        fixes = seen.columns
+        return Positions(fixes.rider_id, fixes.lat_e7, fixes.lng_e7, seen.age_ms)

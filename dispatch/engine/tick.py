@@ -1,81 +1,120 @@
-"""The city engine: a pure function of its inputs.
+"""One tick of a city: from what happened to what is decided and told. A pure function of its inputs.
 
-One tick is
+`tick` is a generator: it yields its questions (put stops in order, solve the problem, estimate arrivals) and is sent
+their answers, so that the same steps run in one process (`run_tick`) and over the worker process of a live shard
+(`dispatch.shard.driver`). It changes nothing: `CityMemory.commit` makes its result true, once it is stored.
 
-    draft = Draft(state)
-    notes = apply(draft, inputs, now_ms, params)             # what happened
-    notes += close_expired(draft, positions, now_ms, params)  # what timed out
-    resequence(draft, positions, now_ms, travel, params)      # plans in a better order, where there is one
-    problem = pose(draft, positions, now_ms, travel, params)  # what is to be decided
-    solution = solve(problem, params)                        # in a worker process, if live
-    decisions = decide(draft, problem, solution, tick_id, params)
-    ...                                                      # one transaction stores decisions.changes
-    state.commit(decisions.changes)                          # only once it has committed
-
-Equal state, inputs, positions, travel version and params give equal decisions, byte for byte. Inputs that
-arrive between `apply` and `commit` wait for the next tick. Nothing here does I/O, reads a clock or logs.
+Equal memory, inputs, positions, travel version, params and fallbacks give equal results, byte for byte. Inputs that
+arrive meanwhile wait for the next tick. Nothing here does I/O, reads a clock or logs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from dispatch.engine.apply import apply
 from dispatch.engine.decide import Decisions, decide
-from dispatch.engine.eta.resequence import resequence
+from dispatch.engine.eta.estimate import arrivals_to_estimate, carried_on
+from dispatch.engine.eta.resequence import rearrange, stops_to_sequence
 from dispatch.engine.inputs import Input, Positions
-from dispatch.engine.matching.problem import Problem, Solution
-from dispatch.engine.matching.solve import solve
-from dispatch.engine.notes import Note, NoteKind
+from dispatch.engine.matching.problem import Solution
+from dispatch.engine.memory import CityMemory
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
 from dispatch.engine.pose import pose
-from dispatch.engine.state import Changes, CityState, Draft
+from dispatch.engine.questions import (
+    EstimateArrivals,
+    LocalAnswers,
+    SequenceStops,
+    SolveProblem,
+    Steps,
+    ask,
+    run_steps,
+)
+from dispatch.engine.results import Matched, TickResult
+from dispatch.engine.state import CityState, Draft
 from dispatch.engine.timeouts import close_expired
-
-__all__ = [
-    "Changes",
-    "CityState",
-    "Decisions",
-    "Draft",
-    "Note",
-    "NoteKind",
-    "Problem",
-    "Solution",
-    "TickResult",
-    "apply",
-    "close_expired",
-    "decide",
-    "needs_matching",
-    "nothing_decided",
-    "pose",
-    "resequence",
-    "run_tick",
-    "solve",
-]
+from dispatch.engine.track_updates import update_tracks
+from dispatch.positions import PositionSnapshot
 
 
-@dataclass(frozen=True, slots=True)
-class TickResult:
-    """Notes and decisions of one tick run in one go; `problem` is None where there was nothing to match."""
+def match_orders(
+    state: CityState,
+    inputs: Iterable[Input],
+    positions: Positions,
+    now_ms: int,
+    travel: TravelTimes,
+    params: EngineParams,
+    tick_id: str,
+) -> Steps[Matched]:
+    """The tick up to its decisions: what happened, plans in a better order, who is offered which orders."""
+    draft = Draft(state)
+    notes = apply(draft, inputs, now_ms, params)
+    notes += close_expired(draft, positions, now_ms, params)
+    choices = stops_to_sequence(draft, positions, now_ms, travel, params)
+    orders = yield from ask(SequenceStops(tuple(choice.asked for choice in choices)))
+    rearrange(draft, choices, orders, now_ms, params)
+    if not _needs_matching(draft, params):
+        return Matched(draft, tuple(notes), None, _nothing_decided(draft))
+    problem = pose(draft, positions, now_ms, travel, params)
+    solution = yield from ask(SolveProblem(problem))
+    return Matched(draft, tuple(notes), problem, decide(draft, problem, solution, tick_id, params))
 
-    notes: tuple[Note, ...]
-    problem: Problem | None = field(compare=False)  # Arrays: compare `dispatch.engine.digest` of it.
-    decisions: Decisions
+
+def tick(
+    memory: CityMemory,
+    inputs: Iterable[Input],
+    seen: PositionSnapshot,
+    travel: TravelTimes,
+    params: EngineParams,
+    tick_id: str,
+) -> Steps[TickResult]:
+    """The whole tick: decisions, then the ETAs whose turn it is, then what is told about each order."""
+    now_ms, positions = seen.now_ms, Positions.of(seen)
+    matched = yield from match_orders(memory.state, inputs, positions, now_ms, travel, params, tick_id)
+    arrivals = arrivals_to_estimate(
+        matched.draft, matched.decisions.changes.riders, seen, memory.etas, memory.turns, memory.learning, params
+    )
+    estimates = yield from ask(EstimateArrivals(arrivals.asked))
+    etas = carried_on(memory.etas, estimates.etas, arrivals.under_way)
+    return TickResult(
+        now_ms=now_ms,
+        positions=positions,
+        notes=matched.notes,
+        problem=matched.problem,
+        decisions=matched.decisions,
+        fresh=estimates.etas,
+        etas=etas,
+        eta_fallback=estimates.fallback,
+        turns=arrivals.turns,
+        tracks=update_tracks(memory.tracks, matched.notes, matched.decisions, etas, now_ms),
+    )
 
 
-def needs_matching(draft: Draft, params: EngineParams) -> bool:
-    """Whether a tick has anything to match: without it, it poses and solves nothing."""
+def _needs_matching(draft: Draft, params: EngineParams) -> bool:
+    """Whether there is anything to match: without it, a tick poses and solves nothing."""
     return params.rebundle or any(order.matchable for order in draft.orders())
 
 
-def nothing_decided(draft: Draft) -> Decisions:
+def _nothing_decided(draft: Draft) -> Decisions:
     """The decisions of a tick that had nothing to match: what happened, and no more."""
     return Decisions((), (), (), (), Solution((), "nothing to match", 0, 0.0, "none"), draft.changes())
 
 
 def run_tick(
+    memory: CityMemory,
+    inputs: Iterable[Input],
+    seen: PositionSnapshot,
+    travel: TravelTimes,
+    params: EngineParams,
+    tick_id: str,
+    fallbacks: tuple[str, str] = ("", ""),
+) -> TickResult:
+    """Run a whole tick in this process; the caller commits. A replay passes the recorded fallbacks: solver, ETAs."""
+    return run_steps(tick(memory, inputs, seen, travel, params, tick_id), LocalAnswers(travel, params, *fallbacks))
+
+
+def run_matching(
     state: CityState,
     inputs: Iterable[Input],
     positions: Positions,
@@ -84,14 +123,7 @@ def run_tick(
     params: EngineParams,
     tick_id: str,
     fallback: str = "",
-) -> TickResult:
-    """A whole tick in one process; the caller commits. A replay passes the recorded `fallback`."""
-    draft = Draft(state)
-    notes = apply(draft, inputs, now_ms, params)
-    notes += close_expired(draft, positions, now_ms, params)
-    resequence(draft, positions, now_ms, travel, params)
-    if not needs_matching(draft, params):
-        return TickResult(tuple(notes), None, nothing_decided(draft))
-    problem = pose(draft, positions, now_ms, travel, params)
-    solution = solve(problem, params, fallback)
-    return TickResult(tuple(notes), problem, decide(draft, problem, solution, tick_id, params))
+) -> Matched:
+    """Run a tick up to its decisions in this process, for worlds that tell nobody an ETA; the caller commits."""
+    steps = match_orders(state, inputs, positions, now_ms, travel, params, tick_id)
+    return run_steps(steps, LocalAnswers(travel, params, fallback))

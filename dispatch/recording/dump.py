@@ -65,6 +65,7 @@ class _Stretch:
     events_offset: int
     began_ms: int
     models: dict[str, bytes]
+    lessons: dict[str, bytes]
 
 
 async def _stretch(core_url: str, wanted: Wanted) -> _Stretch:
@@ -89,12 +90,17 @@ async def _stretch(core_url: str, wanted: Wanted) -> _Stretch:
                 reason="TOO_LONG",
             )
         params = await connection.fetch(SQL["params"], list({row["params_digest"] for row in rows}))
-        models = await connection.fetch(SQL["models"], wanted.city, list({row["travel_version"] for row in rows}))
+        ticks = [_tick(row) for row in rows]
+        bases = [basis for tick in ticks for basis in (*tick.quiet, tick.basis)]
+        versions = {basis.travel_version for basis in bases}
+        models = await connection.fetch(SQL["models"], wanted.city, list(versions))
+        names = {basis.lesson for basis in bases if basis.lesson}
+        lessons = await connection.fetch(SQL["lessons"], wanted.city, list(names))
     if {row["incarnation"] for row in rows} != {last["incarnation"]}:
         raise Rejected(f"{wanted.city}: the log was replaced within this stretch: ask for less", reason="LOG_REPLACED")
     bodies = {row["digest"]: json.loads(row["body"]) for row in params}
     return _Stretch(
-        ticks=[_tick(row) for row in rows],
+        ticks=ticks,
         params=bodies,
         default_capacity=default_capacity(wanted.city, bodies.values()),
         incarnation=last["incarnation"],
@@ -103,6 +109,7 @@ async def _stretch(core_url: str, wanted: Wanted) -> _Stretch:
         events_offset=start["events_offset"],
         began_ms=start["began_ms"],
         models={row["version"]: row["body"] for row in models},
+        lessons={row["lesson"]: row["learning"] for row in lessons},
     )
 
 
@@ -119,9 +126,7 @@ def default_capacity(city: str, params: Iterable[Mapping[str, Any]]) -> int:
 
 
 def _tick(row: asyncpg.Record) -> RecordedTick:
-    values = dict(row)
-    values.pop("incarnation")
-    return RecordedTick(**values | {"ignored": tuple(values["ignored"])})
+    return RecordedTick.of({**row, "quiet": json.loads(row["quiet"] or "[]")})
 
 
 async def _with_messages(
@@ -165,6 +170,7 @@ async def _with_messages(
         pings=fixes,
         events=heard,
         models=stretch.models,
+        lessons=stretch.lessons,
     )
 
 

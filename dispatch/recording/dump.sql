@@ -13,11 +13,15 @@ limit 1
 
 -- name: ticks
 select tick, epoch, now_ms, pings_offset, events_offset, params_digest, travel_version, fallback, problem_digest,
-    solution_digest, decisions_digest, ignored, incarnation
+    solution_digest, decisions_digest, ignored, promises_digest, eta_fallback, renewed, lesson,
+    quiet::text as quiet, incarnation
 from dispatch.ticks where city = $1 and tick >= $2 order by tick limit $3
 
 -- name: models
 select version, body from dispatch.travel_models where city = $1 and version = any($2::text[])
+
+-- name: lessons
+select lesson, learning from dispatch.owner_lessons where city = $1 and lesson = any($2::text[])
 
 -- name: params
 select digest, body::text as body from dispatch.param_sets where digest = any($1::text[])

@@ -6,6 +6,7 @@
     pings.bin        messages of rider.pings: offset i64, length u32, value; from some minutes before the first tick on
     events.bin       messages of city.events, likewise; from some thousand before the first tick on, to know repetitions
     travel/N.bin     the learned travel models that ticks name, in the order of `models` in recording.json
+    lessons/N.bin    the lessons that owners began with, in the order of `lessons` in recording.json
 
 in one zip archive.
 """
@@ -20,7 +21,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from dispatch.engine.codec import from_plain
 from dispatch.errors import DispatchError
+from dispatch.shard.decided import TickBasis
 
 FORMAT = "forno recording 1"
 _FRAME = struct.Struct("<qI")
@@ -42,8 +45,10 @@ class Message:
 class RecordedTick:
     """A tick that was committed: what it had read, how it solved, and names of all it saw and decided.
 
-    `problem_digest`, `solution_digest` and `decisions_digest` are `dispatch.engine.digest` of the problem posed, of the
-    solution and of (decision records, changed entities). `fallback` says why greedy had to answer, else it is empty.
+    The digests are those of `dispatch.engine.results.Digests`; `promises_digest` is None for a tick of an older
+    version, whose ETAs and tracks cannot be compared. `fallback` says why greedy had to answer, `eta_fallback` why the
+    plans had to, else they are empty; they, `renewed` and `lesson` are as in `TickBasis`. `quiet` holds one basis for
+    each tick since the recorded one before: those changed nothing.
     """
 
     tick: int
@@ -58,6 +63,26 @@ class RecordedTick:
     solution_digest: str
     decisions_digest: str
     ignored: tuple[str, ...]
+    promises_digest: str | None = None
+    eta_fallback: str = ""
+    renewed: bool = False
+    lesson: str | None = None
+    quiet: tuple[TickBasis, ...] = ()
+
+    @property
+    def basis(self) -> TickBasis:
+        """What it went by."""
+        offsets = self.pings_offset, self.events_offset
+        fallbacks = self.fallback, self.eta_fallback
+        return TickBasis(self.now_ms, *offsets, self.travel_version, *fallbacks, self.renewed, self.lesson)
+
+    @staticmethod
+    def of(plain: Mapping[str, Any]) -> RecordedTick:
+        """From a row or a line; what an older version did not write takes its default. Raises `KeyError`."""
+        given = {field.name: plain[field.name] for field in fields(RecordedTick) if plain.get(field.name) is not None}
+        given["ignored"] = tuple(given["ignored"])
+        given["quiet"] = tuple(from_plain(TickBasis, basis) for basis in given.get("quiet", ()))
+        return RecordedTick(**given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +90,7 @@ class Recording:
     """A stretch of one city. `start` is its memory before the first tick; it holds the events below `events_offset`.
 
     `models` are learned travel models by version (`LearnedTravel.packed`); other models are known by their version.
+    `lessons` are what owners began with, by name (`EtaLearning.saved`).
     """
 
     city: str
@@ -78,6 +104,7 @@ class Recording:
     pings: Sequence[Message]
     events: Sequence[Message]
     models: Mapping[str, bytes] = field(default_factory=dict)
+    lessons: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def write_recording(file: Path, recording: Recording) -> None:
@@ -91,6 +118,7 @@ def write_recording(file: Path, recording: Recording) -> None:
         "events_offset": recording.events_offset,
         "params": dict(recording.params),
         "models": list(recording.models),
+        "lessons": list(recording.lessons),
     }
     part = file.with_name(f"{file.name}.part")
     try:
@@ -102,6 +130,8 @@ def write_recording(file: Path, recording: Recording) -> None:
             archive.writestr("events.bin", _framed(recording.events))
             for number, model in enumerate(recording.models.values()):
                 archive.writestr(f"travel/{number}.bin", model)
+            for number, lesson in enumerate(recording.lessons.values()):
+                archive.writestr(f"lessons/{number}.bin", lesson)
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
@@ -122,21 +152,16 @@ def read_recording(file: Path) -> Recording:
                 events_offset=head["events_offset"],
                 params=head["params"],
                 start=archive.read("start.bin"),
-                ticks=[_tick(line) for line in archive.read("ticks.jsonl").splitlines()],
+                ticks=[RecordedTick.of(json.loads(line)) for line in archive.read("ticks.jsonl").splitlines()],
                 pings=_unframed(archive.read("pings.bin")),
                 events=_unframed(archive.read("events.bin")),
                 models={v: archive.read(f"travel/{n}.bin") for n, v in enumerate(head["models"])},
+                lessons={v: archive.read(f"lessons/{n}.bin") for n, v in enumerate(head.get("lessons", ()))},
             )
     except (zipfile.BadZipFile, KeyError, TypeError, AttributeError, struct.error) as error:
         raise BadRecording(f"{file} is no recording of `forno log dump`: {error}") from error
     except ValueError as error:
         raise error if isinstance(error, BadRecording) else BadRecording(f"{file} is damaged: {error}") from error
-
-
-def _tick(line: bytes) -> RecordedTick:
-    plain = json.loads(line)
-    values = {field.name: plain[field.name] for field in fields(RecordedTick)}
-    return RecordedTick(**values | {"ignored": tuple(values["ignored"])})
 
 
 def _framed(messages: Iterable[Message]) -> bytes:

@@ -1,4 +1,4 @@
-"""A recording through the engine again: the same policy must make the same decisions, byte for byte."""
+"""Run a recording through the engine again: the same policy must decide and tell the same, byte for byte."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from dispatch.engine.codec import from_plain
-from dispatch.engine.digest import digest
-from dispatch.engine.inputs import Positions
+from dispatch.engine.eta.learning import BrokenLearning, EtaLearning
 from dispatch.engine.intake import LogEvent, inputs_of, without
 from dispatch.engine.model import OrderId
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
-from dispatch.engine.snapshot import unpack_state
-from dispatch.engine.tick import CityState, TickResult, run_tick
+from dispatch.engine.results import Digests, TickResult
+from dispatch.engine.snapshot import unpack_memory
+from dispatch.engine.tick import run_tick
 from dispatch.logs import wire
 from dispatch.logs.seen_ids import SeenIds
 from dispatch.positions import RiderPositions
 from dispatch.recording.recording import BadRecording, RecordedTick, Recording
+from dispatch.shard.decided import TickBasis
 from proto.fix_columns import FixColumns
 from proto.fix_messages import decode_fixes
 
@@ -27,12 +28,17 @@ TravelOf = Callable[[str], TravelTimes]
 
 @dataclass(frozen=True, slots=True)
 class Redone:
-    """A tick run again. `differs` names the first thing that came out otherwise; empty when all bytes are equal."""
+    """A tick run again, with the events since the recorded one before it.
+
+    `differs` names the first thing that came out otherwise; empty when all bytes are equal. `told_compared` says
+    whether ETAs and tracks are among them: not for ticks of a version that kept no digest of them.
+    """
 
     recorded: RecordedTick
     events: tuple[LogEvent, ...]
     result: TickResult
     differs: str
+    told_compared: bool
 
 
 def params_of(recording: Recording, params_digest: str) -> EngineParams:
@@ -54,47 +60,69 @@ class _Rerun:
     def __init__(self, recording: Recording, travel_of: TravelOf) -> None:
         self._recording = recording
         self._travel_of = travel_of
-        self._state: CityState = unpack_state(recording.start)
+        start = unpack_memory(recording.start)
+        self._memory, self._whole = start.memory, start.whole
         self._params: dict[str, EngineParams] = {}
         self._fixes = [(m.offset, decode_fixes(m.value, recording.city)) for m in recording.pings]
-        self._heard = [
+        self._log = [
             wire.decode_event(m.value, recording.city, m.offset, recording.default_capacity) for m in recording.events
         ]
-        before = [event for event in self._heard if event.offset < recording.events_offset]
+        before = [event for event in self._log if event.offset < recording.events_offset]
         self._seen = SeenIds(event.event_id for event in before)
         self._next_event = len(before)
-        self._epoch = 0
-        self._begin_epoch(recording.ticks[0].epoch if recording.ticks else 0)
+        self._next_fixes = 0
+        self._positions = RiderPositions()
+        self._epoch: int | None = None
 
     def tick(self, tick: RecordedTick) -> Redone:
-        """One tick as it was."""
-        if tick.epoch != self._epoch:
-            self._begin_epoch(tick.epoch)
-        self._read_fixes(tick.pings_offset)
-        events = self._events(tick.events_offset)
-        inputs = without(inputs_of(events, self._state, tick.now_ms), {OrderId(o) for o in tick.ignored})
+        """Run a tick again, and before it those that changed nothing. Those of the first tick are in the start."""
+        first = self._epoch is None
+        bases = (tick.basis,) if first else (*tick.quiet, tick.basis)
+        if not first and (tick.epoch != self._epoch or any(basis.lesson is not None for basis in bases)):
+            self._positions, self._next_fixes = RiderPositions(), 0  # a new owner knows them from the log only
+        self._epoch = tick.epoch
+        events: tuple[LogEvent, ...] = ()
+        for basis in bases:
+            if not first:
+                self._begin(basis)
+            taken, result = self._run(tick, basis)
+            events += taken
+        compared = self._whole and tick.promises_digest is not None
+        return Redone(tick, events, result, _difference(tick, result, told=compared), compared)
+
+    def _begin(self, basis: TickBasis) -> None:
+        """What happened to the memory between two ticks: a new owner, paces computed anew."""
+        if basis.lesson is not None:
+            self._memory.begin_epoch(self._lesson(basis.lesson))
+        if basis.renewed:
+            self._memory.learning.travel.refresh()
+
+    def _run(self, tick: RecordedTick, basis: TickBasis) -> tuple[tuple[LogEvent, ...], TickResult]:
+        self._read_fixes(basis.pings_offset)
+        events = self._events(basis.events_offset)
+        ignored = {OrderId(order_id) for order_id in tick.ignored}
+        inputs = without(inputs_of(events, self._memory.state, basis.now_ms), ignored)
         for event in events:
             if event.seed is not None:
                 self._positions.apply(event.seed)
         params = self._params_of(tick.params_digest)
-        result = run_tick(
-            self._state,
-            inputs,
-            self._seen_now(tick.now_ms, params),
-            tick.now_ms,
-            self._travel_of(tick.travel_version),
-            params,
-            f"{self._recording.city}-{tick.tick}",
-            tick.fallback,
-        )
-        self._state.commit(result.decisions.changes)
-        return Redone(tick, events, result, _difference(tick, result))
+        seen = self._positions.snapshot(basis.now_ms, round(params.candidates.max_age_s * 1000))
+        travel, name = self._travel_of(basis.travel_version), f"{self._recording.city}-{tick.tick}"
+        fallbacks = basis.solver_fallback, basis.eta_fallback
+        result = run_tick(self._memory, inputs, seen, travel, params, name, fallbacks)
+        self._memory.commit(result, params)
+        self._memory.look(result, params)
+        return events, result
 
-    def _begin_epoch(self, epoch: int) -> None:
-        """A new owner knows positions from the log only."""
-        self._epoch = epoch
-        self._positions = RiderPositions()
-        self._next_fixes = 0
+    def _lesson(self, name: str) -> EtaLearning:
+        if not name:
+            return EtaLearning()
+        if name not in self._recording.lessons:
+            raise BadRecording(f"an owner began with lesson {name}, which is not in the recording")
+        try:
+            return EtaLearning.loaded(self._recording.lessons[name])
+        except BrokenLearning:
+            return EtaLearning()  # as its owner did
 
     def _read_fixes(self, end: int) -> None:
         batch: list[FixColumns] = []
@@ -108,17 +136,12 @@ class _Rerun:
 
     def _events(self, end: int) -> tuple[LogEvent, ...]:
         events: list[LogEvent] = []
-        while self._next_event < len(self._heard) and self._heard[self._next_event].offset < end:
-            event = self._heard[self._next_event]
+        while self._next_event < len(self._log) and self._log[self._next_event].offset < end:
+            event = self._log[self._next_event]
             if self._seen.first_time(event.event_id):
                 events.append(event)
             self._next_event += 1
         return tuple(events)
-
-    def _seen_now(self, now_ms: int, params: EngineParams) -> Positions:
-        snapshot = self._positions.snapshot(now_ms, round(params.candidates.max_age_s * 1000))
-        fixes = snapshot.columns
-        return Positions(fixes.rider_id, fixes.lat_e7, fixes.lng_e7, snapshot.age_ms)
 
     def _params_of(self, params_digest: str) -> EngineParams:
         if params_digest not in self._params:
@@ -126,10 +149,13 @@ class _Rerun:
         return self._params[params_digest]
 
 
-def _difference(tick: RecordedTick, result: TickResult) -> str:
-    decisions = result.decisions
-    if digest(result.problem) != tick.problem_digest:
+def _difference(tick: RecordedTick, result: TickResult, *, told: bool) -> str:
+    """The first part that differs, in the order in which a tick computes them."""
+    now = Digests.of(result)
+    if now.problem != tick.problem_digest:
         return "problem"
-    if digest(decisions.solution) != tick.solution_digest:
+    if now.solution != tick.solution_digest:
         return "solution"
-    return "" if digest((decisions.records, decisions.changes)) == tick.decisions_digest else "decisions"
+    if now.decisions != tick.decisions_digest:
+        return "decisions"
+    return "ETAs and tracks" if told and now.promises != tick.promises_digest else ""

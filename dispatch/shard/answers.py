@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dispatch.engine.eta.estimate import STARTERS
 from dispatch.engine.eta.open_order import OpenOrder, ahead_of, starter_of
 from dispatch.engine.model import OrderId, OrderStatus, Point, Rider, RiderId, Stop, StopKind
 from dispatch.engine.params import EngineParams
 from dispatch.positions import NearestRiders
 from dispatch.positions.rows import Ids
 from dispatch.shard.city import City
-from dispatch.shard.etas import STARTERS
 from proto.fix_columns import FixColumns
 
 
@@ -43,7 +43,7 @@ def waiting_for(city: City, order: AskedOrder, now_ms: int, params: EngineParams
     columns, found = near(city, order.pickup, STARTERS, now_ms)
     rows = found.index[0][found.index[0] >= 0].tolist()
     riders = [city.state.riders[RiderId(int(columns.rider_id[row]))] for row in rows]
-    known = city.learning.known(riders)
+    known = city.memory.learning.known(riders)
     starters = tuple(
         starter_of(
             rider, Point(int(columns.lat_e7[row]), int(columns.lng_e7[row])), now_ms, known.pace_of(rider, params)

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dispatch.engine.eta.learning import EtaLearning
 from dispatch.engine.intake import LogEvent
+from dispatch.engine.memory import CityMemory
 from dispatch.engine.model import Order, OrderId, OrderStatus, RiderId
 from dispatch.engine.state import CityState
-from dispatch.engine.tracks import Eta, Track
-from dispatch.engine.travel.learned import LearnedTravel
 from dispatch.logs.cut import Applied, Cut
 from dispatch.logs.seen_ids import SeenIds
 from dispatch.positions import RiderPositions
@@ -53,9 +51,8 @@ class City:
     """
 
     ownership: Ownership
-    state: CityState
+    memory: CityMemory
     holdings: Holdings
-    tracks: dict[OrderId, Track]
     tick: int
     read: Cut
     first: Cut
@@ -65,7 +62,6 @@ class City:
     stale_after_ms: int
     positions: RiderPositions = field(default_factory=RiderPositions)
     heard: deque[LogEvent] = field(default_factory=deque)
-    etas: Mapping[OrderId, Eta] = field(default_factory=dict)
     watched: Watched = field(default_factory=Watched)
     #: Tick in which a rider's route changed last, since the city was taken.
     route_ticks: dict[RiderId, int] = field(default_factory=dict)
@@ -73,14 +69,16 @@ class City:
     ended: deque[Order] = field(default_factory=lambda: deque(maxlen=ENDED_SHOWN))
     #: The tick that the city was taken after: every route is at least of this version.
     first_tick: int = 0
-    #: What the city's past has taught, and the travel times it learned, where the shard goes by those.
-    learning: EtaLearning = field(default_factory=EtaLearning)
-    travel: LearnedTravel | None = None
     counters: Counters = field(default_factory=Counters)
 
     @property
     def name(self) -> str:
         return self.ownership.city
+
+    @property
+    def state(self) -> CityState:
+        """Orders, riders and offers as of the last tick."""
+        return self.memory.state
 
     @property
     def epoch(self) -> int:
@@ -104,5 +102,5 @@ class City:
         order = self.state.orders.get(order_id)
         if order is None or order.status not in (OrderStatus.ASSIGNED, OrderStatus.PICKED_UP):
             return None
-        eta = self.etas.get(order_id)
+        eta = self.memory.etas.get(order_id)
         return Carried(order_id, eta.median_ms if eta else 0, order.status is OrderStatus.PICKED_UP)

@@ -85,7 +85,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
                 answer.events.add(seq=event.seq, state=_STATES[event.state], at_ms=event.at_ms)
         if order.status in answers.HELD and order.rider_id is not None:
             _add_rider(answer, city, order.order_id, order.rider_id)
-        eta = city.etas.get(order.order_id)
+        eta = city.memory.etas.get(order.order_id)
         if eta is not None and not order.ended:
             answer.eta_ms, answer.eta_p90_ms = eta.median_ms, eta.p90_ms
         return answer
@@ -108,10 +108,10 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
         city = await self._shard.soon(request.city)
         pickup, drop = _place(request.pickup, "pickup"), _place(request.dropoff, "dropoff")
         now_ms = self._clock.domain_ms()
-        travel = city.travel or self._travel_of(city.name)
+        travel = city.memory.travel or self._travel_of(city.name)
         asked = answers.AskedOrder(pickup, drop, request.ready_ms or now_ms)
         waiting = answers.waiting_for(city, asked, now_ms, self._params)
-        calibration = city.learning.calibration
+        calibration = city.memory.learning.calibration
         found = await asyncio.to_thread(open_eta, waiting, now_ms, travel, self._params, calibration)
         return pb.EstimateResponse(
             eta_ms=found.quote.median_ms,
@@ -160,7 +160,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
             await abort(context, error)
 
     async def _order(self, city: City, order_id: OrderId) -> tuple[Order, tracks.Track]:
-        order, track = city.state.orders.get(order_id), city.tracks.get(order_id)
+        order, track = city.state.orders.get(order_id), city.memory.tracks.get(order_id)
         if order is not None and track is not None:
             return order, track
         stored = await self._decision_log.track(city.name, order_id)
@@ -233,7 +233,7 @@ def _shown(city: City, now_ms: int) -> list[Order]:
 
 
 def _city_order(city: City, order: Order) -> pb.CityOrder:
-    eta = city.etas.get(order.order_id)
+    eta = city.memory.etas.get(order.order_id)
     return pb.CityOrder(
         order_id=order.order_id,
         state=_STATES[order.status],

@@ -7,19 +7,13 @@ replay can go by the same one.
 from __future__ import annotations
 
 import asyncio
-from collections import ChainMap
-from collections.abc import Iterable
+import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
 from dispatch.engine.eta.learning import BrokenLearning, EtaLearning
-from dispatch.engine.inputs import Positions
-from dispatch.engine.model import Order, OrderId
-from dispatch.engine.notes import Note
-from dispatch.engine.params import EngineParams
-from dispatch.engine.tracks import EtaOutcome
 from dispatch.engine.travel.learned import BrokenModel, LearnedTravel
 from dispatch.shard.city import City
 from node.clock import Clock
@@ -40,25 +34,30 @@ class Lesson:
     version: str = ""
     model: bytes = b""
 
+    @property
+    def name(self) -> str:
+        """By which ticks name it."""
+        return hashlib.sha256(self.learning).hexdigest()[:16]
+
 
 class LessonStore(Protocol):
     """Where a city's lessons are kept. Any call may raise `Retryable`: then nothing was written."""
 
-    async def last(self, city: str) -> Lesson | None:
-        """What was stored last; None for a city that has learned nothing."""
+    async def take_over(self, ownership: Ownership) -> Lesson | None:
+        """What was stored last, None for a city that has learned nothing; kept as what this owner began with, so that a
+        replay finds it. Checks the ownership: raises `CityLost` when it is gone."""
 
     async def store(self, ownership: Ownership, lesson: Lesson) -> None:
         """Replaces what was learned, adds the model. Checks the ownership: raises `CityLost` when it is gone."""
 
 
 class Lessons:
-    """Teaches one owned city. `before` and `after` are called around each tick, by one task."""
+    """Keeps what one owned city learns; `before` is called before each tick."""
 
     def __init__(
         self,
         city: City,
         store: LessonStore,
-        params: EngineParams,
         clock: Clock,
         log: structlog.stdlib.BoundLogger,
         *,
@@ -66,11 +65,13 @@ class Lessons:
     ) -> None:
         self._city = city
         self._store = store
-        self._params = params
         self._clock = clock
         self._log = log
         self._travels = travels_by_them
         self._picked_up = False
+        #: For the record of the next tick: paces were computed anew; the lesson that this owner began with ("": none).
+        self.renewed = False
+        self.began_with: str | None = None
         self._stored_ms = 0
         self._stored_s = 0.0
 
@@ -82,30 +83,22 @@ class Lessons:
         elif self._due():
             await self._store_now()
 
-    async def after(
-        self, notes: Iterable[Note], ended: Iterable[Order], outcomes: Iterable[EtaOutcome], positions: Positions
-    ) -> None:
-        """What came of a committed tick."""
-        city = self._city
-        learning, riders = city.learning, city.state.riders
-        now_ms = self._clock.domain_ms()
-        gone: dict[OrderId, Order] = {order.order_id: order for order in ended}
-        learning.heard(notes, ChainMap(gone, city.state.orders), riders, self._params)
-        for outcome in outcomes:
-            learning.delivered(outcome.quotes, outcome.delivered_ms)
-        if learning.due(now_ms):
-            await asyncio.to_thread(learning.look, positions, riders, now_ms, self._params)
+    def ticked(self) -> None:
+        """The tick is on record that tells what was picked up and renewed before it."""
+        self.renewed, self.began_with = False, None
 
     async def _pick_up(self) -> None:
-        lesson = await self._store.last(self._city.name)
+        lesson = await self._store.take_over(self._city.ownership)
         self._picked_up = True
         self._rest()
+        self.began_with = lesson.name if lesson is not None else ""
         if lesson is None:
             return
+        memory = self._city.memory
         try:
-            self._city.learning = EtaLearning.loaded(lesson.learning)
+            memory.learning = EtaLearning.loaded(lesson.learning)
             if self._travels and lesson.model:
-                self._city.travel = LearnedTravel.unpacked(lesson.model)
+                memory.travel = LearnedTravel.unpacked(lesson.model)
         except (BrokenLearning, BrokenModel) as error:
             self._log.error("what was learned cannot be read: learning begins anew", error=str(error))
 
@@ -119,7 +112,8 @@ class Lessons:
     async def _store_now(self) -> None:
         self._rest()
         city = self._city
-        learning = city.learning
+        learning = city.memory.learning
+        self.renewed = True
         model = await asyncio.to_thread(learning.travel.model)
         lesson = Lesson(await asyncio.to_thread(learning.saved))
         if self._travels:
@@ -130,4 +124,4 @@ class Lessons:
             self._log.warning("lessons not stored", error=str(error))
             return
         if self._travels:
-            city.travel = model
+            city.memory.travel = model

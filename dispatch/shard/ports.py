@@ -12,9 +12,11 @@ from typing import Protocol
 from dispatch.engine.model import Cooldown, Offer, Order, OrderId, Rider
 from dispatch.engine.params import EngineParams
 from dispatch.engine.records import DecisionRecord
+from dispatch.engine.results import Digests
 from dispatch.engine.state import Changes
 from dispatch.engine.tracks import Track, TrackChanges
 from dispatch.logs.cut import Applied, Cut
+from dispatch.shard.decided import TickBasis
 from dispatch.shard.holdings import Holding, HoldingChanges
 from proto.fix_columns import FixColumns
 from shard_router.leases import Ownership
@@ -32,7 +34,8 @@ class Start:
 class TickCommit:
     """All that a tick makes true at once.
 
-    `ignored` are orders whose openings were left out since the last commit: only the database still knew them.
+    `fallback`, `eta_fallback`, `renewed` and `lesson` are as in `TickBasis`; `quiet` is what the ticks since the last
+    commit went by. `ignored` are orders whose openings were left out since then: only the database still knew them.
     """
 
     ownership: Ownership
@@ -46,9 +49,11 @@ class TickCommit:
     solver_work: int
     solver_cost: float
     fallback: str
-    problem_digest: str
-    solution_digest: str
-    decisions_digest: str
+    eta_fallback: str
+    renewed: bool
+    lesson: str | None
+    digests: Digests
+    quiet: tuple[TickBasis, ...]
     ignored: tuple[OrderId, ...]
     start: Start | None
     duration_ms: float

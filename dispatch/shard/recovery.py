@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import structlog
 
+from dispatch.engine.memory import CityMemory
 from dispatch.engine.params import EngineParams
 from dispatch.engine.state import CityState
 from dispatch.logs.cut import Cut
@@ -48,9 +49,8 @@ def _city(
 ) -> City:
     city = City(
         ownership=ownership,
-        state=CityState.load(stored.entities),
+        memory=CityMemory(CityState.load(stored.entities), tracks={track.order_id: track for track in stored.tracks}),
         holdings=Holdings.load(stored.holdings),
-        tracks={track.order_id: track for track in stored.tracks},
         tick=stored.tick,
         first_tick=stored.tick,
         read=start,

@@ -12,7 +12,9 @@ import structlog
 from dispatch.engine.travel.learned import LearnedTravel
 from dispatch.logs.ports import CityLogs
 from dispatch.metrics import CityMetrics
+from dispatch.shard.after_tick import AfterTick
 from dispatch.shard.city import City
+from dispatch.shard.committer import Committer
 from dispatch.shard.errors import CityLost, PartEnded
 from dispatch.shard.feed import LiveFeed
 from dispatch.shard.ingest import Ingest
@@ -69,23 +71,10 @@ class CityRunner:
         self.wakes = Wakes(city, parts.announcements, self._log)
         self.ingest = Ingest(city, logs, self.feed, parts.clock, metrics, self._log)
         learns_ways = isinstance(parts.solver.travel_of(city.name), LearnedTravel)
-        lessons = Lessons(city, parts.lessons, parts.params, parts.clock, self._log, travels_by_them=learns_ways)
-        self.ticker = Ticker(
-            city,
-            self.ingest,
-            parts.solver,
-            parts.decision_log,
-            lessons,
-            self.wakes,
-            parts.params,
-            parts.clock,
-            parts.tick_period_ms,
-            holds,
-            self.relay.letters.set,
-            metrics,
-            self._log,
-            parts.forward,
-        )
+        lessons = Lessons(city, parts.lessons, parts.clock, self._log, travels_by_them=learns_ways)
+        committer = Committer(city, parts, holds, metrics, self._log)
+        after = AfterTick(city, metrics, self.wakes, self.relay.letters)
+        self.ticker = Ticker(city, parts, self.ingest, lessons, committer, after)
         self._tasks: list[asyncio.Task[None]] = []
 
     @staticmethod

@@ -155,7 +155,7 @@ def take_over(city: City, changed: Changed) -> None:
         )
     )
     city.ended.extend(order for order in orders if order.ended)
-    city.tracks.update((track.order_id, track) for track in changed.tracks)
+    city.memory.tracks.update((track.order_id, track) for track in changed.tracks)
     city.holdings = Holdings.load(changed.holdings)
     city.tick = changed.tick
 

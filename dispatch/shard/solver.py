@@ -22,15 +22,14 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import structlog
 
+from dispatch.engine.eta.estimate import EtaQuestion, estimate, planned
 from dispatch.engine.eta.sequence import Order, Sequencing, best_order
 from dispatch.engine.matching.problem import Problem, Solution
 from dispatch.engine.matching.solve import solve
-from dispatch.engine.model import OrderId
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import Points, Seconds, TravelTimes
-from dispatch.engine.tracks import Eta
+from dispatch.engine.questions import Estimates
 from dispatch.engine.travel.pairs import pair_seconds
-from dispatch.shard.etas import EtaQuestion, answer, planned
 from dispatch.shard.travel import TravelSettings, light_model, road_model
 from node.errors import Retryable
 from node.lifecycle import calm_collector
@@ -74,8 +73,8 @@ def _matrix(origins: Points, destinations: Points, at_ms: int) -> Seconds:
     return _travel[0].matrix(origins, destinations, at_ms)
 
 
-def _etas(asked: EtaQuestion, params: EngineParams) -> dict[OrderId, Eta]:
-    return answer(asked, _travel[0], params)
+def _etas(asked: EtaQuestion, params: EngineParams) -> Estimates:
+    return Estimates(estimate(asked, _travel[0], params))
 
 
 def _orders(asked: Sequence[Sequencing]) -> list[Order | None]:
@@ -95,7 +94,7 @@ class Solving(Protocol):
     async def solve(self, problem: Problem, params: EngineParams) -> Solution:
         """The answer. `fallback` in it names why greedy had to give it."""
 
-    async def etas(self, city: str, asked: EtaQuestion, params: EngineParams) -> dict[OrderId, Eta]:
+    async def etas(self, travel: TravelTimes, asked: EtaQuestion, params: EngineParams) -> Estimates:
         """ETAs by the city's travel model; by the plans alone when it does not answer in time."""
 
     async def orders(self, asked: Sequence[Sequencing]) -> list[Order | None]:
@@ -176,17 +175,17 @@ class Solver:
             self._log.error("the worker died", error=str(error))
             return await asyncio.to_thread(solve, problem, params, "worker died")
 
-    async def etas(self, city: str, asked: EtaQuestion, params: EngineParams) -> dict[OrderId, Eta]:
-        light = asked.travel or light_model(self._settings, self._settings.kind_of(city))
-        if light is not None:
-            return await asyncio.to_thread(answer, asked, light, params)
+    async def etas(self, travel: TravelTimes, asked: EtaQuestion, params: EngineParams) -> Estimates:
+        if not isinstance(travel, WorkerTravel):
+            return Estimates(await asyncio.to_thread(estimate, asked, travel, params))
         try:
             async with asyncio.timeout(self._limit_s):
                 return await asyncio.wrap_future(self.submit(_etas, asked, params))
-        except (TimeoutError, BrokenProcessPool) as error:
+        except TimeoutError:
             self._replace_stuck()
-            self._log.warning("ETAs from the plans alone", city=city, error=repr(error))
-            return planned(asked)
+            return Estimates(planned(asked), "wall clock")
+        except BrokenProcessPool:
+            return Estimates(planned(asked), "worker died")
 
     async def orders(self, asked: Sequence[Sequencing]) -> list[Order | None]:
         try:
@@ -260,8 +259,8 @@ class InlineSolver:
     async def solve(self, problem: Problem, params: EngineParams) -> Solution:
         return solve(problem, params)
 
-    async def etas(self, city: str, asked: EtaQuestion, params: EngineParams) -> dict[OrderId, Eta]:
-        return answer(asked, asked.travel or self._travel, params)
+    async def etas(self, travel: TravelTimes, asked: EtaQuestion, params: EngineParams) -> Estimates:
+        return Estimates(estimate(asked, travel, params))
 
     async def orders(self, asked: Sequence[Sequencing]) -> list[Order | None]:
         return _orders(asked)

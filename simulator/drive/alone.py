@@ -21,7 +21,8 @@ from dispatch.engine.model import Vehicle as RiderVehicle
 from dispatch.engine.notes import Note
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
-from dispatch.engine.tick import CityState, run_tick
+from dispatch.engine.state import CityState
+from dispatch.engine.tick import run_matching
 from simulator.city import actions as act
 from simulator.city import model as sim
 from simulator.city.customers import OrderDraft
@@ -161,7 +162,7 @@ class Alone:
         positions, inbox = self._positions(), sorted(self._inbox, key=lambda item: item.at_ms)
         self._inbox = []
         travel = self.watcher.travel(self.now_ms)
-        result = run_tick(
+        result = run_matching(
             self.state, inbox, positions, self.now_ms, travel, self.params, f"{self.city.city}-{self._tick}"
         )
         changes = result.decisions.changes

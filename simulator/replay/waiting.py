@@ -9,7 +9,7 @@ from dispatch.engine.model import RiderId
 from dispatch.engine.params import EngineParams
 from dispatch.engine.prepositioning.demand import Demand
 from dispatch.engine.prepositioning.moves import Idle, idle_moves
-from dispatch.engine.tick import TickResult
+from dispatch.engine.results import Matched
 from simulator.replay.history import Move
 from simulator.replay.instance import Instance
 from simulator.replay.world import MINUTE_MS, World
@@ -38,7 +38,7 @@ class WaitingWorld(World):
         rest = ~np.isin(seen.rider_ids, np.array(list(self._away), np.uint64))
         return Positions(seen.rider_ids[rest], seen.lat_e7[rest], seen.lng_e7[rest], seen.age_ms[rest])
 
-    def _decided(self, now: int, result: TickResult, positions: Positions) -> None:
+    def _decided(self, now: int, result: Matched, positions: Positions) -> None:
         """Sends the idle ones who got nothing."""
         given = {a.rider for a in result.decisions.solution.assigned}
         busy = {result.problem.riders.ids[row] for row in given} if result.problem is not None else set()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dispatch.engine.decide import Decisions
 from dispatch.engine.inputs import (
     Delivered,
     Input,
@@ -23,7 +24,9 @@ from dispatch.engine.inputs import (
 )
 from dispatch.engine.model import Offer, OrderId, RestaurantId, Rider, RiderId, StopKind
 from dispatch.engine.params import EngineParams
-from dispatch.engine.tick import CityState, Decisions, TickResult, run_tick
+from dispatch.engine.results import Matched
+from dispatch.engine.state import CityState
+from dispatch.engine.tick import run_matching
 from dispatch.engine.travel.planar import PlanarTravel, to_point
 from simulator.replay.checker import travel_minutes
 from simulator.replay.history import Commitment, Drop, History, Move, Pickup
@@ -88,13 +91,13 @@ class World:
     def minute(self, now: int) -> None:
         self._happen(now)
         positions = self._positions()
-        result = run_tick(self.state, self.inbox, positions, now * MINUTE_MS, self.travel, self.params, f"{now}")
+        result = run_matching(self.state, self.inbox, positions, now * MINUTE_MS, self.travel, self.params, f"{now}")
         self.state.commit(result.decisions.changes)
         self.inbox = []
         self._obey(now, result.decisions)
         self._decided(now, result, positions)
 
-    def _decided(self, now: int, result: TickResult, positions: Positions) -> None:
+    def _decided(self, now: int, result: Matched, positions: Positions) -> None:
         """The tick of this minute is over, its offers are accepted."""
 
     def _happen(self, now: int) -> None:

@@ -91,6 +91,7 @@ def _report(recording: Recording, ticks: list[Redone]) -> dict[str, Any]:
         "ticks": len(ticks),
         "ticks_identical": len(ticks) - len(different),
         "different": different[:_SHOWN],
+        "ticks_told_not_compared": sum(not t.told_compared for t in ticks),
         "epochs": len({t.recorded.epoch for t in ticks}),
         "fallbacks": sum(bool(t.recorded.fallback) for t in ticks),
         "offers": sum(len(t.result.decisions.offers) for t in ticks),
@@ -113,13 +114,15 @@ def _policies(
 def _show(report: dict[str, Any]) -> None:
     console = Console()
     ticks, same = report["ticks"], report["ticks_identical"]
-    verdict = "every tick decided the same bytes" if ticks == same else f"{ticks - same} ticks came out otherwise"
+    verdict = "every tick decided and told the same" if ticks == same else f"{ticks - same} ticks came out otherwise"
     console.print(
         f"[bold]{report['city']}[/bold]: {ticks} ticks over {report['domain_s']:g} s, {report['offers']} offers, "
         f"{report['epochs']} owners, {report['fallbacks']} fallbacks: {verdict}",
         highlight=False,
         soft_wrap=True,
     )
+    if untold := report["ticks_told_not_compared"]:
+        console.print(f"  {untold} ticks of an older version: ETAs and tracks not compared", highlight=False)
     for tick in report["different"]:
         console.print(f"  tick {tick['tick']}: another {tick['differs']}", highlight=False)
     rows = report["regret"]

@@ -17,7 +17,7 @@ from dispatch.engine.inputs import (
 )
 from dispatch.engine.model import Point, RiderId
 from dispatch.engine.params import PaceParams, ServiceParams
-from dispatch.engine.snapshot import unpack_state
+from dispatch.engine.snapshot import unpack_memory
 from dispatch.engine.state import CityState
 from dispatch.positions import RiderPositions
 from dispatch.recording.recording import Recording
@@ -78,7 +78,7 @@ def script_of(recording: Recording, redone: Sequence[Redone]) -> Script:
         service=params.service,
         pace=params.pace,
         lines=tuple(_lines(redone)),
-        start=unpack_state(recording.start),
+        start=unpack_memory(recording.start).memory.state,
         places=_places(recording),
     )
 

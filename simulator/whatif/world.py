@@ -26,7 +26,8 @@ from dispatch.engine.inputs import (
 from dispatch.engine.model import Offer, OfferId, OfferStatus, OrderId, Point, RiderId, Stop, StopKind, Vehicle
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
-from dispatch.engine.tick import CityState, run_tick
+from dispatch.engine.state import CityState
+from dispatch.engine.tick import run_matching
 from node.geodesy import distance_m, points, short_turn_e7
 from simulator.whatif.script import Script
 
@@ -187,7 +188,7 @@ class _World:
     def _tick(self, now_ms: int, number: int) -> None:
         inputs, self._inbox = self._inbox, []
         name = f"whatif-{number}"
-        result = run_tick(self._state, inputs, self._positions(now_ms), now_ms, self._travel, self._params, name)
+        result = run_matching(self._state, inputs, self._positions(now_ms), now_ms, self._travel, self._params, name)
         decisions = result.decisions
         self._state.commit(decisions.changes)
         self._fates.offers += len(decisions.offers)

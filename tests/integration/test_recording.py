@@ -50,7 +50,8 @@ async def test_a_recorded_city_decides_the_same_again(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Every tick of two owners, a kill in between, is decided byte for byte as it was; a changed log is noticed."""
+    """Every tick of two owners, a kill in between, is decided byte for byte as it was, and tells the same ETAs and
+    tracks; a changed log is noticed."""
     async with dispatch_world(stack, fresh_database, tmp_path) as world:
         for name in ("FORNO_POSTGRES_URL", "FORNO_CORE_DATABASE", "FORNO_KAFKA_URL"):
             monkeypatch.setenv(name, world.env[name])
@@ -67,6 +68,10 @@ async def test_a_recorded_city_decides_the_same_again(
         travel = FreeFlowTravel()
         ticks = list(rerun(recording, lambda _: travel))
         assert [(t.recorded.tick, t.differs) for t in ticks if t.differs] == []
+        assert all(t.told_compared for t in ticks)
+        assert sum(len(t.result.fresh) for t in ticks) >= 4
+        assert len([outcome for t in ticks for outcome in t.result.tracks.outcomes]) == 2
+        assert any(t.recorded.quiet for t in ticks)
         assert len({t.recorded.epoch for t in ticks}) == 2
         assert sum(len(t.result.decisions.offers) for t in ticks) >= 4
         code, _, said = await forno(capsys, "log", "dump", "nowhere", str(file))
@@ -79,6 +84,7 @@ async def test_a_recorded_city_decides_the_same_again(
     code, printed, said = await forno(capsys, "replay", "--log", str(file), "--params", str(policy), "--json")
     report = json.loads(printed or "{}")
     assert (code, said, report["ticks_identical"]) == (0, "", len(ticks))
+    assert report["ticks_told_not_compared"] == 0
     assert report["regret"]["delivered"] == {"recorded": 2, "same_policy": 2, "other_policy": 2, "difference": 0}
     first = next(n for n, tick in enumerate(ticks) if tick.result.decisions.offers)
     forged = replace(recording.ticks[first], now_ms=recording.ticks[first].now_ms + 1)

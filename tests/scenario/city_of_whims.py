@@ -25,7 +25,9 @@ from dispatch.engine.inputs import (
 )
 from dispatch.engine.model import Offer, OrderId, Point, RestaurantId, RiderId, StopKind, Vehicle
 from dispatch.engine.params import BundleParams, CostParams, EngineParams, OfferParams
-from dispatch.engine.tick import CityState, TickResult, run_tick
+from dispatch.engine.results import Matched
+from dispatch.engine.state import CityState
+from dispatch.engine.tick import run_matching
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 
 TICK_MS = 20_000
@@ -110,7 +112,7 @@ class CityOfWhims:
         if self.rng.random() < 0.3:  # At least once delivery.
             self.inbox += [item for item in self.inbox if self.rng.random() < 0.5]
 
-    def tick(self, now_ms: int) -> TickResult:
+    def tick(self, now_ms: int) -> Matched:
         """One tick, committed."""
         points = list(self.places.values())
         positions = Positions(
@@ -119,7 +121,7 @@ class CityOfWhims:
             np.array([p.lng_e7 for p in points], np.int64),
             np.zeros(len(points), np.int64),
         )
-        result = run_tick(self.state, self.inbox, positions, now_ms, FreeFlowTravel(), self.params, f"t{now_ms}")
+        result = run_matching(self.state, self.inbox, positions, now_ms, FreeFlowTravel(), self.params, f"t{now_ms}")
         self.inbox = []
         self.state.commit(result.decisions.changes)
         for offer in result.decisions.offers:
@@ -129,7 +131,7 @@ class CityOfWhims:
         self.cancelled |= {n.order_id for n in result.notes if n.kind == "cancelled" and n.order_id}
         return result
 
-    def _live(self, result: TickResult, now_ms: int) -> None:
+    def _live(self, result: Matched, now_ms: int) -> None:
         for offer in result.decisions.offers:
             self._answer(offer, now_ms)
         for rider in list(self.state.riders.values()):

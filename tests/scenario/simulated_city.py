@@ -24,7 +24,8 @@ from dispatch.engine.model import RiderId as EngineRiderId
 from dispatch.engine.model import Stop as EngineStop
 from dispatch.engine.model import StopKind as EngineStopKind
 from dispatch.engine.params import EngineParams, OfferParams
-from dispatch.engine.tick import CityState, run_tick
+from dispatch.engine.state import CityState
+from dispatch.engine.tick import run_matching
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from node.geodesy import M_PER_E7
 from simulator.city import actions as act
@@ -134,7 +135,7 @@ class Life:
     def _tick(self) -> None:
         self._ticks += 1
         inputs, self._inbox = self._inbox, []
-        result = run_tick(
+        result = run_matching(
             self.state, inputs, self._positions(), self.now_ms, FreeFlowTravel(SPEED_MPS), PARAMS, f"t{self._ticks}"
         )
         self.state.commit(result.decisions.changes)

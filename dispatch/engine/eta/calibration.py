@@ -73,6 +73,20 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
+class Eta:
+    """Expected drop-off, domain milliseconds: median and 90th percentile; and the quote they are, if it is one."""
+
+    median_ms: int
+    p90_ms: int
+    quote: Quote | None = None
+
+    @staticmethod
+    def of(quote: Quote) -> Eta:
+        """What a quote tells."""
+        return Eta(quote.median_ms, quote.p90_ms, quote)
+
+
+@dataclass(frozen=True, slots=True)
 class Calibration:
     """The bands of all stages: a value, so that it can go to the worker and be stored."""
 

@@ -98,35 +98,53 @@ class EtaLearning:
         return Known(self.calibration, {rider.rider_id: self.travel.pace_of(rider.rider_id) for rider in riders})
 
     def saved(self) -> bytes:
-        """All of it but what is under way."""
-        travel, out = self.travel, BytesIO()
-        plain = {
+        """All of it but what is under way, for the next owner; sums are rounded to 32 bits."""
+        return _archive(self._plain(), self._sums(np.float32))
+
+    def snapshot(self) -> bytes:
+        """All of it to the last bit, what is under way included: a replay goes on from there."""
+        left = [(rider_id, place.lat_e7, place.lng_e7, at_ms) for rider_id, (place, at_ms) in self._left.items()]
+        left_ids = [rider_id for rider_id, *_ in left]
+        arrays = self._sums(np.float64) | self.travel.under_way()
+        arrays["left_id"] = np.array(left_ids, np.uint64)
+        arrays["left"] = np.array([rest for _, *rest in left], np.int64).reshape(-1, 3)
+        return _archive({**self._plain(), "looked_ms": self._looked_ms}, arrays)
+
+    def _plain(self) -> dict[str, Any]:
+        travel = self.travel
+        return {
             "format": _FORMAT,
             "present": asdict(travel.present),
             "present_ms": travel.present_ms,
             "legs": asdict(travel.legs),
             "bands": {stage: asdict(band) for stage, band in self.calibration.bands.items()},
         }
+
+    def _sums(self, dtype: type[np.floating[Any]]) -> dict[str, NDArray[Any]]:
+        travel = self.travel
         riders = [(r.expected_s, r.spent_s) for r in travel.riders.values()]
-        np.savez_compressed(
-            out,
-            plain=np.frombuffer(json.dumps(plain).encode(), np.uint8),
-            cells=travel.sums.cells,
-            free_s=travel.sums.free_s.astype(np.float32),
-            spent_s=travel.sums.spent_s.astype(np.float32),
-            rider_id=np.array(list(travel.riders), np.uint64),
-            rider=np.array(riders, np.float64).reshape(-1, 2),
-        )
-        return out.getvalue()
+        return {
+            "cells": travel.sums.cells,
+            "free_s": travel.sums.free_s.astype(dtype),
+            "spent_s": travel.sums.spent_s.astype(dtype),
+            "rider_id": np.array(list(travel.riders), np.uint64),
+            "rider": np.array(riders, np.float64).reshape(-1, 2),
+        }
 
     @staticmethod
     def loaded(saved: bytes) -> EtaLearning:
-        """Raises `BrokenLearning`."""
+        """What was `saved`, or a `snapshot`. Raises `BrokenLearning`."""
         try:
             with np.load(BytesIO(saved)) as arrays:
                 return _restored(json.loads(arrays["plain"].tobytes()), {name: arrays[name] for name in arrays.files})
         except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise BrokenLearning(str(error)) from error
+
+
+def _archive(plain: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bytes:
+    out = BytesIO()
+    np.savez_compressed(out, plain=np.frombuffer(json.dumps(plain).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
 
 
 def _restored(plain: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> EtaLearning:
@@ -143,5 +161,11 @@ def _restored(plain: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> EtaL
     travel.riders = {int(rider_id): Ratio(*sums) for rider_id, sums in pairs}
     bands = {Stage(stage): Band(**band) for stage, band in plain["bands"].items()}
     learning.calibration = Calibration(bands)
-    travel.refresh()
+    if "looked_ms" not in plain:
+        travel.refresh()
+        return learning
+    learning._looked_ms = int(plain["looked_ms"])
+    left = zip(arrays["left_id"].tolist(), arrays["left"].tolist(), strict=True)
+    learning._left = {RiderId(rider_id): (Point(lat, lng), at_ms) for rider_id, (lat, lng, at_ms) in left}
+    travel.go_on_from(arrays)
     return learning

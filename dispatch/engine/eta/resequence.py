@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.eta.sequence import Order, Sequencing, Task, best_order, cost_of, handovers_s
+from dispatch.engine.eta.sequence import Order, Sequencing, Task, cost_of, handovers_s
 from dispatch.engine.inputs import Positions
 from dispatch.engine.model import Point, Rider, RiderId, Stop, StopKind
 from dispatch.engine.params import EngineParams
@@ -32,50 +32,42 @@ _TURN_MS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Question:
-    """The stops of a rider, to be put in order."""
+class StopChoice:
+    """A rider with a choice: its stops, to be put in order."""
 
     rider_id: RiderId
     asked: Sequencing
 
 
-def resequence(
+def stops_to_sequence(
     draft: Draft, positions: Positions, now_ms: int, travel: TravelTimes, params: EngineParams
-) -> tuple[RiderId, ...]:
-    """Changes plans in the draft; returns whose. `questions`, `best_order` and `rearrange` in one go."""
-    asked = questions(draft, positions, now_ms, travel, params)
-    return rearrange(draft, asked, [best_order(question.asked) for question in asked], now_ms, params)
-
-
-def questions(
-    draft: Draft, positions: Positions, now_ms: int, travel: TravelTimes, params: EngineParams
-) -> tuple[Question, ...]:
-    """What is to be put in order in this tick."""
+) -> tuple[StopChoice, ...]:
+    """Choose the riders whose stops are put in order in this tick."""
     if params.eta.resequence_s <= 0:
         return ()
     found = _in_turn(draft, positions, now_ms, params)
     ways = _ways_s(found, now_ms, travel, params) if found else []
     return tuple(
-        Question(rider.rider_id, _sequencing(rider, ways_s, draft, now_ms, params))
+        StopChoice(rider.rider_id, _sequencing(rider, ways_s, draft, now_ms, params))
         for (rider, _), ways_s in zip(found, ways, strict=True)
     )
 
 
 def rearrange(
-    draft: Draft, asked: Sequence[Question], orders: Sequence[Order | None], now_ms: int, params: EngineParams
+    draft: Draft, asked: Sequence[StopChoice], orders: Sequence[Order | None], now_ms: int, params: EngineParams
 ) -> tuple[RiderId, ...]:
     """Puts plans into these orders where that is worth it; returns whose."""
     changed: list[RiderId] = []
-    for question, order in zip(asked, orders, strict=True):
-        rider = draft.rider(question.rider_id)
+    for choice, order in zip(asked, orders, strict=True):
+        rider = draft.rider(choice.rider_id)
         assert rider is not None
         planned = tuple(range(len(rider.stops)))
         if order is None or order == planned:
             continue
-        if cost_of(question.asked, planned) - cost_of(question.asked, order) < params.eta.resequence_s:
+        if cost_of(choice.asked, planned) - cost_of(choice.asked, order) < params.eta.resequence_s:
             continue
-        timed = zip(order, handovers_s(question.asked, order), strict=True)
-        stops = tuple(_timed(rider.stops[i], question.asked.tasks[i], done_s, now_ms) for i, done_s in timed)
+        timed = zip(order, handovers_s(choice.asked, order), strict=True)
+        stops = tuple(_timed(rider.stops[i], choice.asked.tasks[i], done_s, now_ms) for i, done_s in timed)
         draft.put_rider(replace(rider, stops=stops))
         changed.append(rider.rider_id)
     return tuple(changed)
@@ -114,7 +106,7 @@ class _Ways:
 def _ways_s(
     asked: Sequence[tuple[Rider, Point]], now_ms: int, travel: TravelTimes, params: EngineParams
 ) -> list[NDArray[np.float64]]:
-    """From where each rider is and from each of its stops to each stop, (n + 1, n), by one question."""
+    """From where each rider is and from each of its stops to each stop, (n + 1, n), by one choice."""
     starts: list[Point] = []
     ends: list[Point] = []
     parts: list[_Ways] = []

@@ -11,8 +11,9 @@ and what whole legs take beyond their cells (`legs`) counts them all out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +100,16 @@ class TravelLearner:
         self.refresh()
         usual = self._usual
         return LearnedTravel(usual.base, usual.raster, usual.paces, self.legs.fit(), round(self.now_factor(), 6))
+
+    def under_way(self) -> dict[str, NDArray[Any]]:
+        """The last looks at the riders, and what counts as usual since the last `refresh`; for `go_on_from`."""
+        return {"probes": self._probes.rows, "usual_cells": self._cells, "usual_paces": self._usual.paces}
+
+    def go_on_from(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Restore what was `under_way`."""
+        self._probes.rows = arrays["probes"].astype(self._probes.rows.dtype)
+        self._cells = arrays["usual_cells"].astype(np.uint64)
+        self._usual = LearnedTravel(self.base, Raster.of(self._cells), arrays["usual_paces"].astype(np.float64))
 
     def _fade(self, now_ms: int) -> None:
         if self.present_ms:

@@ -63,7 +63,8 @@ class Probes:
 
     def __init__(self, free_mps: float) -> None:
         self._free_mps = free_mps
-        self._rows = np.zeros(0, _ROW)
+        #: The last look at each rider, ordered by rider id.
+        self.rows = np.zeros(0, _ROW)
 
     def look(self, seen: Look) -> Drives:
         """What has been driven since the looks before."""
@@ -71,16 +72,16 @@ class Probes:
         now = np.zeros(len(order), _ROW)
         now["rider_id"], now["ts_ms"] = seen.rider_id[order], seen.ts_ms[order]
         now["lat_e7"], now["lng_e7"] = seen.lat_e7[order], seen.lng_e7[order]
-        at = np.searchsorted(self._rows["rider_id"], now["rider_id"])
-        known = at < len(self._rows)
-        known[known] = self._rows["rider_id"][at[known]] == now["rider_id"][known]
+        at = np.searchsorted(self.rows["rider_id"], now["rider_id"])
+        known = at < len(self.rows)
+        known[known] = self.rows["rider_id"][at[known]] == now["rider_id"][known]
         before = np.zeros(len(now), _ROW)
-        before[known] = self._rows[at[known]]
+        before[known] = self.rows[at[known]]
         too_soon = known & (now["ts_ms"] - before["ts_ms"] < NEAREST_MS)
         _measure(now, before, known)
         done = known & ~too_soon & before["moved"] & before["moved_before"] & now["moved"]
         now[too_soon] = before[too_soon]
-        self._rows = now
+        self.rows = now
         return self._drives(before[done], seen.pace[order][done])
 
     def _drives(self, rows: NDArray[np.void], pace: NDArray[np.float64]) -> Drives:

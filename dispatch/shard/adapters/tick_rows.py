@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dispatch.engine.codec import to_plain
 from dispatch.engine.model import OfferStatus
 from dispatch.shard import wire
 from dispatch.shard.adapters.rows import plain_json
@@ -51,11 +53,16 @@ def _tick(tick: TickCommit, shard_id: str) -> Iterable[Write]:
             tick.solver_work,
             tick.solver_cost,
             tick.fallback,
-            tick.problem_digest,
-            tick.solution_digest,
-            tick.decisions_digest,
+            tick.digests.problem,
+            tick.digests.solution,
+            tick.digests.decisions,
             list(tick.ignored),
             tick.duration_ms,
+            tick.digests.promises,
+            tick.eta_fallback,
+            tick.renewed,
+            tick.lesson,
+            json.dumps([to_plain(basis) for basis in tick.quiet]),
         ),
     )
     if tick.start is not None:

@@ -12,8 +12,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from dispatch.engine.eta.calibration import Eta
 from dispatch.engine.model import OfferStatus, OrderId, OrderStatus, RiderId
-from dispatch.engine.tracks import Eta, Result, ResultKind, Track, TrackChanges
+from dispatch.engine.tracks import Result, ResultKind, Track, TrackChanges
 from dispatch.logs.cut import Applied, Cut
 from dispatch.shard.adapters.memory import MemoryDecisionLog
 from dispatch.shard.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare

@@ -31,13 +31,12 @@ async def store(request: pytest.FixtureRequest, fresh_database: str) -> AsyncIte
 async def test_lessons_are_replaced_and_picked_up(store: LessonStore) -> None:
     """None at first; then the last, with its model or without."""
     own = ownership(CITY)
-    assert await store.last(CITY) is None
+    assert await store.take_over(own) is None
     await store.store(own, Lesson(b"first"))
-    assert await store.last(CITY) == Lesson(b"first")
+    assert await store.take_over(own) == Lesson(b"first")
     await store.store(own, Lesson(b"second", "learned-1", b"model"))
     await store.store(own, Lesson(b"second", "learned-1", b"model"))
-    assert await store.last(CITY) == Lesson(b"second", "learned-1", b"model")
-    assert await store.last("elsewhere") is None
+    assert await store.take_over(own) == Lesson(b"second", "learned-1", b"model")
 
 
 async def test_a_former_owner_stores_nothing(fresh_database: str) -> None:
@@ -45,7 +44,21 @@ async def test_a_former_owner_stores_nothing(fresh_database: str) -> None:
     async with owned(fresh_database) as (pool, _):
         with pytest.raises(CityLost):
             await PostgresLessonStore(pool, "shard-1").store(ownership(CITY, epoch=0), Lesson(b"late"))
-        assert await PostgresLessonStore(pool, "shard-1").last(CITY) is None
+        with pytest.raises(CityLost):
+            await PostgresLessonStore(pool, "shard-1").take_over(ownership(CITY, epoch=0))
+        assert await PostgresLessonStore(pool, "shard-1").take_over(ownership(CITY)) is None
+
+
+async def test_what_each_owner_began_with_is_kept(fresh_database: str) -> None:
+    """Under the name that its first tick tells, though the lessons were replaced since."""
+    own = ownership(CITY)
+    async with owned(fresh_database) as (pool, _):
+        store = PostgresLessonStore(pool, "shard-1")
+        await store.store(own, Lesson(b"first"))
+        await store.take_over(own)
+        await store.store(own, Lesson(b"second"))
+        rows = await pool.fetch("select lesson, learning from dispatch.owner_lessons")
+        assert [(row["lesson"], row["learning"]) for row in rows] == [(Lesson(b"first").name, b"first")]
 
 
 async def test_quotes_of_a_delivery_are_stored_by_stage(fresh_database: str) -> None:

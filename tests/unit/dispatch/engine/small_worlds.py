@@ -9,7 +9,9 @@ import numpy as np
 from dispatch.engine.inputs import Input, OfferReplied, OrderOpened, Positions, RiderOnline
 from dispatch.engine.model import Offer, Order, OrderId, OrderStatus, RestaurantId, Rider, RiderId
 from dispatch.engine.params import EngineParams, OfferParams
-from dispatch.engine.tick import CityState, TickResult, run_tick
+from dispatch.engine.results import Matched
+from dispatch.engine.state import CityState
+from dispatch.engine.tick import run_matching
 from dispatch.engine.travel.planar import PlanarTravel, to_point
 
 MINUTE_MS = 60_000
@@ -52,15 +54,15 @@ class SmallWorld:
         self.places[RiderId(number)] = at
         return RiderOnline(0, RiderId(number), off * MINUTE_MS, capacity)
 
-    def tick(self, minute: int, *inputs: Input) -> TickResult:
+    def tick(self, minute: int, *inputs: Input) -> Matched:
         """One committed tick."""
         result = self.peek(minute, *inputs)
         self.state.commit(result.decisions.changes)
         return result
 
-    def peek(self, minute: int, *inputs: Input, fallback: str = "") -> TickResult:
+    def peek(self, minute: int, *inputs: Input, fallback: str = "") -> Matched:
         """One tick that is not committed."""
-        return run_tick(
+        return run_matching(
             self.state,
             inputs,
             self.positions(),

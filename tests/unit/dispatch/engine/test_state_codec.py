@@ -9,8 +9,7 @@ import pytest
 
 from dispatch.engine.codec import from_plain, to_plain
 from dispatch.engine.model import Cooldown, Offer, Order, OrderId, Rider, RiderId
-from dispatch.engine.state import Entity
-from dispatch.engine.tick import CityState
+from dispatch.engine.state import CityState, Entity
 from dispatch.errors import InvalidEntity
 from tests.unit.dispatch.engine.small_worlds import one_rider_one_order, order, reply
 

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from dispatch.engine.codec import to_plain
+from dispatch.engine.eta.calibration import Eta, Quote, Stage
+from dispatch.engine.memory import CityMemory
 from dispatch.engine.model import Cooldown, Order, OrderId, OrderStatus, Point, RestaurantId, Rider, RiderId, Vehicle
 from dispatch.engine.params import EngineParams
-from dispatch.engine.snapshot import pack_state, unpack_state
+from dispatch.engine.snapshot import pack_memory, unpack_memory
 from dispatch.engine.state import CityState
+from dispatch.engine.tracks import Track
 from dispatch.recording.dump import default_capacity
 from dispatch.recording.recording import BadRecording, Message, RecordedTick, Recording, read_recording, write_recording
+from dispatch.shard.decided import TickBasis
 from node.errors import Rejected
+
+#: Fields of a tick before ETAs were replayed.
+OLDER = {
+    "tick", "epoch", "now_ms", "pings_offset", "events_offset", "params_digest", "travel_version", "fallback",
+    "problem_digest", "solution_digest", "decisions_digest", "ignored",
+}  # fmt: skip
 
 
 def recording() -> Recording:
-    """Two ticks and some messages, empty ones among them."""
-    ticks = [RecordedTick(n, 1, 1000 * n, n, n, "p", "free-flow-7-1.3", "", "a", "b", "c", ("o9",)) for n in (1, 2)]
+    """Two ticks, one that changed nothing before each, and some messages, empty ones among them."""
+    ticks = [
+        RecordedTick(
+            n, 1, 1000 * n, n, n, "p", "free-flow-7-1.3", "", "a", "b", "c", ("o9",), "d",
+            quiet=(TickBasis(1000 * n - 500, n, n, "free-flow-7-1.3", lesson=""),),
+        )
+        for n in (1, 2)
+    ]  # fmt: skip
     messages = [Message(4, b""), Message(7, bytes(range(256)))]
     return Recording(
         "town",
@@ -32,6 +50,7 @@ def recording() -> Recording:
         messages,
         messages[1:],
         {"learned-1": b"\x01"},
+        {"l": b"learned"},
     )
 
 
@@ -60,9 +79,33 @@ def test_a_memory_survives_packing() -> None:
     rider = Rider(RiderId(2**63), online=True, shift_end_ms=9, capacity=2, vehicle=Vehicle.BICYCLE)
     state = CityState.load([order, rider, Cooldown(rider.rider_id, order.order_id, 77)])
     state.ended[OrderId("b")] = 5
-    packed = pack_state(state)
-    assert unpack_state(packed) == state
-    assert pack_state(unpack_state(packed)) == packed
+    quote = Quote(Stage.OPEN, 1, 2, 3, 4, 5)
+    memory = CityMemory(
+        state,
+        {order.order_id: Track(order.order_id, 3, quotes=(quote,))},
+        {order.order_id: Eta.of(quote)},
+        (rider.rider_id,),
+    )
+    packed = pack_memory(memory)
+    unpacked = unpack_memory(packed)
+    assert unpacked.whole
+    assert unpacked.memory.state == state
+    assert (unpacked.memory.tracks, unpacked.memory.etas) == (memory.tracks, memory.etas)
+    assert unpacked.memory.turns == memory.turns
+    assert pack_memory(unpacked.memory) == packed
+
+
+def test_a_memory_of_an_older_version_holds_its_state_only() -> None:
+    """It can be decided from, and no ETA told."""
+    unpacked = unpack_memory(zlib.compress(b'{"orders":[],"riders":[],"offers":[],"cooldowns":[],"ended":[["b",5]]}'))
+    assert (unpacked.whole, unpacked.memory.state.ended) == (False, {OrderId("b"): 5})
+
+
+def test_lines_of_an_older_version_are_read(tmp_path: Path) -> None:
+    """What it did not write takes its default: its ETAs are not compared."""
+    tick = recording().ticks[0]
+    older = {name: value for name, value in asdict(tick).items() if name in OLDER}
+    assert RecordedTick.of(older) == replace(tick, promises_digest=None, quiet=())
 
 
 def test_riders_who_did_not_say_carry_what_they_carried() -> None:

@@ -68,7 +68,7 @@ async def test_a_new_owner_is_where_the_old_one_was(two_riders_one_order: Memory
     new = await world.owner(epoch=2)
     assert new.city.state == old.city.state
     assert new.city.holdings == old.city.holdings
-    assert new.city.tracks == old.city.tracks
+    assert new.city.memory.tracks == old.city.memory.tracks
     assert new.city.tick == old.city.tick
     assert new.city.read == old.city.read
     before, after = (r.city.positions.changed_since(0) for r in (old, new))

@@ -51,7 +51,7 @@ async def test_the_new_owner_goes_on_where_the_old_one_stopped() -> None:
     new = await taken(world, shadow)
     assert new.city.state == owner.city.state
     assert new.city.holdings == owner.city.holdings
-    assert new.city.tracks == owner.city.tracks
+    assert new.city.memory.tracks == owner.city.memory.tracks
     assert (new.city.tick, new.city.first, new.city.epoch) == (owner.city.tick, world.decisions._rows(CITY).cut, 2)
     assert not new.city.heard
     await world.open_order("o-3")

@@ -9,6 +9,7 @@ import numpy as np
 from dispatch.engine.model import Offer, OfferId, OfferStatus, Order, OrderId, OrderStatus, Point, RestaurantId, RiderId
 from dispatch.engine.params import EngineParams
 from dispatch.engine.records import Alternative, DecisionRecord
+from dispatch.engine.results import Digests
 from dispatch.engine.state import Changes
 from dispatch.engine.tracks import TrackChanges
 from dispatch.logs.cut import Applied, Cut
@@ -122,9 +123,11 @@ def tick_of(
         solver_work=1,
         solver_cost=1.0,
         fallback="",
-        problem_digest="p",
-        solution_digest="s",
-        decisions_digest="d",
+        eta_fallback="",
+        renewed=False,
+        lesson=None,
+        digests=Digests("p", "s", "d", "t"),
+        quiet=(),
         ignored=(),
         start=None,
         duration_ms=1.0,

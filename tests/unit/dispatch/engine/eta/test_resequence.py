@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dispatch.engine.eta.resequence import resequence
+from dispatch.engine.eta.resequence import rearrange, stops_to_sequence
+from dispatch.engine.eta.sequence import best_order
 from dispatch.engine.inputs import Delivered, OfferReplied, PickedUp
 from dispatch.engine.model import OrderId, Rider, RiderId
 from dispatch.engine.params import EngineParams, EtaParams, OfferParams
-from dispatch.engine.tick import CityState, Draft
+from dispatch.engine.state import CityState, Draft
 from dispatch.engine.travel.planar import PlanarTravel
 from tests.unit.dispatch.engine.small_worlds import METRES_PER_MINUTE, MINUTE_MS, SmallWorld, order
 
@@ -83,7 +84,9 @@ def test_equal_inputs_make_equal_plans() -> None:
     answers = []
     for _ in range(2):
         draft = Draft(CityState(dict(world.state.orders), dict(world.state.riders)))
-        changed = resequence(draft, world.positions(), 4 * MINUTE_MS, TRAVEL, world.params)
+        choices = stops_to_sequence(draft, world.positions(), 4 * MINUTE_MS, TRAVEL, world.params)
+        orders = [best_order(choice.asked) for choice in choices]
+        changed = rearrange(draft, choices, orders, 4 * MINUTE_MS, world.params)
         answers.append((changed, draft.changes()))
     assert answers[0] == answers[1]
     assert answers[0][0] == (1,)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dispatch.engine.apply import apply
 from dispatch.engine.inputs import OrderOpened, Positions, RiderOnline
+from dispatch.engine.matching.solve import solve
 from dispatch.engine.model import OrderId, Point, RestaurantId, RiderId
 from dispatch.engine.params import CostParams, EngineParams, ServiceParams
 from dispatch.engine.ports import Points, Seconds
-from dispatch.engine.tick import CityState, Draft, apply, pose, solve
+from dispatch.engine.pose import pose
+from dispatch.engine.state import CityState, Draft
 
 PARAMS = EngineParams(
     service=ServiceParams(60, 60), cost=CostParams(late=0.5, waiting=0.5, approach=0.2, refusal_s=0.0, spread=0.0)

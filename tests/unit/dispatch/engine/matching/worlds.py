@@ -6,12 +6,14 @@ from itertools import pairwise, permutations
 
 import numpy as np
 
+from dispatch.engine.apply import apply
 from dispatch.engine.inputs import Input
 from dispatch.engine.matching.cost import Routes, terms, weighted
 from dispatch.engine.matching.problem import Problem
 from dispatch.engine.matching.waves import waves
 from dispatch.engine.params import BundleParams, CostParams, EngineParams, OfferParams
-from dispatch.engine.tick import Draft, apply, pose
+from dispatch.engine.pose import pose
+from dispatch.engine.state import Draft
 from dispatch.engine.travel.planar import PlanarTravel
 from tests.unit.dispatch.engine.small_worlds import METRES_PER_MINUTE, MINUTE_MS, SmallWorld, order
 

@@ -1,0 +1,148 @@
+"""Store the ticks of one city, and what a replay needs beside them.
+
+A tick that changes nothing writes no row. What it went by is kept and stored with the next row, so that a replay runs
+it too: ETAs, turns and lessons move on in every tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from dispatch.engine.model import OrderId
+from dispatch.engine.results import Digests
+from dispatch.engine.snapshot import pack_memory
+from dispatch.metrics import CityMetrics
+from dispatch.shard.city import City
+from dispatch.shard.decided import DecidedTick, TickBasis
+from dispatch.shard.errors import CityLost, DoubleAssignment, OutcomeUnknown
+from dispatch.shard.parts import Parts
+from dispatch.shard.ports import Start, TickCommit
+from node.errors import Retryable
+
+#: Ticks without a row at most, one after the other; the next one gets a row though nothing changed.
+QUIET_TICKS: Final = 600
+#: Between ticks that write nothing the cut is stored this often, wall seconds.
+CUT_EVERY_S: Final = 3.0
+#: How often the memory of a city is stored with a tick, wall seconds: recorded stretches begin there.
+START_EVERY_S: Final = 300.0
+#: Between two questions whether a tick was committed, wall seconds.
+_ASK_EVERY_S: Final = 0.2
+
+
+class Committer:
+    """Writes the ticks of one city; `holds` is asked before each commit."""
+
+    def __init__(
+        self,
+        city: City,
+        parts: Parts,
+        holds: Callable[[], bool],
+        metrics: CityMetrics,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._city = city
+        self._decision_log = parts.decision_log
+        self._params = parts.params
+        self._clock = parts.clock
+        self.holds = holds
+        self._metrics = metrics
+        self._log = log
+        self._cut_saved_s = 0.0
+        self._start_saved_s: float | None = None
+        #: Of ticks since the last row.
+        self._quiet: list[TickBasis] = []
+        self._ignored: tuple[OrderId, ...] = ()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next tick gets a row, changed or not."""
+        return len(self._quiet) >= QUIET_TICKS
+
+    async def commit(self, tick: DecidedTick, decided_ms: float, *, hurried: bool) -> None:
+        """Store a tick; hurried, without the memory before it. Raises `CityLost`, `Retryable` and `DoubleAssignment`;
+        nothing has changed then."""
+        start = None if hurried else await self._start()
+        record = await asyncio.to_thread(self._record, tick, start, decided_ms)
+        if not self.holds():
+            raise CityLost("the lease ran out before the commit")
+        began_s = self._clock.monotonic_s()
+        try:
+            await self._decision_log.commit(record)
+        except OutcomeUnknown as error:
+            self._log.warning("outcome unknown", tick=record.tick, error=str(error))
+            if not await self._asked_committed(record.tick):
+                if not self.holds():
+                    self._metrics.refused("lease_over")
+                raise Retryable("the tick was not committed", reason="NOT_COMMITTED") from error
+        except DoubleAssignment:
+            self._metrics.refused("double_assignment")
+            raise
+        self._metrics.commit_ms.observe((self._clock.monotonic_s() - began_s) * 1000)
+        self._committed(record)
+
+    async def keep(self, tick: DecidedTick) -> None:
+        """Keep what a tick without a row went by until the next row; store the cut now and then."""
+        self._quiet.append(tick.basis)
+        self._ignored += tick.ignored
+        if self._clock.monotonic_s() - self._cut_saved_s >= CUT_EVERY_S:
+            city = self._city
+            await self._decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
+            self._cut_saved_s = self._clock.monotonic_s()
+
+    def _record(self, tick: DecidedTick, start: Start | None, decided_ms: float) -> TickCommit:
+        """Pure, and with its hashes long enough to belong in a thread."""
+        city, decisions, basis = self._city, tick.result.decisions, tick.basis
+        solution = decisions.solution
+        return TickCommit(
+            ownership=city.ownership,
+            tick=city.tick + 1,
+            now_ms=basis.now_ms,
+            applied=tick.applied,
+            params=self._params,
+            travel_version=basis.travel_version,
+            strategy=solution.strategy,
+            solver_status=solution.status,
+            solver_work=solution.work,
+            solver_cost=solution.cost,
+            fallback=basis.solver_fallback,
+            eta_fallback=basis.eta_fallback,
+            renewed=basis.renewed,
+            lesson=basis.lesson,
+            digests=Digests.of(tick.result),
+            quiet=tuple(self._quiet),
+            ignored=self._ignored + tick.ignored,
+            start=start,
+            duration_ms=decided_ms,
+            changes=decisions.changes,
+            holdings=city.holdings.plan(decisions.changes.orders),
+            records=decisions.records,
+            tracks=tick.result.tracks,
+        )
+
+    async def _start(self) -> Start | None:
+        """The memory before this tick, now and then."""
+        saved_s = self._start_saved_s
+        if saved_s is not None and self._clock.monotonic_s() - saved_s < START_EVERY_S:
+            return None
+        city = self._city
+        return Start(city.taken_offset, await asyncio.to_thread(pack_memory, city.memory))
+
+    async def _asked_committed(self, tick: int) -> bool:
+        """Asks until there is an answer; without one nothing may be decided, and the lease ends the wait."""
+        while True:
+            try:
+                return await self._decision_log.committed(self._city.name, tick, self._city.epoch)
+            except Retryable:
+                await asyncio.sleep(_ASK_EVERY_S)
+
+    def _committed(self, record: TickCommit) -> None:
+        self._city.tick = record.tick
+        self._city.holdings.commit(record.holdings)
+        self._quiet, self._ignored = [], ()
+        self._cut_saved_s = self._clock.monotonic_s()
+        if record.start is not None:
+            self._start_saved_s = self._cut_saved_s

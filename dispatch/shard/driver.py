@@ -1,0 +1,53 @@
+"""Run a tick on the event loop: its computing in threads, its questions answered by the worker process.
+
+The event loop is held up by neither: what a tick computes between two questions runs in one thread at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from dispatch.engine.params import EngineParams
+from dispatch.engine.ports import TravelTimes
+from dispatch.engine.questions import (
+    EstimateArrivals,
+    Estimates,
+    Finished,
+    Question,
+    SequenceStops,
+    SolveProblem,
+    Steps,
+    advance,
+)
+from dispatch.shard.solver import Solving
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveAnswers:
+    """Answers of a shard's solver. Raises `Retryable` where it has none in time: the tick is tried again."""
+
+    solver: Solving
+    travel: TravelTimes
+    params: EngineParams
+
+    async def __call__(self, question: Question[Any]) -> object:
+        match question:
+            case SequenceStops(asked):
+                return await self.solver.orders(asked) if asked else []
+            case SolveProblem(problem):
+                return await self.solver.solve(problem, self.params)
+            case EstimateArrivals(asked):
+                return await self.solver.etas(self.travel, asked, self.params) if asked else Estimates({})
+        raise TypeError(f"no answer to {question!r}")
+
+
+async def run_live(steps: Steps[R], answer: LiveAnswers) -> R:
+    """Run steps to their end. Cancelled, they are given up where they are: they have changed nothing."""
+    reached = await asyncio.to_thread(advance, steps)
+    while not isinstance(reached, Finished):
+        reached = await asyncio.to_thread(advance, steps, await answer(reached))
+    return reached.result
