@@ -15,18 +15,18 @@ from node import kafka, postgres
 from node.lifecycle import Node, run
 from node.rpc import Server
 from node.settings import load
-from orders.archive.cold import ColdOrders
-from orders.archive.files import Files
+from orders.archive.files import ArchiveFiles
 from orders.archive.nightly import NightlyArchive
+from orders.archive.parquet_orders import ParquetOrders
 from orders.archive.reads import ArchivedReads
 from orders.config import OrdersSettings
 from orders.ids import OrderIds
 from orders.kitchen.adapters.postgres import PostgresKitchens
-from orders.kitchen.desk import KitchenDesk
+from orders.kitchen.answer_timeout import AnswerTimeout
 from orders.kitchen.grpc_api import SERVICE as KITCHENS
 from orders.kitchen.grpc_api import KitchensApi
-from orders.kitchen.patience import Patience
-from orders.kitchen.terms import KitchenBook
+from orders.kitchen.known_kitchens import KnownKitchens
+from orders.kitchen.service import KitchenService
 from orders.messaging.postgres import PostgresOutbox
 from orders.messaging.publisher import KafkaPublisher
 from orders.messaging.relay import Relay, Send
@@ -47,8 +47,8 @@ from orders.ordering.ports import OrderReads
 from orders.ordering.service import OrderService
 from orders.ordering.store import OrderStore
 from orders.ordering.sweeper import Sweeper
+from orders.ordering.upkeep import Upkeep
 from orders.ranges import ByRange, Range, RangeMap
-from orders.upkeep import Upkeep
 from proto.orders.v1.kitchen_pb2_grpc import add_KitchensServicer_to_server
 from proto.orders.v1.orders_pb2_grpc import add_OrdersServicer_to_server
 from shard_router.borders import BorderFollower
@@ -82,17 +82,17 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
     lookup = _borders(node, settings, directory)
     by_range = ByRange(ranges, stores)
     kitchens = PostgresKitchens(ByRange(ranges, pools), clock, log)
-    book = KitchenBook(kitchens, settings.asked_cities, cities.hour, clock, log)
+    known = KnownKitchens(kitchens, settings.asked_cities, cities.hour, clock, log)
     orders = OrderService(
         by_range,
         ShardEstimates(directory, log),
         OrderIds(clock.wall_ms),
         clock,
         lookup,
-        book,
+        known,
     )
     orders_api = OrdersApi(orders, cities, clock)
-    kitchens_api = KitchensApi(KitchenDesk(by_range, kitchens, book, clock, cities.city), clock)
+    kitchens_api = KitchensApi(KitchenService(by_range, kitchens, known, clock, cities.city), clock)
     server = Server(
         settings.listen,
         [SERVICE, KITCHENS],
@@ -162,7 +162,7 @@ async def _store(
         reads = replica = ReplicaReads(pool, replica_pool, settings.orders_replica_max_age_s, clock, log)
         node.start(f"replica of {database}", replica.run())
         observers.append(replica)
-    reads = ArchivedReads(reads, pool, ColdOrders(Files.at(settings.archive_url)))
+    reads = ArchivedReads(reads, pool, ParquetOrders(ArchiveFiles.at(settings.archive_url)))
     if redis is not None:
         # One Redis for all, but each database doubts it for itself.
         recent = RedisRecent(redis, settings.orders_cache, clock, log)
@@ -177,8 +177,8 @@ def _saga(node: Node, settings: OrdersSettings, own: Range, pool: asyncpg.Pool, 
     clock, log, name = settings.clock(), node.log, own.database
     node.start(f"listener {name}", listen(settings.kafka_url, Listener(store.decisions, own, log), pool, log))
     node.start(f"sweeper {name}", Sweeper(name, store.decisions, store.stuck, clock, log).run())
-    patience = Patience(store.decisions, store.stuck, settings.kitchen_patience_s, clock, log)
-    node.start(f"patience {name}", patience.run())
+    timeout = AnswerTimeout(store.decisions, store.stuck, settings.kitchen_patience_s, clock, log)
+    node.start(f"answer timeout {name}", timeout.run())
 
 
 def _borders(node: Node, settings: OrdersSettings, directory: Directory) -> CityLookup:

@@ -1,4 +1,4 @@
-"""Moves a month of orders to the archive: written, read back, compared, and only then dropped.
+"""Move a month of orders to the archive: written, read back, compared, and only then dropped.
 
     choose ─> snapshot ─> a file a city ─> read back: rows, sums, digest ─> manifest ─┐
                                                                                       │ one transaction:
@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ import structlog
 from node import postgres
 from node.errors import Invalid
 from orders.archive.errors import ArchiveMismatch
-from orders.archive.files import ArchivedFile, Files, file_name, manifest_name
+from orders.archive.files import ArchivedFile, ArchiveFiles, file_name, manifest_name
 from orders.archive.table import Tally, batch_of, schema_of
 from orders.messaging.statements import statements
 
@@ -39,8 +40,19 @@ ROW_GROUP = 8192
 _LOCK_TIMEOUT = "2s"
 
 
+class Postponement(StrEnum):
+    """Why a month was left for the next time."""
+
+    #: It has orders that are not final.
+    NOT_FINAL = "not_final"
+    #: It changed while it was archived.
+    CHANGED = "changed"
+    #: Somebody used it when it was to be dropped.
+    IN_USE = "in_use"
+
+
 @dataclass(frozen=True, slots=True)
-class Month:
+class ArchivedMonth:
     """A month that was archived."""
 
     database: str
@@ -50,20 +62,20 @@ class Month:
 
 
 @dataclass(frozen=True, slots=True)
-class PutOff:
-    """A month that was left for the next time, and why: not_final, changed, in_use."""
+class PostponedMonth:
+    """A month that was left for the next time, and why."""
 
     database: str
     month: date
-    why: str
+    why: Postponement
 
 
 @dataclass(frozen=True, slots=True)
-class Archived:
+class ArchiveReport:
     """What a run did."""
 
-    months: list[Month] = field(default_factory=list)
-    put_off: list[PutOff] = field(default_factory=list)
+    months: list[ArchivedMonth] = field(default_factory=list)
+    postponed: list[PostponedMonth] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +84,26 @@ class Archiver:
 
     database: str
     url: str
-    files: Files
+    files: ArchiveFiles
     log: structlog.stdlib.BoundLogger
 
-    async def archive(self, older_than: datetime) -> Archived:
+    async def archive(self, older_than: datetime) -> ArchiveReport:
         """Archives every month that ended before then, the oldest first. A month with orders that are not final, or
         that somebody uses just now, is left for the next time. Raises `ArchiveMismatch` and drops nothing when a file
         is not what was written, and `Invalid` when the month that takes new orders would be among them.
         """
         if older_than > datetime.now(UTC):
             raise Invalid("older_than", f"{older_than:%Y-%m-%d} is not past: orders are still placed before it")
-        done = Archived()
+        done = ArchiveReport()
         async with self._alone() as connection:
             for row in await connection.fetch(SQL.partitions) if connection else []:
                 month = datetime.strptime(row["name"], "orders_%Y_%m").replace(tzinfo=UTC)
                 if end_of(month) <= older_than:
                     one = await self._month(connection, month.date(), row["name"])
-                    if isinstance(one, Month):
+                    if isinstance(one, ArchivedMonth):
                         done.months.append(one)
                     else:
-                        done.put_off.append(one)
+                        done.postponed.append(one)
         return done
 
     @asynccontextmanager
@@ -105,12 +117,14 @@ class Archiver:
                 self.log.info("another process archives", database=self.database)
                 yield None
 
-    async def _month(self, connection: asyncpg.Connection, month: date, partition: str) -> Month | PutOff:
+    async def _month(
+        self, connection: asyncpg.Connection, month: date, partition: str
+    ) -> ArchivedMonth | PostponedMonth:
         log = self.log.bind(database=self.database, month=f"{month:%Y-%m}")
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             if await connection.fetchval(SQL.not_final.format(partition=partition)):
                 log.warning("month not archived: it has orders that are not final")
-                return PutOff(self.database, month, "not_final")
+                return PostponedMonth(self.database, month, Postponement.NOT_FINAL)
             fingerprint = await connection.fetchrow(SQL.fingerprint.format(partition=partition))
             log.info("archiving", rows=fingerprint["rows"])
             files, tally = await self._written(connection, month, partition, log)
@@ -121,9 +135,9 @@ class Archiver:
         self.files.write_json(manifest_name(month, self.database), body)
         log.info("verified", files=len(files), rows=tally.rows)
         if why := await self._dropped(connection, month, partition, files, fingerprint, log):
-            return PutOff(self.database, month, why)
+            return PostponedMonth(self.database, month, why)
         log.info("dropped", rows=tally.rows)
-        return Month(self.database, month, tally.rows, tuple(files))
+        return ArchivedMonth(self.database, month, tally.rows, tuple(files))
 
     async def _written(
         self, connection: asyncpg.Connection, month: date, partition: str, log: structlog.stdlib.BoundLogger
@@ -161,8 +175,8 @@ class Archiver:
         files: Sequence[ArchivedFile],
         fingerprint: asyncpg.Record,
         log: structlog.stdlib.BoundLogger,
-    ) -> str:
-        """Drops the partition; why not, if it could not."""
+    ) -> Postponement | None:
+        """Drop the partition; why not, if it could not."""
         try:
             async with connection.transaction():
                 await connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'")
@@ -170,15 +184,15 @@ class Archiver:
                 now = await connection.fetchrow(SQL.fingerprint.format(partition=partition))
                 if now != fingerprint:
                     log.warning("month not dropped: it changed while it was archived")
-                    return "changed"
+                    return Postponement.CHANGED
                 rows = orjson.dumps(list(map(asdict, files))).decode()
                 await connection.execute(SQL.note, month, fingerprint["rows"], rows)
                 await connection.execute(SQL.drop.format(partition=partition))
                 log.info("dropping")
         except asyncpg.LockNotAvailableError:
             log.warning("month not dropped: somebody uses it")
-            return "in_use"
-        return ""
+            return Postponement.IN_USE
+        return None
 
 
 def end_of(month: datetime) -> datetime:
@@ -203,7 +217,7 @@ def _append(
             one.add(rows, schema.names[1:])
 
 
-def _check(files: Files, name: str, names: Sequence[str], wanted: Tally) -> None:
+def _check(files: ArchiveFiles, name: str, names: Sequence[str], wanted: Tally) -> None:
     """Reads a file back. Raises `ArchiveMismatch`."""
     found = Tally()
     with files.system.open(files.path(name), "rb") as file:

@@ -25,8 +25,8 @@ class ArchivedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """A folder somewhere."""
+class ArchiveFiles:
+    """The folder of the archive, in a file system of fsspec."""
 
     system: Any
     root: str

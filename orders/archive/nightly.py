@@ -12,7 +12,7 @@ import orjson
 import structlog
 
 from node.clock import Clock
-from orders.metrics import ARCHIVE_FAILED, ARCHIVE_PUT_OFF, ARCHIVED
+from orders.archive.metrics import ARCHIVE_FAILED, ARCHIVE_PUT_OFF, ARCHIVED
 
 #: The hour, UTC, at which it is done: night in Chile, early morning in Europe.
 HOUR = 4

@@ -11,8 +11,8 @@ import orjson
 
 from node.postgres import classified
 from orders.archive.archiver import SQL
-from orders.archive.cold import ArchivedMonth, ColdOrders, month_of
 from orders.archive.files import ArchivedFile
+from orders.archive.parquet_orders import MonthFiles, ParquetOrders, month_of
 from orders.ids import POINTS, order_id_at
 from orders.model import Order, OrderId, UserId
 from orders.ordering.ports import OrderReads, Page
@@ -29,19 +29,19 @@ class ArchivedReads:
     that have rows are read all the same.
     """
 
-    hot: OrderReads
+    rows: OrderReads
     pool: asyncpg.Pool
-    cold: ColdOrders
+    archived: ParquetOrders
 
     async def get(self, order_id: OrderId) -> Order | None:
         # The rows first: a month that is dropped meanwhile is then found among the archived.
-        return await self.hot.get(order_id) or await self._archived(order_id)
+        return await self.rows.get(order_id) or await self._archived(order_id)
 
     async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> Page:
         """Rows are served alone: the archive is opened only where there are none at the cursor, and then for
         `MONTHS_A_PAGE` months; the page may have few orders or none, its cursor leads on.
         """
-        hot = await self.hot.page(user_id, before, limit)
+        hot = await self.rows.page(user_id, before, limit)
         months = [month async for month in self._months(month_of(before) if before else _LAST)]
         if not months:
             return hot
@@ -51,12 +51,12 @@ class ArchivedReads:
         return await self._old_page(user_id, before, limit, hot, months)
 
     async def _old_page(
-        self, user_id: UserId, before: OrderId | None, limit: int, hot: Page, months: Sequence[ArchivedMonth]
+        self, user_id: UserId, before: OrderId | None, limit: int, hot: Page, months: Sequence[MonthFiles]
     ) -> Page:
         """Archived orders, and between them the rows of months that were left behind when later ones were archived."""
         cold: list[Order] = []
         for number, month in enumerate(months[:MONTHS_A_PAGE], 1):
-            cold += await self.cold.page(user_id, month, before, limit + 1)
+            cold += await self.archived.page(user_id, month, before, limit + 1)
             # So far back all is known; behind the last archived month there are rows at most.
             known = month.month if number < len(months) else date.min
             rows = [order for order in hot.orders if month_of(order.order_id) >= known]
@@ -72,15 +72,15 @@ class ArchivedReads:
     async def _archived(self, order_id: OrderId) -> Order | None:
         month = month_of(order_id)
         async for archived in self._months(month):
-            return await self.cold.get(order_id, archived) if archived.month == month else None
+            return await self.archived.get(order_id, archived) if archived.month == month else None
         return None
 
-    async def _months(self, newest: date) -> AsyncIterator[ArchivedMonth]:
+    async def _months(self, newest: date) -> AsyncIterator[MonthFiles]:
         """Archived months up to one, newest first."""
         with classified():
             rows = await self.pool.fetch(SQL.archived, newest)
         for row in rows:
-            yield ArchivedMonth(row["month"], [ArchivedFile(**file) for file in orjson.loads(row["files"])])
+            yield MonthFiles(row["month"], [ArchivedFile(**file) for file in orjson.loads(row["files"])])
 
 
 def _newest_first(orders: Mapping[OrderId, Order]) -> list[Order]:

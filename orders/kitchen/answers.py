@@ -44,7 +44,7 @@ class ReadyIn:
 Answer = Accept | Reject | Ready | ReadyIn
 
 
-def answered(order: Order, answer: Answer, now_ms: int) -> Change:
+def apply_answer(order: Order, answer: Answer, now_ms: int) -> Change:
     """The change. Raises `TransitionRefused` where the order's state does not allow the answer."""
     match answer:
         case Accept():

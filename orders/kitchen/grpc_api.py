@@ -1,4 +1,4 @@
-"""`orders.v1.Kitchens`: translate, call the desk, translate back."""
+"""`orders.v1.Kitchens`: translate, call the service, translate back."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from node.clock import Clock
 from node.errors import Invalid
+from orders.call_limit import CallLimit
 from orders.kitchen.answers import Accept, Answer, Ready, ReadyIn, Reject
-from orders.kitchen.desk import KitchenDesk
+from orders.kitchen.model import Kitchen
 from orders.kitchen.pace import Pace
-from orders.kitchen.ports import Kitchen
+from orders.kitchen.service import KitchenService
 from orders.metrics import TURNED_AWAY
 from orders.model import Order
-from orders.room import Room
 from proto.orders.v1 import kitchen_pb2 as pb
 from proto.orders.v1.kitchen_pb2_grpc import KitchensServicer
 from proto.orders.v1.orders_pb2 import OrderStatus
@@ -23,15 +23,15 @@ SERVICE = pb.DESCRIPTOR.services_by_name["Kitchens"].full_name
 
 @dataclass(frozen=True, slots=True)
 class KitchensApi(KitchensServicer):
-    """The gRPC face of the kitchen desk."""
+    """The RPCs of `KitchenService`."""
 
-    desk: KitchenDesk
+    service: KitchenService
     clock: Clock
-    room: Room = field(default_factory=lambda: Room(TURNED_AWAY))
+    limit: CallLimit = field(default_factory=lambda: CallLimit(TURNED_AWAY))
 
     async def Board(self, request: pb.BoardRequest, context: Any) -> pb.BoardResponse:  # noqa: N802
-        async with self.room.admitted():
-            board = await self.desk.board(Kitchen(request.city, request.restaurant_id))
+        async with self.limit.admitted():
+            board = await self.service.board(Kitchen(request.city, request.restaurant_id))
         return pb.BoardResponse(
             tickets=map(ticket, board.tickets),
             auto_accept=board.auto_accept,
@@ -43,13 +43,13 @@ class KitchensApi(KitchensServicer):
 
     async def Answer(self, request: pb.AnswerRequest, context: Any) -> pb.AnswerResponse:  # noqa: N802
         kitchen = Kitchen(request.city, request.restaurant_id)
-        async with self.room.admitted():
-            order, changed = await self.desk.answer(kitchen, request.order_id, _answer(request))
+        async with self.limit.admitted():
+            order, changed = await self.service.answer(kitchen, request.order_id, _answer(request))
         return pb.AnswerResponse(ticket=ticket(order), changed=changed)
 
     async def Configure(self, request: pb.ConfigureRequest, context: Any) -> pb.ConfigureResponse:  # noqa: N802
-        async with self.room.admitted():
-            await self.desk.configure(Kitchen(request.city, request.restaurant_id), request.auto_accept)
+        async with self.limit.admitted():
+            await self.service.configure(Kitchen(request.city, request.restaurant_id), request.auto_accept)
         return pb.ConfigureResponse()
 
 

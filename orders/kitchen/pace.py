@@ -23,7 +23,7 @@ EDGES = (0.2, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Cooked:
+class PaceSample:
     """An order that the kitchen called ready: the local hour in which it was begun, time said and time taken."""
 
     hour: int
@@ -41,7 +41,7 @@ class Pace:
     samples: int = 0
 
 
-def pace_of(cooked: Sequence[Cooked], hour: int) -> Pace:
+def pace_of(cooked: Sequence[PaceSample], hour: int) -> Pace:
     """The kitchen's pace in an hour of the day. Samples with nothing said are passed over."""
     logs = [(one.hour, _log_ratio(one)) for one in cooked if one.said_s > 0]
     everything = [ratio for _, ratio in logs]
@@ -51,7 +51,7 @@ def pace_of(cooked: Sequence[Cooked], hour: int) -> Pace:
     return Pace(math.exp(median), math.exp(max(p90, median)), len(this_hour), len(everything))
 
 
-def _log_ratio(one: Cooked) -> float:
+def _log_ratio(one: PaceSample) -> float:
     return math.log(min(max(one.took_s / one.said_s, EDGES[0]), EDGES[1]))
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from node.clock import Clock
-from orders.metrics import PLACE_MS, PLACED, TURNED_AWAY
+from orders.call_limit import CallLimit
+from orders.metrics import TURNED_AWAY
 from orders.model import ActionRequired, Basket, Item, Order, Position, Price, Restaurant
 from orders.ordering.basket import same_currency
+from orders.ordering.metrics import PLACE_MS, PLACED
 from orders.ordering.ports import Cities
 from orders.ordering.service import OrderService
-from orders.room import Room
 from proto.common.v1.types_pb2 import LatLng, Money
 from proto.orders.v1 import orders_pb2 as pb
 from proto.orders.v1.orders_pb2_grpc import OrdersServicer
@@ -23,20 +24,20 @@ SERVICE = pb.DESCRIPTOR.services_by_name["Orders"].full_name
 class OrdersApi(OrdersServicer):
     """The RPCs of `OrderService`."""
 
-    orders: OrderService
+    service: OrderService
     cities: Cities
     clock: Clock
-    room: Room = field(default_factory=lambda: Room(TURNED_AWAY))
+    limit: CallLimit = field(default_factory=lambda: CallLimit(TURNED_AWAY))
 
     async def Quote(self, request: pb.QuoteRequest, context: Any) -> pb.QuoteResponse:  # noqa: N802
-        async with self.room.admitted():
-            price, eta = await self.orders.quote(self._basket(request.basket))
+        async with self.limit.admitted():
+            price, eta = await self.service.quote(self._basket(request.basket))
         return pb.QuoteResponse(price=price_message(price), eta_ms=eta.eta_ms, eta_p90_ms=eta.eta_p90_ms)
 
     async def Place(self, request: pb.PlaceRequest, context: Any) -> pb.PlaceResponse:  # noqa: N802
         started_s = self.clock.monotonic_s()
-        async with self.room.admitted():
-            placement = await self.orders.place(
+        async with self.limit.admitted():
+            placement = await self.service.place(
                 request.user_id, request.idempotency_key, self._basket(request.basket), request.payment_token
             )
         PLACE_MS.observe(1000 * (self.clock.monotonic_s() - started_s))
@@ -45,18 +46,18 @@ class OrdersApi(OrdersServicer):
         return pb.PlaceResponse(order=order_message(placement.order), replayed=placement.replayed)
 
     async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:  # noqa: N802
-        async with self.room.admitted():
-            order = await self.orders.get(request.order_id, request.user_id)
+        async with self.limit.admitted():
+            order = await self.service.get(request.order_id, request.user_id)
         return pb.GetResponse(order=order_message(order, for_customer=bool(request.user_id)))
 
     async def List(self, request: pb.ListRequest, context: Any) -> pb.ListResponse:  # noqa: N802
-        async with self.room.admitted():
-            page = await self.orders.list_orders(request.user_id, request.cursor, request.limit)
+        async with self.limit.admitted():
+            page = await self.service.list_orders(request.user_id, request.cursor, request.limit)
         return pb.ListResponse(orders=map(order_message, page.orders), next_cursor=page.next_cursor)
 
     async def Cancel(self, request: pb.CancelRequest, context: Any) -> pb.CancelResponse:  # noqa: N802
-        async with self.room.admitted():
-            order = await self.orders.cancel(request.order_id, request.user_id, request.reason)
+        async with self.limit.admitted():
+            order = await self.service.cancel(request.order_id, request.user_id, request.reason)
         return pb.CancelResponse(order=order_message(order, for_customer=bool(request.user_id)))
 
     def _basket(self, basket: pb.Basket) -> Basket:

@@ -20,9 +20,9 @@ import structlog
 
 from node.clock import Clock
 from node.errors import Retryable
-from orders.metrics import GIVEN_UP, RESUMED, STUCK
 from orders.model import Order, OrderId, Status
 from orders.ordering.events import Change
+from orders.ordering.metrics import GIVEN_UP, RESUMED, STUCK
 from orders.ordering.ports import OrderDecisions, StuckOrders
 from orders.ordering.saga import Signal, step
 from orders.ordering.transitions import Trigger

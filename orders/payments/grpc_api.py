@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from node.errors import Invalid
+from orders.call_limit import CallLimit
 from orders.errors import UnknownOrder
 from orders.ids import checked_order_id
 from orders.model import OrderId
 from orders.payments import model
 from orders.payments.metrics import TURNED_AWAY
-from orders.payments.ports import PaymentBook
-from orders.room import Room
+from orders.payments.ports import Refunds
 from orders.text_checks import checked_key, checked_reason
 from proto.common.v1 import types_pb2
 from proto.payments.v1 import payments_pb2 as pb
@@ -24,17 +24,17 @@ SERVICE = pb.DESCRIPTOR.services_by_name["Payments"].full_name
 
 @dataclass(frozen=True, slots=True)
 class PaymentsApi(PaymentsServicer):
-    """The gRPC face of the payment book; `wake` is called when there is something to do."""
+    """The RPCs of payments; `wake` is called when there is something to do."""
 
-    book: PaymentBook
+    payments: Refunds
     wake: Callable[[], None]
-    room: Room = field(default_factory=lambda: Room(TURNED_AWAY))
+    limit: CallLimit = field(default_factory=lambda: CallLimit(TURNED_AWAY))
 
     async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:  # noqa: N802
         order_id = checked_order_id(request.order_id)
-        async with self.room.admitted():
+        async with self.limit.admitted():
             payment = await self._payment(order_id)
-            refunds = await self.book.refunds(order_id)
+            refunds = await self.payments.refunds(order_id)
         currency = payment.amount.currency
         return pb.GetResponse(
             payment=pb.Payment(
@@ -52,14 +52,14 @@ class PaymentsApi(PaymentsServicer):
         order_id, key = checked_order_id(request.order_id), checked_key(request.idempotency_key)
         reason = checked_reason(request.reason) or "refunded"
         amount = _amount(request.amount) if request.HasField("amount") else None
-        async with self.room.admitted():
-            refund, replayed = await self.book.ask_refund(order_id, key, amount, reason)
+        async with self.limit.admitted():
+            refund, replayed = await self.payments.ask_refund(order_id, key, amount, reason)
             self.wake()
             currency = (await self._payment(order_id)).amount.currency
         return pb.RefundResponse(refund=_refund(order_id, refund, currency), replayed=replayed)
 
     async def _payment(self, order_id: OrderId) -> model.Payment:
-        payment = await self.book.get(order_id)
+        payment = await self.payments.get(order_id)
         if payment is None:
             raise UnknownOrder(order_id)
         return payment

@@ -1,4 +1,4 @@
-"""What payments hear from orders, and what a payment makes of it. Pure."""
+"""Instructions that payments receive from orders, and their application to a payment. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orders.payments.model import Goal, Money, Payment
 from orders.payments.transitions import voided_untried
 
 
-class Wish(StrEnum):
+class InstructionKind(StrEnum):
     """What an event of an order means for its payment."""
 
     AUTHORISE = "AUTHORISE"
@@ -32,7 +32,7 @@ class Instruction:
 
     order_id: OrderId
     version: int
-    wish: Wish
+    kind: InstructionKind
     raw: bytes
     amount: Money = _NONE
     token: str = ""
@@ -40,8 +40,8 @@ class Instruction:
 
 
 @dataclass(frozen=True, slots=True)
-class Obeyed:
-    """A payment after some instructions; `told` when it reached a status that orders must hear of."""
+class InstructionOutcome:
+    """A payment after some instructions; `told` when orders must be sent an event about its new status."""
 
     payment: Payment | None
     seen: int
@@ -51,16 +51,16 @@ class Obeyed:
     told: bool
 
 
-_GOALS = {Wish.CAPTURE: Goal.CAPTURED, Wish.CANCEL: Goal.CANCELLED}
+_GOALS = {InstructionKind.CAPTURE: Goal.CAPTURED, InstructionKind.CANCEL: Goal.CANCELLED}
 
 
-def obey(payment: Payment | None, seen: int, events: Sequence[Instruction]) -> Obeyed:
-    """Applies what may be applied of held and newly arrived instructions of one order, each once and in order."""
+def apply_instructions(payment: Payment | None, seen: int, events: Sequence[Instruction]) -> InstructionOutcome:
+    """Apply what may be applied of held and newly arrived instructions of one order, each once and in order."""
     admitted = admit(seen, events)
     for instruction in admitted.apply:
         payment = _follow(payment, instruction)
     void = voided_untried(payment) if payment is not None and admitted.apply else None
-    return Obeyed(
+    return InstructionOutcome(
         void or payment,
         admitted.seen,
         tuple(admitted.hold),
@@ -72,8 +72,8 @@ def obey(payment: Payment | None, seen: int, events: Sequence[Instruction]) -> O
 
 def _follow(payment: Payment | None, instruction: Instruction) -> Payment | None:
     if payment is None:
-        if instruction.wish is not Wish.AUTHORISE:
+        if instruction.kind is not InstructionKind.AUTHORISE:
             return None
         return Payment(instruction.order_id, instruction.amount, instruction.token, instruction.parts)
-    goal = _GOALS.get(instruction.wish)
+    goal = _GOALS.get(instruction.kind)
     return replace(payment, goal=goal) if goal is not None else payment

@@ -14,9 +14,9 @@ from orders.messaging.relay import Relay
 from orders.payments.adapters.listener import Listener
 from orders.payments.adapters.local import LocalProvider
 from orders.payments.adapters.postgres import SCHEMAS, PostgresPayments
-from orders.payments.cashier import Cashier
 from orders.payments.config import PaymentsSettings
 from orders.payments.grpc_api import SERVICE, PaymentsApi
+from orders.payments.payment_worker import PaymentWorker
 from orders.payments.ports import PaymentProvider
 from orders.payments.upkeep import Upkeep
 from proto.payments.v1.payments_pb2_grpc import add_PaymentsServicer_to_server
@@ -27,7 +27,7 @@ LINGER_S = 0.02
 
 
 async def boot(node: Node, settings: PaymentsSettings) -> None:
-    """Puts the parts together: the book, the relay, the provider and the cashier, the listener, gRPC."""
+    """Puts the parts together: the payments, their relay, the provider and the worker, the listener, gRPC."""
     clock, log = settings.clock(), node.log
     url = settings.database(settings.payments_database)
     for schema in SCHEMAS:
@@ -39,21 +39,21 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
     await producer.start()
     node.on_stop("producer", producer.stop)
     relay = Relay(KafkaPublisher(producer, _no_city), log)
-    book = PostgresPayments(pool, clock, relay.wake)
-    node.start("relay", relay.run(book.outbox))
+    payments = PostgresPayments(pool, clock, relay.wake)
+    node.start("relay", relay.run(payments.outbox))
 
-    cashier = Cashier(book, await _provider(node, settings), clock, log)
-    node.start("cashier", cashier.run())
-    node.start("upkeep", Upkeep(book, log).run())
+    worker = PaymentWorker(payments, await _provider(node, settings), clock, log)
+    node.start("worker", worker.run())
+    node.start("upkeep", Upkeep(payments, log).run())
     if settings.payment_provider == "stripe" and settings.stripe_webhook_listen:
         from orders.payments.adapters.webhooks import StripeWebhooks, WebhookServer
 
-        webhooks = StripeWebhooks(book, settings.stripe_webhook_secret.get_secret_value(), cashier.wake, log)
+        webhooks = StripeWebhooks(payments, settings.stripe_webhook_secret.get_secret_value(), worker.wake, log)
         node.start("webhooks", WebhookServer(webhooks.app(), settings.stripe_webhook_listen).run())
-    node.start("notices", cashier.hear())
-    node.start("overdue", cashier.watch())
+    node.start("notices", worker.follow_notices())
+    node.start("overdue", worker.measure_overdue())
 
-    listener = Listener(book, cashier.wake, log)
+    listener = Listener(payments, worker.wake, log)
     loop = kafka.TopicLoop(
         settings.kafka_url,
         (ORDER_EVENTS.name,),
@@ -64,7 +64,7 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
     )
     node.start("listener", loop.run())
 
-    api = PaymentsApi(book, cashier.wake)
+    api = PaymentsApi(payments, worker.wake)
     server = Server(settings.listen, [SERVICE], [lambda grpc_server: add_PaymentsServicer_to_server(api, grpc_server)])
     node.on_stop("grpc", server.stop)
     await server.start()

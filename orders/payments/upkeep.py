@@ -1,4 +1,4 @@
-"""What the database of payments needs now and then: told messages and heard webhooks forgotten."""
+"""Do the hourly work on the database of payments: delete sent messages and old webhooks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ EVERY_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """Does it each hour."""
+    """Does the hourly work."""
 
-    book: PostgresPayments
+    payments: PostgresPayments
     log: structlog.stdlib.BoundLogger
 
     async def run(self) -> None:
@@ -25,6 +25,6 @@ class Upkeep:
         while True:
             await asyncio.sleep(EVERY_S)
             try:
-                await self.book.forget()
+                await self.payments.forget()
             except Retryable as error:
                 self.log.warning("upkeep put off", error=str(error))

@@ -18,11 +18,11 @@ from orders.payments.adapters.codec import decode
 from orders.payments.adapters.local import LocalProvider
 from orders.payments.adapters.memory import MemoryPayments
 from orders.payments.adapters.postgres import SCHEMAS, PostgresPayments
-from orders.payments.cashier import Cashier
 from orders.payments.instructions import Instruction
 from orders.payments.ledger import Account
 from orders.payments.metrics import CALLS
 from orders.payments.model import Action, Answer, Goal, Money, PaymentStatus, RefundStatus
+from orders.payments.payment_worker import PaymentWorker
 from orders.payments.transitions import settled
 from proto.orders.v1 import order_event_pb2 as order_pb
 from proto.payments.v1.payment_event_pb2 import PaymentEvent
@@ -95,10 +95,10 @@ async def serve(book: Book, action: Action, answer: Answer = APPROVED) -> bool:
 
 async def test_a_payment_goes_all_the_way(book: Book) -> None:
     """Authorised, captured, posted twice, told twice, nothing left to do."""
-    await book.absorb([told(1, "placed")], offset(1))
+    await book.receive([told(1, "placed")], offset(1))
     assert await serve(book, Action.AUTHORISE)
     assert await book.claim(10, 20) == []
-    await book.absorb([told(2, "accepted"), told(3, "delivered")], offset(3))
+    await book.receive([told(2, "accepted"), told(3, "delivered")], offset(3))
     assert await serve(book, Action.CAPTURE)
     payment = await book.get(order_id())
     assert payment is not None
@@ -110,7 +110,7 @@ async def test_a_payment_goes_all_the_way(book: Book) -> None:
 
 async def test_a_claimed_payment_is_nobody_elses(book: Book) -> None:
     """A claim hides it; a postponed one is due again only later; a claim counts an attempt."""
-    await book.absorb([told(1, "placed")], offset(1))
+    await book.receive([told(1, "placed")], offset(1))
     (claimed,) = await book.claim(10, 20)
     assert claimed.attempts == 1
     assert await book.claim(10, 20) == []
@@ -123,7 +123,7 @@ async def test_a_claimed_payment_is_nobody_elses(book: Book) -> None:
 
 async def test_an_answer_that_comes_twice_is_settled_once(book: Book) -> None:
     """The second one finds that the payment has moved on: no posting, no event."""
-    await book.absorb([told(1, "placed")], offset(1))
+    await book.receive([told(1, "placed")], offset(1))
     (payment,) = await book.claim(10, 20)
     done = settled(payment, Action.AUTHORISE, APPROVED)
     assert done is not None
@@ -135,9 +135,9 @@ async def test_an_answer_that_comes_twice_is_settled_once(book: Book) -> None:
 
 async def test_a_cancel_during_the_call_is_acted_upon_after_it(book: Book) -> None:
     """The answer was for a goal that has changed: the payment is due at once, to be voided."""
-    await book.absorb([told(1, "placed")], offset(1))
+    await book.receive([told(1, "placed")], offset(1))
     (payment,) = await book.claim(10, 20)
-    await book.absorb([told(2, "cancelled")], offset(2))
+    await book.receive([told(2, "cancelled")], offset(2))
     done = settled(payment, Action.AUTHORISE, APPROVED)
     assert done is not None
     assert await book.settle(done, NOW_MS)
@@ -150,13 +150,13 @@ async def test_a_cancel_during_the_call_is_acted_upon_after_it(book: Book) -> No
 
 async def test_gaps_are_held_and_a_repeated_request_repeats_the_answer(book: Book) -> None:
     """Delivered before placed waits; placed once more has the events sent once more."""
-    heard = await book.absorb([told(2, "cancelled")], offset(1))
+    heard = await book.receive([told(2, "cancelled")], offset(1))
     assert (heard.applied, heard.held) == (0, 1)
     assert await book.get(order_id()) is None
-    heard = await book.absorb([told(1, "placed")], offset(2))
+    heard = await book.receive([told(1, "placed")], offset(2))
     assert (heard.applied, heard.held) == (2, 0)
     assert await relayed(book) == ["voided"]
-    heard = await book.absorb([told(1, "placed")], offset(3))
+    heard = await book.receive([told(1, "placed")], offset(3))
     assert (heard.applied, heard.duplicates) == (0, 1)
     assert await relayed(book) == ["voided"]
 
@@ -164,7 +164,7 @@ async def test_gaps_are_held_and_a_repeated_request_repeats_the_answer(book: Boo
 async def test_a_payment_that_waits_too_long_is_counted(book: Book) -> None:
     """What has something to do counts, what is done does not."""
     assert await book.overdue(-1) == 0
-    await book.absorb([told(1, "placed")], offset(1))
+    await book.receive([told(1, "placed")], offset(1))
     assert (await book.overdue(-1), await book.overdue(3600)) == (1, 0)
     await serve(book, Action.AUTHORISE, Answer(False, reason="insufficient_funds"))
     assert await book.overdue(-1) == 0
@@ -206,12 +206,12 @@ class Refusing(LocalProvider):
 async def test_an_answer_that_refuses_is_counted_once(pool: asyncpg.Pool) -> None:
     """A refused capture is tried again, but it was answered."""
     book = MemoryPayments(ManualClock(NOW_MS))
-    await book.absorb([told(1, "placed")], offset(1))
+    await book.receive([told(1, "placed")], offset(1))
     await serve(book, Action.AUTHORISE)
-    await book.absorb([told(2, "accepted"), told(3, "delivered")], offset(3))
+    await book.receive([told(2, "accepted"), told(3, "delivered")], offset(3))
     counts = [CALLS.labels(Action.CAPTURE, outcome)._value for outcome in ("refused", "unanswered")]
     before = [count.get() for count in counts]
-    await Cashier(book, Refusing(pool, seed=1), book.clock, structlog.get_logger()).serve_due()
+    await PaymentWorker(book, Refusing(pool, seed=1), book.clock, structlog.get_logger()).serve_due()
     assert [count.get() - then for count, then in zip(counts, before, strict=True)] == [1, 0]
     assert await book.claim(10, 20) == []
 
@@ -221,11 +221,11 @@ async def test_the_local_provider_answers_a_key_once_whatever_is_lost(
 ) -> None:
     """Lost answers, repeats and restarts move no money twice; the ledger and the provider's books agree."""
     book = postgres_book
-    await book.absorb([told(1, "placed", "tok_lost")], offset(1))
-    for _ in range(2):  # the first answer is lost; a cashier of another process asks again
-        cashier = Cashier(book, LocalProvider(pool, seed=1), ManualClock(NOW_MS), structlog.get_logger())
+    await book.receive([told(1, "placed", "tok_lost")], offset(1))
+    for _ in range(2):  # the first answer is lost; a worker of another process asks again
+        worker = PaymentWorker(book, LocalProvider(pool, seed=1), ManualClock(NOW_MS), structlog.get_logger())
         await book.postpone(order_id(), 0)
-        await cashier.serve_due()
+        await worker.serve_due()
     payment = await book.get(order_id())
     assert payment is not None
     assert payment.status is PaymentStatus.AUTHORISED
@@ -237,9 +237,9 @@ async def test_the_local_provider_answers_a_key_once_whatever_is_lost(
 
 async def captured(book: Book) -> None:
     """The one payment, captured."""
-    await book.absorb([told(1, "placed")], offset(1))
+    await book.receive([told(1, "placed")], offset(1))
     await serve(book, Action.AUTHORISE)
-    await book.absorb([told(2, "accepted"), told(3, "delivered")], offset(3))
+    await book.receive([told(2, "accepted"), told(3, "delivered")], offset(3))
     await serve(book, Action.CAPTURE)
 
 
@@ -299,15 +299,15 @@ async def test_the_answer_to_a_refund_that_comes_twice_is_settled_once(book: Boo
 
 async def test_a_webhook_counts_once(book: Book) -> None:
     """The payment that waits for the customer is looked at now; the event again changes nothing."""
-    await book.absorb([told(1, "placed")], offset(1))
+    await book.receive([told(1, "placed")], offset(1))
     action = ActionRequired("use_stripe_sdk", "secret")
     assert await serve(book, Action.AUTHORISE, Answer(False, "pi_1", action=action))
     assert await relayed(book) == ["action_required"]
     await book.postpone(order_id(), 3600)
     assert await book.claim(10, 20) == []
-    assert await book.hear("evt_1", "payment_intent.amount_capturable_updated", order_id())
+    assert await book.note_webhook("evt_1", "payment_intent.amount_capturable_updated", order_id())
     assert len(await book.claim(10, 3600)) == 1
-    assert not await book.hear("evt_1", "payment_intent.amount_capturable_updated", order_id())
+    assert not await book.note_webhook("evt_1", "payment_intent.amount_capturable_updated", order_id())
     assert await book.claim(10, 20) == []
 
 

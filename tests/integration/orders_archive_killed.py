@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orders.archive.archiver import Archiver
-from orders.archive.files import Files
+from orders.archive.files import ArchiveFiles
 
 #: Months that ended before then are old.
 OLD = datetime(2026, 8, 1, tzinfo=UTC)
@@ -46,7 +46,7 @@ def main(database: str, url: str, archive: str) -> None:
         child = os.fork()
         if child == 0:
             log: Any = KilledAt(int(line), sys.stdout.fileno())
-            asyncio.run(Archiver(database, url, Files.at(archive), log).archive(OLD))
+            asyncio.run(Archiver(database, url, ArchiveFiles.at(archive), log).archive(OLD))
             os._exit(0)
         _, status = os.waitpid(child, 0)
         print(f"killed {os.WIFSIGNALED(status)}", flush=True)

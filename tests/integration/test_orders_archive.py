@@ -23,10 +23,10 @@ import structlog
 from deploy.stack.stack import LocalStack
 from node.clock import ManualClock
 from orders import cli
-from orders.archive.archiver import Archived, Archiver, end_of, months_before
-from orders.archive.cold import ColdOrders
+from orders.archive.archiver import Archiver, ArchiveReport, end_of, months_before
 from orders.archive.errors import ArchiveMismatch
-from orders.archive.files import Files
+from orders.archive.files import ArchiveFiles
+from orders.archive.parquet_orders import ParquetOrders
 from orders.archive.reads import ArchivedReads
 from orders.ids import checked_order_id, order_id_at, point_of_user
 from orders.model import OrderId, UserId
@@ -57,9 +57,9 @@ class World:
     ids: list[OrderId]
 
     @property
-    def files(self) -> Files:
+    def files(self) -> ArchiveFiles:
         """The archive."""
-        return Files.at(str(self.folder))
+        return ArchiveFiles.at(str(self.folder))
 
     @property
     def hot(self) -> PostgresReads:
@@ -69,7 +69,7 @@ class World:
     @property
     def orders(self) -> ArchivedReads:
         """Rows and archive as one."""
-        return ArchivedReads(self.hot, self.pool, ColdOrders(self.files))
+        return ArchivedReads(self.hot, self.pool, ParquetOrders(self.files))
 
     @property
     def store(self) -> OrderStore:
@@ -77,7 +77,7 @@ class World:
         decisions = PostgresDecisions(self.pool, ManualClock(NOW_MS), lambda: None)
         return OrderStore(self.orders, decisions, PostgresStuckOrders(self.pool, lambda: None))
 
-    def archiver(self, files: Files | None = None, log: Any = None) -> Archiver:
+    def archiver(self, files: ArchiveFiles | None = None, log: Any = None) -> Archiver:
         """The archiver of the database."""
         return Archiver("orders_0", self.url, files or self.files, log or structlog.get_logger())
 
@@ -151,7 +151,7 @@ async def test_killed_at_each_step_no_order_is_lost_or_doubled(world: World) -> 
     await process.wait()
 
     assert len((await world.archiver().archive(OLD)).months) == 8
-    assert await world.archiver().archive(OLD) == Archived()
+    assert await world.archiver().archive(OLD) == ArchiveReport()
     assert [await world.listed(f"user-{n}") for n in range(USERS)] == [world.of_user(n) for n in range(USERS)]
     assert not list(world.folder.rglob("*.part"))
 
@@ -196,13 +196,13 @@ async def test_archived_orders_are_the_same_for_the_service_the_command_and_duck
 
 
 @dataclass(frozen=True, slots=True)
-class Lossy(Files):
+class Lossy(ArchiveFiles):
     """An archive that loses a row of each file."""
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Any]:
         """Writes, and loses."""
-        with Files.writing(self, name) as file:
+        with ArchiveFiles.writing(self, name) as file:
             yield file
         if name.endswith(".parquet"):
             table = pq.read_table(self.path(name), partitioning=None)
@@ -220,7 +220,7 @@ async def test_what_cannot_be_archived_stays(world: World) -> None:
     spoiler = Spoiler(world)
     done = await world.archiver(log=spoiler).archive(OLD)
     months = done.months
-    assert {(f"orders_{one.month:%Y_%m}", one.why) for one in done.put_off} == {
+    assert {(f"orders_{one.month:%Y_%m}", one.why) for one in done.postponed} == {
         ("orders_2025_11", "not_final"),
         ("orders_2026_02", "changed"),
     }

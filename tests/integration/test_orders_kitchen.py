@@ -33,7 +33,7 @@ from deploy.stack.stack import LocalStack
 from node.clock import SystemClock
 from node.tokens import TokenSigner, create_keys
 from orders.archive.archiver import Archiver
-from orders.archive.files import Files
+from orders.archive.files import ArchiveFiles
 from orders.ids import order_id_at, point_of_user
 from orders.model import UserId
 from proto.dispatch.v1.city_event_pb2 import CityEvent
@@ -275,7 +275,9 @@ async def test_an_archived_order_is_got_and_listed(world: KitchenWorld) -> None:
     await connection.execute("select make_partition('2026-01-01')")
     await connection.execute(Path(__file__).with_name("orders_final.sql").read_text(), [old], [user])
     database = await connection.fetchval("select current_database()")
-    archiver = Archiver(database, world.orders.databases[name], Files.at(str(world.archive)), structlog.get_logger())
+    archiver = Archiver(
+        database, world.orders.databases[name], ArchiveFiles.at(str(world.archive)), structlog.get_logger()
+    )
     await archiver.archive(datetime(2026, 5, 1, tzinfo=UTC))
     assert await connection.fetchval("select count(*) from orders where order_id = $1", old) == 0
     await connection.close()

@@ -13,12 +13,12 @@ import structlog
 
 from node import postgres
 from node.clock import SystemClock
-from orders.metrics import REPLICA_READS
 from orders.model import Order, OrderId, Status, UserId
 from orders.ordering.adapters.postgres.database import OrderDatabase
 from orders.ordering.adapters.postgres.decisions import PostgresDecisions
 from orders.ordering.adapters.postgres.schema import SCHEMAS
 from orders.ordering.adapters.replica_reads import ReplicaReads
+from orders.ordering.metrics import REPLICA_READS
 from orders.ordering.observers import WriteObservers
 from orders.ordering.ports import IdempotencyKey
 from orders.ordering.saga import Signal, step

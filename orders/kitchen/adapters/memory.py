@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from orders.kitchen.ports import AT_KITCHEN, CookedOrder, Kitchen
+from orders.kitchen.model import AT_KITCHEN, CookedOrder, Kitchen
 from orders.model import Order
 from orders.ordering.adapters.memory import MemoryOrders, _accepted_ms
 

@@ -18,7 +18,7 @@ import structlog
 from node.clock import Clock
 from node.errors import Retryable
 from node.postgres import classified
-from orders.kitchen.ports import CookedOrder, Kitchen
+from orders.kitchen.model import CookedOrder, Kitchen
 from orders.messaging.statements import statements
 from orders.model import Order, UserId
 from orders.ordering.adapters.postgres.rows import order_of

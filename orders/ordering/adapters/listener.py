@@ -18,9 +18,9 @@ from node.errors import Invalid
 from node.kafka import TopicLoop
 from orders.messaging.message import Offset, offsets_after
 from orders.messaging.postgres import offsets
-from orders.metrics import EVENTS_HEARD, EVENTS_UNREADABLE
 from orders.ordering.adapters.codec import decode
 from orders.ordering.event_inbox import BatchOutcome, ReceivedEvent, Source
+from orders.ordering.metrics import EVENTS_HEARD, EVENTS_UNREADABLE
 from orders.ordering.ports import OrderDecisions
 from orders.ranges import Range
 from proto.topics import DISPATCH_EVENTS, PAYMENT_EVENTS

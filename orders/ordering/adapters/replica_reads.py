@@ -21,9 +21,9 @@ from node.clock import Clock
 from node.errors import Retryable
 from node.postgres import classified
 from orders.ids import POINTS, point_of_order, point_of_user
-from orders.metrics import REPLICA_AGE_S, REPLICA_READS
 from orders.model import Order, OrderId, UserId
 from orders.ordering.adapters.postgres.reads import PostgresReads
+from orders.ordering.metrics import REPLICA_AGE_S, REPLICA_READS
 from orders.ordering.observers import WriteObserver
 from orders.ordering.ports import Page
 

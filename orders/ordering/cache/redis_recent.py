@@ -20,8 +20,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from node.clock import Clock
-from orders.metrics import CACHE
 from orders.model import Order, OrderId
+from orders.ordering.metrics import CACHE
 
 #: An entry is at most this old, wall seconds.
 LIFE_S = 30.0

@@ -11,7 +11,7 @@ from node.errors import FornoError
 from orders.ids import checked_order_id
 from orders.messaging.message import Message
 from orders.money import Parts
-from orders.payments.instructions import Instruction, Wish
+from orders.payments.instructions import Instruction, InstructionKind
 from orders.payments.model import Money, Payment, PaymentStatus
 from orders.payments.transitions import Settled
 from proto.common.v1 import types_pb2
@@ -19,7 +19,11 @@ from proto.orders.v1 import order_event_pb2 as order_pb
 from proto.payments.v1 import payment_event_pb2 as pb
 from proto.topics import PAYMENT_EVENTS
 
-_WISHES = {"placed": Wish.AUTHORISE, "delivered": Wish.CAPTURE, "cancelled": Wish.CANCEL}
+_KINDS = {
+    "placed": InstructionKind.AUTHORISE,
+    "delivered": InstructionKind.CAPTURE,
+    "cancelled": InstructionKind.CANCEL,
+}
 
 
 def encode(settled: Settled, at_ms: int) -> Message:
@@ -70,20 +74,20 @@ def decode(payload: bytes) -> Instruction:
     """What an order's event asks for. Raises `ValueError` when it says nothing that can be understood."""
     try:
         event = order_pb.OrderEvent.FromString(payload)
-        kind = event.WhichOneof("kind")
-        if kind is None:
+        name = event.WhichOneof("kind")
+        if name is None:
             raise ValueError("an order's event of no known kind")
         order_id = checked_order_id(event.order_id)
     except (DecodeError, FornoError) as error:
         raise ValueError(f"not an event of an order: {error}") from error
-    wish = _WISHES.get(kind, Wish.NOTHING)
-    if wish is not Wish.AUTHORISE:
-        return Instruction(order_id, event.version, wish, payload)
+    kind = _KINDS.get(name, InstructionKind.NOTHING)
+    if kind is not InstructionKind.AUTHORISE:
+        return Instruction(order_id, event.version, kind, payload)
     amount = Money(event.placed.amount.minor, event.placed.amount.currency)
     parts = _parts(event.placed.parts)
     if sum(astuple(parts)) != amount.minor:
         raise ValueError(f"the parts of {order_id} do not add up to its amount")
-    return Instruction(order_id, event.version, wish, payload, amount, event.placed.payment_token, parts)
+    return Instruction(order_id, event.version, kind, payload, amount, event.placed.payment_token, parts)
 
 
 def _parts(parts: order_pb.Parts) -> Parts:

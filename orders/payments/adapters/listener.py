@@ -1,4 +1,4 @@
-"""Reads order.events into the payment book."""
+"""Read order.events into the payments."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from orders.messaging.message import offsets_after
 from orders.payments.adapters.codec import decode
 from orders.payments.instructions import Instruction
 from orders.payments.metrics import INSTRUCTIONS
-from orders.payments.ports import PaymentBook
+from orders.payments.ports import InstructionInbox
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Hands what orders tell to the book, batch by batch; `wake` is called after each."""
+    """Hands instructions of orders to the payments, batch by batch; `wake` is called after each."""
 
-    book: PaymentBook
+    inbox: InstructionInbox
     wake: Callable[[], None]
     log: structlog.stdlib.BoundLogger
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
-        """Absorbs the records of a poll. A message that cannot be read is counted, logged and passed over."""
+        """Apply the records of a poll. A message that cannot be read is counted, logged and passed over."""
         instructions = [one for record in records if (one := self._read(record)) is not None]
-        heard = await self.book.absorb(instructions, offsets_after(records))
+        counts = await self.inbox.receive(instructions, offsets_after(records))
         self.wake()
         for what in ("applied", "duplicates", "held"):
-            INSTRUCTIONS.labels(what).inc(getattr(heard, what))
+            INSTRUCTIONS.labels(what).inc(getattr(counts, what))
 
     def _read(self, record: ConsumerRecord) -> Instruction | None:
         try:

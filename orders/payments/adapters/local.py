@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from enum import StrEnum
 from pathlib import Path
 from random import Random
 
@@ -42,6 +43,18 @@ _NOTICES = 1024
 _NO_MONEY = Money(0, "")
 
 
+class ChargeState(StrEnum):
+    """What has become of a charge in the provider's books."""
+
+    #: The customer has to authenticate.
+    WAITING = "WAITING"
+    HELD = "HELD"
+    REFUSED = "REFUSED"
+    CAPTURED = "CAPTURED"
+    VOIDED = "VOIDED"
+    REFUNDED = "REFUNDED"
+
+
 class LocalProvider:
     """The provider. One statement a call, in tables of its own."""
 
@@ -54,7 +67,7 @@ class LocalProvider:
         refusal = {"tok_declined": "insufficient_funds"}.get(token, "" if token in TOKENS else "unknown_token")
         ref = "" if refusal else "loc_" + hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
         await self._delay(key, token)
-        state = "WAITING" if token in _SCA else "HELD"
+        state = ChargeState.WAITING if token in _SCA else ChargeState.HELD
         with classified():
             row = await self._pool.fetchrow(
                 SQL.authorise, key, not refusal, ref, refusal, amount.minor, amount.currency, token, state
@@ -66,11 +79,11 @@ class LocalProvider:
         with classified():
             state = await self._pool.fetchval(SQL.check, provider_ref, CUSTOMER_TAKES_S)
         match state:
-            case "WAITING":
+            case ChargeState.WAITING:
                 return Answer(False, provider_ref, action=ActionRequired("local", f"{provider_ref}_secret"))
-            case "REFUSED":
+            case ChargeState.REFUSED:
                 return Answer(False, provider_ref, "authentication_failed")
-            case "HELD":
+            case ChargeState.HELD:
                 return Answer(True, provider_ref)
             case None:
                 raise Retryable(f"there is no charge {provider_ref!r}", reason="UNKNOWN_INTENT")
@@ -78,13 +91,16 @@ class LocalProvider:
                 return Answer(False, provider_ref, f"it is {other}")
 
     async def capture(self, key: str, provider_ref: str, amount: Money) -> Answer:
-        return await self._move(key, provider_ref, amount, ("HELD",), "CAPTURED")
+        return await self._move(key, provider_ref, amount, (ChargeState.HELD,), ChargeState.CAPTURED)
 
     async def void(self, key: str, provider_ref: str) -> Answer:
-        return await self._move(key, provider_ref, _NO_MONEY, ("HELD", "WAITING", "REFUSED"), "VOIDED")
+        before = (ChargeState.HELD, ChargeState.WAITING, ChargeState.REFUSED)
+        return await self._move(key, provider_ref, _NO_MONEY, before, ChargeState.VOIDED)
 
     async def refund(self, key: str, provider_ref: str, amount: Money) -> Answer:
-        return await self._move(key, provider_ref, amount, ("CAPTURED",), "REFUNDED", refunded_minor=amount.minor)
+        return await self._move(
+            key, provider_ref, amount, (ChargeState.CAPTURED,), ChargeState.REFUNDED, refunded_minor=amount.minor
+        )
 
     async def notices(self) -> AsyncIterator[Notice]:
         while True:
@@ -95,8 +111,8 @@ class LocalProvider:
         key: str,
         provider_ref: str,
         amount: Money,
-        before: tuple[str, ...],
-        after: str,
+        before: tuple[ChargeState, ...],
+        after: ChargeState,
         *,
         refunded_minor: int = 0,
     ) -> Answer:

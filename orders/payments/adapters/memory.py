@@ -1,4 +1,4 @@
-"""The payment book in memory, for tests."""
+"""Payments in memory, for tests."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from orders.messaging.memory import MemoryOutbox
 from orders.messaging.message import Offset
 from orders.model import OrderId
 from orders.payments.adapters.codec import encode, encode_void
-from orders.payments.instructions import Instruction, obey
+from orders.payments.instructions import Instruction, apply_instructions
 from orders.payments.ledger import Account, Posting, posting_of
 from orders.payments.model import Money, Payment, Refund, RefundStatus
-from orders.payments.ports import Heard
+from orders.payments.ports import InstructionCounts
 from orders.payments.refunds import asked_before, new_refund
 from orders.payments.transitions import Settled, next_action
 
@@ -39,29 +39,29 @@ class MemoryPayments:
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     _kept: dict[OrderId, _Kept] = field(default_factory=lambda: defaultdict(_Kept))
     _postings: list[Posting] = field(default_factory=list)
-    _heard: set[str] = field(default_factory=set)
+    _webhooks: set[str] = field(default_factory=set)
 
     async def get(self, order_id: OrderId) -> Payment | None:
         return self._kept[order_id].payment
 
-    async def absorb(self, instructions: Sequence[Instruction], offsets: Sequence[Offset]) -> Heard:
-        heard = Heard()
+    async def receive(self, instructions: Sequence[Instruction], offsets: Sequence[Offset]) -> InstructionCounts:
+        counts = InstructionCounts()
         for order_id in dict.fromkeys(instruction.order_id for instruction in instructions):
             kept = self._kept[order_id]
             arrived = [instruction for instruction in instructions if instruction.order_id == order_id]
-            obeyed = obey(kept.payment, kept.seen, [*kept.held, *arrived])
-            kept.seen, kept.held = obeyed.seen, obeyed.hold
-            if obeyed.applied and obeyed.payment is not None:
-                self._store(obeyed.payment)
-                if obeyed.told:
-                    self.outbox.unsent.append(encode_void(obeyed.payment, self.clock.domain_ms()))
-            elif obeyed.duplicates:
+            outcome = apply_instructions(kept.payment, kept.seen, [*kept.held, *arrived])
+            kept.seen, kept.held = outcome.seen, outcome.hold
+            if outcome.applied and outcome.payment is not None:
+                self._store(outcome.payment)
+                if outcome.told:
+                    self.outbox.unsent.append(encode_void(outcome.payment, self.clock.domain_ms()))
+            elif outcome.duplicates:
                 self.outbox.send_again([order_id])
-            heard.applied += obeyed.applied
-            heard.duplicates += obeyed.duplicates
-            heard.held += len(obeyed.hold)
+            counts.applied += outcome.applied
+            counts.duplicates += outcome.duplicates
+            counts.held += len(outcome.hold)
         self.offsets |= {(offset.topic, offset.partition): offset.next for offset in offsets}
-        return heard
+        return counts
 
     async def claim(self, limit: int, for_s: float) -> list[Payment]:
         now_ms = self.clock.wall_ms()
@@ -115,10 +115,10 @@ class MemoryPayments:
     async def refunds(self, order_id: OrderId) -> list[Refund]:
         return list(self._kept[order_id].refunds)
 
-    async def hear(self, event_id: str, kind: str, order_id: OrderId) -> bool:
-        if event_id in self._heard:
+    async def note_webhook(self, event_id: str, kind: str, order_id: OrderId) -> bool:
+        if event_id in self._webhooks:
             return False
-        self._heard.add(event_id)
+        self._webhooks.add(event_id)
         kept = self._kept[order_id]
         if kept.due_ms is not None:
             kept.due_ms = self.clock.wall_ms()

@@ -1,4 +1,4 @@
-"""The payment book in Postgres."""
+"""Payments in Postgres."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from orders.messaging.statements import statements
 from orders.model import OrderId
 from orders.money import Parts
 from orders.payments.adapters.codec import decode, encode, encode_void
-from orders.payments.instructions import Instruction, Obeyed, obey
+from orders.payments.instructions import Instruction, InstructionOutcome, apply_instructions
 from orders.payments.ledger import Account, Balances, Posting, posting_of
 from orders.payments.model import Action, Goal, Money, Payment, PaymentStatus, Refund, RefundStatus
-from orders.payments.ports import Heard
+from orders.payments.ports import InstructionCounts
 from orders.payments.refunds import asked_before, new_refund
 from orders.payments.transitions import CANCELLED, Settled, next_action
 
@@ -54,18 +54,18 @@ class PostgresPayments:
             row = await self._pool.fetchrow(SQL.get, order_id)
         return _payment(row) if row else None
 
-    async def absorb(self, instructions: Sequence[Instruction], offsets: Sequence[Offset]) -> Heard:
-        heard = Heard()
+    async def receive(self, instructions: Sequence[Instruction], offsets: Sequence[Offset]) -> InstructionCounts:
+        counts = InstructionCounts()
         with classified():
             async with self._pool.acquire() as connection, connection.transaction():
                 if instructions:
-                    heard = await self._obey(connection, instructions)
+                    counts = await self._apply(connection, instructions)
                 await messaging.save_offsets(connection, offsets)
-        if heard.applied or heard.duplicates:
+        if counts.applied or counts.duplicates:
             self._wrote()
-        return heard
+        return counts
 
-    async def _obey(self, connection: asyncpg.Connection, instructions: Sequence[Instruction]) -> Heard:
+    async def _apply(self, connection: asyncpg.Connection, instructions: Sequence[Instruction]) -> InstructionCounts:
         orders = {instruction.order_id for instruction in instructions}
         rows = await connection.fetch(SQL.lock, list(orders))
         known = {OrderId(str(row["order_id"])): _payment(row) for row in rows}
@@ -76,30 +76,27 @@ class PostgresPayments:
             events[kept.order_id].append(decode(kept.payload))
         for instruction in instructions:
             events[instruction.order_id].append(instruction)
-        obeyed = {
-            order_id: obey(known.get(order_id), seen.get(order_id, 0), batch) for order_id, batch in events.items()
+        outcomes = {
+            order_id: apply_instructions(known.get(order_id), seen.get(order_id, 0), batch)
+            for order_id, batch in events.items()
         }
-        await self._write(connection, [one for one in obeyed.values() if one.applied])
+        await self._write(connection, [one for one in outcomes.values() if one.applied])
+        hold = [event for one in outcomes.values() for event in one.hold]
         await messaging.hold(
-            connection,
-            [
-                HeldEvent(_SOURCE, event.order_id, event.version, event.raw)
-                for one in obeyed.values()
-                for event in one.hold
-            ],
+            connection, [HeldEvent(_SOURCE, event.order_id, event.version, event.raw) for event in hold]
         )
-        await messaging.release(connection, [(_SOURCE, kept.order_id, obeyed[kept.order_id].seen) for kept in held])
-        again = [order_id for order_id, one in obeyed.items() if one.duplicates and not one.applied]
+        await messaging.release(connection, [(_SOURCE, kept.order_id, outcomes[kept.order_id].seen) for kept in held])
+        again = [order_id for order_id, one in outcomes.items() if one.duplicates and not one.applied]
         if again:
             await connection.execute(messaging.SQL.send_again, again)
-        return _counted(obeyed.values())
+        return _counted(outcomes.values())
 
-    async def _write(self, connection: asyncpg.Connection, obeyed: Sequence[Obeyed]) -> None:
-        rows = [_row(one.payment, one.seen) for one in obeyed if one.payment is not None]
+    async def _write(self, connection: asyncpg.Connection, outcomes: Sequence[InstructionOutcome]) -> None:
+        rows = [_row(one.payment, one.seen) for one in outcomes if one.payment is not None]
         if rows:
             await connection.executemany(SQL.upsert, rows)
         now_ms = self._clock.domain_ms()
-        told = [one.payment for one in obeyed if one.told and one.payment is not None]
+        told = [one.payment for one in outcomes if one.told and one.payment is not None]
         await messaging.add(connection, [encode_void(payment, now_ms) for payment in told])
 
     async def claim(self, limit: int, for_s: float) -> list[Payment]:
@@ -180,7 +177,7 @@ class PostgresPayments:
         with classified():
             return [_refund(row) for row in await self._pool.fetch(SQL.refunds, order_id)]
 
-    async def hear(self, event_id: str, kind: str, order_id: OrderId) -> bool:
+    async def note_webhook(self, event_id: str, kind: str, order_id: OrderId) -> bool:
         with classified():
             return bool(await self._pool.fetchval(SQL.hear, event_id, kind, order_id))
 
@@ -225,13 +222,13 @@ def _refund(row: Mapping[str, Any]) -> Refund:
     return Refund(row["key"], row["amount_minor"], row["reason"], RefundStatus(row["status"]), row["refusal"])
 
 
-def _counted(obeyed: Iterable[Obeyed]) -> Heard:
-    heard = Heard()
-    for one in obeyed:
-        heard.applied += one.applied
-        heard.duplicates += one.duplicates
-        heard.held += len(one.hold)
-    return heard
+def _counted(outcomes: Iterable[InstructionOutcome]) -> InstructionCounts:
+    counts = InstructionCounts()
+    for one in outcomes:
+        counts.applied += one.applied
+        counts.duplicates += one.duplicates
+        counts.held += len(one.hold)
+    return counts
 
 
 def _payment(row: Mapping[str, Any]) -> Payment:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: A call takes no longer, so that the cashier hears of it before its own patience ends.
+#: A call takes no longer, so that the worker hears of it before its own timeout.
 TIMEOUT_S = 4.0
 #: Keys older than this may be forgotten; Stripe promises a day.
 KEYS_LIVE_MS = 20 * 3_600_000
@@ -60,7 +60,7 @@ class StripeProvider:
         stripe.enable_telemetry = False
         self._clock = clock
         self._http = stripe.HTTPXClient(timeout=TIMEOUT_S)
-        # Retries are the cashier's: it alone knows for how long.
+        # Retries are the worker's: it alone knows for how long.
         self._client = stripe.StripeClient(
             api_key, base_addresses={"api": url.rstrip("/")}, http_client=self._http, max_network_retries=0
         )

@@ -1,4 +1,4 @@
-"""What Stripe tells by itself: `POST /v1/webhooks/stripe`.
+"""Receive Stripe's webhooks: `POST /v1/webhooks/stripe`.
 
 A webhook is believed only as far as its signature goes, and then only as a hint: the payment it names is looked at with
 Stripe at once rather than later. So an event that is lost, late, repeated or out of order changes nothing but the
@@ -26,7 +26,7 @@ from node.errors import FornoError, Retryable
 from orders.ids import checked_order_id
 from orders.model import OrderId
 from orders.payments.metrics import WEBHOOKS
-from orders.payments.ports import PaymentBook
+from orders.payments.ports import WebhookInbox
 
 PATH = "/v1/webhooks/stripe"
 
@@ -48,9 +48,9 @@ class StripeWebhooks:
     """The endpoint. `wake` is called when a payment is to be looked at."""
 
     def __init__(
-        self, book: PaymentBook, secret: str, wake: Callable[[], None], log: structlog.stdlib.BoundLogger
+        self, inbox: WebhookInbox, secret: str, wake: Callable[[], None], log: structlog.stdlib.BoundLogger
     ) -> None:
-        self._book = book
+        self._inbox = inbox
         self._secret = secret
         self._wake = wake
         self._log = log
@@ -73,11 +73,11 @@ class StripeWebhooks:
         except (stripe.SignatureVerificationError, ValueError, LookupError) as error:
             self._log.warning("webhook refused", error=type(error).__name__)
             return self._said("refused", 400)
-        return await self._hear(event) if event is not None else self._said("ignored", 200)
+        return await self._note(event) if event is not None else self._said("ignored", 200)
 
-    async def _hear(self, event: _Event) -> Response:
+    async def _note(self, event: _Event) -> Response:
         try:
-            fresh = await self._book.hear(event.event_id, event.kind, event.order_id)
+            fresh = await self._inbox.note_webhook(event.event_id, event.kind, event.order_id)
         except Retryable as error:
             self._log.warning("webhook put off", error=str(error))
             return self._said("put_off", 503)

@@ -6,7 +6,7 @@ import structlog
 
 from node.clock import Clock
 from orders.kitchen.adapters.memory import MemoryKitchens
-from orders.kitchen.terms import KitchenBook
+from orders.kitchen.known_kitchens import KnownKitchens
 from orders.ordering.adapters.memory import MemoryOrders
 
 HOUR_MS = 3_600_000
@@ -17,6 +17,6 @@ def utc_hour(city: str, at_ms: int) -> int:
     return at_ms // HOUR_MS % 24
 
 
-def kitchen_book(orders: MemoryOrders, clock: Clock, *, asked: str = "") -> KitchenBook:
+def known_kitchens(orders: MemoryOrders, clock: Clock, *, asked: str = "") -> KnownKitchens:
     """What is known of the kitchens of these orders; those of one city may be asked."""
-    return KitchenBook(MemoryKitchens(orders), frozenset({asked}), utc_hour, clock, structlog.get_logger())
+    return KnownKitchens(MemoryKitchens(orders), frozenset({asked}), utc_hour, clock, structlog.get_logger())

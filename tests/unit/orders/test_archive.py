@@ -19,12 +19,12 @@ from node.clock import ManualClock
 from node.errors import Invalid, Retryable
 from orders import cli
 from orders.archive.archiver import Archiver
-from orders.archive.cold import ArchivedMonth, ColdOrders, month_of
-from orders.archive.files import Files
+from orders.archive.files import ArchiveFiles
+from orders.archive.metrics import ARCHIVE_FAILED, ARCHIVE_PUT_OFF, ARCHIVED
 from orders.archive.nightly import NightlyArchive
+from orders.archive.parquet_orders import MonthFiles, ParquetOrders, month_of
 from orders.archive.reads import MONTHS_A_PAGE, ArchivedReads
 from orders.ids import checked_order_id
-from orders.metrics import ARCHIVE_FAILED, ARCHIVE_PUT_OFF, ARCHIVED
 from orders.model import Order, OrderId, UserId
 from orders.ordering.adapters.memory import MemoryOrders
 from orders.ordering.ports import IdempotencyKey
@@ -42,7 +42,7 @@ def test_the_month_that_takes_orders_cannot_be_named(months: str, capsys: pytest
 
 async def test_months_that_have_not_ended_are_refused(tmp_path: Path) -> None:
     """Before any database is asked: this one does not exist."""
-    archiver = Archiver("orders_0", "postgresql://nowhere/none", Files.at(str(tmp_path)), structlog.get_logger())
+    archiver = Archiver("orders_0", "postgresql://nowhere/none", ArchiveFiles.at(str(tmp_path)), structlog.get_logger())
     with pytest.raises(Invalid, match="not past"):
         await archiver.archive(datetime.now(UTC) + timedelta(days=1))
 
@@ -59,14 +59,14 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf(ColdOrders):
+class Shelf(ParquetOrders):
     """An archive in memory that writes down which months were read, and can be away."""
 
     orders: list[Order] = field(default_factory=list)
     read: list[date] = field(default_factory=list)
     away: bool = False
 
-    async def page(self, user_id: UserId, month: ArchivedMonth, before: OrderId | None, limit: int) -> list[Order]:
+    async def page(self, user_id: UserId, month: MonthFiles, before: OrderId | None, limit: int) -> list[Order]:
         """Orders of that month."""
         if self.away:
             raise Retryable("away")
@@ -86,7 +86,9 @@ async def a_list(hot: Sequence[int], cold: Sequence[int], archived: range) -> tu
     for n, month in enumerate(hot):
         change = placed(n, at_ms=MIDDLES[month])
         await store.place(change, IdempotencyKey(f"key-{n}", b""))
-    shelf = Shelf(Files.at("memory://"), [placed(100 + n, at_ms=MIDDLES[month]).order for n, month in enumerate(cold)])
+    shelf = Shelf(
+        ArchiveFiles.at("memory://"), [placed(100 + n, at_ms=MIDDLES[month]).order for n, month in enumerate(cold)]
+    )
     months = [month_of(order_id(1, at_ms=MIDDLES[month])) for month in archived]
     return ArchivedReads(store, cast(asyncpg.Pool, Noted(months)), shelf), shelf
 
@@ -106,7 +108,7 @@ async def all_pages(orders: ArchivedReads, limit: int) -> list[list[OrderId]]:
 async def test_a_list_of_rows_does_not_touch_the_archive() -> None:
     """Two orders of this month fill no page of twenty: they are served though the archive is away, and lead on."""
     orders, shelf = await a_list([23, 23], [3], range(18))
-    page = await ArchivedReads(orders.hot, orders.pool, replace(shelf, away=True)).page(ANA, None, 20)
+    page = await ArchivedReads(orders.rows, orders.pool, replace(shelf, away=True)).page(ANA, None, 20)
     assert len(page.orders) == 2
     assert page.next_cursor == page.orders[-1].order_id
     assert shelf.read == []
@@ -141,7 +143,7 @@ async def test_every_order_is_listed_once_newest_first(hot: list[int], cold: lis
     archived = [month for month in range(18) if month not in hot]
     orders, shelf = await a_list(hot, cold, range(0))
     months = [month_of(order_id(1, at_ms=MIDDLES[month])) for month in archived]
-    pages = await all_pages(ArchivedReads(orders.hot, cast(asyncpg.Pool, Noted(months)), shelf), limit)
+    pages = await all_pages(ArchivedReads(orders.rows, cast(asyncpg.Pool, Noted(months)), shelf), limit)
     found = [one for page in pages for one in page]
     assert found == sorted(found, reverse=True)
     assert len(found) == len(set(found)) == len(hot) + len(cold)
@@ -179,6 +181,6 @@ def test_a_files_name_is_on_disk_before_anything_is_dropped(tmp_path: Path, monk
     """The file is synced under its first name, and after it has its own every folder up to the archive's."""
     synced: list[str] = []
     monkeypatch.setattr("orders.archive.files._fsync", synced.append)
-    Files.at(str(tmp_path)).write_json("manifests/month=2026-01/orders_0.json", {})
+    ArchiveFiles.at(str(tmp_path)).write_json("manifests/month=2026-01/orders_0.json", {})
     folder = tmp_path / "manifests/month=2026-01"
     assert synced == [f"{folder}/orders_0.json.part", str(folder), str(tmp_path / "manifests"), str(tmp_path)]

@@ -12,7 +12,7 @@ import structlog
 from node.clock import ManualClock
 from node.errors import Retryable
 from orders.kitchen.adapters.postgres import PostgresKitchens
-from orders.kitchen.ports import Kitchen
+from orders.kitchen.model import Kitchen
 from orders.ranges import ByRange, RangeMap
 from tests.unit.orders.worlds import NOW_MS
 

@@ -13,11 +13,11 @@ from node.errors import Retryable
 from node.postgres import DataAtFault
 from orders.ids import order_id_at
 from orders.messaging.message import Offset
-from orders.metrics import EVENTS_UNREADABLE
 from orders.model import OrderId, Status, UserId
 from orders.ordering.adapters.listener import Listener
 from orders.ordering.adapters.memory import MemoryOrders
 from orders.ordering.event_inbox import BatchOutcome, ReceivedEvent
+from orders.ordering.metrics import EVENTS_UNREADABLE
 from orders.ordering.ports import IdempotencyKey
 from orders.ranges import Range
 from proto.payments.v1.payment_event_pb2 import PaymentEvent

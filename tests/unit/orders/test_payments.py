@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from node.errors import Conflict, FornoError
 from orders.model import ActionRequired
 from orders.money import Parts
-from orders.payments.instructions import Instruction, Wish, obey
+from orders.payments.instructions import Instruction, InstructionKind, apply_instructions
 from orders.payments.ledger import Account, Posting, posting_of
 from orders.payments.model import Action, Answer, Goal, Money, Payment, PaymentStatus, Refund
 from orders.payments.refunds import asked_before, new_refund
@@ -25,9 +25,9 @@ FRESH = Payment(order_id(), AMOUNT, "tok_ok", PARTS)
 DONE = Answer(True, "ref-1")
 
 
-def instruction(version: int, wish: Wish) -> Instruction:
+def instruction(version: int, kind: InstructionKind) -> Instruction:
     """An instruction about the one order."""
-    return Instruction(order_id(), version, wish, b"", AMOUNT, "tok_ok", PARTS)
+    return Instruction(order_id(), version, kind, b"", AMOUNT, "tok_ok", PARTS)
 
 
 def balance(postings: Sequence[Posting], account: Account) -> int:
@@ -53,18 +53,25 @@ def balances(postings: Sequence[Posting]) -> dict[Account, int]:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "status", "customer", "food"),
+    ("kinds", "status", "customer", "food"),
     [
         ((), PaymentStatus.AUTHORISED, 11_000, 0),
-        ((Wish.NOTHING, Wish.CAPTURE, Wish.NOTHING), PaymentStatus.CAPTURED, 11_000, -7_500),
-        ((Wish.CANCEL,), PaymentStatus.VOIDED, 0, 0),
-        ((Wish.NOTHING, Wish.CANCEL), PaymentStatus.VOIDED, 0, 0),
+        (
+            (InstructionKind.NOTHING, InstructionKind.CAPTURE, InstructionKind.NOTHING),
+            PaymentStatus.CAPTURED,
+            11_000,
+            -7_500,
+        ),
+        ((InstructionKind.CANCEL,), PaymentStatus.VOIDED, 0, 0),
+        ((InstructionKind.NOTHING, InstructionKind.CANCEL), PaymentStatus.VOIDED, 0, 0),
     ],
 )
-def test_the_way_of_the_money(wishes: tuple[Wish, ...], status: PaymentStatus, customer: int, food: int) -> None:
+def test_the_way_of_the_money(
+    kinds: tuple[InstructionKind, ...], status: PaymentStatus, customer: int, food: int
+) -> None:
     """Authorised, then captured or voided; the accounts say who holds it."""
     payment, postings = settle_all(FRESH)
-    obeyed = obey(payment, 1, [instruction(n, wish) for n, wish in enumerate(wishes, 2)])
+    obeyed = apply_instructions(payment, 1, [instruction(n, kind) for n, kind in enumerate(kinds, 2)])
     assert obeyed.payment is not None
     payment, more = settle_all(obeyed.payment, postings)
     assert payment.status is status
@@ -90,7 +97,9 @@ def test_captured_money_is_refunded_when_the_order_is_cancelled() -> None:
 
 def test_an_order_cancelled_before_the_provider_was_asked_is_void_without_a_call() -> None:
     """Placed and cancelled in one batch: told as void, nothing posted."""
-    obeyed = obey(None, 0, [instruction(1, Wish.AUTHORISE), instruction(2, Wish.CANCEL)])
+    obeyed = apply_instructions(
+        None, 0, [instruction(1, InstructionKind.AUTHORISE), instruction(2, InstructionKind.CANCEL)]
+    )
     assert obeyed.payment is not None
     assert (obeyed.payment.status, obeyed.told, obeyed.payment.version) == (PaymentStatus.VOIDED, True, 1)
     assert next_action(obeyed.payment) is None
@@ -99,7 +108,7 @@ def test_an_order_cancelled_before_the_provider_was_asked_is_void_without_a_call
 def test_a_cancel_during_the_call_waits_for_its_answer() -> None:
     """The provider may have held the money: it is asked once more, then the hold is given up."""
     tried = replace(FRESH, attempts=1)
-    obeyed = obey(tried, 1, [instruction(2, Wish.CANCEL)])
+    obeyed = apply_instructions(tried, 1, [instruction(2, InstructionKind.CANCEL)])
     assert obeyed.payment is not None
     assert next_action(obeyed.payment) is Action.AUTHORISE
     payment, postings = settle_all(obeyed.payment)
@@ -123,15 +132,17 @@ def test_a_refused_capture_leaves_the_payment_as_it_is() -> None:
 
 
 @given(
-    st.lists(st.sampled_from([*Action, Wish.CAPTURE, Wish.CANCEL]), max_size=20),
+    st.lists(st.sampled_from([*Action, InstructionKind.CAPTURE, InstructionKind.CANCEL]), max_size=20),
     st.booleans(),
 )
-def test_late_and_repeated_answers_never_move_money_twice(happens: list[Action | Wish], approve: bool) -> None:
+def test_late_and_repeated_answers_never_move_money_twice(
+    happens: list[Action | InstructionKind], approve: bool
+) -> None:
     """Whatever answers come in whatever order, each action is posted once at most, the customer pays once at most."""
     payment, seen, postings = FRESH, 1, list[Posting]()
     for what in happens:
-        if isinstance(what, Wish):
-            obeyed = obey(payment, seen, [instruction(seen + 1, what)])
+        if isinstance(what, InstructionKind):
+            obeyed = apply_instructions(payment, seen, [instruction(seen + 1, what)])
             assert obeyed.payment is not None
             payment, seen = obeyed.payment, obeyed.seen
         elif (done := settled(payment, what, Answer(approve or what is not Action.AUTHORISE, "r"))) is not None:

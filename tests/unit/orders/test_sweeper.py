@@ -9,10 +9,10 @@ import structlog
 
 from node.clock import ManualClock
 from orders.messaging.message import Message, Offset
-from orders.metrics import STUCK
 from orders.model import Status
 from orders.ordering.adapters.memory import MemoryOrders
 from orders.ordering.event_inbox import Source
+from orders.ordering.metrics import STUCK
 from orders.ordering.ports import IdempotencyKey
 from orders.ordering.saga import Signal
 from orders.ordering.sweeper import GIVEN_UP_BY, STUCK_AFTER_S, Sweeper

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from node.errors import Retryable
-from orders.upkeep import Upkeep
+from orders.ordering.upkeep import Upkeep
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dispatch.engine.model import OrderId, OrderStatus
 from dispatch.shard.runner import CityRunner
-from orders.kitchen.answers import Accept, Answer, Ready, ReadyIn, answered
+from orders.kitchen.answers import Accept, Answer, Ready, ReadyIn, apply_answer
 from orders.model import KitchenTerms, Order, Position
 from orders.ordering.adapters.codec import encode
 from orders.ordering.events import Event
@@ -37,7 +37,7 @@ class Kitchen:
 
     async def says(self, answer: Answer) -> None:
         """The kitchen answers; what that tells dispatch is in the city's log."""
-        change = answered(self.order, answer, self.world.clock.domain_ms())
+        change = apply_answer(self.order, answer, self.world.clock.domain_ms())
         self.order = change.order
         await self.told(change.events)
 

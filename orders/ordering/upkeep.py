@@ -1,4 +1,4 @@
-"""What the databases of orders need now and then: partitions made ahead, sent messages and old keys forgotten."""
+"""Do the hourly work on the databases of orders: make partitions ahead, delete what is old, renew the recent index."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from node.errors import Retryable
 EVERY_S = 3600.0
 
 
-class Kept(Protocol):
+class MaintainedDatabase(Protocol):
     """A database of orders. Each call may raise `Retryable` and is safe to repeat."""
 
     async def make_partitions(self) -> None:
-        """Makes the partitions of the months around now."""
+        """Make the partitions of the months around now."""
 
     async def forget(self) -> None:
-        """Deletes what has grown old."""
+        """Delete what has grown old."""
 
 
-class Renewed(Protocol):
+class DailyIndex(Protocol):
     """An index that is made anew when the day changes."""
 
     async def renew(self) -> object:
-        """Brings it to today. May raise `Retryable`."""
+        """Bring it to today. Raises `Retryable`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """Does it each hour, in every database."""
+    """Does the hourly work, in every database."""
 
-    stores: Sequence[Kept]
-    recent: Sequence[Renewed]
+    databases: Sequence[MaintainedDatabase]
+    indexes: Sequence[DailyIndex]
     log: structlog.stdlib.BoundLogger
 
     async def run(self) -> None:
-        """Works until cancelled."""
+        """Work until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
             await self.once()
 
     async def once(self) -> None:
-        """One round, what orders cannot do without first. What fails is put off and holds up nothing else."""
+        """Do one round, what orders cannot do without first. What fails is put off and holds up nothing else."""
         jobs: list[Callable[[], Awaitable[object]]] = [
-            *(store.make_partitions for store in self.stores),
-            *(store.forget for store in self.stores),
-            *(index.renew for index in self.recent),
+            *(database.make_partitions for database in self.databases),
+            *(database.forget for database in self.databases),
+            *(index.renew for index in self.indexes),
         ]
         for job in jobs:
             try:

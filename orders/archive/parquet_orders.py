@@ -1,4 +1,4 @@
-"""Reading archived orders: by id, and a user's, newest first.
+"""Read archived orders from their Parquet files: by id, and a user's, newest first.
 
 Files are found by what the database noted when it dropped the month, never by listing; row groups by their shard point.
 """
@@ -14,18 +14,18 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from node.errors import Retryable
-from orders.archive.files import ArchivedFile, Files
+from orders.archive.files import ArchivedFile, ArchiveFiles
 from orders.archive.table import CITY, POINT
 from orders.ids import point_of_order, point_of_user
 from orders.model import Order, OrderId, UserId
 from orders.ordering.adapters.postgres.rows import created_at, order_of
 
-#: Files read at once; reading blocks, so each has a thread.
+#: ArchiveFiles read at once; reading blocks, so each has a thread.
 _AT_ONCE = asyncio.Semaphore(4)
 
 
 @dataclass(frozen=True, slots=True)
-class ArchivedMonth:
+class MonthFiles:
     """A month of one database in the archive."""
 
     month: date
@@ -33,17 +33,17 @@ class ArchivedMonth:
 
 
 @dataclass(frozen=True, slots=True)
-class ColdOrders:
-    """The archive, for reading."""
+class ParquetOrders:
+    """The orders in the files of the archive. Raises `Retryable` when these do not answer; the caller retries."""
 
-    files: Files
+    files: ArchiveFiles
 
-    async def get(self, order_id: OrderId, month: ArchivedMonth) -> Order | None:
+    async def get(self, order_id: OrderId, month: MonthFiles) -> Order | None:
         """The order, if it is in that month."""
         wanted = [(POINT, "=", point_of_order(order_id)), ("order_id", "=", order_id)]
         return next(iter(await self._read(month, wanted)), None)
 
-    async def page(self, user_id: UserId, month: ArchivedMonth, before: OrderId | None, limit: int) -> list[Order]:
+    async def page(self, user_id: UserId, month: MonthFiles, before: OrderId | None, limit: int) -> list[Order]:
         """Orders of a user in that month, newest first, older than `before`."""
         wanted = [(POINT, "=", point_of_user(user_id)), ("user_id", "=", user_id)]
         if before is not None:
@@ -51,7 +51,7 @@ class ColdOrders:
         orders = await self._read(month, wanted)
         return sorted(orders, key=lambda order: order.order_id, reverse=True)[:limit]
 
-    async def _read(self, month: ArchivedMonth, wanted: list[tuple[str, str, Any]]) -> list[Order]:
+    async def _read(self, month: MonthFiles, wanted: list[tuple[str, str, Any]]) -> list[Order]:
         parts = await asyncio.gather(*(self._read_file(file, wanted) for file in month.files))
         return [order for part in parts for order in part]
 

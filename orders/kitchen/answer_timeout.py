@@ -1,4 +1,4 @@
-"""A kitchen that never answers: after a while the order is rejected in its name, and the customer pays nothing."""
+"""Reject orders whose kitchen does not answer in time; their customers pay nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import structlog
 
 from node.clock import Clock
 from node.errors import Retryable
-from orders.metrics import KITCHENS_SILENT
+from orders.kitchen.metrics import KITCHENS_SILENT
 from orders.model import OrderId, Status
 from orders.ordering.errors import TransitionRefused
 from orders.ordering.ports import OrderDecisions, StuckOrders
@@ -18,31 +18,32 @@ from orders.ordering.saga import Signal, step
 from orders.ordering.transitions import Trigger
 
 EVERY_S = 5.0
+#: Orders rejected in one round, those that wait for longest first.
 LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """Looks for orders that wait for their kitchen for longer than `patience_s`, wall seconds."""
+class AnswerTimeout:
+    """Looks for orders of one database that wait for their kitchen for longer than `timeout_s`, wall seconds."""
 
     decisions: OrderDecisions
     stuck: StuckOrders
-    patience_s: float
+    timeout_s: float
     clock: Clock
     log: structlog.stdlib.BoundLogger
 
     async def run(self) -> None:
-        """Looks until cancelled."""
+        """Reject orders until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
             try:
-                await self.look()
+                await self.reject_unanswered()
             except Retryable as error:
                 self.log.warning("silent kitchens not looked for", error=str(error))
 
-    async def look(self) -> None:
-        """One round."""
-        for order_id in await self.stuck.stuck(Status.AUTHORISED, self.patience_s, LIMIT):
+    async def reject_unanswered(self) -> None:
+        """Do one round."""
+        for order_id in await self.stuck.stuck(Status.AUTHORISED, self.timeout_s, LIMIT):
             await self._reject(order_id)
 
     async def _reject(self, order_id: OrderId) -> None:

@@ -1,4 +1,4 @@
-"""The kitchen desk: what restaurants see of their orders and say about them."""
+"""What restaurants can do: see their board, answer orders, choose whether to be asked."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from node.clock import Clock
 from node.errors import Invalid
 from orders.errors import UnknownOrder
 from orders.ids import checked_order_id
-from orders.kitchen.answers import Accept, Answer, ReadyIn, Reject, answered
+from orders.kitchen.answers import Accept, Answer, ReadyIn, Reject, apply_answer
+from orders.kitchen.known_kitchens import KnownKitchens
+from orders.kitchen.metrics import KITCHEN_ANSWERS
+from orders.kitchen.model import Kitchen
 from orders.kitchen.pace import Pace
-from orders.kitchen.ports import Kitchen, KitchenStore
-from orders.kitchen.terms import KitchenBook
-from orders.metrics import KITCHEN_ANSWERS
+from orders.kitchen.ports import KitchenStore
 from orders.model import Order
 from orders.ordering.basket import MAX_PREPARATION_S, MAX_RESTAURANT_ID
 from orders.ordering.events import Change
@@ -36,12 +37,12 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True)
-class KitchenDesk:
+class KitchenService:
     """Checks, decides, stores. A kitchen reaches its own orders only."""
 
     stores: ByRange[OrderStore]
     kitchens: KitchenStore
-    book: KitchenBook
+    known: KnownKitchens
     clock: Clock
     #: Raises `Invalid` for a city that is not served.
     check_city: Callable[[str], object]
@@ -50,7 +51,7 @@ class KitchenDesk:
         """The kitchen's board, as last committed."""
         self._check(kitchen)
         tickets = await self.kitchens.tickets(kitchen, MAX_TICKETS + 1)
-        known = await self.book.known(kitchen)
+        known = await self.known.known(kitchen)
         pace = known.pace(self.clock.domain_ms())
         return Board(tickets[:MAX_TICKETS], len(tickets) > MAX_TICKETS, known.auto_accept, pace)
 
@@ -65,7 +66,7 @@ class KitchenDesk:
             if (order.basket.city, order.basket.restaurant.restaurant_id) != (kitchen.city, kitchen.restaurant_id):
                 raise UnknownOrder(known)
             before = order.version
-            return answered(order, checked, self.clock.domain_ms())
+            return apply_answer(order, checked, self.clock.domain_ms())
 
         order = await self.stores.of_order(known).change(known, decide)
         changed = order.version != before
@@ -76,7 +77,7 @@ class KitchenDesk:
         """Whether the kitchen takes orders without being asked, from now on."""
         self._check(kitchen)
         await self.kitchens.choose_auto_accept(kitchen, auto_accept)
-        self.book.forget(kitchen)
+        self.known.forget(kitchen)
 
     def _check(self, kitchen: Kitchen) -> None:
         self.check_city(kitchen.city)

@@ -1,6 +1,6 @@
-"""What is settled about the kitchen when an order is placed: is it asked, and how long will it need?
+"""Keep what is known of kitchens in memory: whether they are asked about orders, and how long they need.
 
-Known kitchens are kept in memory for a while: placing an order must not wait for the history of a restaurant. What is
+Placing an order must not wait for the history of a restaurant. What is
 kept may be `FRESH_S` old, and is used until `STALE_S` while it is looked up anew; after that the look-up is waited for,
 a moment. When the databases cannot be asked, what is known counts, else the city's rule and the restaurant's own word.
 """
@@ -16,8 +16,9 @@ import structlog
 
 from node.clock import Clock
 from node.errors import Retryable
-from orders.kitchen.pace import Cooked, Pace, pace_of
-from orders.kitchen.ports import CookedOrder, Kitchen, KitchenStore
+from orders.kitchen.model import CookedOrder, Kitchen
+from orders.kitchen.pace import Pace, PaceSample, pace_of
+from orders.kitchen.ports import KitchenStore
 from orders.model import Basket, KitchenTerms
 
 #: Wall seconds after which a kitchen is looked up again.
@@ -36,12 +37,12 @@ HourOf = Callable[[str, int], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownKitchen:
     """What is known of a kitchen."""
 
     city: str
     auto_accept: bool
-    cooked: Sequence[Cooked]
+    cooked: Sequence[PaceSample]
     hour_of: HourOf
     looked_s: float
     #: By hour, once somebody asked: each order that is placed does.
@@ -55,8 +56,8 @@ class Known:
         return self._paces[hour]
 
 
-class KitchenBook:
-    """What is known of kitchens, in memory."""
+class KnownKitchens:
+    """`KitchenTermsLookup` over the stored kitchens, in memory for a while."""
 
     def __init__(
         self,
@@ -72,8 +73,8 @@ class KitchenBook:
         self._hour_of = hour_of
         self._clock = clock
         self._log = log
-        self._known: OrderedDict[Kitchen, Known] = OrderedDict()
-        self._looking: dict[Kitchen, asyncio.Task[Known]] = {}
+        self._known: OrderedDict[Kitchen, KnownKitchen] = OrderedDict()
+        self._looking: dict[Kitchen, asyncio.Task[KnownKitchen]] = {}
 
     async def terms(self, basket: Basket) -> KitchenTerms:
         """The terms of an order that is placed now. Never raises, never waits long."""
@@ -83,7 +84,7 @@ class KitchenBook:
         reckoned_s = round(basket.restaurant.preparation_s * pace.median) if pace.samples else 0
         return KitchenTerms(known.auto_accept, reckoned_s)
 
-    async def known(self, kitchen: Kitchen) -> Known:
+    async def known(self, kitchen: Kitchen) -> KnownKitchen:
         """The kitchen, as last looked up, or by the rule of its city when it cannot be."""
         found = self._known.get(kitchen)
         if found is not None:
@@ -105,7 +106,7 @@ class KitchenBook:
         self._known.pop(kitchen, None)
         self._looking.pop(kitchen, None)
 
-    def _look(self, kitchen: Kitchen) -> asyncio.Task[Known]:
+    def _look(self, kitchen: Kitchen) -> asyncio.Task[KnownKitchen]:
         """At most one look-up a kitchen is under way."""
         if kitchen not in self._looking:
             task = asyncio.create_task(self._looked_up(kitchen))
@@ -113,7 +114,7 @@ class KitchenBook:
             task.add_done_callback(lambda done: self._found(kitchen, done))
         return self._looking[kitchen]
 
-    def _found(self, kitchen: Kitchen, done: asyncio.Task[Known]) -> None:
+    def _found(self, kitchen: Kitchen, done: asyncio.Task[KnownKitchen]) -> None:
         if self._looking.get(kitchen) is not done:
             return  # it changed meanwhile
         del self._looking[kitchen]
@@ -123,16 +124,16 @@ class KitchenBook:
         if len(self._known) > MAX_KITCHENS:
             self._known.popitem(last=False)
 
-    async def _looked_up(self, kitchen: Kitchen) -> Known:
+    async def _looked_up(self, kitchen: Kitchen) -> KnownKitchen:
         chosen, cooked = await asyncio.gather(self._store.auto_accept(kitchen), self._store.cooked(kitchen, HISTORY))
         unknown = self._unknown(kitchen)
         auto_accept = unknown.auto_accept if chosen is None else chosen
         samples = [self._sample(kitchen.city, order) for order in cooked]
-        return Known(kitchen.city, auto_accept, samples, self._hour_of, self._clock.monotonic_s())
+        return KnownKitchen(kitchen.city, auto_accept, samples, self._hour_of, self._clock.monotonic_s())
 
-    def _sample(self, city: str, order: CookedOrder) -> Cooked:
+    def _sample(self, city: str, order: CookedOrder) -> PaceSample:
         took_s = (order.cooked_ms - order.accepted_ms) / 1000
-        return Cooked(self._hour_of(city, order.accepted_ms), order.said_s, took_s)
+        return PaceSample(self._hour_of(city, order.accepted_ms), order.said_s, took_s)
 
-    def _unknown(self, kitchen: Kitchen) -> Known:
-        return Known(kitchen.city, kitchen.city not in self._asked, (), self._hour_of, self._clock.monotonic_s())
+    def _unknown(self, kitchen: Kitchen) -> KnownKitchen:
+        return KnownKitchen(kitchen.city, kitchen.city not in self._asked, (), self._hour_of, self._clock.monotonic_s())

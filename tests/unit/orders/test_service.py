@@ -1,4 +1,4 @@
-"""The order desk: every input is checked before anything is written."""
+"""The order service: every input is checked before anything is written."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from node.clock import ManualClock
 from node.errors import FornoError, Invalid, Rejected, Retryable
+from orders.call_limit import CallLimit
 from orders.errors import UnknownOrder
 from orders.ids import OrderIds
 from orders.metrics import TURNED_AWAY
@@ -21,10 +22,9 @@ from orders.ordering.events import Change
 from orders.ordering.grpc_api import OrdersApi
 from orders.ordering.ports import City, Eta
 from orders.ordering.service import OrderService
-from orders.room import Room
 from proto.orders.v1 import orders_pb2 as pb
 from shard_router.cities import CityLookup, load_cities
-from tests.unit.orders.kitchens import kitchen_book
+from tests.unit.orders.kitchens import known_kitchens
 from tests.unit.orders.worlds import FORNO, NOW_MS, TWO_PIZZAS, one_database, order_id, with_items
 
 KEY = "key-00000001"
@@ -39,20 +39,20 @@ class FarAway:
         return Eta(0, 0)
 
 
-def desk(clock: ManualClock | None = None) -> tuple[OrderService, MemoryOrders]:
-    """A desk over a store in memory."""
+def service_over_memory(clock: ManualClock | None = None) -> tuple[OrderService, MemoryOrders]:
+    """A service over a store in memory."""
     clock = clock or ManualClock(NOW_MS)
     store = MemoryOrders(clock)
     return OrderService(
-        one_database(store), FarAway(), OrderIds(clock.wall_ms), clock, CITIES, kitchen_book(store, clock)
+        one_database(store), FarAway(), OrderIds(clock.wall_ms), clock, CITIES, known_kitchens(store, clock)
     ), store
 
 
 async def test_a_quote_is_what_the_order_then_costs() -> None:
     """Quote and place agree; without dispatch the quote has no ETA and is given all the same."""
-    front, _ = desk()
-    price, eta = await front.quote(TWO_PIZZAS)
-    placement = await front.place("ana", KEY, TWO_PIZZAS, "tok_ok")
+    service, _ = service_over_memory()
+    price, eta = await service.quote(TWO_PIZZAS)
+    placement = await service.place("ana", KEY, TWO_PIZZAS, "tok_ok")
     assert placement.order.price == price
     assert eta == Eta(0, 0)
     assert price.total_minor == 9000 + price.delivery_fee_minor + 500
@@ -60,42 +60,42 @@ async def test_a_quote_is_what_the_order_then_costs() -> None:
 
 async def test_a_key_places_one_order_and_refuses_another_body() -> None:
     """The same key and body give back the order; another basket or token is a conflict that writes nothing."""
-    front, store = desk()
-    first = await front.place("ana", KEY, TWO_PIZZAS, "tok_ok")
-    again = await front.place("ana", KEY, TWO_PIZZAS, "tok_ok")
+    service, store = service_over_memory()
+    first = await service.place("ana", KEY, TWO_PIZZAS, "tok_ok")
+    again = await service.place("ana", KEY, TWO_PIZZAS, "tok_ok")
     assert (first.replayed, again.replayed, again.order) == (False, True, first.order)
     for basket, token in ((replace(TWO_PIZZAS, tip_minor=1), "tok_ok"), (TWO_PIZZAS, "tok_other")):
         with pytest.raises(KeyReused):
-            await front.place("ana", KEY, basket, token)
-    other = await front.place("ben", KEY, TWO_PIZZAS, "tok_ok")
+            await service.place("ana", KEY, basket, token)
+    other = await service.place("ben", KEY, TWO_PIZZAS, "tok_ok")
     assert not other.replayed
     assert len(store.outbox.unsent) == 2
 
 
 async def test_only_its_user_sees_and_cancels_an_order() -> None:
     """For another user it does not exist; services ask without a user."""
-    front, _ = desk()
-    order = (await front.place("ana", KEY, TWO_PIZZAS, "tok_ok")).order
-    assert await front.get(order.order_id, "") == await front.get(order.order_id.upper(), "ana") == order
+    service, _ = service_over_memory()
+    order = (await service.place("ana", KEY, TWO_PIZZAS, "tok_ok")).order
+    assert await service.get(order.order_id, "") == await service.get(order.order_id.upper(), "ana") == order
     with pytest.raises(UnknownOrder):
-        await front.get(order.order_id, "ben")
+        await service.get(order.order_id, "ben")
     with pytest.raises(UnknownOrder):
-        await front.cancel(order.order_id, "ben", "")
-    assert (await front.get(order.order_id, "ana")).status is Status.PLACED
+        await service.cancel(order.order_id, "ben", "")
+    assert (await service.get(order.order_id, "ana")).status is Status.PLACED
 
 
 async def test_cancelling_twice_changes_nothing_and_a_final_order_refuses_with_its_state() -> None:
     """The second cancel gives back the order; a completed one says why it cannot be cancelled."""
-    front, store = desk()
-    order = (await front.place("ana", KEY, TWO_PIZZAS, "tok_ok")).order
-    cancelled = await front.cancel(order.order_id, "ana", "")
+    service, store = service_over_memory()
+    order = (await service.place("ana", KEY, TWO_PIZZAS, "tok_ok")).order
+    cancelled = await service.cancel(order.order_id, "ana", "")
     assert cancelled.status is Status.CANCELLED
-    assert await front.cancel(order.order_id, "ana", "again") == cancelled
+    assert await service.cancel(order.order_id, "ana", "again") == cancelled
     assert len(store.outbox.unsent) == 2
-    lost = (await front.place("ana", KEY + "2", TWO_PIZZAS, "tok_ok")).order
+    lost = (await service.place("ana", KEY + "2", TWO_PIZZAS, "tok_ok")).order
     await store.change(lost.order_id, _completed)
     with pytest.raises(TransitionRefused, match="COMPLETED"):
-        await front.cancel(lost.order_id, "ana", "")
+        await service.cancel(lost.order_id, "ana", "")
 
 
 def _completed(order: Order) -> Change:
@@ -105,16 +105,16 @@ def _completed(order: Order) -> Change:
 async def test_pages_follow_the_cursor_newest_first() -> None:
     """Each order is on one page, whatever the limit; an order placed meanwhile disturbs no later page."""
     clock = ManualClock(NOW_MS)
-    front, _ = desk(clock)
+    service, _ = service_over_memory(clock)
     placed = []
     for number in range(7):
         clock.advance(1000)
-        placed.append((await front.place("ana", f"{KEY}{number}", TWO_PIZZAS, "tok_ok")).order.order_id)
+        placed.append((await service.place("ana", f"{KEY}{number}", TWO_PIZZAS, "tok_ok")).order.order_id)
     found, cursor = [], ""
     while True:
-        page = await front.list_orders("ana", cursor, 3)
+        page = await service.list_orders("ana", cursor, 3)
         found += [order.order_id for order in page.orders]
-        await front.place("ana", f"meanwhile-{cursor}", TWO_PIZZAS, "tok_ok")
+        await service.place("ana", f"meanwhile-{cursor}", TWO_PIZZAS, "tok_ok")
         if not (cursor := page.next_cursor):
             break
     assert found == placed[::-1]
@@ -159,31 +159,31 @@ BAD_BASKETS: dict[str, tuple[str, Basket]] = {
 @pytest.mark.parametrize(("field", "basket"), BAD_BASKETS.values(), ids=BAD_BASKETS)
 async def test_a_bad_basket_is_refused_by_the_name_of_its_field(field: str, basket: Basket) -> None:
     """Quote and place refuse it alike, and nothing is written."""
-    front, store = desk()
+    service, store = service_over_memory()
     with pytest.raises(Invalid) as quoted:
-        await front.quote(basket)
+        await service.quote(basket)
     with pytest.raises(Invalid) as placed:
-        await front.place("ana", KEY, basket, "tok_ok")
+        await service.place("ana", KEY, basket, "tok_ok")
     assert quoted.value.field == placed.value.field == field
     assert not store.outbox.unsent
 
 
 async def test_an_order_far_outside_its_city_is_refused_with_where_it_is() -> None:
     """A thousand kilometres away, restaurant and door side by side; another city's places name that city."""
-    front, _ = desk()
+    service, _ = service_over_memory()
     far = Position(-209_000_000, -712_520_000)
     with pytest.raises(Invalid, match="in no city, the order is for la-serena") as nowhere:
-        await front.quote(replace(TWO_PIZZAS, restaurant=replace(FORNO, at=far), dropoff=far))
+        await service.quote(replace(TWO_PIZZAS, restaurant=replace(FORNO, at=far), dropoff=far))
     assert (nowhere.value.reason, nowhere.value.field) == ("OUTSIDE_CITY", "restaurant.at")
     with pytest.raises(Invalid, match="in la-serena, the order is for coquimbo"):
-        await front.quote(replace(TWO_PIZZAS, city="coquimbo"))
+        await service.quote(replace(TWO_PIZZAS, city="coquimbo"))
 
 
 async def test_the_plane_of_the_instances_is_a_city_like_any_other() -> None:
     """Orders of an instance lie near the null island."""
-    front, _ = desk()
+    service, _ = service_over_memory()
     at, door = Position(100_000, 200_000), Position(1_500_000, 300_000)
-    await front.quote(replace(TWO_PIZZAS, city="instance", restaurant=replace(FORNO, at=at), dropoff=door))
+    await service.quote(replace(TWO_PIZZAS, city="instance", restaurant=replace(FORNO, at=at), dropoff=door))
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ async def test_the_plane_of_the_instances_is_a_city_like_any_other() -> None:
 )
 async def test_who_how_and_with_what_are_checked(user: str, key: str, token: str, field: str) -> None:
     """User, key and token each name themselves; a card number goes nowhere."""
-    front, store = desk()
+    service, store = service_over_memory()
     with pytest.raises(Invalid) as error:
-        await front.place(user, key, TWO_PIZZAS, token)
+        await service.place(user, key, TWO_PIZZAS, token)
     assert error.value.field == field
     assert "4242" not in str(error.value)
     assert not store.outbox.unsent
@@ -253,10 +253,10 @@ def with_card_in(field: str, card: str) -> tuple[str, str, Basket, str]:
 )
 async def test_a_card_number_gets_in_by_no_text(field: str, card: str) -> None:
     """Whichever field it hides in: refused, not repeated, nothing written."""
-    front, store = desk()
+    service, store = service_over_memory()
     user, key, basket, token = with_card_in(field, card)
     with pytest.raises(Invalid) as error:
-        await front.place(user, key, basket, token)
+        await service.place(user, key, basket, token)
     assert (error.value.field, error.value.reason) == (field, "CARD_NUMBER")
     assert card not in str(error.value)
     assert not store.outbox.unsent
@@ -265,11 +265,11 @@ async def test_a_card_number_gets_in_by_no_text(field: str, card: str) -> None:
 @pytest.mark.parametrize("card", CARDS)
 async def test_a_card_number_gets_in_by_no_reason_and_no_list(card: str) -> None:
     """Nor by whose orders are asked for."""
-    front, _ = desk()
+    service, _ = service_over_memory()
     with pytest.raises(Invalid, match="card number"):
-        await front.cancel(order_id(), "ana", f"I paid with {card}")
+        await service.cancel(order_id(), "ana", f"I paid with {card}")
     with pytest.raises(Invalid, match="card number"):
-        await front.list_orders(card, "", 0)
+        await service.list_orders(card, "", 0)
 
 
 @given(st.one_of(st.uuids(version=4).map(str), st.uuids(version=4).map(lambda key: f"order{key.hex}")))
@@ -278,22 +278,22 @@ async def test_a_card_number_gets_in_by_no_reason_and_no_list(card: str) -> None
 @example("a1795000000000123b4242424242424242cdef")
 async def test_a_random_key_is_no_card_number(key: str) -> None:
     """UUIDs and hexadecimal words place orders, whatever digits stand in a row in them."""
-    front, _ = desk()
-    assert not (await front.place(key, key, TWO_PIZZAS, "tok_ok")).replayed
+    service, _ = service_over_memory()
+    assert not (await service.place(key, key, TWO_PIZZAS, "tok_ok")).replayed
 
 
 @pytest.mark.parametrize("user", ["7", "1795000000000", "4242424242424241", "+56 9 6123 4567", "customer-4999"])
 async def test_numbers_that_are_no_cards_are_let_in(user: str) -> None:
     """Ids that are plain numbers: too short, with a first digit that no card has, or with a wrong check digit."""
-    front, _ = desk()
-    assert (await front.place(user, KEY, TWO_PIZZAS, "tok_ok")).order.user_id == user
+    service, _ = service_over_memory()
+    assert (await service.place(user, KEY, TWO_PIZZAS, "tok_ok")).order.user_id == user
 
 
 async def test_a_currency_without_fees_is_refused() -> None:
     """Nobody has said what delivery costs there."""
-    front, _ = desk()
+    service, _ = service_over_memory()
     with pytest.raises(Rejected) as error:
-        await front.quote(replace(TWO_PIZZAS, currency="XXX"))
+        await service.quote(replace(TWO_PIZZAS, currency="XXX"))
     assert error.value.reason == "NO_FEES"
 
 
@@ -328,9 +328,9 @@ async def test_any_input_places_one_sound_order_or_is_refused_without_a_trace(
     basket: Basket, user: str, key: str, token: str
 ) -> None:
     """Either there is one order and one event, with a price that fits 64 bits, or a typed error and neither."""
-    front, store = desk()
+    service, store = service_over_memory()
     try:
-        order = (await front.place(user, key, basket, token)).order
+        order = (await service.place(user, key, basket, token)).order
     except FornoError:
         assert not store.outbox.unsent
         return
@@ -340,10 +340,10 @@ async def test_any_input_places_one_sound_order_or_is_refused_without_a_trace(
 
 async def test_a_call_too_many_is_turned_away_at_once() -> None:
     """When as many calls wait as may, the next one is told to retry; when one is done there is room again."""
-    front, _ = desk()
-    api = OrdersApi(front, OneCity(), front.clock, room=Room(TURNED_AWAY, 1))
+    service, _ = service_over_memory()
+    api = OrdersApi(service, OneCity(), service.clock, limit=CallLimit(TURNED_AWAY, 1))
     request = pb.ListRequest(user_id="ana")
-    async with api.room.admitted():
+    async with api.limit.admitted():
         with pytest.raises(Retryable) as error:
             await api.List(request, None)
     assert error.value.reason == "OVERLOADED"

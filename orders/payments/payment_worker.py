@@ -1,4 +1,4 @@
-"""The cashier: takes payments with something to do, asks the provider, writes down the answer."""
+"""Work on payments that have something to do: ask the provider, store the answer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from node.clock import Clock
 from node.errors import Rejected, Retryable
 from orders.payments.metrics import CALLS, OVERDUE
 from orders.payments.model import Action, Answer, Money, Payment, key_of
-from orders.payments.ports import PaymentBook, PaymentProvider
+from orders.payments.ports import PaymentProvider, PaymentQueue
 from orders.payments.transitions import next_action, refund_due, settled
 
-#: Calls to the provider at the same time. More wait in the book.
+#: Calls to the provider at the same time. More wait in the queue.
 AT_ONCE = 64
 #: A claim outlives any call; when the process dies, another takes over after this long (wall seconds, as all here).
 CLAIM_S = 6.0
@@ -27,13 +27,13 @@ CUSTOMER_S = (1.0, 30.0)
 OVERDUE_S = 60.0
 
 
-class Cashier:
-    """Works until cancelled; `wake` makes it look into the book at once."""
+class PaymentWorker:
+    """Claims payments from the queue and settles them; `wake` makes it look into the queue at once."""
 
     def __init__(
-        self, book: PaymentBook, provider: PaymentProvider, clock: Clock, log: structlog.stdlib.BoundLogger
+        self, queue: PaymentQueue, provider: PaymentProvider, clock: Clock, log: structlog.stdlib.BoundLogger
     ) -> None:
-        self._book = book
+        self._queue = queue
         self._provider = provider
         self._clock = clock
         self._log = log
@@ -42,11 +42,11 @@ class Cashier:
         self._more_due = False
 
     def wake(self) -> None:
-        """Something may be due."""
+        """Note that something may be due."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Serves what is due. A call whose answer is lost is made again with the same key."""
+        """Serve what is due, until cancelled. A call whose answer is lost is made again with the same key."""
         async with asyncio.TaskGroup() as calls:
             while True:
                 self._woken.clear()
@@ -58,29 +58,29 @@ class Cashier:
                         await self._woken.wait()
 
     async def serve_due(self) -> None:
-        """Serves what is due now, once."""
+        """Serve what is due now, once."""
         await asyncio.gather(*(self._serve(payment) for payment in await self._claimed()))
 
-    async def hear(self) -> None:
-        """Listens to answers that come by themselves; those that say what is known change nothing."""
+    async def follow_notices(self) -> None:
+        """Settle answers that come by themselves, until cancelled; those that say what is known change nothing."""
         async for notice in self._provider.notices():
             with suppress(Retryable):  # the payment stays due and is asked about again
-                payment = await self._book.get(notice.order_id)
+                payment = await self._queue.get(notice.order_id)
                 if payment is not None:
                     await self._settle(payment, notice.action, notice.answer)
 
-    async def watch(self) -> None:
-        """Keeps the metric of payments that wait too long."""
+    async def measure_overdue(self) -> None:
+        """Measure how many payments wait too long, until cancelled."""
         while True:
             with suppress(Retryable):
-                OVERDUE.set(await self._book.overdue(OVERDUE_S))
+                OVERDUE.set(await self._queue.overdue(OVERDUE_S))
             await asyncio.sleep(OVERDUE_S / 4)
 
     async def _claimed(self) -> list[Payment]:
         try:
-            claimed = await self._book.claim(self._free, CLAIM_S) if self._free else []
+            claimed = await self._queue.claim(self._free, CLAIM_S) if self._free else []
         except Retryable as error:
-            self._log.warning("cannot look into the book", error=str(error))
+            self._log.warning("cannot look into the queue", error=str(error))
             return []
         self._more_due = len(claimed) >= self._free
         return claimed
@@ -98,7 +98,7 @@ class Cashier:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 answer = await self._ask(payment, action)
             if action is Action.CHECK and answer.action is not None:
-                await self._book.postpone(payment.order_id, _pause_s(payment, CUSTOMER_S))
+                await self._queue.postpone(payment.order_id, _pause_s(payment, CUSTOMER_S))
             else:
                 await self._settle(payment, action, answer)
         except (Retryable, Rejected, TimeoutError) as error:
@@ -128,14 +128,14 @@ class Cashier:
             if not answer.approved:
                 await self._try_later(payment, action, answer.reason)
             return
-        moved = await self._book.settle(done, self._clock.domain_ms())
+        moved = await self._queue.settle(done, self._clock.domain_ms())
         CALLS.labels(action, ("approved" if answer.approved else "declined") if moved else "repeated").inc()
 
     async def _try_later(self, payment: Payment, action: Action, why: str) -> None:
         pause_s = _pause_s(payment, BACKOFF_S)
         self._log.warning("payment put off", order_id=payment.order_id, action=action, why=why, pause_s=pause_s)
         with suppress(Retryable):  # its claim runs out anyway
-            await self._book.postpone(payment.order_id, pause_s)
+            await self._queue.postpone(payment.order_id, pause_s)
 
 
 def _pause_s(payment: Payment, bounds_s: tuple[float, float]) -> float:

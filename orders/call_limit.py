@@ -1,4 +1,4 @@
-"""Room for calls: so many may be under way at once, the next one is turned away and told to come again."""
+"""Limit the calls of one service that are under way: one too many is refused at once, to be retried."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from node.errors import Retryable
 MAX_AT_ONCE = 512
 
 
-class Room:
-    """For `at_once` calls; `turned_away` counts those that found none."""
+class CallLimit:
+    """Admits `at_once` calls at a time; `turned_away` counts the others. Nothing queues."""
 
     def __init__(self, turned_away: Counter, at_once: int = MAX_AT_ONCE) -> None:
         self._turned_away = turned_away
@@ -23,7 +23,7 @@ class Room:
 
     @asynccontextmanager
     async def admitted(self) -> AsyncIterator[None]:
-        """Room for one call. Raises `Retryable` when there is none."""
+        """Count a call as under way. Raises `Retryable` (`OVERLOADED`) when too many are."""
         if self._free.locked():
             self._turned_away.inc()
             raise Retryable("too many calls at once: try again in a moment", reason="OVERLOADED")
