@@ -52,6 +52,8 @@ from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.adapters.postgres import prepare as prepare_router
 from shard_router.client import Directory
 from shard_router.leases import ShardLease
+from shard_router.reconcile import Member
+from shard_router.slots import Slots
 
 #: How often the views of last positions are written, wall seconds, and how many times as long as a write they rest at
 #: least: the GEO view is for who looks at the moment, the other must not keep MongoDB busy.
@@ -101,15 +103,10 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
         rewind_s=settings.rewind_s,
         forward=borders.logs.forward,
     )
-    shard = Shard(
-        settings.shard_id,
-        parts,
-        lambda city, epoch: lease.holds(city, epoch),
-        lambda city, epoch, reason: lease.give_up(city, epoch, reason),
-    )
-    store = PostgresRouterStore(leasing)
-    lease = ShardLease(store, settings.shard_id, settings.advertise or settings.listen, shard, clock, node.log)
-    lease.measure(shard.load)
+    slots = Slots(clock)
+    shard = Shard(settings.shard_id, parts, slots)
+    me = Member(settings.shard_id, settings.advertise or settings.listen, settings.expected_shards)
+    lease = ShardLease(PostgresRouterStore(leasing), me, shard, slots, node.log)
 
     api = DispatchApi(shard, decision_log, solver.travel_of, params, clock, LentRiders(borders.directory))
     next_door = BordersApi(shard, lambda: borders.ground, borders.logs, clock)
@@ -124,7 +121,6 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
     await server.start()
     node.on_stop("grpc", server.stop)
     node.start("lease", lease.run())
-    node.on_stop("cities", shard.close)
     node.on_stop("lease", lease.close)
 
 

@@ -16,6 +16,7 @@ class DispatchSettings(NodeSettings):
     listen: str = Field("127.0.0.1:7020", description="host:port of the gRPC server")
     advertise: str = Field("", description="host:port at which others reach it; empty: as it listens")
     shard_id: str = Field("shard-1", pattern="^[a-z0-9-]{1,63}$", description="name of the shard; no two may share one")
+    expected_shards: int = Field(1, ge=1, description="shards that wait for each other on the very first start, 15 s")
 
     tick_period_ms: int = Field(1000, ge=50, le=10_000, description="wall time between two ticks of a city")
     solve_limit_ms: int = Field(800, ge=10, le=10_000, description="wall time a solve may take until greedy answers")

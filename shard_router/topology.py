@@ -1,13 +1,10 @@
-"""The map of cities and shards as values, and who should own what. Pure."""
+"""The map of cities and shards as values. Pure."""
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 
 #: What a city costs its shard, counted in riders: an open order costs a tick about what ten riders do, and a city that
 #: sleeps still has its logs read and its views kept.
@@ -27,6 +24,15 @@ class CityLoad:
     def burden(self) -> int:
         """The whole of it as one number, in riders."""
         return SLEEPING_RIDERS + self.riders + ORDER_RIDERS * self.open_orders
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """A city that a shard owns, and in which epoch."""
+
+    city: str
+    partition: int
+    epoch: int
 
 
 class MoveState(StrEnum):
@@ -112,6 +118,10 @@ class ShardEntry:
     heartbeat_age_ms: int
     load: ShardLoad = field(default_factory=ShardLoad)
     draining: bool = False
+    #: How long its lease has lived without a break. A map read over gRPC does not say; then it is taken for long.
+    up_ms: int = 86_400_000
+    #: How long ago it was first on the map; as `up_ms`.
+    known_ms: int = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,53 +151,3 @@ class CityMap:
     def owned_by(self, shard_id: str) -> list[CityEntry]:
         """Cities of a shard, by name."""
         return sorted((c for c in self.cities.values() if c.owner == shard_id), key=lambda c: c.city)
-
-
-@lru_cache(maxsize=1 << 20)
-def score(city: str, shard_id: str) -> float:
-    """Rendezvous score: the same everywhere, as good as random over pairs, in 0..1.
-
-    Thaler and Ravishankar, "Using Name-Based Mappings to Increase Hit Rates", 1998.
-    """
-    digest = hashlib.blake2b(f"{city}\0{shard_id}".encode(), digest_size=8).digest()
-    return (int.from_bytes(digest, "big") + 1) / (2**64 + 1)
-
-
-def ranking(city: str, weights: Mapping[str, float]) -> list[str]:
-    """Shards in the order in which they should try to claim the city: a shard comes first as often as its weight says.
-
-    Weighted rendezvous hashing: the score is `weight / -ln(u)` (Schindelhauer and Schomaker, "Weighted Distributed
-    Hash Tables", 2005). Shards of no weight come last, among themselves by their plain score.
-    """
-
-    def key(shard: str) -> tuple[bool, float, str]:
-        u, weight = score(city, shard), weights[shard]
-        return (weight <= 0, -(weight / -math.log(u)) if weight > 0 else -u, shard)
-
-    return sorted(weights, key=key)
-
-
-def first_claimants(map_: CityMap) -> dict[str, list[str]]:
-    """For each orphan, the living shards in the order in which they should try to claim it.
-
-    Rendezvous hashing weighted by what room a shard has below its even share of the load, heaviest cities first; so no
-    shard is first while it has its share (Mirrokni et al., "Consistent Hashing with Bounded Loads", 2018). Before all
-    others comes the owner that let a city go to a target that then died.
-    """
-    orphans, living = map_.orphans(), map_.open_shards()
-    if not living or not orphans:
-        return {}
-    share = sum(city.load.burden for city in map_.cities.values()) / len(living)
-    room = dict.fromkeys(living, share)
-    for city in map_.cities.values():
-        if city.owner in room:
-            room[city.owner] -= city.load.burden
-    order: dict[str, list[str]] = {}
-    for city in sorted(orphans, key=lambda entry: (-entry.load.burden, entry.city)):
-        ranked = ranking(city.city, room)
-        former = city.move.from_shard if city.move is not None else None
-        if former in room:
-            ranked.sort(key=lambda shard: shard != former)
-        room[ranked[0]] -= city.load.burden
-        order[city.city] = ranked
-    return order

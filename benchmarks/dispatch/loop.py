@@ -14,7 +14,7 @@ import asyncio
 import time
 from asyncio import events
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,7 +36,7 @@ from proto.dispatch.v1 import city_event_pb2
 from proto.fix_columns import FixColumns
 from proto.fix_messages import encode_fixes
 from proto.tracking.v1 import rider_link_pb2 as link
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 
 CITY, PARTITION = "bench", 0
 FIXES_PER_S = 20_000
@@ -110,19 +110,18 @@ async def _measure(orders: int, seconds: float) -> LoopFigures:
     city = big_city(orders, now_ms=clock.domain_ms())
     runner.city.memory.state = city.state
     await _send(fixes, city.positions, clock)
-    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     try:
         with _timed() as first:
-            runner.begin(lambda error: failed.set_exception(error))
+            runner.begin()
             await asyncio.sleep(FIRST_S)
         runner.city.counters.tick_ms.clear()
         before = runner.city.counters.ticks_committed, runner.city.counters.ticks_fallback
         with _timed() as timing:
             sent = await _load(runner, fixes, city.positions, clock, seconds)
+        if runner.failed.is_set():
+            raise RuntimeError("a part of the city failed while it was measured")
         ticks = list(runner.city.counters.tick_ms) or [0.0]
     finally:
-        with suppress(Exception):
-            failed.cancel()
         await runner.end()
         await solver.close()
     counters = runner.city.counters

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,10 +21,15 @@ import numpy as np
 import structlog
 
 from benchmarks.scale.virtual import VirtualClock, VirtualLoop, run_virtually
-from shard_router import leases
+from shard_router import reconcile
 from shard_router.adapters.memory import MemoryRouterStore
-from shard_router.leases import BEAT_EVERY_S, CityHost, Ownership, ShardLease
-from shard_router.topology import CityEntry, CityLoad, CityMap, ShardLoad, first_claimants
+from shard_router.host import CityHost
+from shard_router.leases import ShardLease
+from shard_router.reconcile import Member
+from shard_router.slots import Slot, Slots, SlotState
+from shard_router.spreading import claim_order
+from shard_router.timing import BEAT_EVERY_S
+from shard_router.topology import CityEntry, CityLoad, CityMap, Ownership, ShardLoad
 
 #: From a claim to the first tick that could commit, seconds: the shadowless take of a city of some hundred riders.
 TAKE_S = 1.0
@@ -92,7 +97,7 @@ class PlanetStore(MemoryRouterStore):
 
 
 class Ranking:
-    """`first_claimants`, worked out once for all that ask the same of the same map; each owes the time it takes alone.
+    """`claim_order`, worked out once for all that ask the same of the same map; each owes the time it takes alone.
 
     A shard is known by the name of its task.
     """
@@ -104,10 +109,10 @@ class Ranking:
         self._asked: set[str] = set()
         self._owed_s: defaultdict[str, float] = defaultdict(float)
 
-    def __call__(self, map_: CityMap) -> dict[str, list[str]]:
-        living = frozenset(map_.open_shards())
+    def __call__(self, map_: CityMap, settled: Iterable[str]) -> dict[str, list[str]]:
+        living = frozenset(settled)
         if self._known != (map_.version, living):
-            self._known, self._order = (map_.version, living), first_claimants(map_)
+            self._known, self._order = (map_.version, living), claim_order(map_, living)
         if self._order:
             task = asyncio.current_task()
             shard = task.get_name() if task is not None else ""
@@ -241,12 +246,14 @@ class World:
         for number, (name, cities) in enumerate(given.items()):
             host = _Host(self.loads)
             host.cities.update(cities)
-            lease = _Lease(self.store, name, f"10.0.{number // 250}.{number % 250}:7020", host, clock, _quiet())
-            lease.ranking = self.ranking
-            lease.measure(host.load)
+            slots = Slots(clock)
             for city in cities:
                 self.store.given(city, name)
-                lease._held[city] = Ownership(city, self.partitions[city], 1)
+                own = Ownership(city, self.partitions[city], 1)
+                slots.of[city] = Slot(city, SlotState.RUNNING, ownership=own)
+            me = Member(name, f"10.0.{number // 250}.{number % 250}:7020")
+            lease = _Lease(self.store, me, host, slots, _quiet())
+            lease.ranking = self.ranking
             self.shards[name] = (host, asyncio.create_task(lease.run(), name=name))
             await asyncio.sleep(BEAT_EVERY_S / count)
 
@@ -274,20 +281,20 @@ class _Lease(ShardLease):
 
     ranking: Ranking
 
-    async def _beat(self) -> bool:
-        done = await super()._beat()
-        await self.ranking.pay(self._shard_id)
-        return done
+    async def _beat(self) -> float:
+        pause_s = await super()._beat()
+        await self.ranking.pay(self._me.shard_id)
+        return pause_s
 
 
 def storm(cities: int, shards: int, riders: int, killed: int, costs: CallCosts) -> Storm:
     """Starts a planet, kills shards, and watches until every city is owned again."""
     loop, ranking = VirtualLoop(), Ranking(costs)
-    leases.first_claimants = ranking  # type: ignore[attr-defined]
+    reconcile.claim_order = ranking  # type: ignore[attr-defined]
     try:
         return run_virtually(_storm(loop, cities, shards, riders, killed, costs, ranking), loop)
     finally:
-        leases.first_claimants = first_claimants  # type: ignore[attr-defined]
+        reconcile.claim_order = claim_order  # type: ignore[attr-defined]
 
 
 async def _storm(

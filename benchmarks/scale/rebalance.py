@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from benchmarks.scale.control import planet
 from shard_router.plans import balance, burdens, default_target, moved
-from shard_router.topology import CityLoad, CityMap, ShardEntry, first_claimants
+from shard_router.spreading import claim_order
+from shard_router.topology import CityLoad, CityMap, ShardEntry
 
 
 def rebalance(cities: int, shards: int, riders: int) -> dict[str, float]:
@@ -15,7 +16,7 @@ def rebalance(cities: int, shards: int, riders: int) -> dict[str, float]:
     names = [f"shard-{number:03d}" for number in range(shards)]
     living = {name: ShardEntry(name, f"{name}:7020", True, 0) for name in names}
     asleep = CityMap(1, {e.city: replace(e, load=CityLoad()) for e in entries}, living)
-    owner = {city: ranked[0] for city, ranked in first_claimants(asleep).items()}
+    owner = {city: ranked[0] for city, ranked in claim_order(asleep, names).items()}
     awake = CityMap(2, {e.city: replace(e, owner=owner[e.city], load=loads[e.city]) for e in entries}, living)
     before = burdens(awake)
     mean = sum(before.values()) / len(before)

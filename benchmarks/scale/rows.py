@@ -38,7 +38,7 @@ from dispatch.shard.adapters.postgres import PostgresDecisionLog
 from dispatch.shard.adapters.postgres import prepare as prepare_dispatch
 from dispatch.shard.holdings import Holdings
 from dispatch.shard.ports import TickCommit
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 
 CITY = "la-serena"
 ORDERS, RIDERS, RESTAURANTS = 100, 60, 25

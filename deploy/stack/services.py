@@ -12,6 +12,13 @@ def _module(name: str) -> tuple[str, ...]:
 
 
 _SERVERS = ("redis", "postgres", "kafka", "mongo")
+_SHARDS = ("shard-1", "shard-2")
+
+
+def _shard(name: str) -> Service:
+    env = {"FORNO_SHARD_ID": name, "FORNO_EXPECTED_SHARDS": str(len(_SHARDS))}
+    return Service(name, _module("dispatch.main"), "grpc", (*_SERVERS, "router"), env)
+
 
 SERVICES: tuple[Service, ...] = (
     Service(
@@ -21,8 +28,7 @@ SERVICES: tuple[Service, ...] = (
         needs=("postgres",),
         announces={"FORNO_ROUTER_ADDRESS": "{listen}"},
     ),
-    Service("shard-1", _module("dispatch.main"), "grpc", (*_SERVERS, "router"), {"FORNO_SHARD_ID": "shard-1"}),
-    Service("shard-2", _module("dispatch.main"), "grpc", (*_SERVERS, "router"), {"FORNO_SHARD_ID": "shard-2"}),
+    *(_shard(name) for name in _SHARDS),
     Service(
         "trails",
         _module("dispatch.trails.main"),

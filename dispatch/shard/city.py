@@ -18,7 +18,7 @@ from dispatch.positions import RiderPositions
 from dispatch.positions.rows import Ids
 from dispatch.shard.counters import Counters
 from dispatch.shard.holdings import Holdings
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 
 #: Events waiting for a tick; with more, reading both logs pauses until a tick took some.
 WAITING_EVENTS = 20_000

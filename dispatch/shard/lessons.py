@@ -18,7 +18,7 @@ from dispatch.engine.travel.learned import BrokenModel, LearnedTravel
 from dispatch.shard.city import City
 from node.clock import Clock
 from node.errors import Retryable
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 
 #: What was learned is stored so often, domain milliseconds, and not more often than so many wall seconds.
 STORE_EVERY_MS = 600_000

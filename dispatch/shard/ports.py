@@ -19,7 +19,7 @@ from dispatch.logs.cut import Applied, Cut
 from dispatch.shard.decided import TickBasis
 from dispatch.shard.holdings import Holding, HoldingChanges
 from proto.fix_columns import FixColumns
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 
 
 @dataclass(frozen=True, slots=True)

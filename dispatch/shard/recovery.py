@@ -24,7 +24,7 @@ from dispatch.shard.holdings import Holdings
 from dispatch.shard.ports import DecisionLog, Stored
 from node.clock import Clock
 from node.errors import Retryable
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 
 #: A city that has not caught up by then is given back, wall seconds.
 CATCH_UP_S = 30.0

@@ -25,7 +25,7 @@ from dispatch.shard.relay import Relay
 from dispatch.shard.ticker import Ticker
 from dispatch.shard.wakes import Wakes
 from node.errors import Retryable
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 
 #: The tick under way may take this long to end when the city is dropped, wall seconds.
 LAST_TICK_S = 3.0
@@ -64,7 +64,8 @@ class CityRunner:
         self._log = parts.log.bind(city=city.name, epoch=city.epoch)
         self._stopping = False
         self._settled = False
-        self._failed: Callable[[BaseException], None] = lambda _: None
+        #: Set when a part ended before its time.
+        self.failed = asyncio.Event()
         metrics = CityMetrics(city.name)
         self.relay = Relay(city.name, parts.outbox, parts.topic, metrics, self._log)
         self.feed = LiveFeed(city, parts.announcements, parts.clock, metrics, self._log)
@@ -90,9 +91,8 @@ class CityRunner:
             raise
         return runner
 
-    def begin(self, failed: Callable[[BaseException], None]) -> None:
-        """Starts every part; `failed` is called when one of them ends before its time."""
-        self._failed = failed
+    def begin(self) -> None:
+        """Starts every part."""
         self._start("ticks", self.ticker.run())
         self._start("ingest", self.ingest.run())
         self._start("feed", self.feed.run())
@@ -154,4 +154,4 @@ class CityRunner:
         # Nobody cancels a part before the end, and none returns: either leaves the city deaf or without ticks.
         failure = error or PartEnded(f"part {task.get_name()!r} " + ("was cancelled" if cancelled else "returned"))
         self._log.error("part failed", part=task.get_name(), exc_info=failure)
-        self._failed(failure)
+        self.failed.set()

@@ -25,7 +25,7 @@ from dispatch.shard.ports import Changed
 from dispatch.shard.recovery import catch_up, later, load_city
 from dispatch.shard.runner import CityRunner, close_logs, end_parts
 from node.errors import Retryable
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 
 SYNC_EVERY_S = 1.0
 #: Events between the shadow and the final cut are read within this, wall seconds, or the city is loaded anew.
@@ -67,11 +67,6 @@ class Shadow:
         """Events that wait for the owner's next commit, at most."""
         return len(self.city.heard)
 
-    @property
-    def failed(self) -> bool:
-        """Whether it stopped following by itself."""
-        return any(task.done() for task in self._tasks)
-
     async def sync(self) -> None:
         """Takes over what the owner has committed. Raises `Retryable`."""
         city = self.city
@@ -90,8 +85,8 @@ class Shadow:
 
         Raises `Retryable` when the shadow does not fit the final cut; it has ended then.
         """
-        await self._stop()
         try:
+            await self._stop()
             if not all(task.done() for task in self._tasks):
                 raise Retryable(f"{self.city.name}: a part of the shadow does not end", reason="STUCK")
             await self.sync()

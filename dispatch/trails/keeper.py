@@ -13,7 +13,7 @@ from dispatch.trails.ports import TrailStore
 from node.clock import Clock
 from node.errors import Retryable
 from proto.fix_columns import FixColumns
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 
 #: Fixes held back at most; with more they are written at once, and reading waits meanwhile.
 MAX_WAITING = 200_000

@@ -26,6 +26,8 @@ class _Row:
     incarnation: UUID
     heartbeat_ms: float
     lease_until_ms: float
+    up_since_ms: float
+    known_since_ms: float
     load: ShardLoad = field(default_factory=ShardLoad)
     draining: bool = False
 
@@ -82,14 +84,17 @@ class MemoryRouterStore:
         row = self._shards.get(shard_id)
         if row and row.incarnation != incarnation and row.heartbeat_ms >= now_ms - STILL_BEATS_MS:
             raise ShardTaken(f"another process is running as shard {shard_id}")
-        draining = row is not None and row.draining
-        self._shards[shard_id] = _Row(address, incarnation, now_ms, now_ms + lease_s * 1000, draining=draining)
+        known_ms, draining = (row.known_since_ms, row.draining) if row is not None else (now_ms, False)
+        until_ms = now_ms + lease_s * 1000
+        self._shards[shard_id] = _Row(address, incarnation, now_ms, until_ms, now_ms, known_ms, draining=draining)
 
     async def beat(self, shard_id: str, incarnation: UUID, lease_s: float, load: ShardLoad) -> CityMap:
         row = self._shards.get(shard_id)
         if row is None or row.incarnation != incarnation:
             raise ShardTaken(f"another process is running as shard {shard_id}")
         row.heartbeat_ms = self._now_ms()
+        if row.lease_until_ms <= row.heartbeat_ms:
+            row.up_since_ms = row.heartbeat_ms
         row.lease_until_ms = row.heartbeat_ms + lease_s * 1000
         row.load = load
         return await self.read_map()
@@ -244,8 +249,19 @@ class MemoryRouterStore:
         return row is not None and row.lease_until_ms > self._now_ms()
 
     def _shard(self, shard_id: str, row: _Row) -> ShardEntry:
-        age_ms = int(self._now_ms() - row.heartbeat_ms)
-        return ShardEntry(shard_id, row.address, self._living(shard_id), age_ms, row.load, row.draining)
+        return ShardEntry(
+            shard_id,
+            row.address,
+            self._living(shard_id),
+            self._age_ms(row.heartbeat_ms),
+            row.load,
+            row.draining,
+            self._age_ms(row.up_since_ms),
+            self._age_ms(row.known_since_ms),
+        )
+
+    def _age_ms(self, since_ms: float) -> int:
+        return int(self._now_ms() - since_ms)
 
 
 def _ending(move: Move, claimant: str) -> tuple[MoveState, str]:

@@ -30,7 +30,9 @@ from router.cities c left join router.shards s on s.shard_id = c.owner order by 
 """
 _SHARDS = """
 select shard_id, address, lease_until > clock_timestamp() as alive, riders, open_orders, tick_p99_ms, refused, draining,
-       loads::text as loads, extract(epoch from clock_timestamp() - heartbeat_at) * 1000 as heartbeat_age_ms
+       loads::text as loads, extract(epoch from clock_timestamp() - heartbeat_at) * 1000 as heartbeat_age_ms,
+       (extract(epoch from clock_timestamp() - up_since) * 1000)::bigint as up_ms,
+       (extract(epoch from clock_timestamp() - known_since) * 1000)::bigint as known_ms
 from router.shards order by shard_id
 """
 _MOVES = """
@@ -223,8 +225,16 @@ def _shard(row: Any) -> ShardEntry:
     cities = {city: CityLoad(*figures) for city, figures in loads.get("cities", {}).items()}
     shadows: dict[str, int] = loads.get("shadows", {})
     load = ShardLoad(row["riders"], row["open_orders"], row["tick_p99_ms"], row["refused"], cities, shadows)
-    age_ms = int(row["heartbeat_age_ms"])
-    return ShardEntry(row["shard_id"], row["address"], row["alive"], age_ms, load, row["draining"])
+    return ShardEntry(
+        row["shard_id"],
+        row["address"],
+        row["alive"],
+        int(row["heartbeat_age_ms"]),
+        load,
+        row["draining"],
+        row["up_ms"],
+        row["known_ms"],
+    )
 
 
 def loads_json(load: ShardLoad) -> str:

@@ -29,7 +29,11 @@ from shard_router import cli
 from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.client import Directory
 from shard_router.errors import NoOwner, UnknownCity
-from shard_router.leases import CityHost, Ownership, ShardLease
+from shard_router.host import CityHost
+from shard_router.leases import ShardLease
+from shard_router.reconcile import Member
+from shard_router.slots import Slots
+from shard_router.topology import Ownership
 
 LOG = structlog.get_logger()
 #: A log that does not mix with what a command prints.
@@ -65,6 +69,12 @@ async def router_process(database: str) -> AsyncIterator[str]:
         ports.close()
 
 
+def lease_of(store: PostgresRouterStore, number: int, log: Any) -> ShardLease:
+    """The lease of a shard that runs nothing."""
+    me = Member(f"shard-{number}", f"127.0.0.1:{number}")
+    return ShardLease(store, me, Host(), Slots(SystemClock()), log)
+
+
 async def until(directory: Directory, true: Callable[[], bool]) -> None:
     """Waits for maps until something holds."""
     async with asyncio.timeout(20):
@@ -84,7 +94,7 @@ async def test_owners_are_found_and_follow_a_move(stack: LocalStack, fresh_datab
             directory.channel("coquimbo")
         with pytest.raises(UnknownCity):
             directory.entry("atlantis")
-        leases = [ShardLease(store, f"shard-{n}", f"127.0.0.1:{n}", Host(), SystemClock(), LOG) for n in (1, 2)]
+        leases = [lease_of(store, n, LOG) for n in (1, 2)]
         running = [asyncio.create_task(lease.run()) for lease in leases]
         try:
             await until(directory, lambda: all(c.owner for c in directory.map.cities.values()))
@@ -130,7 +140,7 @@ async def test_ops_move_plan_and_drain(
         ops = Ops(address, capsys)
         pool = await postgres.connect(fresh_database)
         store = PostgresRouterStore(pool)
-        leases = [ShardLease(store, f"shard-{n}", f"127.0.0.1:{n}", Host(), SystemClock(), QUIET) for n in (1, 2)]
+        leases = [lease_of(store, n, QUIET) for n in (1, 2)]
         running = [asyncio.create_task(lease.run()) for lease in leases]
         try:
             async with asyncio.timeout(20):

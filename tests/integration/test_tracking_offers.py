@@ -18,7 +18,11 @@ from proto.dispatch.v1 import dispatch_pb2, dispatch_pb2_grpc
 from proto.dispatch.v1.live_pb2 import Wake
 from proto.tracking.v1 import rider_link_pb2 as link
 from shard_router.adapters.postgres import PostgresRouterStore
-from shard_router.leases import CityHost, Ownership, ShardLease
+from shard_router.host import CityHost
+from shard_router.leases import ShardLease
+from shard_router.reconcile import Member
+from shard_router.slots import Slots
+from shard_router.topology import Ownership
 from tests.integration.tracking_world import CITY, TrackingWorld, tracking_world
 from tracking.client import Connected, EdgeLink, Event, Offer, OfferRetracted, RiderClient, Route
 
@@ -70,9 +74,8 @@ async def owning(world: TrackingWorld, database: str) -> AsyncIterator[Owner]:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     pool = await postgres.connect(database)
-    lease = ShardLease(
-        PostgresRouterStore(pool), "shard-1", f"127.0.0.1:{port}", owner, world.clock, structlog.get_logger()
-    )
+    me, log = Member("shard-1", f"127.0.0.1:{port}"), structlog.get_logger()
+    lease = ShardLease(PostgresRouterStore(pool), me, owner, Slots(world.clock), log)
     running = asyncio.create_task(lease.run())
     try:
         await asyncio.wait_for(owner.owned.wait(), 20)

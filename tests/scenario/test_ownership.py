@@ -36,8 +36,11 @@ from node.clock import ManualClock
 from node.errors import Retryable
 from shard_router.adapters.memory import MemoryRouterStore
 from shard_router.errors import MoveRefused, NotHeld, ShardTaken
-from shard_router.leases import CityHost, Ownership, ShardLease
-from shard_router.topology import CityEntry, CityMap, ShardLoad
+from shard_router.host import CityHost
+from shard_router.leases import ShardLease
+from shard_router.reconcile import Member
+from shard_router.slots import Slots
+from shard_router.topology import CityEntry, CityMap, Ownership, ShardLoad
 
 CITIES = ("roma", "oslo", "lima")
 SHARDS = ("a", "b", "c")
@@ -177,7 +180,7 @@ class Shard(CityHost):
         self.frozen = False
         self.transaction: Transaction | None = None
         own = DriftingClock(clock, DRIFTS[name])
-        self.lease = ShardLease(database.store, name, f"{name}:1", self, own, QUIET)
+        self.lease = ShardLease(database.store, Member(name, f"{name}:1"), self, Slots(own), QUIET)
         self.task = asyncio.get_running_loop().create_task(self.lease.run())
 
     async def take(self, ownership: Ownership) -> None:
@@ -292,7 +295,7 @@ class World(RuleBasedStateMachine):
         if shard is None or shard.frozen or shard.transaction:
             return
         for (known, epoch), memory in sorted(shard.cities.items()):
-            may = zombie or (shard.lease.holds(city, epoch) and (city, epoch) not in shard.closing)
+            may = zombie or (shard.lease.slots.holds(city, epoch) and (city, epoch) not in shard.closing)
             if known != city or not may:
                 continue
             fence = self.database.store.hold(city, name, epoch)
@@ -345,7 +348,7 @@ class World(RuleBasedStateMachine):
         if shard is not None:
             if shard.transaction:
                 self.end(shard)
-            for task in (shard.task, *shard.lease._busy.values()):
+            for task in (shard.task, *(slot.task for slot in shard.lease.slots.of.values() if slot.task is not None)):
                 task.cancel()
             self.spin()
 
@@ -399,7 +402,7 @@ class World(RuleBasedStateMachine):
         for entry in self.database.store._cities.values():
             owner = self.shards[entry.owner] if entry.owner is not None else None
             assert owner is not None, f"nobody owns {entry}"
-            assert owner.lease.holds(entry.city, entry.epoch), f"{owner.name} owns and does not hold {entry}"
+            assert owner.lease.slots.holds(entry.city, entry.epoch), f"{owner.name} owns and does not hold {entry}"
             assert (entry.city, entry.epoch) in owner.cities, f"{owner.name} holds and does not run {entry}"
 
     def nothing_is_broken(self) -> None:

@@ -18,7 +18,7 @@ from node.errors import Retryable
 from proto.dispatch.v1.city_event_pb2 import CityEvent
 from proto.fix_columns import FixColumns
 from proto.fix_messages import encode_fixes
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 
 
 class MemoryLoanBook(MemoryDecisionLog):

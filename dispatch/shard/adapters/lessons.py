@@ -12,7 +12,7 @@ import asyncpg
 from dispatch.shard.lessons import Lesson
 from node import postgres
 from node.postgres import statements
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 
 SQL = statements(Path(__file__).with_name("lessons.sql"))
 

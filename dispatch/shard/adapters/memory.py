@@ -18,7 +18,7 @@ from dispatch.shard.holdings import Holding, HoldingChanges
 from dispatch.shard.ports import Changed, Letter, LivePosition, Stored, TickCommit
 from node.errors import Retryable
 from proto.fix_columns import FixColumns
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 
 
 @dataclass(slots=True)

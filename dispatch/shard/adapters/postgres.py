@@ -23,7 +23,7 @@ from node import postgres
 from node.errors import Retryable
 from node.postgres import Schema, UniqueViolated, migrate, statements
 from proto.topics import CITY_EVENTS, RIDER_PINGS
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 SCHEMA = Schema("dispatch", MIGRATIONS)

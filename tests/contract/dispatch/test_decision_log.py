@@ -25,8 +25,7 @@ from node import postgres
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
 from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.adapters.postgres import prepare as prepare_router
-from shard_router.leases import Ownership
-from shard_router.topology import CityEntry
+from shard_router.topology import CityEntry, Ownership
 from tests.unit.dispatch.shard.worlds import BIG_RIDER, NOON_MS, offer, order, ownership, record, tick_of
 
 CITY = "roma"

@@ -10,10 +10,13 @@ import structlog
 
 from node.clock import ManualClock
 from node.errors import Retryable
-from shard_router import leases
 from shard_router.adapters.memory import MemoryRouterStore
-from shard_router.leases import LEASE_S, MARGIN_S, SETTLE_S, SHUN_S, CityHost, Ownership, ShardLease
-from shard_router.topology import CityEntry, CityMap, Move, MoveState, ShardLoad
+from shard_router.host import CityHost
+from shard_router.leases import ShardLease
+from shard_router.reconcile import Member
+from shard_router.slots import Slots, SlotState
+from shard_router.timing import FAILURES, LEASE_S, MARGIN_S, SETTLE_S, SHUN_S, WARM_S
+from shard_router.topology import CityEntry, CityMap, Move, MoveState, Ownership
 
 
 class RecordingHost(CityHost):
@@ -29,6 +32,8 @@ class RecordingHost(CityHost):
         self.may_warm = asyncio.Event()
         self.may_warm.set()
         self.blind = False
+        #: Set for a city of which a part failed.
+        self.failed: dict[str, asyncio.Event] = {}
         #: Cities whose shadow is loading, and what was loading when a city was taken.
         self.loading: set[str] = set()
         self.loading_at_take: list[str] = []
@@ -41,7 +46,11 @@ class RecordingHost(CityHost):
             raise Retryable("not now")
         self.loading_at_take += self.loading & {ownership.city}
         self.running[ownership.city] = ownership.epoch
+        self.failed[ownership.city] = asyncio.Event()
         self.shadows.discard(ownership.city)
+
+    async def failure(self, city: str, epoch: int) -> None:
+        await self.failed[city].wait()
 
     async def settle(self, city: str, epoch: int) -> float:
         self.settled.append(city)
@@ -99,7 +108,7 @@ class World:
         await self.store.ensure_cities(self.entries)
         self.hosts[name] = RecordingHost()
         log = structlog.get_logger()
-        self.leases[name] = ShardLease(self.store, name, f"{name}:1", self.hosts[name], self.clock, log)
+        self.leases[name] = ShardLease(self.store, Member(name, f"{name}:1"), self.hosts[name], Slots(self.clock), log)
         self.tasks[name] = asyncio.create_task(self.leases[name].run())
         await self.until(lambda: name in self.store._shards)
 
@@ -111,10 +120,17 @@ class World:
                     lease._poke.set()
                 await asyncio.sleep(0)
 
+    async def renewed(self, name: str) -> None:
+        """Lets the shards run until the lease of one has been renewed now."""
+        slots, until_s = self.leases[name].slots, self.clock.monotonic_s() + LEASE_S - MARGIN_S
+        await self.until(lambda: slots.lease_until_s == until_s)
+
     async def kill(self, name: str) -> None:
         """Ends a shard without a word."""
-        self.tasks[name].cancel()
-        await asyncio.gather(self.tasks[name], return_exceptions=True)
+        working = [slot.task for slot in self.leases[name].slots.of.values() if slot.task is not None]
+        for task in (self.tasks[name], *working):
+            task.cancel()
+        await asyncio.gather(self.tasks[name], *working, return_exceptions=True)
         del self.leases[name]
 
     async def end(self) -> None:
@@ -148,8 +164,8 @@ async def test_two_shards_share_the_cities(world: World) -> None:
     assert {*world.hosts["a"].running, *world.hosts["b"].running} == {"city-0", "city-1"}
     city, epoch = next(iter(world.hosts["a"].running.items()))
     assert epoch == 1
-    assert world.leases["a"].holds(city, 1)
-    assert not world.leases["b"].holds(city, 1)
+    assert world.leases["a"].slots.holds(city, 1)
+    assert not world.leases["b"].slots.holds(city, 1)
 
 
 async def test_a_shard_that_cannot_renew_stops_before_its_lease_ends(small_world: World) -> None:
@@ -158,12 +174,12 @@ async def test_a_shard_that_cannot_renew_stops_before_its_lease_ends(small_world
     await world.start("a")
     world.clock.advance(2000)
     await world.until(lambda: bool(world.hosts["a"].running))
-    await world.until(lambda: world.leases["a"]._until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S)
+    await world.renewed("a")
     world.store.away = True
     world.clock.advance(int((LEASE_S - MARGIN_S) * 1000) - 1)
-    assert world.leases["a"].holds("city-0", 1)
+    assert world.leases["a"].slots.holds("city-0", 1)
     world.clock.advance(1)
-    assert not world.leases["a"].holds("city-0", 1)
+    assert not world.leases["a"].slots.holds("city-0", 1)
     await world.until(lambda: not world.hosts["a"].running)
     assert world.hosts["a"].dropped == [("city-0", 1, "the lease ran out")]
 
@@ -244,7 +260,7 @@ async def last_move(world: World) -> Move:
 async def test_the_owner_goes_on_until_the_shadow_is_warm(moving: tuple[World, str]) -> None:
     """Then it settles, releases, and the target takes the city; the move tells how long nobody decided."""
     world, city = moving
-    assert world.leases["a"].holds(city, 1)
+    assert world.leases["a"].slots.holds(city, 1)
     assert world.hosts["a"].settled == []
     world.hosts["b"].may_warm.set()
     await world.until(lambda: world.hosts["b"].running.get(city) == 2)
@@ -260,11 +276,13 @@ async def test_a_target_that_dies_leaves_the_city_where_it_is(moving: tuple[Worl
     world.tasks["b"].cancel()
     for _ in range(5):
         world.clock.advance(800)
-        await world.until(lambda: world.leases["a"]._until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S)
+        await world.until(
+            lambda: world.leases["a"].slots.lease_until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S
+        )
     await world.until(lambda: not world.store._moves[1].under_way)
     move = await last_move(world)
     assert (move.state, move.reason) == (MoveState.FAILED, "b died")
-    assert world.leases["a"].holds(city, 1)
+    assert world.leases["a"].slots.holds(city, 1)
 
 
 async def test_an_owner_that_dies_is_followed_by_the_target(moving: tuple[World, str]) -> None:
@@ -273,7 +291,9 @@ async def test_an_owner_that_dies_is_followed_by_the_target(moving: tuple[World,
     world.tasks["a"].cancel()
     for _ in range(5):
         world.clock.advance(800)
-        await world.until(lambda: world.leases["b"]._until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S)
+        await world.until(
+            lambda: world.leases["b"].slots.lease_until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S
+        )
     await world.until(lambda: world.hosts["b"].running.get(city) == 2)
     move = await last_move(world)
     assert (move.state, move.reason) == (MoveState.DONE, "the owner died")
@@ -285,7 +305,9 @@ async def test_a_shadow_that_still_loads_ends_before_the_city_is_taken(moving: t
     await world.kill("a")
     for _ in range(5):
         world.clock.advance(800)
-        await world.until(lambda: world.leases["b"]._until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S)
+        await world.until(
+            lambda: world.leases["b"].slots.lease_until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S
+        )
     await world.until(lambda: world.hosts["b"].running.get(city) == 2)
     assert world.hosts["b"].loading_at_take == []
 
@@ -295,7 +317,7 @@ async def test_an_owner_that_starts_anew_in_a_move_gives_the_city_to_its_target(
     world, city = moving
     await world.kill("a")
     world.clock.advance(2000)
-    await world.until(lambda: world.leases["b"]._until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S)
+    await world.renewed("b")
     await world.start("a")
     assert world.store._living("a")
     await world.until(lambda: world.hosts["b"].running.get(city) == 2)
@@ -313,19 +335,18 @@ async def test_a_hand_over_that_was_not_heard_is_told_again(moving: tuple[World,
     assert (await last_move(world)).state is MoveState.DONE
 
 
-async def test_a_shadow_that_hangs_ends_its_move(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_shadow_that_hangs_ends_its_move(moving: tuple[World, str]) -> None:
     """After `WARM_S`; the owner never stopped."""
-    await world.start("a")
-    await world.start("b")
-    world.clock.advance(int(SETTLE_S * 1000) + 1)
-    await world.until(lambda: all(len(host.running) == 1 for host in world.hosts.values()))
-    city = next(iter(world.hosts["a"].running))
-    monkeypatch.setattr(leases, "WARM_S", 0.001)
-    world.hosts["b"].may_warm.clear()
-    await world.store.request_move(city, "b", "ops")
+    world, city = moving
+    for _ in range(int(WARM_S) + 1):
+        world.clock.advance(1000)
+        beaten_ms = world.clock.monotonic_s() * 1000
+        await world.until(
+            lambda at=beaten_ms: all(s.heartbeat_ms == at for s in world.store._shards.values())  # type: ignore[misc]
+        )
     await world.until(lambda: not world.store._moves[1].under_way)
-    assert "not warm within 0.001 s" in (await last_move(world)).reason
-    assert world.leases["a"].holds(city, 1)
+    assert "not warm within 120 s" in (await last_move(world)).reason
+    assert world.leases["a"].slots.holds(city, 1)
     await world.until(lambda: not world.hosts["b"].shadows)
 
 
@@ -340,7 +361,7 @@ async def test_a_target_that_cannot_follow_says_so(world: World) -> None:
     await world.store.request_move(city, "b", "ops")
     await world.until(lambda: not world.store._moves[1].under_way)
     assert "a log nobody understands" in (await last_move(world)).reason
-    assert world.leases["a"].holds(city, 1)
+    assert world.leases["a"].slots.holds(city, 1)
 
 
 async def test_a_shadow_ends_with_its_move(moving: tuple[World, str]) -> None:
@@ -356,25 +377,61 @@ async def test_a_drained_shard_takes_nothing(small_world: World) -> None:
     await world.start("a")
     await world.store.set_draining("a", True, "ops")
     world.clock.advance(2000)
-    await world.until(lambda: world.leases["a"]._until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S)
+    await world.renewed("a")
     assert world.hosts["a"].running == {}
     await world.store.set_draining("a", False, "ops")
     await world.until(lambda: world.hosts["a"].running == {"city-0": 1})
 
 
-async def test_a_city_given_up_is_left_to_others_for_a_while(small_world: World) -> None:
-    """The host says that it cannot run it: released, and shunned here."""
-    world = small_world
+async def running_alone(world: World) -> RecordingHost:
+    """The host of shard a, alone, that runs the one city in epoch 1."""
     await world.start("a")
     world.clock.advance(2000)
     await world.until(lambda: world.hosts["a"].running == {"city-0": 1})
-    world.leases["a"].give_up("city-0", 1, "damaged")
+    return world.hosts["a"]
+
+
+async def test_a_city_whose_part_failed_is_taken_again(small_world: World) -> None:
+    """In the same epoch, after a pause, whatever stands in the way the first times."""
+    world = small_world
+    host = await running_alone(world)
+    host.refuse, host.broken = 1, True
+    host.failed["city-0"].set()
+    slot = world.leases["a"].slots.of["city-0"]
+    await world.until(lambda: not host.running and slot.task is None)
+    assert (slot.state, slot.failures) == (SlotState.RELOADING, 1)
+    assert world.leases["a"].slots.holds("city-0", 1)
+    world.clock.advance(200)
+    await world.until(lambda: slot.failures == 2 and slot.task is None)
+    host.broken = False
+    world.clock.advance(400)
+    await world.until(lambda: host.refuse == 0 and slot.task is None)
+    assert slot.failures == 2
+    world.clock.advance(400)
+    await world.until(lambda: host.running == {"city-0": 1})
+    assert slot.state is SlotState.RUNNING
+
+
+async def test_a_city_that_fails_again_and_again_is_left_to_others_for_a_while(small_world: World) -> None:
+    """Released after so many failures without a sound run, and shunned here."""
+    world = small_world
+    host = await running_alone(world)
+    host.broken = True
+    host.failed["city-0"].set()
+    for _ in range(FAILURES + 1):
+        await world.until(lambda: world.leases["a"].slots.of["city-0"].task is None)
+        world.clock.advance(2600)
+        await world.renewed("a")
     await world.until(lambda: world.store._cities["city-0"].owner is None)
-    assert not world.leases["a"].holds("city-0", 1)
+    assert not world.leases["a"].slots.holds("city-0", 1)
+    assert host.dropped[-1] == ("city-0", 1, "it failed 5 times in a row")
+    host.broken = False
+    assert world.leases["a"].slots.of["city-0"].state is SlotState.SHUNNED
     for _ in range(5):
+        assert host.running == {}
         world.clock.advance(int(SHUN_S * 200) + 1)
-        await world.until(lambda: world.leases["a"]._until_s == world.clock.monotonic_s() + LEASE_S - MARGIN_S)
-    await world.until(lambda: world.hosts["a"].running == {"city-0": 2})
+        await world.renewed("a")
+    await world.until(lambda: host.running == {"city-0": 2})
 
 
 async def test_a_host_that_cannot_take_yet_gets_another_chance(small_world: World) -> None:
@@ -410,12 +467,3 @@ async def test_a_clean_stop_releases_at_once(small_world: World) -> None:
     await world.leases["a"].close()
     assert (await world.store.read_map()).cities["city-0"].owner is None
     assert world.hosts["a"].dropped == [("city-0", 1, "the shard stops")]
-
-
-def test_the_load_is_what_the_shard_measured() -> None:
-    """`measure` replaces the load that heartbeats report."""
-    lease = ShardLease(
-        MemoryRouterStore(ManualClock()), "a", "a:1", RecordingHost(), ManualClock(), structlog.get_logger()
-    )
-    lease.measure(lambda: ShardLoad(3, 2, 1.0))
-    assert lease._load() == ShardLoad(3, 2, 1.0)

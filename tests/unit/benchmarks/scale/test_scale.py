@@ -15,7 +15,8 @@ from benchmarks.scale.page import page
 from benchmarks.scale.rebalance import rebalance
 from benchmarks.scale.rows import ORDERS, lives
 from dispatch.engine.tracks import ResultKind
-from shard_router.leases import LEASE_S, Ownership
+from shard_router.timing import LEASE_S
+from shard_router.topology import Ownership
 
 COSTS = Costs(
     edge_us_a_fix=50.0,

@@ -12,6 +12,7 @@ from dispatch.borders.grpc_api import LentRiders
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.shard.errors import UnknownOrder
 from dispatch.shard.grpc_api import DispatchApi
+from dispatch.shard.hosted import Hosted, HostState
 from dispatch.shard.runner import CityRunner
 from dispatch.shard.shard import Shard
 from node.errors import Invalid
@@ -20,9 +21,9 @@ from proto.dispatch.v1 import dispatch_pb2 as pb
 from proto.tracking.v1 import rider_link_pb2 as link
 from shard_router.client import Directory
 from shard_router.errors import NotOwner
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 from tests.unit.dispatch.shard.memory_city import CITY, PARTITION, STEP_E7, MemoryCity
-from tests.unit.dispatch.shard.worlds import DOWNTOWN
+from tests.unit.dispatch.shard.worlds import DOWNTOWN, holding
 
 #: Calls of these tests never touch it.
 CONTEXT = cast(Any, None)
@@ -35,6 +36,7 @@ class Answering:
 
     def __init__(self, world: MemoryCity, shard: Shard, runner: CityRunner) -> None:
         self.world = world
+        self.shard = shard
         self.runner = runner
         travel = FreeFlowTravel()
         lent = LentRiders(Directory("127.0.0.1:1", structlog.get_logger()))
@@ -48,8 +50,8 @@ async def offered() -> Answering:
     await world.online({1: (0, 1), 2: (0, 40)})
     await world.open_order("o-1")
     runner = await world.owner()
-    shard = Shard("shard-1", runner.parts, lambda city, epoch: world.holds)
-    shard.runners[CITY] = runner
+    shard = Shard("shard-1", runner.parts, holding(runner.city.ownership))
+    shard._hosted[CITY] = Hosted(HostState.RUNNING, runner=runner)
     await world.step(runner)
     return Answering(world, shard, runner)
 
@@ -164,7 +166,7 @@ async def test_a_city_of_another_is_not_spoken_for(offered: Answering) -> None:
     """Neither one that was never here, nor one whose lease ran out."""
     with pytest.raises(NotOwner):
         await offered.api.OpenOffers(pb.OpenOffersRequest(city="milano"), CONTEXT)
-    offered.world.holds = False
+    offered.shard._slots.lease_until_s = 0.0
     with pytest.raises(NotOwner):
         await offered.api.Track(pb.TrackRequest(city=CITY, order_id="o-1"), CONTEXT)
 
@@ -172,12 +174,12 @@ async def test_a_city_of_another_is_not_spoken_for(offered: Answering) -> None:
 async def test_a_shard_takes_and_drops(offered: Answering) -> None:
     """After a drop the city is not here; its cut is stored; dropping again does nothing."""
     runner = offered.runner
-    shard = Shard("shard-1", runner.parts, lambda city, epoch: offered.world.holds)
+    shard = Shard("shard-1", runner.parts, holding(Ownership(CITY, PARTITION, 2)))
     await shard.take(Ownership(CITY, PARTITION, 2))
     assert shard.city(CITY).tick == 1
     assert shard.load().open_orders == 1
     await shard.drop(CITY, 1, "another epoch")
-    assert CITY in shard.cities
+    assert shard.runner(CITY) is not None
     await shard.drop(CITY, 2, "test")
     await shard.drop(CITY, 2, "test")
-    assert CITY not in shard.cities
+    assert shard.runner(CITY) is None

@@ -16,7 +16,7 @@ from dispatch.shard.runner import CityRunner
 from dispatch.shard.solver import InlineSolver
 from node.errors import Retryable
 from proto.tracking.v1 import rider_link_pb2 as link
-from shard_router.leases import Ownership
+from shard_router.topology import Ownership
 from tests.unit.dispatch.shard.memory_city import CITY, MemoryCity
 
 

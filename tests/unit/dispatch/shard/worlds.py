@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,8 +16,10 @@ from dispatch.engine.tracks import TrackChanges
 from dispatch.logs.cut import Applied, Cut
 from dispatch.shard.holdings import HoldingChanges
 from dispatch.shard.ports import TickCommit
+from node.clock import SystemClock
 from proto.fix_columns import FixColumns
-from shard_router.leases import Ownership
+from shard_router.slots import Slot, Slots, SlotState
+from shard_router.topology import Ownership
 
 #: Beyond what a signed 64-bit number holds.
 BIG_RIDER = RiderId((1 << 63) + 7)
@@ -97,6 +100,14 @@ def record(offer_id: str, rider_id: int, order_id: str) -> DecisionRecord:
 def ownership(city: str, epoch: int = 1, partition: int = 0) -> Ownership:
     """A city of a shard."""
     return Ownership(city, partition, epoch)
+
+
+def holding(*owned: Ownership) -> Slots:
+    """Slots of a shard that holds cities by a lease that does not end."""
+    slots = Slots(SystemClock(), lease_until_s=math.inf)
+    for own in owned:
+        slots.of[own.city] = Slot(own.city, SlotState.TAKING, ownership=own)
+    return slots
 
 
 def tick_of(
