@@ -6,23 +6,11 @@ leases begin:   a ... b .. c            settled: SETTLE_S after c     ..........
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable
-from functools import lru_cache
 
 from shard_router.timing import SETTLE_S, START_WAIT_S
 from shard_router.topology import CityMap
-
-
-@lru_cache(maxsize=1 << 20)
-def score(city: str, shard_id: str) -> int:
-    """Rendezvous score: the same everywhere, as good as random over pairs.
-
-    Thaler and Ravishankar, "Using Name-Based Mappings to Increase Hit Rates", 1998.
-    """
-    digest = hashlib.blake2b(f"{city}\0{shard_id}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big")
 
 
 def settling_left_s(map_: CityMap, expected: int) -> dict[str, float]:
@@ -51,8 +39,9 @@ def claim_order(map_: CityMap, settled: Iterable[str]) -> dict[str, list[str]]:
     """For each city that nobody owns or is to get, the settled shards in the order in which to try to claim it.
 
     Heaviest cities first, each goes to the shard that carries least by then (Graham, "Bounds on Multiprocessing Timing
-    Anomalies", 1969); rendezvous hashing among those that carry the same. Before all others comes the owner that let
-    a city go to a target that then died.
+    Anomalies", 1969), the first by name of those that carry the same: so how many equal cities each shard gets does not
+    depend on how many have been claimed already. Before all others comes the owner that let a city go to a target that
+    then died.
     """
     orphans, carried = map_.orphans(), dict.fromkeys(sorted(settled), 0)
     if not carried or not orphans:
@@ -68,9 +57,6 @@ def claim_order(map_: CityMap, settled: Iterable[str]) -> dict[str, list[str]]:
             continue
         former = city.move.from_shard if city.move is not None else None
 
-        def key(shard: str, name: str = city.city, former: str | None = former) -> tuple[bool, int, int]:
-            return shard != former, carried[shard], score(name, shard)
-
-        order[city.city] = sorted(carried, key=key)
+        order[city.city] = sorted(carried, key=lambda shard: (shard != former, carried[shard], shard))
         carried[order[city.city][0]] += city.load.burden
     return order
