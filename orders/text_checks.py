@@ -1,4 +1,4 @@
-"""Checks of words that come in: who, which key, which token, why. What looks like a card number is refused anywhere."""
+"""Check text that comes in: user ids, keys, tokens, reasons. What looks like a card number is refused in all of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done once a night, in a process of its own: old months go to the archive."""
+"""Archive old months once a night, in a process of its own."""
 
 from __future__ import annotations
 

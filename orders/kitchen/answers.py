@@ -1,4 +1,4 @@
-"""What an answer of the kitchen makes of an order. Pure; each answer may be repeated and changes nothing then."""
+"""Apply a kitchen's answer to an order. Pure; each answer may be repeated and changes nothing then."""
 
 from __future__ import annotations
 

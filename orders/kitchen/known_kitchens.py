@@ -1,8 +1,8 @@
 """Keep what is known of kitchens in memory: whether they are asked about orders, and how long they need.
 
-Placing an order must not wait for the history of a restaurant. What is
-kept may be `FRESH_S` old, and is used until `STALE_S` while it is looked up anew; after that the look-up is waited for,
-a moment. When the databases cannot be asked, what is known counts, else the city's rule and the restaurant's own word.
+Placing an order must not wait for the history of a restaurant. What is kept may be `FRESH_S` old, and is used until
+`STALE_S` while it is looked up anew; after that the look-up is waited for, `LOOKUP_TIMEOUT_S` at most. When the
+databases do not answer, what is known counts, else the rule of the city and the time that the restaurant says.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which of the arrived events of an order may be applied now. Pure.
+"""Decide which of the arrived events of an order may be applied now. Pure.
 
 Producers repeat themselves (a lost reply, a relay that died after sending), so events come twice and old ones come
 late; versions grow by one, so a gap shows. Whatever the interleaving, each version is applied once and in order.

@@ -1,4 +1,4 @@
-"""Sends messages to Kafka."""
+"""Send messages to Kafka."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of what comes in. Every refusal names the field, as a path within the basket (`items[2].quantity`)."""
+"""Check baskets. Every refusal names the field, as a path within the basket (`items[2].quantity`)."""
 
 from __future__ import annotations
 

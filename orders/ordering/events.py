@@ -1,4 +1,4 @@
-"""What orders tell the others. `adapters.codec` turns these into messages."""
+"""Events that orders send to payments and dispatch, as values. `adapters.codec` makes messages of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orders.model import Order
 
 
 class Fact(StrEnum):
-    """What an event on order.events says."""
+    """The kind of an event of order.events."""
 
     PLACED = "PLACED"
     ACCEPTED = "ACCEPTED"
@@ -31,14 +31,14 @@ class OrderFact:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """To dispatch, on city.events: the order is paid for and cooking; it is yours now."""
+    """Sent to dispatch on city.events: the order is paid for and cooking, dispatch has to bring it."""
 
     order: Order
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """To dispatch, on city.events: forget the order."""
+    """Sent to dispatch on city.events: the order is cancelled, dispatch has to forget it."""
 
     order: Order
     reason: str
@@ -46,7 +46,7 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class ReadyChanged:
-    """To dispatch, on city.events: the food is, or will be, ready at another time than was said before."""
+    """Sent to dispatch on city.events: the food is, or will be, ready at another time than was sent before."""
 
     order: Order
 
@@ -56,7 +56,7 @@ Event = OrderFact | Opened | Withdrawn | ReadyChanged
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An order after a change, and what to tell about it. Both are stored in one transaction."""
+    """An order after a change, and the events to send about it. Both are stored in one transaction."""
 
     order: Order
     events: tuple[Event, ...] = ()

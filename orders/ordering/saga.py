@@ -1,4 +1,4 @@
-"""The saga of an order, as pure steps: an order and a signal give the changed order and what to tell others.
+"""The saga of an order, as pure steps: an order and a signal give the changed order and the events to send.
 
 Placed ──> payments ──> AUTHORISE ──> the kitchen accepts ──> Accepted, Opened ──> dispatch
 dispatch ──> ASSIGN, PICK_UP, DELIVER ──> Delivered ──> payments ──> CAPTURE ──> Completed
@@ -63,7 +63,7 @@ def place(
 def step(order: Order, signal: Signal) -> Change:
     """One step. Raises `TransitionRefused` where the state table has none."""
     if signal.trigger is None:
-        return _new_ready_time(order, signal) if signal.ready_ms else _noted(order, signal)
+        return _new_ready_time(order, signal) if signal.ready_ms else _without_transition(order, signal)
     status = next_status(order.status, signal.trigger)
     changed = replace(
         order,
@@ -75,7 +75,7 @@ def step(order: Order, signal: Signal) -> Change:
         action=None,
         version=order.version + 1,
     )
-    return _told(order.status, changed, signal)
+    return _with_events(order.status, changed, signal)
 
 
 def follow(order: Order, signals: Sequence[Signal]) -> tuple[Change, list[TransitionRefused]]:
@@ -106,7 +106,7 @@ def kitchen_accepts(order: Order, at_ms: int) -> Signal:
     return Signal(Trigger.ACCEPT, at_ms, ready_ms=at_ms + 1000 * order.preparation_s)
 
 
-def _noted(order: Order, signal: Signal) -> Change:
+def _without_transition(order: Order, signal: Signal) -> Change:
     """What a signal without a trigger brings, where it still matters."""
     changed = order
     if order.status in _WITH_DISPATCH and signal.eta_ms:
@@ -134,7 +134,7 @@ def _rider(order: Order, signal: Signal) -> int:
     return signal.rider_id or order.rider_id
 
 
-def _told(before: Status, order: Order, signal: Signal) -> Change:
+def _with_events(before: Status, order: Order, signal: Signal) -> Change:
     """The change with the events that its transition calls for."""
     at_ms, reason = signal.at_ms, signal.reason
     match signal.trigger:

@@ -1,4 +1,4 @@
-"""Which transitions of an order exist. What is not in the table is refused, with its reason.
+"""The transitions of an order. What is not in the table is refused, with its reason.
 
 PLACED ──> AUTHORISED ──> ACCEPTED <──> ASSIGNED ──> PICKED_UP ──> DELIVERED ──> COMPLETED
    │            │             │             │             │

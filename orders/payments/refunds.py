@@ -1,4 +1,4 @@
-"""Whether a refund may be. Pure."""
+"""Decide whether a refund is allowed. Pure."""
 
 from __future__ import annotations
 

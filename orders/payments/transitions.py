@@ -1,4 +1,4 @@
-"""What to do next with a payment, and what an answer makes of it. Pure.
+"""Decide what to do next with a payment, and apply the answers of the provider. Pure.
 
     PENDING ── authorise ──> AUTHORISED ── capture ──> CAPTURED ── refund (some) ──> CAPTURED ... ──> REFUNDED (all)
      │   └──> ACTION_REQUIRED ──┘  │

@@ -1,4 +1,4 @@
-"""Events to messages and messages to events."""
+"""Encode events as messages, decode messages to events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads payment.events and dispatch.events into one database of orders.
+"""Read payment.events and dispatch.events into one database of orders.
 
 Each database has a listener of its own, with offsets of its own, that drops what orders of other ranges are told: a
 database that is away holds up its own orders only.

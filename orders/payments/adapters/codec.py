@@ -1,4 +1,4 @@
-"""Payments' events to messages, orders' messages to instructions."""
+"""Encode events of payments as messages, decode messages of orders to instructions."""
 
 from __future__ import annotations
 
