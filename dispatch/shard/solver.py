@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 import structlog
@@ -101,6 +101,24 @@ class Solving(Protocol):
         """The best order of each rider's stops. Raises `Retryable` when none comes in time: the tick is tried again."""
 
 
+class _WorkerContext(SpawnContext):
+    """Remembers the processes that a pool starts: it has no call of its own to end a frozen one before Python 3.14."""
+
+    def __init__(self) -> None:
+        self.started: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        process = SpawnProcess(*args, **kwargs)
+        self.started.append(process)
+        return process
+
+    def kill(self) -> None:
+        """Ends what was started, whatever it is at."""
+        for process in self.started:
+            if process.pid is not None:
+                process.kill()
+
+
 @dataclass(slots=True)
 class _Worker:
     """A worker process and whether it answers.
@@ -109,6 +127,7 @@ class _Worker:
     """
 
     pool: ProcessPoolExecutor
+    context: _WorkerContext
     calls: set[Future[Any]] = field(default_factory=set)
     #: When it answered last, or began to have calls.
     since_s: float = 0.0
@@ -134,9 +153,7 @@ class _Worker:
 
     def kill(self) -> None:
         """Ends it at once, even if it is frozen; every call that waits for it fails with `BrokenProcessPool`."""
-        # The pool has no such call before Python 3.14. It replaces no worker of its own after one was killed.
-        for process in list((self.pool._processes or {}).values()):
-            process.kill()
+        self.context.kill()  # The pool replaces no worker of its own after one was killed.
         self.pool.shutdown(wait=False)
 
 
@@ -154,8 +171,8 @@ class Solver:
         self._worker = self._new_worker()
 
     def _new_worker(self) -> _Worker:
-        begin = (os.getpid(), self._settings)
-        return _Worker(ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin, initargs=begin))
+        context, begin = _WorkerContext(), (os.getpid(), self._settings)
+        return _Worker(ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=begin), context)
 
     async def warm(self) -> None:
         """Starts the worker and waits until it has loaded everything."""

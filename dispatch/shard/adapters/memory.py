@@ -106,6 +106,11 @@ class MemoryDecisionLog:
             self._letters.append((own.city, Letter(len(self._letters), result.order_id, payload), False))
         self._save_cut(own, tick.applied)
 
+    def commits(self, city: str) -> Sequence[TickCommit]:
+        """All ticks of a city, in order."""
+        ticks = self._rows(city).ticks
+        return [ticks[number] for number in sorted(ticks)]
+
     async def committed(self, city: str, tick: int, epoch: int) -> bool:
         found = self._rows(city).ticks.get(tick)
         return found is not None and found.ownership.epoch == epoch

@@ -16,7 +16,7 @@ from dispatch.shard.adapters.lessons import MemoryLessonStore
 from dispatch.shard.adapters.memory import MemoryAnnouncements, MemoryDecisionLog, MemoryResultTopic
 from dispatch.shard.parts import Parts
 from dispatch.shard.runner import CityRunner
-from dispatch.shard.solver import InlineSolver
+from dispatch.shard.solver import InlineSolver, Solving
 from node.clock import ManualClock
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import city_event_pb2
@@ -41,6 +41,7 @@ class MemoryCity:
     topic: MemoryResultTopic = field(default_factory=MemoryResultTopic)
     announcements: MemoryAnnouncements = field(default_factory=MemoryAnnouncements)
     params: EngineParams = field(default_factory=EngineParams)
+    solver: Solving = field(default_factory=lambda: InlineSolver(FreeFlowTravel()))
     holds: bool = True
     _events: int = 0
 
@@ -49,7 +50,7 @@ class MemoryCity:
         parts = Parts(
             clock=self.clock,
             log=structlog.get_logger(),
-            solver=InlineSolver(FreeFlowTravel()),
+            solver=self.solver,
             params=self.params,
             logs_of=lambda city: MemoryCityLogs(self.log, city),
             decision_log=self.decisions,

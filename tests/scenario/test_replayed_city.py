@@ -1,0 +1,193 @@
+"""A city of two owners lived by asynchronous ticks over a failing worker, and run again by synchronous ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pytest
+
+from dispatch.engine.codec import to_plain
+from dispatch.engine.eta.estimate import EtaQuestion, estimate, planned
+from dispatch.engine.matching.problem import Problem, Solution
+from dispatch.engine.matching.solve import solve
+from dispatch.engine.model import Offer, Rider, StopKind
+from dispatch.engine.params import EngineParams
+from dispatch.engine.ports import TravelTimes
+from dispatch.engine.questions import Estimates
+from dispatch.engine.travel.free_flow import FreeFlowTravel
+from dispatch.engine.travel.learned import LearnedTravel
+from dispatch.recording.recording import Message, RecordedTick, Recording
+from dispatch.recording.rerun import Redone, rerun
+from dispatch.shard.ports import TickCommit
+from dispatch.shard.runner import CityRunner
+from dispatch.shard.solver import InlineSolver
+from proto.dispatch.v1 import city_event_pb2
+from proto.tracking.v1 import rider_link_pb2 as link
+from tests.unit.dispatch.shard.memory_city import CITY, PARTITION, MemoryCity
+
+TRAVEL: Final[dict[str, TravelTimes]] = {"free flow": FreeFlowTravel(), "learned": LearnedTravel.ignorant()}
+RIDERS: Final = range(1, 7)
+#: Of 20 s each: long enough for lessons to be stored by each owner.
+STEPS_AN_OWNER: Final = 50
+STEP_MS: Final = 20_000
+
+
+class FailingSolver(InlineSolver):
+    """Answers now and then as a shard does whose worker is too slow: greedy solves, plans tell ETAs."""
+
+    def __init__(self, travel: TravelTimes, seed: int) -> None:
+        super().__init__(travel)
+        self._rng = np.random.default_rng(seed)
+
+    async def solve(self, problem: Problem, params: EngineParams) -> Solution:
+        return solve(problem, params, "wall clock" if self._rng.random() < 0.1 else "")
+
+    async def etas(self, travel: TravelTimes, asked: EtaQuestion, params: EngineParams) -> Estimates:
+        if self._rng.random() < 0.1:
+            return Estimates(planned(asked), "wall clock")
+        return Estimates(estimate(asked, travel, params))
+
+
+@dataclass(slots=True)
+class Townspeople:
+    """Riders and customers who do what a seed makes them do."""
+
+    world: MemoryCity
+    rng: np.random.Generator
+    places: dict[int, tuple[int, int]] = field(default_factory=dict)
+    orders: int = 0
+
+    async def live(self, runner: CityRunner) -> None:
+        """One step of everybody, as the owner's memory lets them."""
+        state, rng = runner.city.state, self.rng
+        for rider_id, (north, east) in self.places.items():
+            self.places[rider_id] = (north + int(rng.integers(-1, 2)), east + int(rng.integers(-1, 2)))
+        await self.world.fix(self.places)
+        if rng.random() < 0.25:
+            self.orders += 1
+            await self.world.open_order(f"o-{self.orders}", door=(int(rng.integers(1, 30)), 3))
+        for offer in state.offers.values():
+            if rng.random() < 0.8:
+                await self._reply(offer, accepted=bool(rng.random() < 0.8))
+        for rider in state.riders.values():
+            if rider.stops and rng.random() < 0.6:
+                await self._go_on(rider)
+
+    async def _reply(self, offer: Offer, *, accepted: bool) -> None:
+        reply = link.OfferReply(offer_id=offer.offer_id, accepted=accepted, ts_ms=self.world.clock.domain_ms())
+        replied = city_event_pb2.RiderReplied(rider_id=offer.rider_id, session=1, reply=reply)
+        await self.world.event(rider_replied=replied)
+
+    async def _go_on(self, rider: Rider) -> None:
+        """The next thing that the rider's plan asks of it."""
+        stop = rider.stops[0]
+        status = link.RIDER_STATUS_PICKED_UP if rider.arrived else link.RIDER_STATUS_ARRIVED
+        if stop.kind is StopKind.DROP:
+            status = link.RIDER_STATUS_DELIVERED
+        await self.world.status(rider.rider_id, status, stop.order_ids[0])
+
+
+async def lived(seed: int, travel: TravelTimes) -> MemoryCity:
+    """A city after two owners; the second one found what the first had stored."""
+    world = MemoryCity(solver=FailingSolver(travel, seed))
+    places = {rider_id: (rider_id, -rider_id) for rider_id in RIDERS}
+    await world.online(places)
+    people = Townspeople(world, np.random.default_rng(seed), places)
+    for epoch in (1, 2):
+        runner = await world.owner(epoch)
+        for _ in range(STEPS_AN_OWNER):
+            await people.live(runner)
+            await world.step(runner, STEP_MS)
+    return world
+
+
+def recording_of(world: MemoryCity) -> Recording:
+    """What `forno log dump` would write of it."""
+    commits = list(world.decisions.commits(CITY))
+    first = commits[0]
+    assert first.start is not None
+    return Recording(
+        city=CITY,
+        incarnation=world.log.incarnation,
+        partition=PARTITION,
+        default_capacity=3,
+        events_offset=first.start.events_offset,
+        params={"p": to_plain(world.params)},
+        start=first.start.body,
+        ticks=[_recorded(commit) for commit in commits],
+        pings=[Message(n, value) for n, value in enumerate(world.log.pings[PARTITION])],
+        events=[Message(n, value) for n, value in enumerate(world.log.events[PARTITION])],
+        models={version: body for (_, version), body in world.lessons.models.items()},
+        lessons=world.lessons.begun_with,
+    )
+
+
+def _recorded(commit: TickCommit) -> RecordedTick:
+    cut, digests = commit.applied.cut, commit.digests
+    return RecordedTick(
+        tick=commit.tick,
+        epoch=commit.ownership.epoch,
+        now_ms=commit.now_ms,
+        pings_offset=cut.pings_offset,
+        events_offset=cut.events_offset,
+        params_digest="p",
+        travel_version=commit.travel_version,
+        fallback=commit.fallback,
+        problem_digest=digests.problem,
+        solution_digest=digests.solution,
+        decisions_digest=digests.decisions,
+        ignored=commit.ignored,
+        promises_digest=digests.promises,
+        eta_fallback=commit.eta_fallback,
+        renewed=commit.renewed,
+        lesson=commit.lesson,
+        quiet=commit.quiet,
+    )
+
+
+def run_again(recording: Recording, travel: TravelTimes) -> list[Redone]:
+    """By the models that its ticks name."""
+
+    def travel_of(version: str) -> TravelTimes:
+        if version == travel.version:
+            return travel
+        return LearnedTravel.unpacked(recording.models[version])
+
+    return list(rerun(recording, travel_of))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("kind", TRAVEL)
+async def test_both_drivers_make_the_same_of_it(kind: str, seed: int) -> None:
+    """Every tick decides the same bytes, tells the same ETAs and tracks, and learns the same for the next."""
+    world = await lived(seed, TRAVEL[kind])
+    recording = recording_of(world)
+    ticks = run_again(recording, TRAVEL[kind])
+    assert [(tick.recorded.tick, tick.differs) for tick in ticks if tick.differs] == []
+    assert all(tick.told_compared for tick in ticks)
+    bases = [basis for tick in ticks for basis in (*tick.recorded.quiet, tick.recorded.basis)]
+    assert len(bases) == 2 * STEPS_AN_OWNER
+    assert len(bases) > len(ticks), "some ticks changed nothing"
+    assert sum(basis.renewed for basis in bases) >= 2
+    assert [bool(basis.lesson) for basis in bases if basis.lesson is not None] == [False, True]
+    assert any(basis.solver_fallback for basis in bases)
+    assert any(basis.eta_fallback for basis in bases)
+    assert sum(len(tick.result.tracks.outcomes) for tick in ticks) >= 5
+    assert (len({basis.travel_version for basis in bases}) > 1) is (kind == "learned")
+
+
+async def test_a_stretch_may_begin_anywhere_in_an_owners_time() -> None:
+    """Its start holds turns, ETAs and lessons under way, to the last bit."""
+    world = await lived(4, TRAVEL["learned"])
+    recording = recording_of(world)
+    later = [commit for commit in world.decisions.commits(CITY) if commit.start is not None and commit.lesson is None]
+    assert later
+    assert later[0].start is not None
+    ticks = [tick for tick in recording.ticks if tick.tick >= later[0].tick]
+    stretch = Recording(
+        **{name: getattr(recording, name) for name in recording.__slots__}
+        | {"ticks": ticks, "start": later[0].start.body, "events_offset": later[0].start.events_offset}
+    )
+    assert [tick.differs for tick in run_again(stretch, TRAVEL["learned"]) if tick.differs] == []
