@@ -2,6 +2,11 @@
 
 Values are the frozen dataclasses of `dispatch.engine.model`: fields of int, str, bool, enums, tuples,
 nested dataclasses and optionals of these. Keys come in the order of the fields.
+
+Written by hand, without a library: a tick packs the tens of entities it changed, under a millisecond. A whole city of
+3,360 orders and 5,360 riders takes 125 ms to JSON and 205 ms back (CPU, in a thread, at a takeover and for the memory
+stored every five minutes); msgspec 0.23 writes the same bytes in 6 ms and reads them in 13 ms. That is the time to save
+here, at the price of one more compiled dependency, when takeovers of bigger cities need it.
 """
 
 from __future__ import annotations

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from dispatch.engine.codec import to_plain
+from dispatch.engine.eta.calibration import Stage
 from dispatch.engine.eta.estimate import EtaQuestion, estimate, planned
 from dispatch.engine.matching.problem import Problem, Solution
 from dispatch.engine.matching.solve import solve
-from dispatch.engine.model import Offer, Rider, StopKind
-from dispatch.engine.params import EngineParams
+from dispatch.engine.model import Offer, OrderId, OrderStatus, Rider, StopKind
+from dispatch.engine.notes import NoteKind
+from dispatch.engine.params import EngineParams, PatienceParams
 from dispatch.engine.ports import TravelTimes
 from dispatch.engine.questions import Estimates
 from dispatch.engine.travel.free_flow import FreeFlowTravel
@@ -117,7 +119,7 @@ def recording_of(world: MemoryCity) -> Recording:
         params={"p": to_plain(world.params)},
         start=first.start.body,
         ticks=[_recorded(commit) for commit in commits],
-        pings=[Message(n, value) for n, value in enumerate(world.log.pings[PARTITION])],
+        pings=[Message(n, value) for n, value in enumerate(world.log.pings.get(PARTITION, []))],
         events=[Message(n, value) for n, value in enumerate(world.log.events[PARTITION])],
         models={version: body for (_, version), body in world.lessons.models.items()},
         lessons=world.lessons.begun_with,
@@ -191,3 +193,31 @@ async def test_a_stretch_may_begin_anywhere_in_an_owners_time() -> None:
         | {"ticks": ticks, "start": later[0].start.body, "events_offset": later[0].start.events_offset}
     )
     assert [tick.differs for tick in run_again(stretch, TRAVEL["learned"]) if tick.differs] == []
+
+
+async def impatient_city() -> tuple[MemoryCity, CityRunner]:
+    """Nobody is on shift; an order is opened, and cancelled in the very tick in which it would time out."""
+    world = MemoryCity(params=EngineParams(patience=PatienceParams(nobody_s=600.0)))
+    await world.open_order("o-1")
+    runner = await world.owner()
+    await world.step(runner)
+    await world.event(order_cancelled=city_event_pb2.OrderCancelled(order_id="o-1"))
+    await world.step(runner, 600_000)
+    return world, runner
+
+
+async def test_live_inputs_come_first_and_tracks_last() -> None:
+    """The customer is quoted in the tick that opens the order, and has cancelled it before it can fail."""
+    _, runner = await impatient_city()
+    track = runner.city.memory.tracks[OrderId("o-1")]
+    assert [quote.stage for quote in track.quotes] == [Stage.OPEN]
+    assert [event.state for event in track.events] == [OrderStatus.OPEN, OrderStatus.CANCELLED]
+
+
+async def test_run_again_inputs_come_first_and_tracks_last() -> None:
+    """The same of the recording."""
+    world, _ = await impatient_city()
+    opened, cancelled = (tick.result for tick in run_again(recording_of(world), TRAVEL["free flow"]))
+    assert [quote.stage for track in opened.tracks.tracks for quote in track.quotes] == [Stage.OPEN]
+    assert [note.kind for note in cancelled.notes] == [NoteKind.CANCELLED]
+    assert cancelled.tracks.tracks[0].events[-1].state is OrderStatus.CANCELLED
