@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from pathlib import Path
 
+from node.running import of_a_stack, setting
 from node.tokens import TokenSigner
 from shard_router.cities import load_cities
 
-_SETTING = "FORNO_JWT_PRIVATE_KEY_FILE"
 _KINDS = (
     "rider: the rider's number (needs --city) | restaurant: its id (needs --city) | user: any name"
     " | order: the order's id | ops: any name"
@@ -21,19 +19,15 @@ _MAX_TTL_S = 365 * 24 * 3600
 
 def main(argv: list[str]) -> int:
     """Prints a token."""
-    parser = argparse.ArgumentParser(prog="forno token", description="Prints a development token.")
+    parser = argparse.ArgumentParser(
+        prog="forno token", description="Prints a development token.", parents=[of_a_stack()]
+    )
     parser.add_argument("kind", choices=("rider", "restaurant", "user", "order", "ops"), help=_KINDS)
     parser.add_argument("id", help="who or what the token is for")
     parser.add_argument("--city", default="", help="home city of a rider, city of a restaurant or an order")
     parser.add_argument("--ttl", type=_seconds, default=24 * 3600, metavar="S", help="life in seconds (default: a day)")
-    parser.add_argument("--key", type=Path, help="PEM file of the signing key (default: that of the stack in --dir)")
-    parser.add_argument(
-        "--dir", type=Path, default=Path(".forno"), help="folder of the running stack (default: .forno)"
-    )
+    parser.add_argument("--key", help="PEM file of the signing key (default: of the running stack)")
     words = parser.parse_args(argv)
-    key = words.key or _key_of_stack(words.dir)
-    if key is None:
-        parser.error(f"no key: no stack runs in {words.dir}; give --dir, --key, or set {_SETTING}")
     if words.kind == "rider" and (not words.city or not words.id.isdecimal()):
         parser.error("a rider's token needs a number and --city")
     if words.kind == "restaurant" and not words.city:
@@ -41,6 +35,7 @@ def main(argv: list[str]) -> int:
     if words.city and words.city not in (cities := [city.slug for city in load_cities()]):
         parser.error(f"there is no city {words.city!r}; there are {', '.join(cities)}")
     claims = {"city": words.city} if words.city else {}
+    key = Path(setting("jwt_private_key_file", words.key, words.dir))
     print(TokenSigner(key).sign(words.kind, words.id, ttl_s=words.ttl, **claims))
     return 0
 
@@ -50,14 +45,3 @@ def _seconds(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text[:9]) <= _MAX_TTL_S or len(text) > 9:
         raise argparse.ArgumentTypeError(f"must be within 1..{_MAX_TTL_S} seconds, got {text!r}")
     return int(text)
-
-
-def _key_of_stack(folder: Path) -> Path | None:
-    """The key of the environment, or of the stack that runs in the folder."""
-    if found := os.environ.get(_SETTING):
-        return Path(found)
-    try:
-        manifest = json.loads((folder / "stack.json").read_text())
-        return Path(manifest["env"][_SETTING])
-    except (OSError, ValueError, KeyError):
-        return None

@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from node import postgres
 from node.errors import FornoError, Invalid
-from node.running import setting
+from node.running import join, of_a_stack
 from node.settings import load
 from orders.archive import cli as archive_cli
 from orders.archive.files import ArchiveFiles
@@ -35,7 +33,8 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.verb == "refund":
         return asyncio.run(payments_cli.refund(arguments))
-    settings = _settings()
+    join("postgres_url", folder=arguments.dir)
+    settings = load(OrdersSettings)
     try:
         verb = {"get": _get, "recent": _recent, "archive": archive_cli.archive}[arguments.verb]
         return asyncio.run(verb(settings, arguments))
@@ -45,7 +44,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+    common = argparse.ArgumentParser(add_help=False, parents=[of_a_stack()])
     common.add_argument("--json", action="store_true", help="for machines")
     parser = argparse.ArgumentParser(prog="forno orders", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -59,15 +58,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     payments_cli.add_arguments(verbs.add_parser("refund", parents=[common], help="give captured money back"))
     return parser
-
-
-def _settings() -> OrdersSettings:
-    """Those of the environment, else of the stack that runs here."""
-    os.environ["FORNO_POSTGRES_URL"] = setting("postgres_url")
-    if "FORNO_ARCHIVE_URL" not in os.environ:
-        with suppress(SystemExit):  # no stack here: the default folder
-            os.environ["FORNO_ARCHIVE_URL"] = setting("archive_url")
-    return load(OrdersSettings)
 
 
 def _cities() -> dict[str, City]:

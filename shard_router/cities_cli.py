@@ -17,7 +17,7 @@ from rich.table import Table
 
 from node.documents import BadDocument, read_text
 from node.rpc import fault_of
-from node.running import actor, setting
+from node.running import actor, of_a_stack, setting
 from proto.shard_router.v1 import borders_pb2 as pb
 from proto.shard_router.v1.borders_pb2_grpc import CityBordersStub
 from shard_router.borders import CHANNEL_OPTIONS, Border, overlaid, read_borders
@@ -34,8 +34,8 @@ _PUBLISH_S = 60.0
 
 def main(argv: list[str]) -> int:
     """Runs `forno cities …`: 0 done, 1 refused, 2 a file that cannot be read."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--router", help="host:port of the shard router (default: the stack running in ./.forno)")
+    common = argparse.ArgumentParser(add_help=False, parents=[of_a_stack()])
+    common.add_argument("--router", help="host:port of the shard router (default: of the running stack)")
     common.add_argument("--json", action="store_true", help="for machines")
     parser = argparse.ArgumentParser(prog="forno cities", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -56,7 +56,8 @@ def main(argv: list[str]) -> int:
 
 
 async def _run(words: argparse.Namespace) -> int:
-    async with grpc.aio.insecure_channel(setting("router_address", words.router), options=CHANNEL_OPTIONS) as channel:
+    router = setting("router_address", words.router, words.dir)
+    async with grpc.aio.insecure_channel(router, options=CHANNEL_OPTIONS) as channel:
         stub: CityBordersAsyncStub = CityBordersStub(channel)
         try:
             if words.verb == "publish":

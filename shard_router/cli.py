@@ -15,7 +15,7 @@ import grpc.aio
 from rich.console import Console
 
 from node.rpc import fault_of
-from node.running import actor, setting
+from node.running import actor, of_a_stack, setting
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterStub
 from shard_router import show
@@ -43,8 +43,8 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--router", help="host:port of the shard router (default: the stack running in ./.forno)")
+    common = argparse.ArgumentParser(add_help=False, parents=[of_a_stack()])
+    common.add_argument("--router", help="host:port of the shard router (default: of the running stack)")
     common.add_argument("--json", action="store_true", help="for machines")
     parser = argparse.ArgumentParser(prog="forno shards", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -83,7 +83,7 @@ async def _run(words: argparse.Namespace) -> int:
         "undrain": _undrain,
         "audit": _audit,
     }
-    async with grpc.aio.insecure_channel(setting("router_address", words.router)) as channel:
+    async with grpc.aio.insecure_channel(setting("router_address", words.router, words.dir)) as channel:
         try:
             return await verbs[words.verb](ShardRouterStub(channel), words)
         except grpc.aio.AioRpcError as error:

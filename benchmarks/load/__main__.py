@@ -10,7 +10,6 @@ import signal
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +62,10 @@ async def _load(options: argparse.Namespace) -> int:
             "FORNO_CITIES": _CITY,
             "FORNO_PARAMS_FILE": str(params),
         }
-        services = [replace(service, env={**service.env, **settings}) for service in SERVICES]
         print("starting servers and services …", flush=True)
         broker = options.kafka or broker_from(os.environ)
-        async with LocalStack(folder / "stack", kafka=broker, services=services) as stack:
-            code, rows = await _locust(options, {**os.environ, **stack.env, **settings}, folder)
+        async with LocalStack(folder / "stack", kafka=broker, services=SERVICES, settings=settings) as stack:
+            code, rows = await _locust(options, {**os.environ, **stack.env}, folder)
     _show(rows)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +13,7 @@ import asyncpg
 from deploy.database.plan import Database, Done, databases, migrate_all, state_of_all
 from node.errors import FornoError
 from node.postgres import classified
-from node.running import setting
+from node.running import join, of_a_stack
 from node.settings import load
 from orders.config import OrdersSettings
 from orders.payments.config import PaymentsSettings
@@ -22,14 +21,16 @@ from orders.payments.config import PaymentsSettings
 
 def main(argv: list[str]) -> int:
     """0 when every database is (now) up to date, 1 when one is not or could not be reached, 2 for nonsense."""
-    parser = argparse.ArgumentParser(prog="forno db", description="The databases and their numbered migrations.")
+    parser = argparse.ArgumentParser(
+        prog="forno db", description="The databases and their numbered migrations.", parents=[of_a_stack()]
+    )
     parser.add_argument("verb", choices=("migrate", "status"), help="migrate: apply what is pending; status: list only")
     parser.add_argument(
-        "--postgres", metavar="URL", help="Postgres without a database name (default: $FORNO_POSTGRES_URL)"
+        "--postgres", metavar="URL", help="Postgres without a database name (default: of the running stack)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     words = parser.parse_args(argv)
-    os.environ["FORNO_POSTGRES_URL"] = setting("postgres_url", words.postgres)
+    join("postgres_url", words.postgres, words.dir)
     plan = databases(load(OrdersSettings), load(PaymentsSettings))
     try:
         with classified():

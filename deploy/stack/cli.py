@@ -17,6 +17,7 @@ from deploy.stack.servers.kafka import broker_from
 from deploy.stack.services import SERVICES
 from deploy.stack.stack import LocalStack
 from deploy.stack.table import Screen
+from node.running import registered
 
 DEFAULT_FOLDER = Path(".forno")
 #: Columns where the output is no terminal: no row of the table is folded.
@@ -69,11 +70,12 @@ async def _up(options: argparse.Namespace) -> None:
             on_change=screen.show,
         )
         try:
-            async with stack:
-                screen.ready(stack.manifest())
-                if options.json:
-                    print(json.dumps(stack.manifest().as_json()), flush=True)
-                await asyncio.Event().wait()
+            with registered("forno up", options.dir):
+                async with stack:
+                    screen.ready(stack.manifest())
+                    if options.json:
+                        print(json.dumps(stack.manifest().as_json()), flush=True)
+                    await asyncio.Event().wait()
         except asyncio.CancelledError:
             if not stop.is_set():
                 raise

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from deploy.stack.errors import FolderInUse, StackError
-from deploy.stack.manifest import is_alive
+from node.running import is_alive
 
 #: How long a new stack waits for the guard of a killed one to finish its work (`deploy.stack.guard`).
 _LEFTOVERS_S = 10.0

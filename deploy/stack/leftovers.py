@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from deploy.stack.folder import Folder
-from deploy.stack.manifest import read_any
+from deploy.stack.manifest import read
 
 _GONE_WITHIN_S = 5.0
 _POLL_S = 0.02
@@ -20,7 +20,7 @@ _POLL_S = 0.02
 
 def end_leftovers(folder: Folder) -> None:
     """Kill what a dead stack of this folder left running. The caller holds the folder's lock."""
-    manifest = read_any(folder.root)
+    manifest = read(folder.root)
     if manifest is None:
         return
     mine = f"FORNO_STATE_DIR={folder.state}".encode()

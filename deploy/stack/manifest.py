@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-from deploy.stack.errors import StackError
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +48,7 @@ class Manifest:
         new.replace(path)
 
 
-def read(folder: Path) -> Manifest:
-    """The stack that runs in `folder`; raises StackError when none does."""
-    manifest = read_any(folder)
-    if manifest is None:
-        raise StackError(f"no stack runs in {folder}: start one with `forno up --dir {folder}`")
-    if not is_alive(manifest.pid):
-        raise StackError(f"the stack of {folder} (process {manifest.pid}) is gone: start it again with `forno up`")
-    return manifest
-
-
-def read_any(folder: Path) -> Manifest | None:
+def read(folder: Path) -> Manifest | None:
     """The stack that runs in `folder`, or was killed there; None when there is none."""
     try:
         found = json.loads((folder / "stack.json").read_text())
@@ -69,14 +56,3 @@ def read_any(folder: Path) -> Manifest | None:
         return None
     parts = tuple(Row(**row) for row in found.pop("parts"))
     return Manifest(**found, parts=parts)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of this number exists, whoever owns it."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

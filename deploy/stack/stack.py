@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -47,16 +47,18 @@ class LocalStack:
         kafka: Broker = "embedded",
         fail_fast: bool = False,
         services: Sequence[Service] = (),
+        settings: Mapping[str, str] | None = None,
         on_change: Callable[[Manifest], None] | None = None,
     ) -> None:
         self._folder = Folder(folder)
         self._broker = kafka
         self._fail_fast = fail_fast
         self._services = tuple(services)
+        self._settings = dict(settings or {})
         self._on_change = on_change
         self._keepers: dict[str, Keeper] = {}
         self._exit = AsyncExitStack()
-        #: The connection settings every service is given; what a test or another command needs to join the stack.
+        #: The settings every service is given, connections and `settings`; who joins the stack needs the same.
         self.env: dict[str, str] = {}
 
     async def __aenter__(self) -> Self:
@@ -151,6 +153,7 @@ class LocalStack:
             "FORNO_ARCHIVE_URL": str(self._folder.state / "archive"),
             "FORNO_JWT_PRIVATE_KEY_FILE": str(private_key),
             "FORNO_JWT_JWKS_FILE": str(jwks),
+            **self._settings,
         }
         services = tuple(ServicePart(service, ports.take(), ports.take()) for service in self._services)
         for service in services:

@@ -11,7 +11,7 @@ from pathlib import Path
 from dispatch.recording.dump import Wanted, dump
 from dispatch.recording.recording import write_recording
 from node.errors import FornoError
-from node.running import setting
+from node.running import of_a_stack, setting
 from node.settings import NodeSettings
 
 #: As a new owner rereads the fixes before its cut, wall seconds.
@@ -22,11 +22,13 @@ def main(argv: list[str]) -> int:
     """Runs `forno log …` and returns its exit code."""
     parser = argparse.ArgumentParser(prog="forno log", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verb = verbs.add_parser("dump", help="write a city's two input logs and its ticks to a file")
+    verb = verbs.add_parser(
+        "dump", parents=[of_a_stack()], help="write a city's two input logs and its ticks to a file"
+    )
     verb.add_argument("city", help="slug of the city, as `forno shards list` shows it")
     verb.add_argument("file", type=Path, help="the file to write, by custom CITY.forno")
     verb.add_argument("--minutes", type=_minutes, help="the last so many wall minutes (default: all there is)")
-    verb.add_argument("--postgres", help="URL of Postgres (default: the stack running in ./.forno)")
+    verb.add_argument("--postgres", help="URL of Postgres (default: of the running stack)")
     verb.add_argument("--kafka", help="host:port of Kafka (default: the same)")
     verb.add_argument("--json", action="store_true", help="print one JSON object")
     words = parser.parse_args(argv)
@@ -47,9 +49,9 @@ def _minutes(text: str) -> float:
 
 
 async def _dump(words: argparse.Namespace) -> int:
-    core_url = NodeSettings(postgres_url=setting("postgres_url", words.postgres)).core_url
+    core_url = NodeSettings(postgres_url=setting("postgres_url", words.postgres, words.dir)).core_url
     wanted = Wanted(words.city, words.minutes, _REWIND_S)
-    recording = await dump(core_url, setting("kafka_url", words.kafka), wanted, _say)
+    recording = await dump(core_url, setting("kafka_url", words.kafka, words.dir), wanted, _say)
     write_recording(words.file, recording)
     first, last = recording.ticks[0], recording.ticks[-1]
     told = {

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from node.errors import FornoError
 from node.rpc import fault_of
-from node.running import setting
+from node.running import of_a_stack, setting
 from proto.dispatch.v1 import dispatch_pb2 as pb
 from shard_router.client import Directory
 
@@ -31,10 +31,10 @@ _DEADLINE_S = 10.0
 
 def main(argv: list[str]) -> int:
     """Runs `forno explain …` and returns its exit code."""
-    parser = argparse.ArgumentParser(prog="forno explain", description=__doc__)
+    parser = argparse.ArgumentParser(prog="forno explain", description=__doc__, parents=[of_a_stack()])
     parser.add_argument("order", help="id of the order")
     parser.add_argument("--city", help="its city (default: every city is asked)")
-    parser.add_argument("--router", help="host:port of the shard router (default: the stack running in ./.forno)")
+    parser.add_argument("--router", help="host:port of the shard router (default: of the running stack)")
     parser.add_argument("--json", action="store_true", help="the records as they are, one JSON document a line")
     words = parser.parse_args(argv)
     try:
@@ -45,7 +45,10 @@ def main(argv: list[str]) -> int:
 
 async def _run(words: argparse.Namespace) -> int:
     try:
-        async with asyncio.timeout(_DEADLINE_S), _directory(setting("router_address", words.router)) as directory:
+        async with (
+            asyncio.timeout(_DEADLINE_S),
+            _directory(setting("router_address", words.router, words.dir)) as directory,
+        ):
             return await _explain(directory, words.order, words.city, as_json=words.json)
     except grpc.aio.AioRpcError as error:
         fault = fault_of(error)

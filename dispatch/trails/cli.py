@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from dispatch.trails.model import Driven, Near, Whereabouts
 from dispatch.trails.questions import Trails
 from node.errors import FornoError
 from node.mongo import connect
-from node.running import setting
+from node.running import join, of_a_stack
 from node.settings import load
 
 _DEADLINE_S = 60.0
@@ -26,7 +25,7 @@ _DEADLINE_S = 60.0
 def main(argv: list[str]) -> int:
     """Runs `forno trails …` and returns its exit code."""
     words = _parser().parse_args(argv)
-    os.environ["FORNO_MONGO_URL"] = setting("mongo_url", words.mongo)
+    join("mongo_url", words.mongo, words.dir)
     try:
         return asyncio.run(_run(words))
     except KeyboardInterrupt:
@@ -46,8 +45,8 @@ def when(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="forno trails", description=__doc__)
-    parser.add_argument("--mongo", help="URL of MongoDB (default: of the stack running in ./.forno)")
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = argparse.ArgumentParser(add_help=False, parents=[of_a_stack()])
+    shared.add_argument("--mongo", help="URL of MongoDB (default: of the running stack)")
     shared.add_argument("--city", required=True)
     shared.add_argument("--json", action="store_true", help="one JSON document a line")
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -69,11 +68,10 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _run(words: argparse.Namespace) -> int:
     settings = load(TrailSettings)
-    url = settings.archive_url or _archive_of_the_stack()
     mongo = connect(settings.mongo_url)
     trails = Trails(
         MongoHotTrails(mongo),
-        ParquetArchive(url) if url else None,
+        ParquetArchive(settings.archive_url) if settings.archive_url else None,
         settings.clock(),
         error_m=settings.trail_error_m,
         keep_h=settings.trail_ttl_h,
@@ -90,13 +88,6 @@ async def _run(words: argparse.Namespace) -> int:
     finally:
         await mongo.close()
     return 0
-
-
-def _archive_of_the_stack() -> str:
-    try:
-        return setting("archive_url")
-    except SystemExit:  # only what is hot can be asked for
-        return ""
 
 
 async def _answer(trails: Trails, words: argparse.Namespace) -> None:

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def refund(words: argparse.Namespace) -> int:
     """0 when the money is on its way back or the provider is being asked, 1 when it was refused."""
     key = words.key or f"cli-{secrets.token_hex(8)}"
-    async with grpc.aio.insecure_channel(setting("payments_address")) as channel:
+    async with grpc.aio.insecure_channel(setting("payments_address", folder=words.dir)) as channel:
         payments: PaymentsAsyncStub = PaymentsStub(channel)
         try:
             known = await payments.Get(pb.GetRequest(order_id=words.order), timeout=5)

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from urllib.parse import quote
 import numpy as np
 import structlog
 
-from deploy.stack.service import Service
 from deploy.stack.services import SERVICES
 from deploy.stack.stack import LocalStack
 from gateway.config import WEB_DIST
+from node.running import registered
 from node.tokens import TokenSigner
 from shard_router.audit import audit
 from shard_router.client import Directory
@@ -103,9 +103,11 @@ async def _pages(screen: Screen) -> None:
 
 
 async def _on_a_stack(options: Options, scene: Scene, screen: Screen, brake: Brake, folder: Path) -> int:
-    stack = LocalStack(folder, kafka=options.kafka, services=_services(scene, folder))
+    stack = LocalStack(folder, kafka=options.kafka, services=SERVICES, settings=_settings(scene, folder))
     _log_to(folder / "logs" / "city.log")
-    async with _shown(stack, screen), AsyncExitStack() as exit_:
+    async with AsyncExitStack() as exit_:
+        exit_.enter_context(registered("forno demo", folder))
+        await exit_.enter_async_context(_shown(stack, screen))
         signer = TokenSigner(Path(stack.env["FORNO_JWT_PRIVATE_KEY_FILE"]))
         directory = Directory(stack.env["FORNO_ROUTER_ADDRESS"], structlog.get_logger(part="directory"))
         exit_.push_async_callback(directory.close)
@@ -123,6 +125,7 @@ async def _on_a_stack(options: Options, scene: Scene, screen: Screen, brake: Bra
         screen.say(f"Live map: {endpoints.gateway_url}/#token={token}")
         if (kitchen := _kitchen(play, endpoints, signer)) is not None:
             screen.say(f"A kitchen: {kitchen}")
+        screen.say("In another terminal: forno shards list, forno orders recent la-serena, forno token ops me")
         await _live(run, brake.stop)
         return await _finish(run)
 
@@ -150,9 +153,10 @@ def _log_to(path: Path) -> None:
     )
 
 
-def _services(scene: Scene, folder: Path) -> tuple[Service, ...]:
+def _settings(scene: Scene, folder: Path) -> dict[str, str]:
+    """What every service of the demo is told: the scene's clock, cities and parameters."""
     clock = scene.clock
-    settings = {
+    return {
         **scene.settings,
         "FORNO_CLOCK_SPEED": str(clock.speed),
         "FORNO_CLOCK_ANCHOR_WALL_MS": str(clock.anchor_wall_ms),
@@ -160,7 +164,6 @@ def _services(scene: Scene, folder: Path) -> tuple[Service, ...]:
         "FORNO_CITIES": ",".join(scene.cities),
         "FORNO_PARAMS_FILE": str(stored(folder, scene.params)),
     }
-    return tuple(replace(service, env={**service.env, **settings}) for service in SERVICES)
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from deploy.stack.errors import FolderInUse, PartFailed
 from deploy.stack.servers import postgres
 from deploy.stack.servers.kafka import incarnation
 from deploy.stack.stack import LocalStack
+from tests.integration.verbs import forno
 from tests.unit.deploy.processes import until_gone
 
 _DEFAULT_PORTS = (5432, 6379, 9092, 27017)
@@ -146,14 +147,22 @@ async def test_the_first_death_ends_a_fail_fast_stack(own_folder: Path) -> None:
 
 
 async def test_nothing_outlives_a_killed_supervisor(own_folder: Path) -> None:
-    """`kill -9` of `forno up` takes every server with it, and the next stack goes on with the same data."""
+    """`kill -9` of `forno up` takes every server with it, other commands notice, and the next stack goes on with the
+    same data."""
     async with forno_up(own_folder) as (process, manifest):
         connection = await asyncpg.connect(f"{manifest['env']['FORNO_POSTGRES_URL']}/core")
         await connection.execute("CREATE TABLE orders AS SELECT 1 AS id")
         connection.terminate()
+        code, said, _ = await forno("db", "status")
+        assert code == 1, "nothing has migrated it"
+        assert "pending" in said
         process.kill()
         await process.wait()
         await asyncio.gather(*(until_gone(pid) for pid in _pids(manifest)))
+    code, _, said = await forno("db", "status")
+    assert code == 1
+    assert f"the stack of `forno up` in {own_folder} (process {process.pid}) was killed" in said
+    assert "no running stack" in said
     async with forno_up(own_folder) as (process, manifest):
         connection = await asyncpg.connect(f"{manifest['env']['FORNO_POSTGRES_URL']}/core")
         assert await connection.fetchval("SELECT count(*) FROM orders") == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from node.cli import VERBS, main
 from node.clock import ManualClock, SystemClock
 from node.errors import Unauthenticated
-from node.running import setting
 from node.settings import NodeSettings, load
 from node.tokens import TokenSigner, TokenVerifier, create_keys
 
@@ -82,19 +80,6 @@ def test_a_token_is_what_was_signed(tmp_path: Path) -> None:
         verifier.verify_bearer(None)
     assert missing.value.reason == "TOKEN_MISSING"
     assert (tmp_path / "key.pem").stat().st_mode & 0o077 == 0
-
-
-def test_a_command_finds_the_running_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The flag wins over the environment, the environment over the stack's file; none of them says what to do."""
-    monkeypatch.setenv("FORNO_STATE_DIR", str(tmp_path))
-    monkeypatch.delenv("FORNO_ROUTER_ADDRESS", raising=False)
-    with pytest.raises(SystemExit, match="forno up"):
-        setting("router_address")
-    (tmp_path / "stack.json").write_text(json.dumps({"env": {"FORNO_ROUTER_ADDRESS": "stack:1"}}))
-    assert setting("router_address") == "stack:1"
-    monkeypatch.setenv("FORNO_ROUTER_ADDRESS", "env:1")
-    assert setting("router_address") == "env:1"
-    assert setting("router_address", "flag:1") == "flag:1"
 
 
 def test_an_unknown_verb_is_refused_with_the_list(capsys: pytest.CaptureFixture[str]) -> None:
