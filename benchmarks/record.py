@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from node.table import Number, show
+
 #: Tells what is being done; a run takes minutes.
 Say = Callable[[str], None]
 
@@ -59,13 +61,11 @@ class Figure:
             "met": self.met if self.judged else None,
         }
 
-    def line(self) -> str:
-        """For people."""
-        peer = f"  ({self.peer_name} {self.peer:,.4g})" if self.peer is not None else ""
-        if not self.judged:
-            return f"told   {self.name}: {self.value:,.6g} {self.unit}{peer}"
-        verdict = "met   " if self.met else "MISSED"
-        return f"{verdict} {self.name}: {self.value:,.6g} {self.unit}, target {self.target}{peer}"
+    def cells(self) -> tuple[str, str, str, str]:
+        """For people: verdict, value, target, and what it is of."""
+        verdict = ("met" if self.met else "MISSED") if self.judged else "told"
+        peer = f" ({self.peer_name} {self.peer:,.4g})" if self.peer is not None else ""
+        return verdict, f"{self.value:,.6g} {self.unit}".rstrip(), self.target, f"{self.name}{peer}"
 
 
 def at_least(name: str, value: float, target: float, unit: str, peer: float | None = None, of: str = "") -> Figure:
@@ -96,8 +96,7 @@ def document(figures: Sequence[Figure], sections: Mapping[str, Any], told: Mappi
 
 def conclude(figures: Sequence[Figure], report: Mapping[str, Any], file: Path | None) -> int:
     """Prints the figures, writes the report; the exit code: 1 when a figure falls short."""
-    for figure in figures:
-        print(figure.line())
+    show("", ("", Number("value"), Number("target"), "what"), [figure.cells() for figure in figures])
     if file is not None:
         file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return 0 if all(figure.met for figure in figures) else 1

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
-from rich.console import Console
-from rich.table import Table
 
 from node.documents import BadDocument, read_text
 from node.rpc import fault_of
 from node.running import actor, of_a_stack, setting
+from node.table import Number
+from node.table import show as show_table
 from proto.shard_router.v1 import borders_pb2 as pb
 from proto.shard_router.v1.borders_pb2_grpc import CityBordersStub
 from shard_router.borders import CHANNEL_OPTIONS, Border, overlaid, read_borders
@@ -105,12 +105,8 @@ def _list(cities: tuple[City, ...], borders: list[Border], *, as_json: bool) -> 
     if as_json:
         print(json.dumps(rows))
         return 0
-    table = Table()
-    for column in rows[0]:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    Console().print(table)
+    headings = ("city", "name", "country", "time zone", "currency", Number("cells"), Number("border"))
+    show_table("", headings, [[str(value) for value in row.values()] for row in rows])
     return 0
 
 
@@ -127,7 +123,6 @@ async def _history(stub: CityBordersAsyncStub, city: str, *, as_json: bool) -> i
     if as_json:
         print(json.dumps(rows))
         return 0
-    print("version 0: as it shipped")
-    for row in rows:
-        print(f"version {row['version']}: published {row['published']} by {row['actor']}")
+    published = [[str(value) for value in row.values()] for row in rows]
+    show_table("", (Number("version"), "published", "by"), [["0", "as it shipped", "-"], *published])
     return 0

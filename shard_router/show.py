@@ -8,8 +8,9 @@ from dataclasses import asdict
 
 from google.protobuf.json_format import MessageToJson
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
+from node.table import Cell, Number, show
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from shard_router.plans import Plan, StepState
 from shard_router.topology import CityMap, Move, MoveState
@@ -21,22 +22,19 @@ def map_(found: CityMap, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(found)))
         return
-    table = Table(title=f"Shards (map {found.version})", title_justify="left")
-    for column in ("shard", "address", "heartbeat", "riders", "open orders", "tick p99", "refused", "cities (epoch)"):
-        table.add_column(column, no_wrap=column in ("shard", "address"))
+    rows: list[list[Cell]] = []
     for shard in found.shards.values():
-        cities = ", ".join(f"{c.city} ({c.epoch})" for c in found.owned_by(shard.shard_id))
-        beat = f"{shard.heartbeat_age_ms} ms ago" if shard.alive else "[red]dead[/red]"
-        name = f"{shard.shard_id} [yellow](draining)[/yellow]" if shard.draining else shard.shard_id
+        beat = Text(f"{shard.heartbeat_age_ms} ms ago") if shard.alive else Text("dead", "red")
+        name = Text.assemble(shard.shard_id, (" (draining)", "yellow")) if shard.draining else Text(shard.shard_id)
         load = (str(shard.load.riders), str(shard.load.open_orders), f"{shard.load.tick_p99_ms:.0f} ms")
-        table.add_row(name, shard.address, beat, *load, str(shard.load.refused), cities or "-")
-    console = Console()
-    console.print(table)
-    for city in found.cities.values():
-        if city.move is not None:
-            console.print(f"[cyan]{city.city} -> {city.move.to_shard}: {progress(city.move, city.behind)}[/cyan]")
-    for city in found.orphans():
-        console.print(f"[yellow]{city.city}: no owner (epoch {city.epoch})[/yellow]")
+        cities = ", ".join(f"{c.city} ({c.epoch})" for c in found.owned_by(shard.shard_id))
+        rows.append([name, shard.address, beat, *load, str(shard.load.refused), cities or "-"])
+    numbers = [Number(name) for name in ("heartbeat", "riders", "open orders", "tick p99", "refused")]
+    show(f"Shards (map {found.version})", ("shard", "address", *numbers, "cities (epoch)"), rows)
+    moving = [(city.city, city.move, city.behind) for city in found.cities.values() if city.move is not None]
+    notes = [Text(f"{city} -> {move.to_shard}: {progress(move, behind)}", "cyan") for city, move, behind in moving]
+    notes += [Text(f"{city.city}: no owner (epoch {city.epoch})", "yellow") for city in found.orphans()]
+    show("", [""], [[note] for note in notes])
 
 
 def progress(move: Move, behind: int | None) -> str:
@@ -56,15 +54,14 @@ def moves(found: Sequence[Move], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(move) for move in found]))
         return
-    table = Table(title="Moves", title_justify="left")
-    for column in ("move", "city", "from", "to", "state", "warm-up", "last tick to first tick", "by"):
-        table.add_column(column)
+    rows = []
     for move in found:
         warm = f"{(move.warm_ms - move.asked_ms) / 1000:.1f} s" if move.warm_ms else "-"
         gap = f"{move.gap_ms:.0f} ms" if move.gap_ms is not None else "-"
         state = f"{move.state} ({move.reason})" if move.reason else move.state
-        table.add_row(str(move.move_id), move.city, move.from_shard or "-", move.to_shard, state, warm, gap, move.actor)
-    Console().print(table)
+        rows.append([str(move.move_id), move.city, move.from_shard or "-", move.to_shard, warm, gap, move.actor, state])
+    times = (Number("warm-up"), Number("last tick to first tick"))
+    show("Moves", (Number("move"), "city", "from", "to", *times, "by", "state"), rows)
 
 
 def proposal(made: pb.MakePlanResponse, *, as_json: bool) -> None:
@@ -72,13 +69,9 @@ def proposal(made: pb.MakePlanResponse, *, as_json: bool) -> None:
     if as_json:
         print(MessageToJson(made, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
         return
-    console = Console()
-    table = Table(title=f"What shards carry, in riders (target {made.target})", title_justify="left")
-    for column in ("shard", "now", "after"):
-        table.add_column(column)
-    for burden in made.burdens:
-        table.add_row(burden.shard_id, str(burden.before), str(burden.after))
-    console.print(table)
+    console = Console(highlight=False)
+    burdens = [[burden.shard_id, str(burden.before), str(burden.after)] for burden in made.burdens]
+    show(f"What shards carry, in riders (target {made.target})", ("shard", Number("now"), Number("after")), burdens)
     if not made.plan.steps:
         console.print("Every shard is under its target: nothing to move.")
         return
@@ -98,18 +91,15 @@ def plan(found: Plan, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(found)))
         return
-    console = Console()
     if not found.steps:
-        console.print("Nothing to move.")
+        print("Nothing to move.")
         return
     title = f"Plan {found.plan_id}: {found.state}" + (f" ({found.reason})" if found.reason else "")
-    table = Table(title=title, title_justify="left")
-    for column in ("city", "from", "to", "riders", "open orders", "state"):
-        table.add_column(column)
+    rows = []
     for step in found.steps:
         state = f"{step.state} ({step.reason})" if step.reason else step.state
-        table.add_row(step.city, step.from_shard, step.to_shard, str(step.riders), str(step.open_orders), state)
-    console.print(table)
+        rows.append([step.city, step.from_shard, step.to_shard, str(step.riders), str(step.open_orders), state])
+    show(title, ("city", "from", "to", Number("riders"), Number("open orders"), "state"), rows)
 
 
 def plan_progress(found: Plan) -> str:
@@ -124,13 +114,14 @@ def audit(done: pb.AuditResponse, *, as_json: bool) -> None:
     if as_json:
         print(MessageToJson(done, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
         return
-    console = Console()
-    console.print("Looked at " + ", ".join(f"{count} {what}" for what, count in sorted(done.examined.items())))
-    broken = {finding.check for finding in done.findings}
+    Console(highlight=False).print(
+        "Looked at " + ", ".join(f"{count} {what}" for what, count in sorted(done.examined.items()))
+    )
+    rows: list[tuple[Text, str]] = []
     for check in done.checks:
-        console.print(f"[red]✗[/red] {check}" if check in broken else f"[green]✓[/green] {check}")
-        for finding in done.findings:
-            if finding.check == check:
-                console.print(f"    {finding.city}: {finding.what}", soft_wrap=True)
+        found = [("", f"{one.city}: {one.what}") for one in done.findings if one.check == check]
+        rows.append((Text("✗", "red") if found else Text("✓", "green"), check))
+        rows += [(Text(mark), text) for mark, text in found]
     if done.more:
-        console.print(f"    and {done.more} more")
+        rows.append((Text(), f"and {done.more} more"))
+    show("", ("", ""), rows)

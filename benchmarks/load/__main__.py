@@ -13,13 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from deploy.stack.errors import StackError
 from deploy.stack.servers.kafka import broker_from
 from deploy.stack.services import SERVICES
 from deploy.stack.stack import LocalStack
+from node.table import Number, show
 from simulator.demo.scenes import EVENING_ZONE, patient
 from simulator.demo.town import start_of_evening
 
@@ -93,16 +91,16 @@ async def _locust(options: argparse.Namespace, env: dict[str, str], folder: Path
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    table = Table("what", "count", "failures", "p50 ms", "p95 ms", "p99 ms", "per s", title="Load")
+    cells = []
     for row in rows:
         times = sorted((float(ms), count) for ms, count in row["response_times"].items())
         rate = row["num_requests"] / max(1e-9, (row["last_request_timestamp"] or 0) - row["start_time"])
         middle, high, higher = (_percentile(times, share) for share in (0.5, 0.95, 0.99))
-        table.add_row(
-            f"{row['method']} {row['name']}", str(row["num_requests"]), str(row["num_failures"]),
-            f"{middle:.0f}", f"{high:.0f}", f"{higher:.0f}", f"{rate:.1f}",
-        )  # fmt: skip
-    Console().print(table)
+        figures = [str(row["num_requests"]), str(row["num_failures"])]
+        figures += [*(f"{ms:.0f}" for ms in (middle, high, higher)), f"{rate:.1f}"]
+        cells.append([f"{row['method']} {row['name']}", *figures])
+    numbers = map(Number, ("count", "failures", "p50 ms", "p95 ms", "p99 ms", "per s"))
+    show("Load", ("what", *numbers), cells)
 
 
 def _percentile(times: list[tuple[float, int]], share: float) -> float:

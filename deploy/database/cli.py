@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from deploy.database.plan import Database, Done, databases, migrate_all, state_of_all
+from deploy.database.plan import Done, databases, migrate_all, state_of_all
 from node.errors import FornoError
 from node.postgres import classified
 from node.running import join, of_a_stack
 from node.settings import load
+from node.table import show
 from orders.config import OrdersSettings
 from orders.payments.config import PaymentsSettings
 
@@ -38,7 +39,10 @@ def main(argv: list[str]) -> int:
     except (FornoError, asyncpg.PostgresError) as error:  # the second: a migration at fault
         print(f"forno db: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(as_json(done), indent=2) if words.json else _table(plan, done))
+    if words.json:
+        print(json.dumps(as_json(done), indent=2))
+    else:
+        show("", ("database", "package", "state"), [(one.database, one.state.package, _words(one)) for one in done])
     return 0 if all(not one.state.pending for one in done) else 1
 
 
@@ -56,11 +60,6 @@ def as_json(done: Sequence[Done]) -> dict[str, object]:
         for one in done
     ]
     return {"up_to_date": all(not one.state.pending for one in done), "schemas": rows}
-
-
-def _table(plan: Sequence[Database], done: Sequence[Done]) -> str:
-    wide = max(len(database.name) for database in plan)
-    return "\n".join(f"{one.database:<{wide}}  {one.state.package:<12}  {_words(one)}" for one in done)
 
 
 def _words(one: Done) -> str:

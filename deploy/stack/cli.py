@@ -20,8 +20,6 @@ from deploy.stack.table import Screen
 from node.running import registered
 
 DEFAULT_FOLDER = Path(".forno")
-#: Columns where the output is no terminal: no row of the table is folded.
-_FILE_WIDTH = 180
 
 
 def main(argv: list[str]) -> int:
@@ -59,8 +57,6 @@ async def _up(options: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop_once)
     console = Console(stderr=options.json)  # with --json standard output is for the machine
-    if not console.is_terminal:
-        console.width = _FILE_WIDTH
     with Screen(console) as screen:
         stack = LocalStack(
             options.dir,

@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from deploy.stack.manifest import Manifest, Row
+from node.table import lines
 
 _STYLES = {"running": "green", "starting": "yellow", "restarting": "red", "waiting": "dim", "stopped": "dim"}
 _COLUMNS = ("name", "kind", "version", "state", "address", "pid", "log")
@@ -33,17 +33,16 @@ def shown_address(address: str) -> str:
     return urlunsplit(parts._replace(netloc=netloc, query=""))
 
 
-def table(manifest: Manifest, width: int) -> Table:
+def table(manifest: Manifest, width: int) -> Group:
     """One row a part; columns of lesser use are left out until it fits into so many characters."""
     folder = Path(manifest.folder)
     rows = [_cells(row, folder) for row in manifest.parts]
     columns = _fitting(rows, width)
-    result = Table(title=f"Forno in {folder}", title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        result.add_column(column, overflow="fold", no_wrap=column == "address")
-    for row, cells in zip(manifest.parts, rows, strict=True):
-        result.add_row(*(Text(cells[column], _STYLES[row.state] if column == "state" else "") for column in columns))
-    return result
+    styled = [
+        [Text(cells[column], _STYLES[row.state] if column == "state" else "") for column in columns]
+        for row, cells in zip(manifest.parts, rows, strict=True)
+    ]
+    return Group(*lines(f"Forno in {folder}", columns, styled, width))
 
 
 def _cells(row: Row, folder: Path) -> dict[str, str]:

@@ -15,11 +15,11 @@ import grpc
 import grpc.aio
 import structlog
 from rich.console import Console
-from rich.table import Table
 
 from node.errors import FornoError
 from node.rpc import fault_of
 from node.running import of_a_stack, setting
+from node.table import Number, show
 from proto.dispatch.v1 import dispatch_pb2 as pb
 from shard_router.client import Directory
 
@@ -137,15 +137,14 @@ def _show(order_id: str, city: str, records: list[dict[str, Any]], *, as_json: b
         for record in records:
             print(json.dumps(record))
         return
-    console = Console()
-    count = f"{len(records)} offer{'s' if len(records) != 1 else ''}"
-    console.print(f"[bold]{order_id}[/bold] in {city}: {count}", highlight=False)
+    console = Console(highlight=False, markup=False)
+    console.print(f"{order_id} in {city}: {len(records)} offer{'s' if len(records) != 1 else ''}")
     for number, record in enumerate(records, 1):
-        console.print(offer_table(number, order_id, record))
+        show_offer(console, number, order_id, record)
 
 
-def offer_table(number: int, order_id: str, record: dict[str, Any]) -> Table:
-    """One offer: what it cost term by term, and who else could have come."""
+def show_offer(console: Console, number: int, order_id: str, record: dict[str, Any]) -> None:
+    """Print one offer: what it cost term by term, and who else could have come."""
     at = _clock(record["now_ms"])
     together = f", together with {len(record['order_ids']) - 1} more" if len(record["order_ids"]) > 1 else ""
     borrowed = f" of {record['borrowed_from']}" if record.get("borrowed_from") else ""
@@ -160,16 +159,18 @@ def offer_table(number: int, order_id: str, record: dict[str, Any]) -> Table:
         f"{cut['partition']} up to fix {cut['pings_offset']} and event {cut['events_offset']} of log "
         f"{cut['incarnation']}"
     )
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
-    table.add_column("who")
-    table.add_column("cost", justify="right")
-    table.add_column("why")
-    table.add_row(f"[bold]{record['rider_id']}[/bold]", f"{record['cost']:g}", _terms(record["terms"]))
-    for other in dict(record["alternatives"]).get(order_id, []):
-        table.add_row(str(other["rider_id"]), f"{other['cost']:g} (alone)", _why_not(record, other))
-    for rule, count in record.get("not_eligible", []):
-        table.add_row(f"{count} more", "", f"not eligible: {_NOT_ELIGIBLE.get(rule, rule)}")
-    return table
+    rows = [[f"{record['rider_id']}", f"{record['cost']:g}", _terms(record["terms"])]]
+    rows += [
+        [str(other["rider_id"]), f"{other['cost']:g} (alone)", _why_not(record, other)]
+        for other in dict(record["alternatives"]).get(order_id, [])
+    ]
+    rows += [
+        [f"{count} more", "", f"not eligible: {_NOT_ELIGIBLE.get(rule, rule)}"]
+        for rule, count in record.get("not_eligible", [])
+    ]
+    console.print()
+    show(title, ("who", Number("cost"), "why"), rows, console)
+    console.print(caption, style="dim")
 
 
 #: What stood in a rider's way, by the rule's name in a decision record.

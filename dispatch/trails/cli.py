@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -18,6 +19,7 @@ from node.errors import FornoError
 from node.mongo import connect
 from node.running import join, of_a_stack
 from node.settings import load
+from node.table import Heading, Number, show
 
 _DEADLINE_S = 60.0
 
@@ -99,18 +101,30 @@ async def _answer(trails: Trails, words: argparse.Namespace) -> None:
         found = [*await trails.near(words.city, at, words.at, words.radius, words.limit)]
     else:
         found = [await trails.distance(words.city, words.rider, words.begin, words.end)]
-    for one in found:
-        print(json.dumps(asdict(one)) if words.json else told(one))
-    if not found and not words.json:
+    if words.json:
+        for one in found:
+            print(json.dumps(asdict(one)))
+    else:
+        tell(found)
+
+
+def tell(found: Sequence[Whereabouts | Near | Driven]) -> None:
+    """Print answers of one kind as a table."""
+    rows = [_row(one) for one in found]
+    if not rows:
         print("nobody")
+        return
+    show("", [heading for heading, _ in rows[0]], [[cell for _, cell in row] for row in rows])
 
 
-def told(found: Whereabouts | Near | Driven) -> str:
-    """An answer for people."""
+def _row(found: Whereabouts | Near | Driven) -> list[tuple[Heading, str]]:
+    """An answer, cell by cell, with the headings of its kind."""
     if isinstance(found, Near):
-        return f"{found.distance_m:8.1f} m  {told(found.where)}"
+        return [(Number("distance"), f"{found.distance_m:.1f} m"), *_row(found.where)]
+    rider: tuple[Heading, str] = (Number("rider"), str(found.rider_id))
     if isinstance(found, Driven):
-        minutes = found.heard_ms / 60_000
-        return f"rider {found.rider_id} drove {found.distance_m / 1000:.2f} km in the {minutes:.1f} min it was heard of"
+        km, minutes = found.distance_m / 1000, found.heard_ms / 60_000
+        return [rider, (Number("drove"), f"{km:.2f} km"), (Number("heard of for"), f"{minutes:.1f} min")]
     sure = "every fix known" if not found.error_m else f"within {found.error_m:g} m"
-    return f"rider {found.rider_id} at {found.lat_e7 / 1e7:.6f}, {found.lng_e7 / 1e7:.6f} ({sure})"
+    lat, lng = (f"{value / 1e7:.6f}" for value in (found.lat_e7, found.lng_e7))
+    return [rider, (Number("lat"), lat), (Number("lng"), lng), ("known", sure)]

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
+
+from node.table import Number, lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Screen:
     def show(self, summary: Summary) -> None:
         """The newest summary; without a terminal, one line every five seconds."""
         if self._live is not None:
-            self._live.update(_picture(summary))
+            self._live.update(picture(summary, self._console.width))
         elif time.monotonic() - self._said_s >= 5:
             self._said_s = time.monotonic()
             self._console.print(_line(summary))
@@ -106,19 +107,21 @@ def _age(s: Summary) -> str:
     return f"{s.fix_age_p50_ms:.0f} / {s.fix_age_p99_ms:.0f} ms"
 
 
-def _picture(s: Summary) -> Group:
-    facts = Table.grid(padding=(0, 3))
+def picture(s: Summary, width: int) -> Group:
+    """The run in a few lines that fit the terminal."""
     left = "until Ctrl-C" if s.left_s is None else f"{max(0.0, s.left_s):.0f} s left"
-    facts.add_row("city time", f"[bold]{s.city_time}[/]", f"running {s.elapsed_s:.0f} s, {left}")
-    facts.add_row("orders", f"[bold]{s.placed}[/] placed", f"[bold]{s.delivered}[/] delivered, {s.refused} refused")
-    facts.add_row(
-        "fixes", f"[bold]{s.fixes_sent}[/] sent", f"{s.fixes_waiting} waiting, {s.without_signal} riders without signal"
+    facts = [
+        ("city time", s.city_time, f"running {s.elapsed_s:.0f} s, {left}"),
+        ("orders", f"{s.placed} placed", f"{s.delivered} delivered, {s.refused} refused"),
+        ("fixes", f"{s.fixes_sent} sent", f"{s.fixes_waiting} waiting, {s.without_signal} riders without signal"),
+        ("fix to screen", _age(s), f"p50 / p99 at {s.watching} open WebSockets"),
+    ]
+    numbers = map(Number, ("epoch", "riders", "open orders", "delivered", "tick p99"))
+    cities = [
+        [c.city, c.shard, *map(str, (c.epoch, c.riders, c.open_orders, c.delivered)), f"{c.tick_p99_ms:.0f} ms"]
+        for c in s.cities
+    ]
+    bold = [(name, Text(figure, "bold"), more) for name, figure, more in facts]
+    return Group(
+        Text(), *lines("", ("", "", ""), bold, width), Text(), *lines("", ("city", "shard", *numbers), cities, width)
     )
-    facts.add_row("fix to screen", f"[bold]{_age(s)}[/]", f"p50 / p99 at {s.watching} open WebSockets")
-    cities = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
-    for head in ("city", "shard", "epoch", "riders", "open orders", "delivered", "tick p99"):
-        cities.add_column(head, justify="left" if head in ("city", "shard") else "right")
-    for c in s.cities:
-        numbers = (c.epoch, c.riders, c.open_orders, c.delivered)
-        cities.add_row(c.city, c.shard, *map(str, numbers), f"{c.tick_p99_ms:.0f} ms")
-    return Group(Text(), facts, Text(), cities)

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dispatch.errors import DispatchError
+from node.table import show
 from simulator.replay.checker import violations
 from simulator.replay.errors import ReplayError
 from simulator.replay.instance import read_instance
@@ -65,12 +66,10 @@ def _replay(folder: Path, as_json: bool, solution: Path | None) -> int:
     }
     if solution is not None:
         write_solution(solution, instance, history)
-    print(json.dumps(report) if as_json else _table(report))
+    if as_json:
+        print(json.dumps(report))
+    else:
+        show("", ("", ""), [[name, str(value)] for name, value in report.items()])
     for line in broken[:SHOWN_VIOLATIONS]:
         print(f"violation: {line}", file=sys.stderr)
     return 1 if broken else 0
-
-
-def _table(report: dict[str, object]) -> str:
-    width = max(map(len, report))
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in report.items())

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
@@ -19,6 +18,7 @@ from dispatch.errors import InvalidParams
 from dispatch.recording.recording import BadRecording, Recording, read_recording
 from dispatch.recording.rerun import Redone, params_of, rerun
 from dispatch.shard.params import changed
+from node.table import Heading, Number, show
 from simulator.whatif.regret import outcome, recorded_fates, regret, worst
 from simulator.whatif.script import script_of
 from simulator.whatif.world import live_again
@@ -119,7 +119,6 @@ def _show(report: dict[str, Any]) -> None:
         f"[bold]{report['city']}[/bold]: {ticks} ticks over {report['domain_s']:g} s, {report['offers']} offers, "
         f"{report['epochs']} owners, {report['fallbacks']} fallbacks: {verdict}",
         highlight=False,
-        soft_wrap=True,
     )
     if untold := report["ticks_told_not_compared"]:
         console.print(f"  {untold} ticks of an older version: ETAs and tracks not compared", highlight=False)
@@ -127,16 +126,10 @@ def _show(report: dict[str, Any]) -> None:
         console.print(f"  tick {tick['tick']}: another {tick['differs']}", highlight=False)
     rows = report["regret"]
     columns = list(next(iter(rows.values())))
-    table = Table(
-        caption="recorded is what happened; the others are lived in one modelled world", caption_justify="left"
-    )
-    table.add_column("figure", no_wrap=True)
-    for column in columns:
-        table.add_column(column.replace("_", " "), justify="right")
-    for name, row in rows.items():
-        table.add_row(name, *("–" if row[c] is None else f"{row[c]:g}" for c in columns))
-    console.print(table)
-    for order_id, minutes in report["waited_longer_min"].items():
-        console.print(
-            f"  {order_id} waited {minutes:g} min longer than under the other policy", highlight=False, soft_wrap=True
-        )
+    headings: list[Heading] = ["figure", *(Number(column.replace("_", " ")) for column in columns)]
+    cells = [[name, *("–" if row[c] is None else f"{row[c]:g}" for c in columns)] for name, row in rows.items()]
+    show("", headings, cells)
+    console.print("recorded is what happened; the others are lived in one modelled world", style="dim")
+    if waited := report["waited_longer_min"]:
+        longer = [[order_id, f"{minutes:g} min"] for order_id, minutes in waited.items()]
+        show("Waited longer than under the other policy", ("order", Number("longer")), longer)

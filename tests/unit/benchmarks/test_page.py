@@ -34,7 +34,7 @@ def test_every_figure_stands_there_missed_ones_too(tmp_path: Path, capsys: pytes
 def test_a_figure_without_a_target_is_told_not_judged() -> None:
     """Neither on the page nor in the terminal does it count as met."""
     told = Figure("share of a bare sink", 0.531, "of it")
-    assert told.line() == "told   share of a bare sink: 0.531 of it"
+    assert told.cells() == ("told", "0.531 of it", "none", "share of a bare sink")
     assert "| share of a bare sink | 0.531 of it | none |  |  |  |" in page([("motion", document([told], {}))])
 
 

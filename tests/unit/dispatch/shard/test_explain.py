@@ -10,7 +10,7 @@ from rich.console import Console
 
 from dispatch.engine.model import OrderId
 from dispatch.shard.adapters.memory import MemoryDecisionLog
-from dispatch.shard.explain import never_offered, offer_table
+from dispatch.shard.explain import never_offered, show_offer
 from proto.dispatch.v1 import dispatch_pb2 as pb
 from tests.unit.dispatch.shard.worlds import NOON_MS, offer, order, ownership, record, tick_of
 
@@ -29,7 +29,7 @@ async def test_an_offer_as_people_read_it() -> None:
     await log.commit(tick)
     (document,) = await log.explain("roma", OrderId("o-1"))
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(offer_table(1, "o-1", json.loads(document)))
+    show_offer(console, 1, "o-1", json.loads(document))
     text = " ".join(console.export_text().split())
     for words in (
         "rider 7: live",
