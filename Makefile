@@ -1,5 +1,5 @@
 # Everything a newcomer needs: `make demo` runs the city, `make test` passes the tests.
-# Needs Python 3.11 and Node >= 20.19 (for the web page); all else is fetched from the package registries by pinned version.
+# Needs Python >= 3.11 (3.11 is what CI runs) and Node >= 20.19 (for the web page); all else is fetched from the package registries by pinned version.
 
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 PY := .venv/bin/python
