@@ -6,16 +6,22 @@ PY := .venv/bin/python
 ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: demo test prove lint bench load screenshot proto clean
+.PHONY: demo test test-python test-page prove lint bench load screenshot proto clean
 
 ## The main job: a simulated city on real servers, with a live map, until Ctrl-C.
 ## make demo ARGS="--seconds 60 --headless --report report.json"
 demo: .venv/.ready gateway/web/dist/index.html
 	$(PY) -m node.cli demo $(ARGS)
 
-## All tests but the long ones: unit, contract, integration on real servers, scenario, and the page's own.
+## All tests but the long ones: unit, contract, integration on real servers, scenario; and the page's own beside them,
+## since tests on real servers mostly wait.
 test: .venv/.ready gateway/web/dist/index.html
+	$(MAKE) --no-print-directory -j2 test-python test-page
+
+test-python:
 	$(PY) -m pytest -m "not prove" $(ARGS)
+
+test-page:
 	npm --prefix gateway/web run --silent check
 
 ## Kill tests and long model runs.

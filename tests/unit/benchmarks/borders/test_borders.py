@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.borders.cli import cut, summarise
 from benchmarks.borders.town import town
 
@@ -9,6 +11,7 @@ from benchmarks.borders.town import town
 SMALL_TOWN_LOST_PCT = 5.0
 
 
+@pytest.mark.prove
 def test_a_border_costs_little_when_riders_are_borrowed() -> None:
     """All is delivered, as in the uncut town and little later; without borrowing a quarter is not."""
     (row,) = cut(town(1, orders=40, minutes=200), ("x",))
