@@ -98,7 +98,16 @@ def an_explanation() -> None:
 
 def a_what_if() -> None:
     row = {"recorded": 1234.5678, "same_policy": None, "other_policy": 123_456.0}
-    report = {"city": CITY, "ticks": 3, "ticks_identical": 3, "domain_s": 3.0, "offers": 1, "epochs": 1, "fallbacks": 0}
+    report = {
+        "city": CITY,
+        "ticks": 3,
+        "ticks_told_not_compared": 1,
+        "ticks_identical": 3,
+        "domain_s": 3.0,
+        "offers": 1,
+        "epochs": 1,
+        "fallbacks": 0,
+    }
     lost = {"regret": {"click_to_door_p90_min": row}, "waited_longer_min": {ORDER: 12.3}, "different": []}
     show_what_if({**report, **lost})
 
