@@ -72,8 +72,9 @@ def _groups(
     headings: Sequence[Heading], heads: Sequence[Text], rows: Sequence[Sequence[Text]], width: int
 ) -> list[list[_Column]]:
     """Which columns stand on the first line of a row, and which on those after it."""
-    whole = [max([head.cell_len, *(row[at].cell_len for row in rows)]) for at, head in enumerate(heads)]
-    if sum(whole) + _GAP * (len(whole) - 1) > width:  # headings are folded before anything else is
+    full = [max([head.cell_len, *(row[at].cell_len for row in rows)]) for at, head in enumerate(heads)]
+    whole = full
+    if sum(full) + _GAP * (len(full) - 1) > width:  # headings are folded before anything else is
         whole = [max([_longest_word(head), *(row[at].cell_len for row in rows)]) for at, head in enumerate(heads)]
     groups: list[list[_Column]] = [[]]
     used = 0
@@ -85,7 +86,7 @@ def _groups(
             groups.append([])
             used, room = _GAP, width - _GAP
         indent = _GAP if len(groups) > 1 and not groups[-1] else 0
-        taken = min(wanted, room)
+        taken = min(full[at] if last else wanted, room)
         groups[-1].append(_Column(at, taken, indent, "right" if isinstance(headings[at], Number) else "left"))
         used += taken + _GAP
     return groups
