@@ -21,7 +21,9 @@ from benchmarks.dispatch.snapshot import NOW_MS, Snapshot, snapshot
 from dispatch.engine.matching.cost import Routes, terms, weighted
 from dispatch.engine.matching.problem import Assigned, Problem
 from dispatch.engine.matching.solve import solve
+from dispatch.engine.model import StopKind
 from dispatch.engine.params import BundleParams, CostParams, EngineParams
+from dispatch.engine.service_times import half_s, handover
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 
 #: Orders and riders of a sample.
@@ -135,7 +137,8 @@ def _ours_for_them(world: Sample) -> Trips:
 def _at_counter_s(world: Sample, rider: int) -> int:
     """When the rider can take food in hand."""
     way_s = int(world.ways_s[1 + rider, 0])
-    return round(float(world.problem.riders.free_s[rider]) + way_s + PARAMS.service.pickup_s / 2)
+    there_s = float(world.problem.riders.free_s[rider]) + way_s
+    return round(handover(there_s, half_s(StopKind.PICKUP, PARAMS.service)))
 
 
 def _ready_s(world: Sample, order: int) -> int:

@@ -20,10 +20,11 @@ from dispatch.engine.eta.estimate import STARTERS, EtaQuestion, estimate
 from dispatch.engine.eta.learning import EtaLearning
 from dispatch.engine.eta.open_order import OpenOrder, ahead_of, starter_of
 from dispatch.engine.eta.plan import Known
-from dispatch.engine.model import Order, OrderId, OrderStatus, Point, Rider, RiderId, Vehicle
+from dispatch.engine.model import Order, OrderId, OrderStatus, Point, Rider, RiderId, StopKind, Vehicle
 from dispatch.engine.notes import NoteKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
+from dispatch.engine.service_times import half_ms, half_s
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.engine.travel.learned import LearnedTravel
 from node.geodesy import distances_m, points
@@ -160,10 +161,9 @@ class Desks:
             if not rider.carrying or note.order_id is None:
                 self._left.pop(note.rider_id, None)
                 continue
-            service = self.params.service
             picked = note.kind is NoteKind.PICKED_UP
             place = moment.state.orders[note.order_id].pickup if picked else _drop(note.order_id, moment)
-            left_ms = note.at_ms + round((service.pickup_s if picked else service.dropoff_s) * 500)
+            left_ms = note.at_ms + half_ms(StopKind.PICKUP if picked else StopKind.DROP, self.params.service)
             door = rider.stops[0].point
             said = {desk.name: desk.way_s(rider, place, door, left_ms, self.params) for desk in self.desks}
             said[SPEEDS_ALONE] = self.desks[0].anyones_way_s(rider.vehicle, place, door, left_ms, self.params)
@@ -176,7 +176,7 @@ class Desks:
                 continue
             left = self._left.pop(note.rider_id, None)
             if left is not None and left[0] == orders[note.order_id].drop:
-                took_s = (note.at_ms - left[1]) / 1000 - self.params.service.dropoff_s / 2
+                took_s = (note.at_ms - left[1]) / 1000 - half_s(StopKind.DROP, self.params.service)
                 self.legs.append(Leg(self.day.name, left[2], took_s))
 
 

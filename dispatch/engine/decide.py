@@ -27,6 +27,7 @@ from dispatch.engine.model import (
 from dispatch.engine.params import EngineParams
 from dispatch.engine.plan import hand_back
 from dispatch.engine.records import DecisionRecord, Recorder
+from dispatch.engine.service_times import half_s
 from dispatch.engine.state import Changes, Draft
 
 
@@ -119,16 +120,16 @@ class _Maker:
 
     def _stops(self, trip: TimedTrip, orders: list[Order]) -> tuple[Stop, ...]:
         """One stop a counter, in the order of `trip`, then one a door."""
-        half_s = self.params.service.pickup_s / 2
+        half = half_s(StopKind.PICKUP, self.params.service)
         stops = []
         for restaurant_id, arrive_s, pickup_s in zip(self._counters(trip), trip.arrive_s, trip.pickup_s, strict=True):
             here = [o for o in orders if o.restaurant_id == restaurant_id]
             ids = tuple(o.order_id for o in here)
-            times = (self._ms(arrive_s), self._ms(pickup_s), self._ms(pickup_s + half_s))
+            times = (self._ms(arrive_s), self._ms(pickup_s), self._ms(pickup_s + half))
             stops.append(Stop(StopKind.PICKUP, ids, restaurant_id, here[0].pickup, *times))
-        half_s = self.params.service.dropoff_s / 2
+        half = half_s(StopKind.DROP, self.params.service)
         for order, drop_s in zip(orders, trip.drop_s, strict=True):
-            times = (self._ms(drop_s - half_s), self._ms(drop_s), self._ms(drop_s + half_s))
+            times = (self._ms(drop_s - half), self._ms(drop_s), self._ms(drop_s + half))
             stops.append(Stop(StopKind.DROP, (order.order_id,), order.restaurant_id, order.drop, *times))
         return tuple(stops)
 

@@ -23,7 +23,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import structlog
 
 from dispatch.engine.eta.estimate import EtaQuestion, estimate, planned
-from dispatch.engine.eta.sequence import Order, Sequencing, best_order
+from dispatch.engine.eta.sequence import Sequencing, StopOrder, best_order
 from dispatch.engine.matching.problem import Problem, Solution
 from dispatch.engine.matching.solve import solve
 from dispatch.engine.params import EngineParams
@@ -77,7 +77,7 @@ def _etas(asked: EtaQuestion, params: EngineParams) -> Estimates:
     return Estimates(estimate(asked, _travel[0], params))
 
 
-def _orders(asked: Sequence[Sequencing]) -> list[Order | None]:
+def _orders(asked: Sequence[Sequencing]) -> list[StopOrder | None]:
     return [best_order(sequencing) for sequencing in asked]
 
 
@@ -97,7 +97,7 @@ class Solving(Protocol):
     async def etas(self, travel: TravelTimes, asked: EtaQuestion, params: EngineParams) -> Estimates:
         """ETAs by the city's travel model; by the plans alone when it does not answer in time."""
 
-    async def orders(self, asked: Sequence[Sequencing]) -> list[Order | None]:
+    async def orders(self, asked: Sequence[Sequencing]) -> list[StopOrder | None]:
         """The best order of each rider's stops. Raises `Retryable` when none comes in time: the tick is tried again."""
 
 
@@ -204,7 +204,7 @@ class Solver:
         except BrokenProcessPool:
             return Estimates(planned(asked), "worker died")
 
-    async def orders(self, asked: Sequence[Sequencing]) -> list[Order | None]:
+    async def orders(self, asked: Sequence[Sequencing]) -> list[StopOrder | None]:
         try:
             async with asyncio.timeout(TRAVEL_S):
                 return await asyncio.wrap_future(self.submit(_orders, asked))
@@ -279,7 +279,7 @@ class InlineSolver:
     async def etas(self, travel: TravelTimes, asked: EtaQuestion, params: EngineParams) -> Estimates:
         return Estimates(estimate(asked, travel, params))
 
-    async def orders(self, asked: Sequence[Sequencing]) -> list[Order | None]:
+    async def orders(self, asked: Sequence[Sequencing]) -> list[StopOrder | None]:
         return _orders(asked)
 
 

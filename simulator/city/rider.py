@@ -275,7 +275,10 @@ class Rider:
         self._doing = _AtStop(stop, pose, at_ms, self._handover_ms(stop, at_ms))
 
     def _handover_ms(self, stop: Stop, arrived_ms: int) -> int:
-        """When goods change hands: half the service time after arrival, and not before the food is ready."""
+        """When goods change hands: half the service time after arrival, and not before the food is ready.
+
+        Not `dispatch.engine.service_times`: the simulated city knows nothing of the engine, and its halves surprise.
+        """
         if stop.kind is StopKind.DROP:
             return arrived_ms + self._service_ms(self._params.dropoff_s)
         at_counter_ms = arrived_ms + self._service_ms(self._params.pickup_s)

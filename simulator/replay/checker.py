@@ -1,6 +1,8 @@
 """Holds a replay's history against every rule of the MDRP (Reyes et al. 2018). Knows no engine.
 
-Works in whole minutes and exact integers; each broken rule is one line of text.
+Independent of `dispatch.engine.service_times` on purpose: it has its own sum of ways, waits and services, straight from
+the paper, so that a fault in the one that the engine and the replay share is found. Works in whole minutes and exact
+integers; each broken rule is one line of text.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from dispatch.engine.inputs import (
 from dispatch.engine.model import Offer, OrderId, RestaurantId, Rider, RiderId, StopKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.results import Matched
+from dispatch.engine.service_times import handover
 from dispatch.engine.state import CityState
 from dispatch.engine.tick import run_matching
 from dispatch.engine.travel.planar import PlanarTravel, to_point
@@ -132,19 +133,19 @@ class World:
 
     def _pick_up(self, body: _Body, now: int) -> None:
         """Take the bundle once all of it is ready and half the service is done; plan the drops."""
-        if not body.bundle or now < body.arrives + self.rules.pickup_service // 2:
-            return
-        if any(self.orders[o].ready > now for o in body.bundle):
+        half_pickup, half_drop = self.rules.pickup_service // 2, self.rules.dropoff_service // 2
+        ready = max((self.orders[o].ready for o in body.bundle), default=0)
+        if not body.bundle or now < handover(body.arrives, half_pickup, ready):
             return
         name = body.courier.name
         self.history.pickups.append(Pickup(now, name, body.bundle))
         self.inbox.append(PickedUp(now * MINUTE_MS, body.rider_id, tuple(map(OrderId, body.bundle))))
-        leaves, place = now + self.rules.pickup_service // 2, self._at(body)
+        leaves, place = now + half_pickup, self._at(body)
         for order in body.bundle:
             self.history.moves.append(Move(leaves, name, place, order))
-            drop = leaves + self._way(place, order) + self.rules.dropoff_service // 2
+            drop = handover(leaves + self._way(place, order), half_drop)
             body.drops.append((drop, order))
-            leaves, place = drop + self.rules.dropoff_service // 2, order
+            leaves, place = drop + half_drop, order
         body.bundle, body.restaurant = (), None
         body.place, body.busy_until = place, leaves
 

@@ -26,6 +26,7 @@ from dispatch.engine.inputs import (
 from dispatch.engine.model import Offer, OfferId, OfferStatus, OrderId, Point, RiderId, Stop, StopKind, Vehicle
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
+from dispatch.engine.service_times import half_ms, handover
 from dispatch.engine.state import CityState
 from dispatch.engine.tick import run_matching
 from node.geodesy import distance_m, points, short_turn_e7
@@ -149,21 +150,20 @@ class _World:
         """The next thing the rider does at its stop, if its time has come."""
         if now_ms < body.there_ms:
             return False
-        stop, service = body.stops[0], self._script.service
+        stop = body.stops[0]
+        half = half_ms(stop.kind, self._script.service)
         if stop.kind is StopKind.PICKUP:
             if not body.arrived:
                 body.arrived = True
                 self._inbox.append(RiderArrived(body.there_ms, rider_id))
-            half_ms = round(service.pickup_s * 500)
-            done_ms = max(body.there_ms + half_ms, *(self._ready.get(o, 0) for o in stop.order_ids))
+            done_ms = handover(body.there_ms, half, max(self._ready.get(o, 0) for o in stop.order_ids))
             if now_ms < done_ms:
                 return False
             self._inbox.append(PickedUp(done_ms, rider_id, stop.order_ids))
             self._fates.pickups += 1
             self._fates.picked_up.update(dict.fromkeys(stop.order_ids, done_ms))
         else:
-            half_ms = round(service.dropoff_s * 500)
-            done_ms = body.there_ms + half_ms
+            done_ms = handover(body.there_ms, half)
             if now_ms < done_ms:
                 return False
             for order_id in stop.order_ids:
@@ -171,7 +171,7 @@ class _World:
                 self._fates.delivered[order_id] = done_ms
         body.place, body.origin, body.arrived = stop.point, None, False
         body.stops = body.stops[1:]
-        body.busy_until_ms = done_ms + half_ms
+        body.busy_until_ms = done_ms + half
         if body.stops:
             self._leave(body, body.busy_until_ms)
         return True

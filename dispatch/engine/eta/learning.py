@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from dispatch.engine.eta.calibration import Band, Calibration, Quote, Stage
 from dispatch.engine.eta.plan import Known
 from dispatch.engine.inputs import Positions
-from dispatch.engine.model import Order, OrderId, Point, Rider, RiderId
+from dispatch.engine.model import Order, OrderId, Point, Rider, RiderId, StopKind
 from dispatch.engine.notes import Note, NoteKind
 from dispatch.engine.params import EngineParams
+from dispatch.engine.service_times import half_ms
 from dispatch.engine.travel.learner import TravelLearner
 from dispatch.engine.travel.legs import LegSums
 from dispatch.engine.travel.probes import Look
@@ -74,19 +75,19 @@ class EtaLearning:
             if order is None or note.rider_id is None:
                 continue
             if note.kind is NoteKind.PICKED_UP:
-                self._left[note.rider_id] = order.pickup, note.at_ms + round(params.service.pickup_s * 500)
+                self._left[note.rider_id] = order.pickup, note.at_ms + half_ms(StopKind.PICKUP, params.service)
             elif note.kind is NoteKind.DELIVERED:
                 self._arrived(note.rider_id, order.drop, note.at_ms, riders.get(note.rider_id), params)
 
     def _arrived(self, rider_id: RiderId, door: Point, at_ms: int, rider: Rider | None, params: EngineParams) -> None:
         left = self._left.pop(rider_id, None)
-        half_ms = round(params.service.dropoff_s * 500)
+        half = half_ms(StopKind.DROP, params.service)
         if left is not None and rider is not None:
             place, left_ms = left
             vehicle_pace = params.pace.of(rider.vehicle)
-            self.travel.leg(place, door, left_ms, (at_ms - half_ms - left_ms) / 1000, rider_id, vehicle_pace)
+            self.travel.leg(place, door, left_ms, (at_ms - half - left_ms) / 1000, rider_id, vehicle_pace)
         if rider is not None and rider.carrying:
-            self._left[rider_id] = door, at_ms + half_ms
+            self._left[rider_id] = door, at_ms + half
 
     def delivered(self, quotes: Iterable[Quote], at_ms: int) -> None:
         """An order was delivered that was quoted so."""

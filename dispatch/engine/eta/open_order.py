@@ -11,9 +11,10 @@ import numpy as np
 from dispatch.engine.eta.calibration import Calibration, Quote, Stage
 from dispatch.engine.eta.plan import kitchen_spread_s
 from dispatch.engine.eta.waiting import later_of
-from dispatch.engine.model import Point, Rider
+from dispatch.engine.model import Point, Rider, StopKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
+from dispatch.engine.service_times import half_s, handover
 from node.geodesy import points
 
 
@@ -53,13 +54,13 @@ def open_eta(
     way_s = float(travel.matrix(places[:1], places[1:], now_ms)[0, 0])
     approach_s = _approach_s(order.starters, order.ahead, order.pickup, now_ms, travel, params)
     cooking_s = max(0.0, (order.ready_ms - now_ms) / 1000)
-    service = params.service
-    coming_s, coming_spread_s = approach_s + service.pickup_s / 2, hypot(params.eta.approach_s / 2, params.eta.door_s)
+    half_pickup, half_drop = half_s(StopKind.PICKUP, params.service), half_s(StopKind.DROP, params.service)
+    coming_s, coming_spread_s = handover(approach_s, half_pickup), hypot(params.eta.approach_s / 2, params.eta.door_s)
     picked_s, picked_spread_s = coming_s, coming_spread_s
     if cooking_s > 0:
         kitchen_s = kitchen_spread_s(cooking_s, params)
         picked_s, picked_spread_s = later_of(coming_s, coming_spread_s, cooking_s, kitchen_s)
-    door_s = picked_s + service.pickup_s / 2 + way_s + service.dropoff_s / 2
+    door_s = handover(picked_s + half_pickup + way_s, half_drop)
     spread_s = hypot(picked_spread_s, params.eta.travel_cv * way_s, params.eta.door_s)
     return OpenEta(calibration.quote(Stage.OPEN, now_ms, door_s, spread_s), way_s)
 

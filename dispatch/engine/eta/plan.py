@@ -1,8 +1,7 @@
 """When food will be where: the sum along a rider's plan, and how sure it is.
 
-The sum follows the plan stop by stop: way, half a service, for a pickup no sooner than the kitchen, handover, half a
-service. Ways, kitchens and doors are taken as independent, so their variances add along the plan; of rider and food the
-later counts (`waiting.later_of`):
+The sum follows the plan stop by stop (`service_times`). Ways, kitchens and doors are taken as independent, so their
+variances add along the plan; of rider and food the later counts (`waiting.later_of`):
 
     spread^2 = sum of (travel_cv way)^2 + door_s^2 a stop, and at a counter the later of two spreads:
                the rider's so far, and the kitchen's kitchen_s + kitchen_cv x what is left of the cooking
@@ -21,6 +20,7 @@ from dispatch.engine.eta.waiting import later_of
 from dispatch.engine.model import Order, OrderId, Point, Rider, RiderId, Stop, StopKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
+from dispatch.engine.service_times import half_s, handover, until_left_s
 from node.geodesy import points
 
 
@@ -76,14 +76,14 @@ def plan_etas(
     for stop, hop_s in zip(rider.stops, hops_s, strict=True):
         if stop.kind is StopKind.PICKUP:
             stage = Stage.ASSIGNED
-        half_s = (params.service.pickup_s if stop.kind is StopKind.PICKUP else params.service.dropoff_s) / 2
-        done_s = at_s + hop_s + half_s
+        half = half_s(stop.kind, params.service)
+        done_s = handover(at_s + hop_s, half)
         spread_s = hypot(spread_s, params.eta.travel_cv * hop_s, params.eta.door_s)
         cooking_s = _cooking_s(stop, orders, now_ms)
         if cooking_s > 0:
             done_s, spread_s = later_of(done_s, spread_s, cooking_s, kitchen_spread_s(cooking_s, params))
         etas.append(StopEta(stop.kind, stop.order_ids, known.calibration.quote(stage, now_ms, done_s, spread_s)))
-        at_s = done_s + half_s
+        at_s = done_s + half
     return tuple(etas)
 
 
@@ -91,8 +91,8 @@ def _still_there_s(rider: Rider, orders: Mapping[OrderId, Order], now_ms: int, p
     """Until a rider who has just picked up leaves the counter."""
     if not rider.carrying:
         return 0.0
-    picked_ms = [orders[o].picked_up_ms or 0 for s in rider.stops for o in s.order_ids if o in orders]
-    return max(0.0, (max(picked_ms, default=0) - now_ms) / 1000 + params.service.pickup_s / 2)
+    picked_ms = (orders[o].picked_up_ms or 0 for s in rider.stops for o in s.order_ids if o in orders)
+    return until_left_s(picked_ms, now_ms, half_s(StopKind.PICKUP, params.service))
 
 
 def kitchen_spread_s(cooking_s: float, params: EngineParams) -> float:

@@ -17,11 +17,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.eta.sequence import Order, Sequencing, Task, cost_of, handovers_s
+from dispatch.engine.eta.sequence import Sequencing, StopOrder, Task, cost_of, handovers_s
 from dispatch.engine.inputs import Positions
 from dispatch.engine.model import Point, Rider, RiderId, Stop, StopKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
+from dispatch.engine.service_times import half_s, until_left_s
 from dispatch.engine.state import Draft
 from dispatch.engine.travel.pairs import pair_seconds
 from node.geodesy import points
@@ -54,7 +55,7 @@ def stops_to_sequence(
 
 
 def rearrange(
-    draft: Draft, asked: Sequence[StopChoice], orders: Sequence[Order | None], now_ms: int, params: EngineParams
+    draft: Draft, asked: Sequence[StopChoice], orders: Sequence[StopOrder | None], now_ms: int, params: EngineParams
 ) -> tuple[RiderId, ...]:
     """Puts plans into these orders where that is worth it; returns whose."""
     changed: list[RiderId] = []
@@ -163,13 +164,12 @@ def _as_planned(stops: Sequence[Stop]) -> tuple[tuple[int, int], ...]:
 
 def _still_there_s(rider: Rider, draft: Draft, now_ms: int, params: EngineParams) -> float:
     """Until a rider who has just picked up leaves the counter."""
-    picked_ms = [
-        order.picked_up_ms or 0 for s in rider.stops for o in s.order_ids if (order := draft.order(o)) is not None
-    ]
-    return max(0.0, (max(picked_ms, default=0) - now_ms) / 1000 + params.service.pickup_s / 2)
+    orders = (draft.order(order_id) for stop in rider.stops for order_id in stop.order_ids)
+    picked_ms = (order.picked_up_ms or 0 for order in orders if order is not None)
+    return until_left_s(picked_ms, now_ms, half_s(StopKind.PICKUP, params.service))
 
 
 def _timed(stop: Stop, task: Task, done_s: float, now_ms: int) -> Stop:
     """The stop as it is expected now. A counter is reached half a service before the handover at the latest."""
-    done_ms, half_ms = now_ms + round(done_s * 1000), round(task.service_s * 500)
+    done_ms, half_ms = now_ms + round(done_s * 1000), round(task.half_s * 1000)
     return replace(stop, arrive_ms=done_ms - half_ms, done_ms=done_ms, leave_ms=done_ms + half_ms)

@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from ortools.constraint_solver import pywrapcp, routing_enums_pb2
 
+from dispatch.engine.service_times import handover
+
 EXACT_STOPS: Final = 5
 #: Branches that the search may take.
 _BRANCHES: Final = 3_000
@@ -30,7 +32,7 @@ _HORIZON: Final = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A stop to be put in order. Half of the service lies before the handover, which is not before `ready_s`.
+    """A stop to be put in order; `ready_s` and `service_s` as in `service_times`.
 
     `load` is what the rider carries more afterwards. A drop is promised by `promised_s`; pickups have none.
     """
@@ -39,6 +41,10 @@ class Task:
     load: int
     ready_s: float = 0.0
     promised_s: float | None = None
+
+    @property
+    def half_s(self) -> float:
+        return self.service_s / 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,10 +63,11 @@ class Sequencing:
     late: float = 1.0
 
 
-Order = tuple[int, ...]
+StopOrder = tuple[int, ...]
+"""Tasks in the order in which they are done, by their place in `Sequencing.tasks`."""
 
 
-def best_order(asked: Sequencing) -> Order | None:
+def best_order(asked: Sequencing) -> StopOrder | None:
     """The cheapest legal order of the tasks; None if there is none."""
     return exact_order(asked) if len(asked.tasks) <= EXACT_STOPS else searched_order(asked)
 
@@ -71,9 +78,9 @@ def handovers_s(asked: Sequencing, order: Sequence[int]) -> list[float]:
     at_s, place = asked.start_s, 0
     for i in order:
         task = asked.tasks[i]
-        done_s = max(at_s + float(asked.ways_s[place, i]) + task.service_s / 2, task.ready_s)
+        done_s = handover(at_s + float(asked.ways_s[place, i]), task.half_s, task.ready_s)
         done.append(done_s)
-        at_s, place = done_s + task.service_s / 2, i + 1
+        at_s, place = done_s + task.half_s, i + 1
     return done
 
 
@@ -102,7 +109,7 @@ def legal(asked: Sequencing, order: Sequence[int]) -> bool:
     return True
 
 
-def exact_order(asked: Sequencing) -> Order | None:
+def exact_order(asked: Sequencing) -> StopOrder | None:
     """Depth first, in the order of the tasks; what costs more than the best so far is cut off. The first of equals."""
     search = _Search(asked)
     search.go((), 0.0, asked.start_s, asked.on_board)
@@ -116,10 +123,10 @@ class _Search:
         self.first: list[set[int]] = [set() for _ in asked.tasks]
         for i, j in asked.before:
             self.first[j].add(i)
-        self.best: Order | None = None
+        self.best: StopOrder | None = None
         self.best_cost = inf
 
-    def go(self, done: Order, cost: float, at_s: float, load: int) -> None:
+    def go(self, done: StopOrder, cost: float, at_s: float, load: int) -> None:
         """All ways to go on from `done`."""
         tasks = self.asked.tasks
         if len(done) == len(tasks):
@@ -130,15 +137,15 @@ class _Search:
         for i, task in enumerate(tasks):
             if i in done or not self.first[i] <= set(done) or load + task.load > self.asked.capacity:
                 continue
-            done_s = max(at_s + row[i] + task.service_s / 2, task.ready_s)
+            done_s = handover(at_s + row[i], task.half_s, task.ready_s)
             more = cost + _cost(self.asked, task, done_s)
             # Whatever is still to be handed over is handed over later than this.
             left = sum(t.promised_s is not None for k, t in enumerate(tasks) if k != i and k not in done)
             if more + left * done_s < self.best_cost:
-                self.go((*done, i), more, done_s + task.service_s / 2, load + task.load)
+                self.go((*done, i), more, done_s + task.half_s, load + task.load)
 
 
-def searched_order(asked: Sequencing) -> Order | None:
+def searched_order(asked: Sequencing) -> StopOrder | None:
     """By OR-Tools; None where it finds none. Equal questions get equal answers."""
     n = len(asked.tasks)
     manager = pywrapcp.RoutingIndexManager(n + 2, 1, [0], [n + 1])
@@ -166,7 +173,7 @@ def searched_order(asked: Sequencing) -> Order | None:
 def _transits(asked: Sequencing) -> list[list[int]]:
     """From handover to handover, tenths of a second. Node 0 is the start, n + 1 an end that is everywhere."""
     n = len(asked.tasks)
-    half_s = np.array([task.service_s / 2 for task in asked.tasks])
+    half_s = np.array([task.half_s for task in asked.tasks])
     out = np.zeros((n + 2, n + 2))
     out[: n + 1, 1 : n + 1] = asked.ways_s + half_s[None, :]
     out[1 : n + 1, 1 : n + 1] += half_s[:, None]

@@ -1,14 +1,7 @@
 """What it costs to give orders to a rider, term by term.
 
-A trip: the rider is free, rides to the restaurant, waits for the food, hands over half of the pickup
-service before and half after, then the same at every door:
-
-    pickup = max(now, ready of all, free + approach + half pickup)
-    drop_1 = pickup + half pickup + way + half drop-off,   drop_2 = drop_1 + half + way + half, ...
-
-With orders of two restaurants the rider goes on to the second counter first:
-
-    pickup_2 = max(ready of all there, pickup + half pickup + hop + half pickup)
+A trip: the rider is free, rides to the restaurant (with orders of two restaurants then to the other), then from door to
+door; `service_times` says when the food changes hands at each stop. Food counts as ready now at the earliest.
 
 Terms, in seconds before their weights:
 
@@ -33,7 +26,9 @@ from scipy.special import ndtr
 
 from dispatch.engine.matching.across import greatest, sum_of
 from dispatch.engine.matching.problem import Floats, Ints, Problem
+from dispatch.engine.model import StopKind
 from dispatch.engine.params import CostParams, ServiceParams
+from dispatch.engine.service_times import half_s, handovers_s
 
 TERMS = ("delay", "late", "waiting", "approach", "busy", "idle", "age", "refusal", "churn")
 
@@ -94,23 +89,23 @@ class Routes:
 def trips(problem: Problem, service: ServiceParams, rider: Ints, approach_s: Floats, routes: Routes) -> Trips:
     """When n riders would be where on n routes."""
     pace = problem.riders.pace[rider]
-    half_pickup, half_drop = service.pickup_s / 2, service.dropoff_s / 2
+    half_pickup, half_drop = half_s(StopKind.PICKUP, service), half_s(StopKind.DROP, service)
     way_s = approach_s * pace
     ready_s = problem.orders.ready_s[routes.orders]
     due_s = np.maximum(greatest(ready_s) if routes.counter is None else _ready_at(routes, ready_s, 0), 0.0)
     arrive_s = problem.riders.free_s[rider] + way_s
-    first_s = np.maximum(due_s, arrive_s + half_pickup)
+    first_s = handovers_s(arrive_s, half_pickup, due_s)
     if routes.counter is None or routes.hop_s is None:
         at_counter, picked = arrive_s[:, None], first_s[:, None]
     else:
         there_s = first_s + half_pickup + routes.hop_s * pace
-        second_s = np.maximum(_ready_at(routes, ready_s, 1), there_s + half_pickup)
+        second_s = handovers_s(there_s, half_pickup, _ready_at(routes, ready_s, 1))
         at_counter, picked = np.stack([arrive_s, there_s], axis=1), np.stack([first_s, second_s], axis=1)
     drop_s = np.empty(routes.ways_s.shape)
     left_s = picked[:, -1] + half_pickup
     for door in range(routes.ways_s.shape[1]):
-        left_s = left_s + routes.ways_s[:, door] * pace + 2 * half_drop
-        drop_s[:, door] = left_s - half_drop
+        drop_s[:, door] = handovers_s(left_s + routes.ways_s[:, door] * pace, half_drop)
+        left_s = drop_s[:, door] + half_drop
     return Trips(first_s - half_pickup - way_s, at_counter, picked, drop_s, left_s)
 
 
@@ -122,7 +117,8 @@ def _ready_at(routes: Routes, ready_s: Floats, counter: int) -> Floats:
 def best_drop_s(problem: Problem, service: ServiceParams) -> Floats:
     """The earliest an order can be at the door, were a rider waiting: the floor of its delay."""
     orders = problem.orders
-    return orders.ready_s + service.pickup_s / 2 + orders.direct_s + service.dropoff_s / 2
+    left_s = orders.ready_s + half_s(StopKind.PICKUP, service)
+    return handovers_s(left_s + orders.direct_s, half_s(StopKind.DROP, service))
 
 
 def terms(
