@@ -72,7 +72,7 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
     leasing = await connect_postgres(core, max_size=4)
     node.on_stop("postgres of the lease", leasing.close)
 
-    solver = Solver(_travel(settings), settings.solve_limit_ms, node.log)
+    solver = Solver(travel_settings(settings), settings.solve_limit_ms, node.log)
     node.on_stop("worker", solver.close)
     await solver.warm()
 
@@ -179,5 +179,8 @@ async def _producer(node: Node, settings: DispatchSettings) -> AIOKafkaProducer:
     return results
 
 
-def _travel(settings: DispatchSettings) -> TravelSettings:
-    return TravelSettings(settings.travel, settings.roads_file, settings.planar_metres_per_minute)
+def travel_settings(settings: DispatchSettings) -> TravelSettings:
+    """The travel models that the settings name."""
+    return TravelSettings(
+        settings.travel, settings.travel_by_city, settings.roads_file, settings.planar_metres_per_minute
+    )

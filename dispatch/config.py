@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
+from dispatch.shard.travel import TravelKind
 from node.settings import NodeSettings
 
 
@@ -21,9 +21,10 @@ class DispatchSettings(NodeSettings):
     tick_period_ms: int = Field(1000, ge=50, le=10_000, description="wall time between two ticks of a city")
     solve_limit_ms: int = Field(800, ge=10, le=10_000, description="wall time a solve may take until greedy answers")
 
-    travel: Literal["free_flow", "learned", "road", "planar"] = Field("free_flow", description="model of travel times")
-    roads_file: Path | None = Field(None, description="road network for FORNO_TRAVEL=road")
-    planar_metres_per_minute: int = Field(320, ge=1, description="speed for FORNO_TRAVEL=planar")
+    travel: TravelKind = Field("free_flow", description="model of travel times: free_flow, learned, road or planar")
+    travel_by_city: dict[str, TravelKind] = Field({}, description="cities with another model, as JSON by city")
+    roads_file: Path | None = Field(None, description="road network for the model road")
+    planar_metres_per_minute: int = Field(320, ge=1, description="speed for the model planar")
     params_file: Path | None = Field(None, description="JSON of EngineParams fields that differ from the defaults")
 
     rewind_s: int = Field(600, ge=60, description="how far a new owner rereads the fixes, wall seconds")

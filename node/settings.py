@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from node.clock import SystemClock
 
@@ -67,4 +67,7 @@ def load(kind: type[S]) -> S:
         for item in error.errors():
             name = "FORNO_" + "_".join(str(part) for part in item["loc"]).upper()
             print(f"{name}: {item['msg']} (got {item.get('input')!r})", file=sys.stderr)
+        raise SystemExit(2) from None
+    except SettingsError as error:  # JSON that is none; its message names the field
+        print(error, file=sys.stderr)
         raise SystemExit(2) from None

@@ -16,7 +16,7 @@ from dispatch.borders.wishes import may_be_lent
 from dispatch.engine.model import LoanState, RiderId
 from dispatch.logs.loan_events import loan_value
 from dispatch.shard.city import City
-from dispatch.shard.route_version import VERSION_SHIFT
+from dispatch.shard.route_version import RouteVersion
 from dispatch.shard.shard import Shard
 from node.clock import Clock
 from node.errors import FornoError
@@ -91,5 +91,5 @@ class LentRiders:
         except (grpc.aio.AioRpcError, FornoError, TimeoutError):
             return
         for task in answer.tasks:
-            task.route.version = (city.tick << VERSION_SHIFT) | (task.route.version >> VERSION_SHIFT)
+            task.route.version = int(RouteVersion.of(task.route.version).lent_by(city.tick))
             self._last[city.name, task.rider_id] = task

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from dispatch.engine.eta.calibration import Eta
 from dispatch.engine.eta.estimate import EtaQuestion, estimate, planned
-from dispatch.engine.eta.sequence import Order, Sequencing, best_order
+from dispatch.engine.eta.sequence import Sequencing, StopOrder, best_order
 from dispatch.engine.matching.problem import Problem, Solution
 from dispatch.engine.matching.solve import solve
 from dispatch.engine.model import OrderId
@@ -28,7 +28,7 @@ class Question(Generic[A]):
 
 
 @dataclass(frozen=True, slots=True)
-class SequenceStops(Question[Sequence[Order | None]]):
+class SequenceStops(Question[Sequence[StopOrder | None]]):
     """The best order of each rider's stops, None where there is none."""
 
     asked: tuple[Sequencing, ...]

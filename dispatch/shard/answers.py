@@ -14,6 +14,7 @@ from dispatch.engine.params import EngineParams
 from dispatch.positions import NearestRiders
 from dispatch.positions.rows import Ids
 from dispatch.shard.city import City
+from dispatch.shard.route_version import RouteVersion
 from proto.fix_columns import FixColumns
 
 
@@ -58,6 +59,11 @@ def waiting_for(city: City, order: AskedOrder, now_ms: int, params: EngineParams
 def stops_of(rider: Rider, order_id: OrderId) -> Sequence[Stop]:
     """The stops of a rider's plan that are about one order; other customers' places are theirs."""
     return [stop for stop in rider.stops if order_id in stop.order_ids]
+
+
+def route_version(city: City, rider_id: RiderId) -> RouteVersion:
+    """The version of a rider's route."""
+    return RouteVersion(city.route_ticks.get(rider_id, city.first_tick))
 
 
 def ready_ms(city: City, stop: Stop) -> int:

@@ -20,7 +20,6 @@ from dispatch.shard import answers
 from dispatch.shard.city import City
 from dispatch.shard.errors import UnknownOrder
 from dispatch.shard.ports import DecisionLog
-from dispatch.shard.route_version import VERSION_SHIFT
 from dispatch.shard.shard import Shard
 from dispatch.shard.wire import offer_message, stop_message
 from node.clock import Clock
@@ -218,11 +217,12 @@ def _offer(city: City, offer: Offer) -> rider_link_pb2.Offer:
 
 def _tasks(city: City, rider: Rider) -> pb.RiderTasks:
     offer = city.state.offers.get(rider.offer_id) if rider.offer_id is not None else None
-    version = city.route_ticks.get(rider.rider_id, city.first_tick) << VERSION_SHIFT
     return pb.RiderTasks(
         rider_id=rider.rider_id,
         offers=[_offer(city, offer)] if offer is not None else [],
-        route=rider_link_pb2.Route(stops=[_stop(city, stop) for stop in rider.stops], version=version),
+        route=rider_link_pb2.Route(
+            stops=[_stop(city, stop) for stop in rider.stops], version=int(answers.route_version(city, rider.rider_id))
+        ),
         moved_to=rider.moved_to,
     )
 

@@ -1,7 +1,37 @@
-"""Versions of riders' routes."""
+"""Versions of riders' routes, which apps use to drop an older route than the one they show."""
 
 from __future__ import annotations
 
-#: A route's version is the tick that made it in the upper half; the lower half is the borrower's while a rider is lent.
-#: So it only grows: lent out, back home, over changes of either owner.
-VERSION_SHIFT = 32
+from dataclasses import dataclass
+
+_TICK_BITS = 32
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RouteVersion:
+    """The tick of the home city that made the route and, while the rider is lent, the tick of the borrowing city.
+
+    On the wire one number, the home's tick in the upper half: so it only grows, lent out, back home, and over changes
+    of either city's owner.
+    """
+
+    home_tick: int
+    borrower_tick: int = 0
+
+    def __post_init__(self) -> None:
+        for name, tick in (("home_tick", self.home_tick), ("borrower_tick", self.borrower_tick)):
+            if not 0 <= tick < 1 << _TICK_BITS:
+                raise ValueError(f"{name} must be within 0..{(1 << _TICK_BITS) - 1}, got {tick}")
+
+    def __int__(self) -> int:
+        """The number on the wire, `tracking.v1.Route.version`."""
+        return self.home_tick << _TICK_BITS | self.borrower_tick
+
+    @classmethod
+    def of(cls, number: int) -> RouteVersion:
+        """From the number on the wire."""
+        return cls(number >> _TICK_BITS, number & ((1 << _TICK_BITS) - 1))
+
+    def lent_by(self, home_tick: int) -> RouteVersion:
+        """The home city's version, in this tick, of a route that has this version in the borrowing city."""
+        return RouteVersion(home_tick, self.home_tick)

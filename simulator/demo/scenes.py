@@ -103,7 +103,7 @@ def the_instance(options: Options, folder: Path) -> Scene:
         zone=ZoneInfo("Etc/UTC"),
         clock=SystemClock(options.speed, now_ms, now_ms),
         settings={
-            "FORNO_TRAVEL": "planar",
+            "FORNO_TRAVEL_BY_CITY": json.dumps({CITY: "planar"}),
             "FORNO_PLANAR_METRES_PER_MINUTE": str(instance.rules.metres_per_minute),
         },
         params=live_mdrp(instance, options.speed),
