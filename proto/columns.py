@@ -36,7 +36,7 @@ PING_BATCH: Final[Layout] = {
 FIX_COLUMNS: Final[Layout] = {"rider_id": _U64, "session": _U64, **PING_BATCH, "flags": _U8}
 #: `dispatch.v1.ViewCityResponse`: last positions of the riders near a border.
 VIEW_CITY: Final[Layout] = {"rider_id": _U64, "lat_e7": _I32, "lng_e7": _I32, "age_ms": _I64}
-#: `dispatch.v1.WatchCityResponse`: all riders with a fresh fix; states are numbers of `RiderActivity`.
+#: `dispatch.v1.WatchCityResponse`: all riders with a fresh fix; `rider_state` are numbers of `RiderActivity`.
 WATCH_CITY: Final[Layout] = {
     "rider_id": _U64,
     "rider_lat_e7": _I32,

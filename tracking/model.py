@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NewType
 
+from tracking.statuses import Vehicle
+
 RiderId = NewType("RiderId", int)
 SessionId = NewType("SessionId", int)
 
@@ -33,14 +35,14 @@ class RiderReplied:
 
 @dataclass(frozen=True, slots=True)
 class RiderStatusChanged:
-    """A rider's status. `status` and `vehicle` are numbers of `tracking.v1.RiderStatus` and `Vehicle`."""
+    """A rider's status. `status` and `vehicle` are numbers of `RiderStatus` and `Vehicle` once they are checked."""
 
     status: int
     order_id: str
     ts_ms: int
     shift_end_ms: int = 0
     capacity: int = 0
-    vehicle: int = 0
+    vehicle: int = Vehicle.UNKNOWN
     at: tuple[int, int] | None = None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
@@ -16,6 +17,16 @@ from dispatch.positions.rows import Ids
 from dispatch.shard.city import City
 from dispatch.shard.route_version import RouteVersion
 from proto.fix_columns import FixColumns
+
+
+class Activity(StrEnum):
+    """What a rider is doing, as the map and the views tell it; `dispatch.v1.RiderActivity` on the wire."""
+
+    OFFLINE = "offline"
+    IDLE = "idle"
+    OFFERED = "offered"
+    TO_PICKUP = "to_pickup"
+    TO_DROPOFF = "to_dropoff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +91,13 @@ def last_fix(city: City, rider_id: RiderId) -> FixColumns | None:
     return columns if seen[0] else None
 
 
-def rider_state(rider: Rider | None) -> int:
-    """As in `dispatch.v1.WatchCityResponse.rider_state`."""
+def activity(rider: Rider | None) -> Activity:
+    """What a rider is doing; one that the city does not know is offline."""
     if rider is None or not (rider.online or rider.stops):
-        return 0
+        return Activity.OFFLINE
     if rider.stops:
-        return 4 if rider.carrying else 3
-    return 2 if rider.offer_id is not None else 1
+        return Activity.TO_DROPOFF if rider.carrying else Activity.TO_PICKUP
+    return Activity.OFFERED if rider.offer_id is not None else Activity.IDLE
 
 
 HELD = frozenset({OrderStatus.ASSIGNED, OrderStatus.PICKED_UP})

@@ -43,6 +43,7 @@ _STATES = {
     OrderStatus.CANCELLED: pb.ORDER_STATE_CANCELLED,
     OrderStatus.FAILED: pb.ORDER_STATE_FAILED,
 }
+_ACTIVITIES = {one: pb.RiderActivity.Value(f"RIDER_ACTIVITY_{one.name}") for one in answers.Activity}
 #: Ended orders stay on the ops map this long, domain milliseconds.
 _SHOWN_AFTER_END_MS = 60_000
 
@@ -171,13 +172,13 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
         now_ms = self._clock.domain_ms()
         last = city.positions.snapshot(now_ms, city.stale_after_ms).columns
         riders = city.state.riders
-        states = [answers.rider_state(riders.get(RiderId(rider_id))) for rider_id in last.rider_id.tolist()]
+        activities = [_ACTIVITIES[answers.activity(riders.get(RiderId(rider)))] for rider in last.rider_id.tolist()]
         columns: dict[str, NDArray[Any]] = {
             "rider_id": last.rider_id,
             "rider_lat_e7": last.lat_e7,
             "rider_lng_e7": last.lng_e7,
             "rider_ts_ms": last.ts_ms,
-            "rider_state": np.array(states, np.uint8),
+            "rider_state": np.array(activities, np.uint8),
         }
         return pb.WatchCityResponse(
             city=city.name,

@@ -15,7 +15,7 @@ import structlog
 
 from dispatch.engine.model import RiderId
 from dispatch.metrics import VIEW_BEHIND_MS, VIEW_FAILURES, VIEW_LAG_MS
-from dispatch.shard.answers import rider_state
+from dispatch.shard.answers import activity
 from dispatch.shard.city import City
 from dispatch.shard.ports import PositionsView
 from node.clock import Clock
@@ -25,14 +25,10 @@ from node.errors import Retryable
 _PAUSE_S = (0.5, 5.0)
 
 
-#: By the number of `answers.rider_state`.
-_STATUSES = ("offline", "idle", "offered", "to_pickup", "to_dropoff")
-
-
 def statuses(city: City, rider_ids: Iterable[int]) -> list[str]:
     """What riders are doing, as of the last commit."""
     riders = city.state.riders
-    return [_STATUSES[rider_state(riders.get(RiderId(rider_id)))] for rider_id in rider_ids]
+    return [activity(riders.get(RiderId(rider_id))).value for rider_id in rider_ids]
 
 
 class ViewFollower:

@@ -9,8 +9,9 @@ from simulator.city.model import Offer, OfferId, OrderId, Place, Route, Stop, St
 from simulator.city.rider import Profile, Rider
 from tracking.client import values as app
 from tracking.client.outbox import FixRow, Reply, Status
+from tracking.statuses import RiderStatus, Vehicle
 
-_VEHICLES = {"bicycle": app.Vehicle.BICYCLE, "scooter": app.Vehicle.SCOOTER, "car": app.Vehicle.CAR}
+_VEHICLES = {"bicycle": Vehicle.BICYCLE, "scooter": Vehicle.SCOOTER, "car": Vehicle.CAR}
 
 
 def mind_hears(mind: Rider, event: app.Event, now_ms: int) -> list[act.Action]:
@@ -38,7 +39,7 @@ def messages_of(action: act.Action, profile: Profile) -> Iterator[Reply | Status
     match action:
         case act.Online():
             yield Status(
-                app.RiderStatus.ONLINE,
+                RiderStatus.ONLINE,
                 action.at_ms,
                 shift_end_ms=action.shift_end_ms,
                 capacity=profile.capacity,
@@ -46,16 +47,16 @@ def messages_of(action: act.Action, profile: Profile) -> Iterator[Reply | Status
                 at=(action.place.lat_e7, action.place.lng_e7),
             )
         case act.Offline():
-            yield Status(app.RiderStatus.OFFLINE, action.at_ms)
+            yield Status(RiderStatus.OFFLINE, action.at_ms)
         case act.Answered():
             yield Reply(action.offer_id, action.accepted, action.at_ms)
         case act.Arrived():
-            yield Status(app.RiderStatus.ARRIVED, action.at_ms, action.order_ids[0])
+            yield Status(RiderStatus.ARRIVED, action.at_ms, action.order_ids[0])
         case act.PickedUp():
             for order_id in action.order_ids:
-                yield Status(app.RiderStatus.PICKED_UP, action.at_ms, order_id)
+                yield Status(RiderStatus.PICKED_UP, action.at_ms, order_id)
         case act.Delivered():
-            yield Status(app.RiderStatus.DELIVERED, action.at_ms, action.order_id)
+            yield Status(RiderStatus.DELIVERED, action.at_ms, action.order_id)
         case _:
             pass
 

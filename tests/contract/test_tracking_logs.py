@@ -27,6 +27,7 @@ from tracking.adapters.memory import MemoryEventLog, MemoryFixLog
 from tracking.errors import LogAway
 from tracking.model import RiderEvent, RiderId, RiderReplied, RiderStatusChanged, SessionId
 from tracking.ports import EventLog, FixLog
+from tracking.statuses import RiderStatus, Vehicle
 
 CITY = "contract-city"
 #: A partition that no city of the other tests has.
@@ -196,9 +197,17 @@ async def test_concurrent_appends_all_land(logs: Logs) -> None:
 async def test_events_land_in_their_order(logs: Logs) -> None:
     """Replies and statuses of one call, with all their fields."""
     bodies: list[RiderReplied | RiderStatusChanged] = [
-        RiderStatusChanged(1, "", 5, shift_end_ms=9, capacity=3, vehicle=2, at=(-900_000_000, 1_800_000_000)),
+        RiderStatusChanged(
+            RiderStatus.ONLINE,
+            "",
+            5,
+            shift_end_ms=9,
+            capacity=3,
+            vehicle=Vehicle.SCOOTER,
+            at=(-900_000_000, 1_800_000_000),
+        ),
         RiderReplied("offer-1", True, 6),
-        RiderStatusChanged(4, "order-1", 7),
+        RiderStatusChanged(RiderStatus.PICKED_UP, "order-1", 7),
         RiderReplied("offer-2", False, 8),
     ]
     wanted = [event(seq, body) for seq, body in enumerate(bodies, start=1)]

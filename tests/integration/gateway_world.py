@@ -135,7 +135,7 @@ class DispatchAtHand(DispatchServicer):
                 rider_lat_e7=(-299_000_000).to_bytes(4, "little", signed=True),
                 rider_lng_e7=(-712_500_000).to_bytes(4, "little", signed=True),
                 rider_ts_ms=NOW_MS.to_bytes(8, "little"),
-                rider_state=b"\x01",
+                rider_state=bytes([dispatch_pb2.RIDER_ACTIVITY_IDLE]),
                 counters=dispatch_pb2.CityCounters(riders_online=1, tick_p50_ms=3.5),
             )
             await asyncio.sleep(request.every_ms / 1000)

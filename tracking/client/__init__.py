@@ -12,13 +12,12 @@ from tracking.client.values import (
     Offer,
     OfferRetracted,
     Refused,
-    RiderStatus,
     Route,
     Stop,
     StopKind,
     Throttled,
-    Vehicle,
 )
+from tracking.statuses import RiderStatus, Vehicle
 
 __all__ = [
     "AckJournal",

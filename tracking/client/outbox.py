@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from proto.fix_columns import MAX_PING_BATCH
 from tracking.client.errors import OutboxFull
 from tracking.client.journal import AckJournal
-from tracking.client.values import RiderStatus, Vehicle
+from tracking.statuses import RiderStatus, Vehicle
 
 #: So many batches may be in flight before smaller ones than `MAX_PING_BATCH` wait.
 EAGER_BATCHES = 16

@@ -25,10 +25,9 @@ from tracking.client.values import (
     Event,
     Offer,
     OfferRetracted,
-    RiderStatus,
     Throttled,
-    Vehicle,
 )
+from tracking.statuses import RiderStatus, Vehicle
 
 APP_VERSION = "forno-sdk/1"
 #: Wall seconds between two tries to connect: doubles from the first to the last, each shortened at random up to a half.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from node.geodesy import MAX_LAT_E7, MAX_LNG_E7
 from tracking.engine.limits import Limits
 from tracking.model import Refusal, RiderReplied, RiderStatusChanged
+from tracking.statuses import RiderStatus, Vehicle
 
-#: Numbers of `tracking.v1.RiderStatus`.
-ONLINE, OFFLINE, ARRIVED, PICKED_UP, DELIVERED = 1, 2, 3, 4, 5
-_ABOUT_AN_ORDER = (ARRIVED, PICKED_UP, DELIVERED)
-_VEHICLES = 4
+_STATUSES = frozenset(RiderStatus)
+_ABOUT_AN_ORDER = frozenset({RiderStatus.ARRIVED, RiderStatus.PICKED_UP, RiderStatus.DELIVERED})
+_VEHICLES = frozenset(Vehicle)
 MAX_CAPACITY = 20
 MAX_ID_LENGTH = 64
 
@@ -25,7 +25,7 @@ def check_reply(seq: int, reply: RiderReplied, now_ms: int, limits: Limits) -> R
 
 def check_status(seq: int, status: RiderStatusChanged, now_ms: int, limits: Limits) -> Refusal | None:
     """What is wrong with a status; None if nothing. `now_ms` is domain time."""
-    if not ONLINE <= status.status <= DELIVERED:
+    if status.status not in _STATUSES:
         return Refusal(seq, "status.status", "out_of_range", f"no status has the number {status.status}")
     if status.status in _ABOUT_AN_ORDER:
         fault = _id("status.order_id", seq, status.order_id)
@@ -37,7 +37,7 @@ def check_status(seq: int, status: RiderStatusChanged, now_ms: int, limits: Limi
 
 
 def _shift(seq: int, status: RiderStatusChanged) -> Refusal | None:
-    if not 0 <= status.vehicle < _VEHICLES:
+    if status.vehicle not in _VEHICLES:
         return Refusal(seq, "status.vehicle", "out_of_range", f"no vehicle has the number {status.vehicle}")
     if status.capacity > MAX_CAPACITY:
         return Refusal(seq, "status.capacity", "out_of_range", f"at most {MAX_CAPACITY}")

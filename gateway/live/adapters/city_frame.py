@@ -15,7 +15,7 @@ _STATES = {number: name.removeprefix("ORDER_STATE_").lower() for name, number in
 
 
 def encoded(message: dispatch_pb2.WatchCityResponse) -> CityFrame:
-    """The frame. Rider ids are strings: a browser's numbers end at 2^53."""
+    """The frame; rider states stay numbers of `RiderActivity`. Rider ids are text: a browser's numbers end at 2^53."""
     riders = unpack(WATCH_CITY, message)
     value = {
         "type": "city",

@@ -54,6 +54,38 @@ ORDER_STATE_CANCELLED: OrderState.ValueType  # 6
 ORDER_STATE_FAILED: OrderState.ValueType  # 7
 Global___OrderState: _TypeAlias = OrderState  # noqa: Y015
 
+class _RiderActivity:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RiderActivityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RiderActivity.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RIDER_ACTIVITY_OFFLINE: _RiderActivity.ValueType  # 0
+    """Not on shift, and nothing left to do.
+    buf:lint:ignore ENUM_ZERO_VALUE_SUFFIX
+    """
+    RIDER_ACTIVITY_IDLE: _RiderActivity.ValueType  # 1
+    RIDER_ACTIVITY_OFFERED: _RiderActivity.ValueType  # 2
+    """Asked, and nothing else to do."""
+    RIDER_ACTIVITY_TO_PICKUP: _RiderActivity.ValueType  # 3
+    RIDER_ACTIVITY_TO_DROPOFF: _RiderActivity.ValueType  # 4
+    """Food on board."""
+
+class RiderActivity(_RiderActivity, metaclass=_RiderActivityEnumTypeWrapper):
+    """What a rider is doing."""
+
+RIDER_ACTIVITY_OFFLINE: RiderActivity.ValueType  # 0
+"""Not on shift, and nothing left to do.
+buf:lint:ignore ENUM_ZERO_VALUE_SUFFIX
+"""
+RIDER_ACTIVITY_IDLE: RiderActivity.ValueType  # 1
+RIDER_ACTIVITY_OFFERED: RiderActivity.ValueType  # 2
+"""Asked, and nothing else to do."""
+RIDER_ACTIVITY_TO_PICKUP: RiderActivity.ValueType  # 3
+RIDER_ACTIVITY_TO_DROPOFF: RiderActivity.ValueType  # 4
+"""Food on board."""
+Global___RiderActivity: _TypeAlias = RiderActivity  # noqa: Y015
+
 @_typing.final
 class TrackRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -534,7 +566,7 @@ class WatchCityResponse(_message.Message):
     rider_lng_e7: _builtins.bytes
     rider_ts_ms: _builtins.bytes
     rider_state: _builtins.bytes
-    """uint8: 0 offline, 1 idle, 2 offered, 3 to pickup, 4 to drop-off"""
+    """uint8: numbers of RiderActivity"""
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___CityOrder]: ...
     @_builtins.property

@@ -10,10 +10,11 @@ from tests.unit.tracking.worlds import NOW_MS
 from tracking.engine.checks import check_reply, check_status
 from tracking.engine.limits import Limits
 from tracking.model import RiderReplied, RiderStatusChanged
+from tracking.statuses import RiderStatus
 
 REPLY = RiderReplied("o-1", True, NOW_MS)
-ONLINE = RiderStatusChanged(1, "", NOW_MS, at=(0, 0))
-DELIVERED = RiderStatusChanged(5, "order-1", NOW_MS)
+ONLINE = RiderStatusChanged(RiderStatus.ONLINE, "", NOW_MS, at=(0, 0))
+DELIVERED = RiderStatusChanged(RiderStatus.DELIVERED, "order-1", NOW_MS)
 
 
 def test_good_ones_pass() -> None:

@@ -13,7 +13,7 @@ from tests.unit.tracking.worlds import NOW_MS
 from tracking.client import wire
 from tracking.client.errors import OutboxFull
 from tracking.client.outbox import EAGER_BATCHES, Batch, FixRow, Outbox, Reply, Single, Status
-from tracking.client.values import RiderStatus
+from tracking.statuses import RiderStatus
 
 
 def row(n: int) -> FixRow:

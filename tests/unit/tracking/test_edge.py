@@ -17,6 +17,7 @@ from tracking.engine.outbox import Acked, GoAway, Throttled
 from tracking.engine.session import RiderSession
 from tracking.errors import BadHello, Draining, Superseded
 from tracking.model import Refusal, RiderEvent, RiderId, RiderReplied, RiderStatusChanged
+from tracking.statuses import RiderStatus
 
 
 class BrokenLog(MemoryFixLog):
@@ -121,7 +122,7 @@ async def test_a_log_that_is_away_is_tried_again() -> None:
     ana = world.rider(1)
     for seq in range(1, 20, 2):
         world.send(ana, seq)
-        world.edge.event(ana, seq + 1, RiderStatusChanged(1, "", NOW_MS))
+        world.edge.event(ana, seq + 1, RiderStatusChanged(RiderStatus.ONLINE, "", NOW_MS))
     await asyncio.sleep(0.02)
     assert acked(ana) == 0
     world.fix_log.away = world.event_log.away = False

@@ -158,6 +158,21 @@ export interface Counters {
   orders_open: number;
 }
 
+/** What riders are doing, in the order of the numbers of `dispatch.v1.RiderActivity`. */
+export const RIDER_ACTIVITIES = ["offline", "idle", "offered", "to_pickup", "to_dropoff"] as const;
+
+export type RiderActivity = (typeof RIDER_ACTIVITIES)[number];
+
+/** The name of a number in a frame; one that this page does not know yet counts as idle. */
+export function riderActivity(number: number): RiderActivity {
+  return RIDER_ACTIVITIES[number] ?? "idle";
+}
+
+/** Whether the rider has something to do, or is asked. */
+export function isBusy(activity: RiderActivity): boolean {
+  return activity !== "offline" && activity !== "idle";
+}
+
 export interface CityFrame {
   type: "city";
   city: string;
@@ -165,6 +180,7 @@ export interface CityFrame {
   shard_id: string;
   now_ms: number;
   tick: number;
+  /** Columns of equal length; `state` are numbers, see `riderActivity`. */
   riders: { id: string[]; lat_e7: number[]; lng_e7: number[]; ts_ms: number[]; state: number[] };
   orders: CityOrder[];
   counters: Counters;

@@ -1,4 +1,4 @@
-import type { OrderState } from "../live/frames";
+import type { OrderState, RiderActivity } from "../live/frames";
 
 /** The page's colours, in one place. Map colours are kept apart from each other for colour-blind eyes by lightness too. */
 export const INK = {
@@ -9,14 +9,13 @@ export const INK = {
 
 export type Rgb = readonly [number, number, number];
 
-/** Rider states as dispatch numbers them: offline, idle, offered, to pickup, to drop-off. */
-export const RIDER_STATES: readonly { name: string; color: string }[] = [
-  { name: "Offline", color: "#4a5564" },
-  { name: "Idle", color: "#9db2c9" },
-  { name: "Offered an order", color: "#ffe08a" },
-  { name: "To the restaurant", color: "#ff9a5c" },
-  { name: "To the customer", color: "#4ade9b" },
-];
+export const RIDER_STYLES: Readonly<Record<RiderActivity, { name: string; color: string }>> = {
+  offline: { name: "Offline", color: "#4a5564" },
+  idle: { name: "Idle", color: "#9db2c9" },
+  offered: { name: "Offered an order", color: "#ffe08a" },
+  to_pickup: { name: "To the restaurant", color: "#ff9a5c" },
+  to_dropoff: { name: "To the customer", color: "#4ade9b" },
+};
 
 export const ORDER_COLORS: Readonly<Record<OrderState, string>> = {
   open: "#ff6b8a",

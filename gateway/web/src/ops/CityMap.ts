@@ -6,7 +6,7 @@ import type { CityFrame, Moves } from "../live/frames";
 import { createMap, type Roads } from "../map/basemap";
 import { MotionLayer } from "../map/layer";
 import { mercator } from "../map/mercator";
-import { RIDER_STATES, shardColor } from "../map/palette";
+import { RIDER_STYLES, shardColor } from "../map/palette";
 import { type Bounds, Scene } from "./scene";
 
 /** Cities further apart than this are not shown together at first, degrees. */
@@ -185,11 +185,11 @@ export class CityMap {
       return;
     }
     const text = document.createElement("div");
-    const state = document.createElement("b");
-    state.textContent = RIDER_STATES[rider.state]?.name ?? "Rider";
+    const doing = document.createElement("b");
+    doing.textContent = RIDER_STYLES[rider.activity].name;
     const id = document.createElement("small");
     id.textContent = `rider ${rider.id}`;
-    text.append(state, id);
+    text.append(doing, id);
     this.tip.setLngLat([lng, lat]).setDOMContent(text).addTo(this.map);
   }
 }

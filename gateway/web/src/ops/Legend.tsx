@@ -1,4 +1,7 @@
-import { ORDER_COLORS, RIDER_STATES } from "../map/palette";
+import { RIDER_ACTIVITIES } from "../live/frames";
+import { ORDER_COLORS, RIDER_STYLES } from "../map/palette";
+
+const LEGEND = RIDER_ACTIVITIES.filter((activity) => activity !== "offline").map((activity) => RIDER_STYLES[activity]);
 
 /** What the marks on the map mean; folded away on a phone. */
 export function Legend() {
@@ -6,12 +9,12 @@ export function Legend() {
     <details className="legend glass" open={window.innerWidth > 760}>
       <summary>Legend</summary>
       <ul>
-        {RIDER_STATES.slice(1).map((state) => (
-          <li key={state.name}>
+        {LEGEND.map(({ name, color }) => (
+          <li key={name}>
             <svg viewBox="0 0 16 16" aria-hidden="true">
-              <circle cx="8" cy="8" r="4.2" fill={state.color} />
+              <circle cx="8" cy="8" r="4.2" fill={color} />
             </svg>
-            {state.name}
+            {name}
           </li>
         ))}
         <li>

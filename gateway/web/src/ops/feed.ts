@@ -1,5 +1,5 @@
 import type { ClockLine } from "../live/clock";
-import type { CityOwner, Counters, OpsFrame, Shard } from "../live/frames";
+import { type CityOwner, type Counters, isBusy, type OpsFrame, riderActivity, type Shard } from "../live/frames";
 import { Window } from "../live/percentiles";
 import type { Link } from "../live/socket";
 
@@ -80,7 +80,7 @@ export class Feed {
       case "city": {
         const known = this.cities.get(frame.city);
         if (known !== undefined && frame.epoch < known.epoch) return;
-        const busy = frame.riders.state.reduce((sum, state) => sum + (state > 1 ? 1 : 0), 0);
+        const busy = frame.riders.state.filter((number) => isBusy(riderActivity(number))).length;
         this.cities.set(frame.city, { epoch: frame.epoch, shardId: frame.shard_id, counters: frame.counters, busy });
         break;
       }

@@ -1,15 +1,15 @@
 import type { ClockLine } from "../live/clock";
 import { wallOfDomain } from "../live/clock";
-import type { CityFrame, CityOrder, Moves } from "../live/frames";
+import { type CityFrame, type CityOrder, type Moves, type RiderActivity, riderActivity } from "../live/frames";
 import { type Glide, placeAt, steer, still } from "../live/motion";
 import { LINE_FLOATS, POINT_FLOATS, type Buffers } from "../map/layer";
 import { mercator, metre, unmercator } from "../map/mercator";
-import { ORDER_COLORS, RIDER_STATES, rgb } from "../map/palette";
+import { ORDER_COLORS, RIDER_STYLES, rgb, type Rgb } from "../map/palette";
 
 export interface Rider {
   id: string;
   city: string;
-  state: number;
+  activity: RiderActivity;
   tsMs: number;
   glide: Glide;
 }
@@ -19,8 +19,15 @@ export type Bounds = [[number, number], [number, number]];
 
 /** A rider that moved further than this between two fixes is shown at the new place at once, metres. */
 const JUMP_M = 3000;
-const RIDER_COLORS = RIDER_STATES.map((state) => rgb(state.color));
-const RIDER_SIZE = [2.6, 3.6, 5, 5, 5];
+const RIDER_COLORS: Readonly<Record<RiderActivity, Rgb>> = {
+  offline: rgb(RIDER_STYLES.offline.color),
+  idle: rgb(RIDER_STYLES.idle.color),
+  offered: rgb(RIDER_STYLES.offered.color),
+  to_pickup: rgb(RIDER_STYLES.to_pickup.color),
+  to_dropoff: rgb(RIDER_STYLES.to_dropoff.color),
+};
+const BUSY_SIZE = 5;
+const RESTING_SIZE = { offline: 2.6, idle: 3.6 };
 /** Segments of a curved line. */
 const BENDS = 14;
 
@@ -57,7 +64,7 @@ export class Scene {
     const { id, lat_e7, lng_e7, ts_ms, state } = frame.riders;
     const seen = new Set(id);
     for (let i = 0; i < id.length; i++) {
-      this.move(id[i]!, frame.city, lat_e7[i]!, lng_e7[i]!, ts_ms[i]!, state[i]!, nowMs);
+      this.move(id[i]!, frame.city, lat_e7[i]!, lng_e7[i]!, ts_ms[i]!, riderActivity(state[i]!), nowMs);
     }
     for (const rider of this.riders.values()) {
       if (rider.city === frame.city && !seen.has(rider.id)) this.riders.delete(rider.id);
@@ -74,7 +81,7 @@ export class Scene {
     for (const [id, lat, lng, tsMs] of frame.moves) {
       const rider = this.riders.get(id);
       if (rider === undefined || tsMs <= rider.tsMs) continue;
-      this.move(id, frame.city, lat, lng, tsMs, rider.state, nowMs);
+      this.move(id, frame.city, lat, lng, tsMs, rider.activity, nowMs);
       this.undrawn.push(tsMs);
     }
     this.changed = true;
@@ -135,17 +142,17 @@ export class Scene {
     latE7: number,
     lngE7: number,
     tsMs: number,
-    state: number,
+    activity: RiderActivity,
     nowMs: number,
   ): void {
     const [x, y] = this.place(latE7, lngE7);
     const rider = this.riders.get(id);
     if (rider === undefined) {
-      this.riders.set(id, { id, city, state, tsMs, glide: still(x, y, nowMs) });
+      this.riders.set(id, { id, city, activity, tsMs, glide: still(x, y, nowMs) });
       return;
     }
     rider.city = city;
-    rider.state = state;
+    rider.activity = activity;
     if (tsMs < rider.tsMs) return;
     rider.tsMs = tsMs;
     steer(rider.glide, x, y, nowMs, this.jump);
@@ -174,12 +181,16 @@ export class Scene {
       }
       if (isAlive(order)) put(still(...this.place(...order.dropoff), 0), color, 4, 2, 0);
     }
+    const busy: Rider[] = [];
     for (const rider of this.riders.values()) {
-      if (rider.state <= 1) put(rider.glide, RIDER_COLORS[rider.state]!, RIDER_SIZE[rider.state]!, 0, 0);
+      const { activity, glide } = rider;
+      if (activity === "offline" || activity === "idle") {
+        put(glide, RIDER_COLORS[activity], RESTING_SIZE[activity], 0, 0);
+      } else {
+        busy.push(rider);
+      }
     }
-    for (const rider of this.riders.values()) {
-      if (rider.state > 1) put(rider.glide, RIDER_COLORS[rider.state] ?? RIDER_COLORS[1]!, 5, 0, 1);
-    }
+    for (const { activity, glide } of busy) put(glide, RIDER_COLORS[activity], BUSY_SIZE, 0, 1);
     this.buffers.pointCount = at / POINT_FLOATS;
     this.buffers.dirty = true;
   }

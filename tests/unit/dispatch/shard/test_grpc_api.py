@@ -156,7 +156,7 @@ async def test_watching_a_city(offered: Answering) -> None:
             strict=True,
         )
     )
-    assert riders == {1: 2, 2: 1}
+    assert riders == {1: pb.RIDER_ACTIVITY_OFFERED, 2: pb.RIDER_ACTIVITY_IDLE}
     assert [(o.order_id, o.state, o.rider_id) for o in frame.orders] == [("o-1", pb.ORDER_STATE_OFFERED, 1)]
     assert (frame.counters.riders_online, frame.counters.orders_open, frame.counters.offers_made) == (2, 1, 1)
     assert (frame.shard_id, frame.epoch, frame.tick) == ("shard-1", 1, 1)

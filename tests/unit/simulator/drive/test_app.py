@@ -10,6 +10,7 @@ from simulator.drive.app import fix_row, messages_of, mind_hears
 from tests.unit.simulator.city.worlds import rider_at_home, street
 from tracking.client import values as app
 from tracking.client.outbox import Reply, Status
+from tracking.statuses import RiderStatus, Vehicle
 
 O1, O2 = OrderId("o1"), OrderId("o2")
 
@@ -17,14 +18,14 @@ O1, O2 = OrderId("o1"), OrderId("o2")
 @pytest.mark.parametrize(
     ("action", "said"),
     [
-        (act.Offline(5), [Status(app.RiderStatus.OFFLINE, 5)]),
+        (act.Offline(5), [Status(RiderStatus.OFFLINE, 5)]),
         (act.Answered(5, OfferId("f1"), True), [Reply("f1", True, 5)]),
-        (act.Arrived(5, (O1, O2)), [Status(app.RiderStatus.ARRIVED, 5, "o1")]),
+        (act.Arrived(5, (O1, O2)), [Status(RiderStatus.ARRIVED, 5, "o1")]),
         (
             act.PickedUp(5, (O1, O2)),
-            [Status(app.RiderStatus.PICKED_UP, 5, "o1"), Status(app.RiderStatus.PICKED_UP, 5, "o2")],
+            [Status(RiderStatus.PICKED_UP, 5, "o1"), Status(RiderStatus.PICKED_UP, 5, "o2")],
         ),
-        (act.Delivered(5, O1), [Status(app.RiderStatus.DELIVERED, 5, "o1")]),
+        (act.Delivered(5, O1), [Status(RiderStatus.DELIVERED, 5, "o1")]),
         (act.Seen(OfferId("f1")), []),
         (act.SignalLost(5), []),
     ],
@@ -39,7 +40,7 @@ def test_going_online_tells_the_terms() -> None:
     profile = rider_at_home().profile
     [said] = messages_of(act.Online(5, Place(1, 2), 99), profile)
     assert said == Status(
-        app.RiderStatus.ONLINE, 5, shift_end_ms=99, capacity=profile.capacity, vehicle=app.Vehicle.SCOOTER, at=(1, 2)
+        RiderStatus.ONLINE, 5, shift_end_ms=99, capacity=profile.capacity, vehicle=Vehicle.SCOOTER, at=(1, 2)
     )
 
 
