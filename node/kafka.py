@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -18,9 +18,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from node.errors import Retryable
+from node.retry import QUICK, warned
 
-#: Wall seconds between two tries after a failure: doubles from the first to the last.
-BACKOFF_S = (0.1, 5.0)
+_AGAIN = replace(QUICK, of=(KafkaError, Retryable, OSError))
 
 #: How long to look for the true end of a log before the broker's word is taken, wall seconds.
 _TRUE_END_S = 5.0
@@ -185,18 +185,10 @@ class TopicLoop:
     async def run(self) -> None:
         """Reads until cancelled; a broker that is away is waited for with backoff."""
         identity = LogIdentity(self.url)
-        pause_s = BACKOFF_S[0]
         try:
-            while True:
-                began_s = time.monotonic()
-                try:
-                    await self._read(identity)
-                except (KafkaError, Retryable, OSError) as error:
-                    if time.monotonic() - began_s > 2 * BACKOFF_S[1]:
-                        pause_s = BACKOFF_S[0]
-                    self.log.warning("kafka loop paused", topics=list(self.topics), error=repr(error), pause_s=pause_s)
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(pause_s * 2, BACKOFF_S[1])
+            await _AGAIN.forever(
+                lambda: self._read(identity), warned(self.log, "kafka loop paused", topics=list(self.topics))
+            )
         finally:
             await identity.close()
 

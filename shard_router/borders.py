@@ -25,6 +25,7 @@ import numpy as np
 import shapely
 import structlog
 
+from node.retry import Policy, warned
 from proto.shard_router.v1 import borders_pb2 as pb
 from proto.shard_router.v1.borders_pb2_grpc import CityBordersStub
 from shard_router.cities import City, CityLookup, load_cities, parse_city
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 #: Borders are asked for this often even if the map says nothing, wall seconds.
 _LOOK_EVERY_S = 30.0
-_PAUSE_S = 0.5
+_AGAIN = Policy(0.5, 2.0, of=(grpc.aio.AioRpcError,))
 #: Deadline of one page, wall seconds.
 _ANSWER_S = 10.0
 #: A border of `MAX_POINTS` goes through; see `shard_router.city_document`.
@@ -156,12 +157,7 @@ class BorderFollower:
         """Follows until cancelled. While the router is away the last borders hold."""
         while True:
             seen = self._directory.map.version
-            try:
-                await self.look()
-            except grpc.aio.AioRpcError as error:
-                self._log.warning("borders not heard; the last ones hold", error=error.details())
-                await asyncio.sleep(_PAUSE_S)
-                continue
+            await _AGAIN.until_done(self.look, warned(self._log, "borders not heard; the last ones hold"))
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY_S):
                     await self._directory.changed(seen)

@@ -21,6 +21,7 @@ import grpc.aio
 import structlog
 
 from node.errors import Retryable
+from node.retry import Policy, warned
 from node.rpc import fault_of
 from proto.dispatch.v1.dispatch_pb2_grpc import DispatchStub
 from proto.shard_router.v1 import shard_router_pb2 as pb
@@ -37,6 +38,7 @@ T = TypeVar("T")
 #: How long `ask` waits for news of a city that moved before it gives up, wall seconds.
 MOVED_WAIT_S = 4.0
 _FIRST_MAP_S = 15.0
+_AGAIN = Policy(0.5, 1.0, of=(grpc.aio.AioRpcError,))
 _OPTIONS = (("grpc.keepalive_time_ms", 20_000), ("grpc.max_receive_message_length", 1 << 24))
 
 
@@ -66,13 +68,11 @@ class Directory:
 
     async def run(self) -> None:
         """Follows the map until cancelled."""
-        while True:
-            try:
-                async for answer in self._router.WatchMap(pb.WatchMapRequest(), wait_for_ready=True):
-                    await self._heard(answer.map)
-            except grpc.aio.AioRpcError as error:
-                self._log.warning("lost the shard router; going on with the last map", error=error.details())
-            await asyncio.sleep(0.5)
+        await _AGAIN.forever(self._watch, warned(self._log, "lost the shard router; going on with the last map"))
+
+    async def _watch(self) -> None:
+        async for answer in self._router.WatchMap(pb.WatchMapRequest(), wait_for_ready=True):
+            await self._heard(answer.map)
 
     async def close(self) -> None:
         """Closes all channels."""

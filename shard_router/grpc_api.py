@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from node.errors import Retryable
+from node.retry import every, warned
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterServicer
 from shard_router.audit import CHECKS, Audit
@@ -70,12 +71,12 @@ class MapFeed:
                         await self._poke.wait()
 
     async def _listen(self) -> None:
-        while True:
-            with suppress(Retryable):
-                async with self._store.changes() as names:
-                    async for _ in names:
-                        self._poke.set()
-            await asyncio.sleep(POLL_S)
+        await every(POLL_S, self._follow_changes, warned(self._log, "no notice of changes; the map is polled"))
+
+    async def _follow_changes(self) -> None:
+        async with self._store.changes() as names:
+            async for _ in names:
+                self._poke.set()
 
     async def maps(self) -> AsyncIterator[CityMap]:
         """The map now, after each change of a city or of a shard's life, and every `SIGN_OF_LIFE_S`."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import structlog
 
 from node.errors import FornoError, Retryable
+from node.retry import every, warned
 from shard_router.errors import MoveRefused
 from shard_router.plans import Plan, PlanState, Step, StepState, emptied, empty
 from shard_router.ports import PlanStore, RouterStore
@@ -28,14 +28,12 @@ class PlanRunner:
 
     async def run(self) -> None:
         """Looks and acts until cancelled."""
-        while True:
-            try:
-                plan = await self._plans.running_plan()
-                if plan is not None:
-                    await self.advance(plan)
-            except Retryable as error:
-                self._log.warning("plan waits", error=str(error))
-            await asyncio.sleep(LOOK_EVERY_S)
+        await every(LOOK_EVERY_S, self._look_for_plan, warned(self._log, "plan waits"))
+
+    async def _look_for_plan(self) -> None:
+        plan = await self._plans.running_plan()
+        if plan is not None:
+            await self.advance(plan)
 
     async def advance(self, plan: Plan) -> None:
         """One look: ends the step whose move has ended, begins the next one, ends the plan. Idempotent.

@@ -16,7 +16,7 @@ from dispatch.shard.city import City
 from dispatch.shard.ports import Announcements
 from dispatch.shard.solver import Solving
 from node.clock import Clock
-from node.errors import Retryable
+from node.retry import every, warned
 from shard_router.adapters.postgres_borders import PostgresBorders
 from shard_router.cities import load_cities
 from shard_router.client import Directory
@@ -77,12 +77,10 @@ class Borders:
         Not as `BorderFollower` does: that works out the cells of all cities, half a second in which ticks stutter,
         and nothing here needs them.
         """
-        while True:
-            try:
-                fresh = await self._borders.newest(self._version)
-                if fresh:
-                    self._ground = await asyncio.to_thread(Ground, await self._borders.cities())
-                    self._version = fresh[-1].version
-            except Retryable as error:
-                self._log.warning("borders not heard; the last ones hold", error=str(error))
-            await asyncio.sleep(_LOOK_EVERY_S)
+        await every(_LOOK_EVERY_S, self._look, warned(self._log, "borders not heard; the last ones hold"))
+
+    async def _look(self) -> None:
+        fresh = await self._borders.newest(self._version)
+        if fresh:
+            self._ground = await asyncio.to_thread(Ground, await self._borders.cities())
+            self._version = fresh[-1].version

@@ -33,7 +33,8 @@ from dispatch.shard.city import City
 from dispatch.shard.ports import Announcements
 from dispatch.shard.solver import Solving
 from node.clock import Clock
-from node.errors import FornoError, Retryable
+from node.errors import FornoError
+from node.retry import every, warned
 
 #: Loans are looked through, and positions of lent riders passed on, this often, wall seconds.
 STEP_S = 0.5
@@ -81,12 +82,7 @@ class BorderDesk:
 
     async def run(self) -> None:
         """Until cancelled. What fails is tried again with the next step."""
-        while True:
-            await asyncio.sleep(STEP_S)
-            try:
-                await self.step()
-            except Retryable as error:
-                self._log.warning("borders wait", error=str(error))
+        await every(STEP_S, self.step, warned(self._log, "borders wait"), first_s=STEP_S)
 
     async def step(self) -> None:
         """One round of everything. Raises `Retryable`."""

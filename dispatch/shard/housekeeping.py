@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from dispatch.shard.ports import Archive
-from node.errors import Retryable
+from node.retry import every, warned
 
 #: Ticks, decisions, ended offers, holdings, orders and published letters are kept this long, wall hours: longer than
 #: the 24 that the outbox may have to publish again.
@@ -19,14 +19,11 @@ PIECE, PAUSE_S, PIECES = 2_000, 0.2, 1_000
 
 async def keep_house(city: str, archive: Archive, log: structlog.stdlib.BoundLogger) -> None:
     """Prunes a city now and then until cancelled. Failing does no harm: the next round takes more."""
-    while True:
-        await asyncio.sleep(EVERY_S)
-        try:
-            removed = await prune(city, archive)
-        except Retryable as error:
-            log.warning("not pruned", error=str(error))
-        else:
-            log.info("pruned", rows=removed)
+
+    async def prune_city() -> None:
+        log.info("pruned", rows=await prune(city, archive))
+
+    await every(EVERY_S, prune_city, warned(log, "not pruned"), first_s=EVERY_S)
 
 
 async def prune(city: str, archive: Archive, pause_s: float = PAUSE_S) -> int:

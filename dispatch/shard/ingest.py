@@ -14,10 +14,8 @@ from dispatch.metrics import CityMetrics
 from dispatch.shard.city import WAITING_EVENTS, City
 from dispatch.shard.feed import NOBODY, LiveFeed
 from node.clock import Clock
-from node.errors import Retryable
+from node.retry import QUICK
 from proto.fix_columns import FixColumns
-
-_PAUSE_S = (0.1, 2.0)
 
 
 class Ingest:
@@ -38,6 +36,7 @@ class Ingest:
         self._clock = clock
         self._metrics = metrics
         self._log = log
+        self._failure: BaseException | None = None
         #: Set when events wait; the ticker clears it.
         self.heard = asyncio.Event()
         #: Set by the ticker when it took events.
@@ -45,18 +44,21 @@ class Ingest:
 
     async def run(self) -> None:
         """Reads, and opens the logs anew after a failure: where it left off, or at the beginning of a replaced log."""
-        pause_s = _PAUSE_S[0]
+        await QUICK.forever(self._follow, self._paused)
+
+    async def _follow(self) -> None:
+        if self._failure is not None:
+            await self._reopen(replaced=isinstance(self._failure, LogReplaced))
+            self._failure = None
         while True:
-            try:
-                while True:
-                    await self._wait_for_room()
-                    self.take(await self._logs.read(0.5))
-                    pause_s = _PAUSE_S[0]
-            except Retryable as error:
-                self._log.warning("reading paused", error=str(error), pause_s=pause_s)
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _PAUSE_S[1])
-                await self._reopen(replaced=isinstance(error, LogReplaced))
+            await self._wait_for_room()
+            self.take(await self._logs.read(0.5))
+
+    def _paused(self, error: BaseException, pause_s: float) -> None:
+        self._log.warning("reading paused", error=str(error), pause_s=pause_s)
+        # A log that was replaced is still another one if it could not be opened at once.
+        if not isinstance(self._failure, LogReplaced):
+            self._failure = error
 
     def take(self, read: Read) -> None:
         """Applies what was read. Synchronous: after it, positions and the cut agree."""
@@ -100,11 +102,7 @@ class Ingest:
 
     async def _reopen(self, *, replaced: bool) -> None:
         city = self._city
-        try:
-            start = await self._logs.open(city.ownership.partition, None if replaced else city.read, 0)
-        except Retryable as error:
-            self._log.warning("logs not open", error=str(error))
-            return
+        start = await self._logs.open(city.ownership.partition, None if replaced else city.read, 0)
         if start.incarnation != city.read.incarnation:
             self._log.warning("the log was replaced", before=city.read.incarnation, now=start.incarnation)
             city.first, city.read, city.taken_offset = start, start, start.events_offset

@@ -9,13 +9,12 @@ import structlog
 
 from dispatch.metrics import CityMetrics
 from dispatch.shard.ports import Outbox, ResultTopic
-from node.errors import Retryable
+from node.retry import QUICK, warned
 
 #: Letters published together; at most so many are in memory.
 BATCH = 500
 #: The outbox is looked at this often even when no tick said so, and the log's incarnation as well.
 LOOK_EVERY_S = 1.0
-_PAUSE_S = (0.1, 2.0)
 
 
 class Relay:
@@ -35,16 +34,8 @@ class Relay:
 
     async def run(self) -> None:
         """Publishes until cancelled; waits with backoff for a broker or a database that is away."""
-        pause_s = _PAUSE_S[0]
         while True:
-            try:
-                await self.publish_all()
-                pause_s = _PAUSE_S[0]
-            except Retryable as error:
-                self._log.warning("results wait", error=str(error), pause_s=pause_s)
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _PAUSE_S[1])
-                continue
+            await QUICK.until_done(self.publish_all, warned(self._log, "results wait"))
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self.letters.wait()

@@ -20,9 +20,7 @@ from dispatch.shard.city import City
 from dispatch.shard.ports import PositionsView
 from node.clock import Clock
 from node.errors import Retryable
-
-#: After a failed write, wall seconds.
-_PAUSE_S = (0.5, 5.0)
+from node.retry import PATIENT
 
 
 def statuses(city: City, rider_ids: Iterable[int]) -> list[str]:
@@ -66,25 +64,25 @@ class ViewFollower:
 
     async def run(self) -> None:
         """Follows until cancelled."""
-        pause_s = _PAUSE_S[0]
         while True:
-            began_s = self._clock.monotonic_s()
-            try:
-                await self.write()
-                pause_s = _PAUSE_S[0]
-            except Retryable as error:
-                self._failures.inc()
-                self._behind_ms.set(1000 * (self._clock.monotonic_s() - self._since_s))
-                self._log.warning("view not written", view=self._name, error=str(error), pause_s=pause_s)
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _PAUSE_S[1])
-                continue
-            now_s = self._clock.monotonic_s()
-            took_s, lag_ms = now_s - began_s, 1000 * (now_s - self._since_s)
-            self._since_s = began_s
-            self._lag_ms.observe(lag_ms)
-            self._behind_ms.set(lag_ms)
+            took_s = await PATIENT.until_done(self._round, self._failed)
             await asyncio.sleep(max(self._every_s - took_s, self._rest * took_s))
+
+    async def _round(self) -> float:
+        """Writes once; how long it took, wall seconds."""
+        began_s = self._clock.monotonic_s()
+        await self.write()
+        now_s = self._clock.monotonic_s()
+        took_s, lag_ms = now_s - began_s, 1000 * (now_s - self._since_s)
+        self._since_s = began_s
+        self._lag_ms.observe(lag_ms)
+        self._behind_ms.set(lag_ms)
+        return took_s
+
+    def _failed(self, error: BaseException, pause_s: float) -> None:
+        self._failures.inc()
+        self._behind_ms.set(1000 * (self._clock.monotonic_s() - self._since_s))
+        self._log.warning("view not written", view=self._name, error=str(error), pause_s=pause_s)
 
     async def write(self) -> None:
         """One round: what moved, then what fell silent. Raises `Retryable`; the next round makes it good."""

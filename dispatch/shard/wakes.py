@@ -16,11 +16,10 @@ from dispatch.engine.model import OrderId, RiderId
 from dispatch.shard.city import City
 from dispatch.shard.ports import Announcements
 from node.errors import Retryable
+from node.retry import QUICK, warned
 
 #: Ids of each kind that wait at most; the rest is left to the polls.
 WAITING_IDS = 10_000
-#: After a failed publish, wall seconds.
-_PAUSE_S = 0.2
 
 
 class Wakes:
@@ -44,11 +43,7 @@ class Wakes:
         """Publishes until cancelled."""
         while True:
             await self._there.wait()
-            try:
-                await self.publish()
-            except Retryable as error:
-                self._log.warning("wake not published", error=str(error))
-                await asyncio.sleep(_PAUSE_S)
+            await QUICK.until_done(self.publish, warned(self._log, "wake not published"))
 
     async def publish(self) -> None:
         """One wake with everything that waits. Raises `Retryable`; all of it waits on then."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import structlog
 
 from dispatch.trails import metrics
@@ -12,7 +10,7 @@ from dispatch.trails.errors import ArchiveBroken
 from dispatch.trails.model import HOUR_MS
 from dispatch.trails.ports import OpenHours, TrailArchive
 from node.clock import Clock
-from node.errors import Retryable
+from node.retry import every
 
 #: Between two looks for open hours, wall seconds.
 EVERY_S = 60.0
@@ -42,13 +40,11 @@ class Compactor:
 
     async def run(self) -> None:
         """Looks now and then. What fails is tried again at the next look."""
-        while True:
-            try:
-                await self.round()
-            except Retryable as error:
-                metrics.FAILURES.inc()
-                self._log.warning("trails not archived", error=str(error))
-            await asyncio.sleep(EVERY_S)
+        await every(EVERY_S, self.round, self._failed)
+
+    def _failed(self, error: BaseException, pause_s: float) -> None:
+        metrics.FAILURES.inc()
+        self._log.warning("trails not archived", error=str(error), pause_s=pause_s)
 
     async def round(self) -> int:
         """Archives every hour that is open and old enough; how many. Raises `Retryable`."""

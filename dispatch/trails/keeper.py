@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import structlog
 
 from dispatch.logs.cut import Cut
@@ -11,7 +9,7 @@ from dispatch.logs.ports import CityLogs
 from dispatch.metrics import VIEW_BEHIND_MS, VIEW_FAILURES, VIEW_LAG_MS
 from dispatch.trails.ports import TrailStore
 from node.clock import Clock
-from node.errors import Retryable
+from node.retry import PATIENT
 from proto.fix_columns import FixColumns
 from shard_router.topology import Ownership
 
@@ -22,7 +20,6 @@ FLUSH_EVERY_S = 15.0
 #: After a flush the store rests so many times as long as it took, so that a slow one is not kept busy; less when the
 #: trails are further behind than this, wall ms: they must catch up.
 REST, REST_BEHIND, BEHIND_MS = 6.0, 0.5, 120_000
-_PAUSE_S = (0.5, 10.0)
 
 
 class TrailKeeper:
@@ -48,7 +45,6 @@ class TrailKeeper:
         self._oldest_ms = 0
         #: When the last flush that ended well began, wall ms: with nothing read since, it is not known what waits.
         self._since_ms = clock.wall_ms()
-        self._pause_s = _PAUSE_S[0]
         self._failures = VIEW_FAILURES.labels("trail")
         self._lag_ms = VIEW_LAG_MS.labels("trail")
         self._behind_ms = VIEW_BEHIND_MS.labels(ownership.city, "trail")
@@ -56,17 +52,14 @@ class TrailKeeper:
     async def run(self) -> None:
         """Reads and writes until cancelled; after a failure it goes back to its stored position."""
         try:
-            while True:
-                try:
-                    await self._follow()
-                except Retryable as error:
-                    self._failures.inc()
-                    self._behind_ms.set(self._clock.wall_ms() - (self._oldest_ms or self._since_ms))
-                    self._log.warning("trails wait", error=str(error), pause_s=self._pause_s)
-                    await asyncio.sleep(self._pause_s)
-                    self._pause_s = min(2 * self._pause_s, _PAUSE_S[1])
+            await PATIENT.forever(self._follow, self._failed)
         finally:
             await self._logs.close()
+
+    def _failed(self, error: BaseException, pause_s: float) -> None:
+        self._failures.inc()
+        self._behind_ms.set(self._clock.wall_ms() - (self._oldest_ms or self._since_ms))
+        self._log.warning("trails wait", error=str(error), pause_s=pause_s)
 
     async def _follow(self) -> None:
         own = self._ownership
@@ -102,7 +95,7 @@ class TrailKeeper:
             self._lag_ms.observe(self._lag())
         self._behind_ms.set(self._lag())
         self._waiting, self._count, self._oldest_ms = [], 0, 0
-        self._since_ms, self._pause_s = began_ms, _PAUSE_S[0]
+        self._since_ms = began_ms
 
     def _lag(self) -> float:
         """How long the oldest fix that waits has been durable and is not in the trails, wall ms."""

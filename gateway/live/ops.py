@@ -16,9 +16,9 @@ from gateway.live.model import City, CityFrame, LiveFix
 from gateway.live.outbox import Outbox
 from gateway.live.ports import CityFeed, CityStreams
 from node.errors import FornoError
+from node.retry import Policy, warned
 
-#: Wall seconds before a lost stream is opened again.
-_AGAIN_S = 0.5
+_AGAIN = Policy(0.5, 0.5, of=(FornoError,))
 #: Wall seconds between two frames about the system itself.
 STATS_S = 1.0
 
@@ -108,13 +108,11 @@ class OpsHub:
             self._last.pop(city, None)
 
     async def _stream(self, city: City) -> None:
-        while True:
-            try:
-                async for frame in self._streams.watch(city):
-                    self._whole(frame)
-            except FornoError as error:
-                self._log.debug("lost the stream of a city", city=city, error=str(error))
-            await asyncio.sleep(_AGAIN_S)
+        async def watch() -> None:
+            async for frame in self._streams.watch(city):
+                self._whole(frame)
+
+        await _AGAIN.forever(watch, warned(self._log, "lost the stream of a city", city=city))
 
     def _whole(self, frame: CityFrame) -> None:
         last = self._last.get(frame.city)

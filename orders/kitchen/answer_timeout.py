@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
 from node.clock import Clock
-from node.errors import Retryable
+from node.retry import every, warned
 from orders.kitchen.metrics import KITCHENS_SILENT
 from orders.model import OrderId, Status
 from orders.ordering.errors import TransitionRefused
@@ -34,12 +33,8 @@ class AnswerTimeout:
 
     async def run(self) -> None:
         """Reject orders until cancelled."""
-        while True:
-            await asyncio.sleep(EVERY_S)
-            try:
-                await self.reject_unanswered()
-            except Retryable as error:
-                self.log.warning("silent kitchens not looked for", error=str(error))
+        failed = warned(self.log, "silent kitchens not looked for")
+        await every(EVERY_S, self.reject_unanswered, failed, first_s=EVERY_S)
 
     async def reject_unanswered(self) -> None:
         """Do one round."""

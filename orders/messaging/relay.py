@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from node.errors import Retryable
+from node.retry import QUICK, warned
 from orders.messaging.message import Message
 
 #: Orders claimed at once.
@@ -18,7 +18,6 @@ CLAIM = 256
 POLL_S = 0.5
 #: Between two looks that found something: under load messages leave in batches.
 LINGER_S = 0.02
-_BACKOFF_S = (0.05, 2.0)
 
 Send = Callable[[Sequence[Message]], Awaitable[None]]
 
@@ -46,18 +45,14 @@ class Relay:
 
     async def run(self, outbox: Outbox) -> None:
         """Relays until cancelled; while the database or the broker is away it waits and tries again."""
-        pause_s = _BACKOFF_S[0]
-        while True:
+
+        async def relay_all() -> None:
             self._woken.clear()
-            try:
-                while await outbox.relay(CLAIM, self._send):
-                    pause_s = _BACKOFF_S[0]
-                    await asyncio.sleep(LINGER_S)
-            except Retryable as error:
-                self._log.warning("relay paused", error=str(error), pause_s=pause_s)
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _BACKOFF_S[1])
-                continue
+            while await outbox.relay(CLAIM, self._send):  # noqa: ASYNC110
+                await asyncio.sleep(LINGER_S)
+
+        while True:
+            await QUICK.until_done(relay_all, warned(self._log, "relay paused"))
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await self._woken.wait()

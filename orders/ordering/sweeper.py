@@ -12,14 +12,13 @@ s that nobody takes, after 3,600 s food is written off), so its word was lost; t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
 from node.clock import Clock
-from node.errors import Retryable
+from node.retry import every, warned
 from orders.model import Order, OrderId, Status
 from orders.ordering.events import Change
 from orders.ordering.metrics import GIVEN_UP, RESUMED, STUCK
@@ -73,12 +72,7 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        while True:
-            await asyncio.sleep(EVERY_S)
-            try:
-                await self.sweep()
-            except Retryable as error:
-                self.log.warning("sweep put off", database=self.database, error=str(error))
+        await every(EVERY_S, self.sweep, warned(self.log, "sweep put off", database=self.database), first_s=EVERY_S)
 
     async def sweep(self) -> None:
         """Do one round: give up what has waited for too long, send again what is stuck."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,6 +9,7 @@ from typing import Protocol
 import structlog
 
 from node.errors import Retryable
+from node.retry import every, warned
 
 EVERY_S = 3600.0
 
@@ -41,9 +41,7 @@ class Upkeep:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            await asyncio.sleep(EVERY_S)
-            await self.once()
+        await every(EVERY_S, self.once, warned(self.log, "upkeep put off"), first_s=EVERY_S)
 
     async def once(self) -> None:
         """Do one round, what orders cannot do without first. What fails is put off and holds up nothing else."""

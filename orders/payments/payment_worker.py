@@ -9,6 +9,7 @@ import structlog
 
 from node.clock import Clock
 from node.errors import Rejected, Retryable
+from node.retry import every, warned
 from orders.payments.metrics import CALLS, OVERDUE
 from orders.payments.model import Action, Answer, Money, Payment, key_of
 from orders.payments.ports import PaymentProvider, PaymentQueue
@@ -71,10 +72,10 @@ class PaymentWorker:
 
     async def measure_overdue(self) -> None:
         """Measure how many payments wait too long, until cancelled."""
-        while True:
-            with suppress(Retryable):
-                OVERDUE.set(await self._queue.overdue(OVERDUE_S))
-            await asyncio.sleep(OVERDUE_S / 4)
+        await every(OVERDUE_S / 4, self._count_overdue, warned(self._log, "overdue payments not counted"))
+
+    async def _count_overdue(self) -> None:
+        OVERDUE.set(await self._queue.overdue(OVERDUE_S))
 
     async def _claimed(self) -> list[Payment]:
         try:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 import structlog
 
-from node.errors import Retryable
+from node.retry import every, warned
 from orders.payments.adapters.postgres import PostgresPayments
 
 EVERY_S = 3600.0
@@ -22,9 +21,4 @@ class Upkeep:
 
     async def run(self) -> None:
         """Works until cancelled."""
-        while True:
-            await asyncio.sleep(EVERY_S)
-            try:
-                await self.payments.forget()
-            except Retryable as error:
-                self.log.warning("upkeep put off", error=str(error))
+        await every(EVERY_S, self.payments.forget, warned(self.log, "upkeep put off"), first_s=EVERY_S)

@@ -12,17 +12,16 @@ import httpx
 import structlog
 
 from node.clock import Clock
+from node.retry import Policy, warned
 from simulator.city.customers import Demand, OrderDraft
 from simulator.city.kitchen import Pass
 from simulator.city.model import OrderId
 from simulator.drive.tokens import Tokens
 
-_TRIES = 6
-_FIRST_PAUSE_S = 0.25
 #: Orders on their way to the gateway at once; the next customer waits.
 _AT_ONCE = 16
 #: An answer that may be another one in a moment.
-_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,14 @@ class PlacedOrder:
 
 
 class PlaceFailed(Exception):
-    """The gateway refused the order, or could not be reached in `_TRIES` tries."""
+    """The gateway refused the order, or could not be reached in the tries of `_AGAIN`."""
+
+
+class _PlaceLater(PlaceFailed):
+    """The gateway may take it in a moment."""
+
+
+_AGAIN = Policy(0.25, 4.0, of=(_PlaceLater,), tries=6)
 
 
 class CustomerDriver:
@@ -107,22 +113,18 @@ class CustomerDriver:
             "authorization": f"Bearer {self._tokens.get('user', draft.user_id)}",
             "idempotency-key": draft.key,
         }
-        why = "NOT_TRIED"
-        for attempt in range(_TRIES):
-            if attempt:
-                await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
+
+        async def post() -> dict[str, Any]:
             try:
                 response = await self._http.post("/v1/orders", json=order_body(self._city, draft), headers=headers)
             except httpx.TransportError as error:
-                why = type(error).__name__
-                continue
+                raise _PlaceLater(type(error).__name__) from error
             if response.status_code == httpx.codes.CREATED:
                 body: dict[str, Any] = response.json()
                 return body
-            why = _reason(response)
-            if response.status_code not in _AGAIN:
-                break
-        raise PlaceFailed(why)
+            raise (_PlaceLater if response.status_code in _LATER else PlaceFailed)(_reason(response))
+
+        return await _AGAIN.until_done(post, warned(self._log, "order tried again"))
 
 
 def _reason(response: httpx.Response) -> str:

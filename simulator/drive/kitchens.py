@@ -15,12 +15,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from node.clock import Clock
+from node.retry import Policy, warned
 from simulator.drive.customers import PlacedOrder
 from simulator.drive.tokens import Tokens
 
 #: Wall seconds before a line that broke is opened again, and before a refused Ready is pressed again: an order whose
 #: payment takes its time is not in the kitchen yet.
 _PAUSE_S = 1.0
+_AGAIN = Policy(_PAUSE_S, _PAUSE_S, of=(OSError, WebSocketException))
 #: Ready is pressed so often before the order is forgotten: it was cancelled, or its rider already has it.
 _PRESSES = 4
 #: Orders a screen waits with; of more the last are forgotten.
@@ -60,15 +62,13 @@ class Kitchens:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _serve(self, base: str, city: str, kitchen: str) -> None:
-        while True:
+        async def serve() -> None:
             token = self._tokens.get("restaurant", kitchen, city=city)
             url = f"{base}/v1/live/kitchens/{quote(kitchen, safe='')}?token={token}"
-            try:
-                async with connect(url, proxy=None, max_size=1 << 20, open_timeout=10) as socket:
-                    await self._cook(socket, self._waiting[kitchen])
-            except (OSError, TimeoutError, WebSocketException) as error:
-                self._log.warning("kitchen cut off", kitchen=kitchen, why=repr(error))
-            await asyncio.sleep(_PAUSE_S)
+            async with connect(url, proxy=None, max_size=1 << 20, open_timeout=10) as socket:
+                await self._cook(socket, self._waiting[kitchen])
+
+        await _AGAIN.forever(serve, warned(self._log, "kitchen cut off", kitchen=kitchen))
 
     async def _cook(self, socket: ClientConnection, waiting: list[tuple[int, int, str]]) -> None:
         """Presses Ready for each order when it is, until the line breaks."""

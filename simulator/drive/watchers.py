@@ -12,12 +12,18 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from node.clock import Clock
+from node.retry import Policy, warned
 from simulator.drive.customers import PlacedOrder
 
-#: A socket that closes before the order is final is opened again so often.
-_TRIES = 4
-_PAUSE_S = 0.5
 _FINAL = frozenset({"delivered", "completed", "cancelled", "declined", "failed"})
+
+
+class _HungUp(Exception):
+    """The server closed the socket before the order was final."""
+
+
+#: A socket that closes before the order is final is opened again so often.
+_AGAIN = Policy(0.5, 0.5, of=(OSError, WebSocketException, _HungUp), tries=4)
 
 
 class Watchers:
@@ -60,20 +66,19 @@ class Watchers:
 
     async def _watch(self, order: PlacedOrder) -> None:
         url = f"{order.live_url}?token={order.tracking_token}"
-        for attempt in range(_TRIES):
-            if attempt:
-                await asyncio.sleep(_PAUSE_S)
-            try:
-                async with connect(url, proxy=None, max_size=1 << 20, open_timeout=10) as socket:
-                    if (final := await self._follow(socket)) is not None:
-                        self.finals[final] += 1
-                        return
-            except (OSError, TimeoutError, WebSocketException) as error:
-                self._log.warning("watcher cut off", order=order.order_id, why=repr(error))
-        self.failed += 1
 
-    async def _follow(self, socket: ClientConnection) -> str | None:
-        """Counts frames until the order has come to a final status, which is returned, or the server hangs up."""
+        async def watch() -> str:
+            async with connect(url, proxy=None, max_size=1 << 20, open_timeout=10) as socket:
+                return await self._follow(socket)
+
+        try:
+            final = await _AGAIN.until_done(watch, warned(self._log, "watcher cut off", order=order.order_id))
+            self.finals[final] += 1
+        except _AGAIN.of:
+            self.failed += 1
+
+    async def _follow(self, socket: ClientConnection) -> str:
+        """Counts frames until the order has come to a final status; which. Raises `_HungUp`."""
         positions = 0
         async for frame in socket:
             now_ms = self._clock.wall_ms()
@@ -87,4 +92,4 @@ class Watchers:
                     self.fix_ms.append(body["ts_ms"])
             elif kind in ("snapshot", "status") and body["status"] in _FINAL:
                 return str(body["status"])
-        return None
+        raise _HungUp

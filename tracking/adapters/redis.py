@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import structlog
 from google.protobuf.message import DecodeError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from node.retry import QUICK, warned
 from proto.dispatch.v1.live_pb2 import Wake as WakeMessage
 from tracking.model import RiderId, Wake
 
-_BACKOFF_S = (0.2, 5.0)
+_AGAIN = replace(QUICK, of=(RedisError, OSError))
 
 
 def wake_channel(city: str) -> str:
@@ -29,20 +30,14 @@ class RedisWakes:
         self._log = log
 
     async def listen(self) -> AsyncIterator[Wake]:
-        pause_s = _BACKOFF_S[0]
-        while True:
-            try:
+        async for attempt in _AGAIN.attempts(warned(self._log, "no wakes from Redis; offers are polled")):
+            with attempt:
                 async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.psubscribe(wake_channel("*"))
                     async for message in pubsub.listen():
-                        pause_s = _BACKOFF_S[0]
                         wake = self._wake(message["data"])
                         if wake is not None:
                             yield wake
-            except (RedisError, OSError) as error:
-                self._log.warning("no wakes from Redis; offers are polled", error=repr(error), pause_s=pause_s)
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, _BACKOFF_S[1])
 
     def _wake(self, data: bytes) -> Wake | None:
         try:

@@ -11,16 +11,17 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import structlog
 
 from node.clock import Clock
+from node.retry import QUICK, Failed, warned
 from proto.fix_columns import FixColumns
 from tracking import metrics
 from tracking.engine.inbox import Held, Parcel
 from tracking.engine.ledger import Ticket
 from tracking.engine.session import RiderSession
-from tracking.errors import LogAway
 from tracking.model import RiderEvent
 from tracking.ports import EventLog, FixLog
 
@@ -28,12 +29,21 @@ from tracking.ports import EventLog, FixLog
 MAX_MESSAGE_FIXES = 8_192
 MAX_EVENT_GROUP = 256
 _IN_FLIGHT = 2
-#: Wall seconds between two tries of the same append: doubles from the first to the last.
-_BACKOFF_S = (0.05, 2.0)
 
 #: Told what is durable now: the tickets, and the fixes that they hold.
 SettleFixes = Callable[[Sequence[Held], FixColumns], None]
 SettleEvents = Callable[[Sequence[Held]], None]
+
+
+def _told(log: structlog.stdlib.BoundLogger, event: str, **fields: object) -> Failed:
+    """Counts an append that failed, and warns."""
+    warn = warned(log, event, **fields)
+
+    def tell(error: BaseException, pause_s: float) -> None:
+        metrics.APPENDS_FAILED.inc()
+        warn(error, pause_s)
+
+    return tell
 
 
 @dataclass(slots=True, eq=False)
@@ -92,16 +102,10 @@ class FixLane:
 
     async def _send(self, parcels: list[Parcel], since_s: float) -> None:
         fixes = FixColumns.concat([parcel.fixes for parcel in parcels])
-        pause_s = _BACKOFF_S[0]
-        while True:
-            try:
-                await self.log.append(self.city, self.partition, fixes)
-                break
-            except LogAway as error:
-                metrics.APPENDS_FAILED.inc()
-                self.logger.warning("fixes wait for the log", city=self.city, fixes=len(fixes), error=str(error))
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, _BACKOFF_S[1])
+        await QUICK.until_done(
+            lambda: self.log.append(self.city, self.partition, fixes),
+            _told(self.logger, "fixes wait for the log", city=self.city, fixes=len(fixes)),
+        )
         self.waiting -= len(fixes)
         metrics.FIXES_DURABLE.inc(len(fixes))
         metrics.DURABLE_MS.observe((self.clock.monotonic_s() - since_s) * 1000)
@@ -154,22 +158,18 @@ class EventLane:
             self._worker.cancel()
 
     async def _work(self) -> None:
-        pause_s = _BACKOFF_S[0]
         while self._queue:
-            group = [self._queue[i] for i in range(min(len(self._queue), MAX_EVENT_GROUP))]
-            try:
-                await self.log.append(self.partition, [event for event, _, _ in group])
-            except LogAway as error:
-                metrics.APPENDS_FAILED.inc()
-                self.logger.warning("events wait for the log", events=len(group), error=str(error))
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, _BACKOFF_S[1])
-                continue
-            pause_s = _BACKOFF_S[0]
+            group = await QUICK.until_done(self._append, _told(self.logger, "events wait for the log"))
             for _ in group:
                 self._queue.popleft()
             metrics.EVENTS_DURABLE.inc(len(group))
             self.settle([(session, ticket) for _, session, ticket in group])
+
+    async def _append(self) -> list[tuple[RiderEvent, RiderSession, Ticket]]:
+        """Makes what waits durable, as much as goes into one group; the group."""
+        group = list(islice(self._queue, MAX_EVENT_GROUP))
+        await self.log.append(self.partition, [event for event, _, _ in group])
+        return group
 
     def _worked(self, worker: asyncio.Task[None]) -> None:
         if self._worker is worker:

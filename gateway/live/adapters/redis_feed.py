@@ -17,9 +17,9 @@ from gateway import metrics
 from gateway.live.adapters import decode
 from gateway.live.model import City
 from gateway.live.ports import FeedSink
+from node.retry import Policy
 
-#: Wall seconds between two tries to reach Redis: doubles from the first to the last.
-BACKOFF_S = (0.1, 1.0)
+AGAIN = Policy(0.1, 1.0, of=(RedisError, OSError))
 #: A new wish is seen this much later at most, wall seconds.
 _GLANCE_S = 0.1
 #: A connection that is silent is asked whether it lives, wall seconds.
@@ -58,21 +58,20 @@ class RedisFeed:
             del self._wanted[city]
 
     async def run(self, sink: FeedSink) -> None:
-        pause_s = BACKOFF_S[0]
+        await AGAIN.forever(lambda: self._follow(sink), self._lost)
+
+    async def _follow(self, sink: FeedSink) -> None:
         while True:
             await self._wishes.wait()
             pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
             try:
-                have = await self._subscribe(pubsub, frozenset(), sink)
-                pause_s = BACKOFF_S[0]
-                await self._read(pubsub, have, sink)
-            except (RedisError, OSError) as error:
-                metrics.FEED_LOST.inc()
-                self._log.warning("lost Redis; positions pause", error=repr(error), pause_s=pause_s)
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, BACKOFF_S[1])
+                await self._read(pubsub, await self._subscribe(pubsub, frozenset(), sink), sink)
             finally:
                 await _closed(pubsub)
+
+    def _lost(self, error: BaseException, pause_s: float) -> None:
+        metrics.FEED_LOST.inc()
+        self._log.warning("lost Redis; positions pause", error=repr(error), pause_s=pause_s)
 
     async def close(self) -> None:
         """Closes the connection."""

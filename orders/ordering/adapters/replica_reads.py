@@ -20,6 +20,7 @@ import structlog
 from node.clock import Clock
 from node.errors import Retryable
 from node.postgres import classified
+from node.retry import every
 from orders.ids import POINTS, point_of_order, point_of_user
 from orders.model import Order, OrderId, UserId
 from orders.ordering.adapters.postgres.reads import PostgresReads
@@ -63,13 +64,11 @@ class ReplicaReads(WriteObserver):
 
     async def run(self) -> None:
         """Measure how old the replica is, until cancelled."""
-        while True:
-            try:
-                await self._measure()
-            except Retryable as error:
-                self._log.warning("replica not measured", error=str(error))
-            self._set_age()
-            await asyncio.sleep(EVERY_S)
+        await every(EVERY_S, self._measure, self._not_measured)
+
+    def _not_measured(self, error: BaseException, pause_s: float) -> None:
+        self._log.warning("replica not measured", error=str(error), pause_s=pause_s)
+        self._set_age()
 
     async def get(self, order_id: OrderId) -> Order | None:
         order = await self._read(point_of_order(order_id), lambda reads: reads.get(order_id))
@@ -93,6 +92,7 @@ class ReplicaReads(WriteObserver):
                 self._set_age()
                 await asyncio.sleep(LOOK_S)
         self.current_s = asked_s
+        self._set_age()
 
     def _set_age(self) -> None:
         REPLICA_AGE_S.set(min(self._clock.monotonic_s() - self.current_s, 1e6))

@@ -22,6 +22,7 @@ from dispatch.trails import keeper as trail_keeper
 from dispatch.trails.adapters.memory import MemoryTrails
 from dispatch.trails.keeper import TrailKeeper
 from node.errors import Retryable
+from node.retry import Policy
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
 from proto.fix_columns import FixColumns
 from tests.unit.dispatch.shard.memory_city import CITY, PARTITION, STEP_E7, MemoryCity
@@ -209,7 +210,7 @@ class StuckTrails(MemoryTrails):
 async def test_stores_that_hang_hold_up_nobody_and_catch_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A view and the trails hang: fixes are applied and orders assigned all the same; let go, both have everything."""
     monkeypatch.setattr(trail_keeper, "FLUSH_EVERY_S", 0.0)
-    monkeypatch.setattr(trail_keeper, "_PAUSE_S", (0.0, 0.0))
+    monkeypatch.setattr(trail_keeper, "PATIENT", Policy(0.0001, 0.0002))
     world, view, store = MemoryCity(), StuckView(), StuckTrails()
     await world.online({1: (0, 1)})
     runner = await world.owner()
@@ -304,7 +305,7 @@ class Warnings:
 async def test_the_lag_of_trails_is_told_while_their_store_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """It grows from the first try on; a flush that ends well ends it, and after the next failure the pause is short."""
     monkeypatch.setattr(trail_keeper, "FLUSH_EVERY_S", 0.0)
-    monkeypatch.setattr(trail_keeper, "_PAUSE_S", (0.0005, 0.001))
+    monkeypatch.setattr(trail_keeper, "PATIENT", Policy(0.0001, 0.0002))
     world, store, said = MemoryCity(), AwayTrails(), Warnings()
     logs, log = MemoryCityLogs(world.log, CITY), cast(structlog.stdlib.BoundLogger, said)
     keeper = TrailKeeper(ownership(CITY, 1, PARTITION), logs, store, world.clock, log)
@@ -330,7 +331,8 @@ async def test_the_lag_of_trails_is_told_while_their_store_is_away(monkeypatch: 
         await until(lambda: len(said.pauses) > before + 3)
         world.clock.advance(30_000)
         await until(lambda: behind._value.get() == 30_000)
-        assert said.pauses[:2] == said.pauses[before : before + 2] == [0.0005, 0.001]
+        for first, second in (said.pauses[:2], said.pauses[before : before + 2]):
+            assert first <= 0.0001 < second <= 0.0002
         store.away = False
         await world.fix({1: (0, 2)})
         await until(lambda: behind._value.get() == 0)
