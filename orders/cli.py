@@ -21,7 +21,7 @@ from orders.archive.reads import ArchivedReads
 from orders.config import OrdersSettings
 from orders.ids import checked_order_id
 from orders.ordering.adapters.postgres.reads import PostgresReads
-from orders.ordering.adapters.postgres.schema import SQL
+from orders.ordering.adapters.postgres.statements import SQL
 from orders.payments import cli as payments_cli
 from orders.ranges import RangeMap
 from orders.show import StatusTotal, order_text, recent_text, zone_of

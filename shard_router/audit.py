@@ -8,21 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from node import postgres
 from node.errors import Rejected
 from node.postgres import SchemaMissing, statements
 
-CHECKS: Mapping[str, str] = statements(Path(__file__).with_name("audit.sql"))
+SQL = statements(__file__)
+#: By the promise that each proves.
+CHECKS: Mapping[str, str] = {name.replace("_", " "): SQL[name] for name in SQL if name != "examined"}
 
-#: Rows behind the verdict: silence over nothing means nothing.
-_COUNTS = {
-    "ticks": "select count(*) from dispatch.ticks",
-    "decisions": "select count(*) from dispatch.decisions",
-    "holdings": "select count(*) from dispatch.holdings",
-    "ranges": "select count(*) from dispatch.applied_ranges",
-}
 #: Findings shown of one check; the rest is counted.
 SHOWN = 20
 
@@ -57,7 +51,7 @@ async def audit(url: str) -> Audit:
             postgres.connection(url) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            examined = {what: await connection.fetchval(query) for what, query in _COUNTS.items()}
+            examined = dict(await connection.fetchrow(SQL.examined))
             findings: list[Finding] = []
             more = 0
             for check, query in CHECKS.items():

@@ -13,23 +13,13 @@ from aiokafka import TopicPartition
 
 from benchmarks.move.fleet import Fleet
 from node import kafka
+from node.postgres import statements
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
 from proto.fix_messages import decode_fixes
 from proto.topics import DISPATCH_EVENTS, RIDER_PINGS
 
-_PAUSES = """
-select m.move_id, m.city, m.from_shard, m.to_shard, m.state, m.reason,
-       extract(epoch from m.warm_at - m.asked_at) * 1000 as warm_ms,
-       extract(epoch from m.first_tick_at - m.released_at) * 1000 as released_to_tick_ms,
-       extract(epoch from least(m.first_tick_at, new.at) - old.at) * 1000 as gap_ms
-from router.moves m
-cross join lateral (select max(committed_at) as at from dispatch.ticks t
-                    where t.city = m.city and t.epoch = m.epoch) as old
-cross join lateral (select min(committed_at) as at from dispatch.ticks t
-                    where t.city = m.city and t.epoch = m.epoch + 1) as new
-order by m.move_id
-"""
-_CUT = "select pings_offset from dispatch.cuts where city = $1"
+SQL = statements(__file__)
+
 #: Kinds of event that say which rider has the order.
 _HAS = ("assigned", "picked_up", "delivered")
 
@@ -63,7 +53,7 @@ async def move_times(pool: asyncpg.Pool, period_ms: int) -> list[MoveTime]:
             round(float(row["released_to_tick_ms"] or np.inf), 1),
             round(max(0.0, float(row["gap_ms"] or np.inf) - period_ms), 1),
         )
-        for row in await pool.fetch(_PAUSES)
+        for row in await pool.fetch(SQL.pauses)
     ]
 
 
@@ -129,7 +119,7 @@ async def applied_to_the_end(pool: asyncpg.Pool, kafka_url: str, city: str, part
     finally:
         await reader.stop()
     async with asyncio.timeout(30):
-        while int(await pool.fetchval(_CUT, city)) < end:  # noqa: ASYNC110  it is in the database
+        while int(await pool.fetchval(SQL.cut, city)) < end:  # noqa: ASYNC110  it is in the database
             await asyncio.sleep(0.2)
     return end
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -23,7 +22,7 @@ from node.kafka import LogIdentity, consumer
 from node.postgres import statements
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 
-SQL = statements(Path(__file__).with_name("dump.sql"))
+SQL = statements(__file__)
 
 #: Ticks a recording holds at most.
 MAX_TICKS = 100_000
@@ -73,29 +72,29 @@ async def _stretch(core_url: str, wanted: Wanted) -> _Stretch:
         postgres.connection(core_url) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        last = await connection.fetchrow(SQL["last"], wanted.city)
+        last = await connection.fetchrow(SQL.last, wanted.city)
         if last is None:
             raise NotFound(f"no tick of a city {wanted.city!r} is on record", reason="UNKNOWN_CITY")
-        start = await connection.fetchrow(SQL["start"], wanted.city, wanted.minutes, last["incarnation"])
+        start = await connection.fetchrow(SQL.start, wanted.city, wanted.minutes, last["incarnation"])
         if start is None:
             raise Rejected(
                 f"{wanted.city}: no memory was stored since the log was replaced; one is stored with the first "
                 "tick of an owner and every few minutes",
                 reason="NO_START",
             )
-        rows = await connection.fetch(SQL["ticks"], wanted.city, start["tick"], MAX_TICKS + 1)
+        rows = await connection.fetch(SQL.ticks, wanted.city, start["tick"], MAX_TICKS + 1)
         if len(rows) > MAX_TICKS:
             raise Rejected(
                 f"{wanted.city}: more than {MAX_TICKS:,} ticks in this stretch: ask for fewer with --minutes",
                 reason="TOO_LONG",
             )
-        params = await connection.fetch(SQL["params"], list({row["params_digest"] for row in rows}))
+        params = await connection.fetch(SQL.params, list({row["params_digest"] for row in rows}))
         ticks = [_tick(row) for row in rows]
         bases = [basis for tick in ticks for basis in (*tick.quiet, tick.basis)]
         versions = {basis.travel_version for basis in bases}
-        models = await connection.fetch(SQL["models"], wanted.city, list(versions))
+        models = await connection.fetch(SQL.models, wanted.city, list(versions))
         names = {basis.lesson for basis in bases if basis.lesson}
-        lessons = await connection.fetch(SQL["lessons"], wanted.city, list(names))
+        lessons = await connection.fetch(SQL.lessons, wanted.city, list(names))
     if {row["incarnation"] for row in rows} != {last["incarnation"]}:
         raise Rejected(f"{wanted.city}: the log was replaced within this stretch: ask for less", reason="LOG_REPLACED")
     bodies = {row["digest"]: json.loads(row["body"]) for row in params}

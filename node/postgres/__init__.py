@@ -12,7 +12,7 @@ from node.postgres.errors import (
 )
 from node.postgres.migrations import Schema, SchemaState, migrate, number_of, schema_state
 from node.postgres.pool import GUARDS, connect, connection, session
-from node.postgres.sql import statements
+from node.postgres.sql import Statements, statements
 
 __all__ = [
     "GUARDS",
@@ -22,6 +22,7 @@ __all__ = [
     "Schema",
     "SchemaMissing",
     "SchemaState",
+    "Statements",
     "TransactionConflict",
     "UniqueViolated",
     "classified",

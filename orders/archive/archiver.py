@@ -16,7 +16,6 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -27,12 +26,12 @@ import structlog
 
 from node import postgres
 from node.errors import Invalid
+from node.postgres import statements
 from orders.archive.errors import ArchiveMismatch
 from orders.archive.files import ArchivedFile, ArchiveFiles, file_name, manifest_name
 from orders.archive.table import Tally, batch_of, schema_of
-from orders.messaging.statements import statements
 
-SQL = statements(Path(__file__).parent / "sql")
+SQL = statements(__file__)
 
 #: Rows of a row group: what a reader that looks for one user reads at least.
 ROW_GROUP = 8192

@@ -9,13 +9,14 @@ from datetime import UTC, date, datetime
 import asyncpg
 import orjson
 
-from node.postgres import classified
-from orders.archive.archiver import SQL
+from node.postgres import classified, statements
 from orders.archive.files import ArchivedFile
 from orders.archive.parquet_orders import MonthFiles, ParquetOrders, month_of
 from orders.ids import POINTS, order_id_at
 from orders.model import Order, OrderId, UserId
 from orders.ordering.ports import OrderReads, Page
+
+SQL = statements(__file__)
 
 #: Archived months that are read for one page, at most: each is a file a city, whose statistics are read in any case.
 MONTHS_A_PAGE = 3

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import asyncpg
 
-from node.postgres import Schema, classified
+from node.postgres import Schema, classified, statements
 from orders.messaging.message import Message, Offset
 from orders.messaging.metrics import OUTBOX_LAG_MS
 from orders.messaging.relay import Send
-from orders.messaging.statements import statements
 from orders.model import OrderId
 
-SQL = statements(Path(__file__).parent / "sql")
+SQL = statements(__file__)
 
 #: The tables of this module, in every database that has an outbox.
 SCHEMA = Schema("messaging", Path(__file__).parent / "migrations")

@@ -15,56 +15,16 @@ import asyncpg
 
 from node import postgres
 from node.errors import Retryable
-from node.postgres import Schema, migrate
+from node.postgres import Schema, migrate, statements
 from shard_router.errors import ShardTaken
 from shard_router.moves import check_move
 from shard_router.topology import CityEntry, CityLoad, CityMap, Move, MoveState, ShardEntry, ShardLoad
 
+SQL = statements(__file__)
+
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 SCHEMA = Schema("shard_router", MIGRATIONS)
 
-_CITIES = """
-select c.city, c.name, c.partition, c.time_zone, c.currency, c.center_lat_e7, c.center_lng_e7,
-       c.owner, c.epoch, c.moving_to, coalesce(s.address, '') as address
-from router.cities c left join router.shards s on s.shard_id = c.owner order by c.city
-"""
-_SHARDS = """
-select shard_id, address, lease_until > clock_timestamp() as alive, riders, open_orders, tick_p99_ms, refused, draining,
-       loads::text as loads, extract(epoch from clock_timestamp() - heartbeat_at) * 1000 as heartbeat_age_ms,
-       (extract(epoch from clock_timestamp() - up_since) * 1000)::bigint as up_ms,
-       (extract(epoch from clock_timestamp() - known_since) * 1000)::bigint as known_ms
-from router.shards order by shard_id
-"""
-_MOVES = """
-select move_id, city, from_shard, to_shard, epoch, actor, state, reason,
-       (extract(epoch from asked_at) * 1000)::bigint as asked_ms,
-       (extract(epoch from warm_at) * 1000)::bigint as warm_ms,
-       (extract(epoch from released_at) * 1000)::bigint as released_ms,
-       (extract(epoch from ended_at) * 1000)::bigint as ended_ms,
-       (extract(epoch from first_tick_at - last_commit_at) * 1000)::float8 as gap_ms
-from router.moves
-"""
-_MOVES_UNDER_WAY = _MOVES + "where ended_at is null"
-_LAST_MOVES = _MOVES + "order by move_id desc limit $1"
-_VERSION = "select coalesce(max(id), 0) from router.changes"
-_ENSURE_CITY = """
-insert into router.cities (city, name, partition, time_zone, currency, center_lat_e7, center_lng_e7)
-values ($1, $2, $3, $4, $5, $6, $7)
-on conflict (city) do update set name = excluded.name, time_zone = excluded.time_zone,
-    currency = excluded.currency, center_lat_e7 = excluded.center_lat_e7, center_lng_e7 = excluded.center_lng_e7
-returning xmax = 0 as added
-"""
-_MOVE = "update router.cities set moving_to = $2 where city = $1 and epoch = $3"
-_REPLACED = """
-update router.moves set state = 'failed', reason = to_shard || ' died', ended_at = clock_timestamp()
-where city = $1 and ended_at is null
-"""
-_NEW_MOVE = "insert into router.moves (city, from_shard, to_shard, epoch, actor) values ($1, $2, $3, $4, $5)"
-_FIRST_TICK = """
-update router.moves set first_tick_at = clock_timestamp()
-where city = $1 and to_shard = $2 and epoch = $3 - 1 and state = 'done' and first_tick_at is null
-"""
-_TELL = "insert into router.changes (city, epoch, what, shard_id, actor) values ($1, $2, $3, $4, $5)"
 #: SQLSTATE of router.enter and router.beat when another run has the row.
 _TAKEN = "FR003"
 
@@ -84,8 +44,8 @@ class PostgresRouterStore:
         async with postgres.session(self._pool) as session, session.transaction():
             for c in cities:
                 row = (c.city, c.name, c.partition, c.time_zone, c.currency, c.center_lat_e7, c.center_lng_e7)
-                if await session.fetchval(_ENSURE_CITY, *row):
-                    await session.execute(_TELL, c.city, 0, "added", None, "")
+                if await session.fetchval(SQL.ensure_city, *row):
+                    await session.execute(SQL.tell, c.city, 0, "added", None, "")
 
     async def read_map(self) -> CityMap:
         async with postgres.session(self._pool) as session:
@@ -94,12 +54,12 @@ class PostgresRouterStore:
     async def enter(self, shard_id: str, address: str, incarnation: UUID, lease_s: float) -> None:
         lease = timedelta(seconds=lease_s)
         async with _own_row(self._pool) as session:
-            await session.execute("select router.enter($1, $2, $3, $4)", shard_id, address, incarnation, lease)
+            await session.execute(SQL.enter, shard_id, address, incarnation, lease)
 
     async def beat(self, shard_id: str, incarnation: UUID, lease_s: float, load: ShardLoad) -> CityMap:
         async with _own_row(self._pool) as session:
             await session.execute(
-                "select router.beat($1, $2, $3, $4, $5, $6, $7, $8::jsonb)",
+                SQL.beat,
                 shard_id,
                 incarnation,
                 timedelta(seconds=lease_s),
@@ -113,43 +73,43 @@ class PostgresRouterStore:
 
     async def claim(self, city: str, shard_id: str, seen_epoch: int) -> int | None:
         async with postgres.session(self._pool) as session:
-            epoch: int | None = await session.fetchval("select router.claim($1, $2, $3)", city, shard_id, seen_epoch)
+            epoch: int | None = await session.fetchval(SQL.claim, city, shard_id, seen_epoch)
             return epoch
 
     async def release(self, city: str, shard_id: str, epoch: int, idle_s: float | None = None) -> None:
         async with postgres.session(self._pool) as session:
             idle = timedelta(seconds=idle_s) if idle_s is not None else None
-            await session.execute("select router.release($1, $2, $3, $4)", city, shard_id, epoch, idle)
+            await session.execute(SQL.release, city, shard_id, epoch, idle)
 
     async def request_move(self, city: str, to_shard: str, actor: str) -> CityEntry:
         async with postgres.session(self._pool) as session, session.transaction():
             # A drain that begins now waits for the shard's row, then finds this move; or this finds the shard draining.
-            await session.execute("select from router.shards where shard_id = $1 for share", to_shard)
-            await session.execute("select from router.cities where city = $1 for update", city)
+            await session.execute(SQL.hold_shard, to_shard)
+            await session.execute(SQL.lock_city, city)
             entry = check_move(await _read_map(session), city, to_shard)
             if entry.moving_to == to_shard:
                 return entry
-            await session.execute(_REPLACED, city)
-            await session.execute(_NEW_MOVE, city, entry.owner, to_shard, entry.epoch, actor)
-            await session.execute(_MOVE, city, to_shard, entry.epoch)
-            await session.execute(_TELL, city, entry.epoch, "move asked", to_shard, actor)
+            await session.execute(SQL.replaced, city)
+            await session.execute(SQL.new_move, city, entry.owner, to_shard, entry.epoch, actor)
+            await session.execute(SQL.move, city, to_shard, entry.epoch)
+            await session.execute(SQL.tell, city, entry.epoch, "move asked", to_shard, actor)
             return (await _read_map(session)).cities[city]
 
     async def warm(self, city: str, shard_id: str, move_id: int) -> None:
         async with postgres.session(self._pool) as session:
-            await session.execute("select router.warm($1, $2, $3)", city, shard_id, move_id)
+            await session.execute(SQL.warm, city, shard_id, move_id)
 
     async def fail_move(self, move_id: int, reason: str, actor: str) -> bool:
         async with postgres.session(self._pool) as session:
-            return bool(await session.fetchval("select router.fail_move($1, $2, $3)", move_id, reason, actor))
+            return bool(await session.fetchval(SQL.fail_move, move_id, reason, actor))
 
     async def first_tick(self, city: str, shard_id: str, epoch: int) -> None:
         async with postgres.session(self._pool) as session:
-            await session.execute(_FIRST_TICK, city, shard_id, epoch)
+            await session.execute(SQL.first_tick, city, shard_id, epoch)
 
     async def moves(self, limit: int) -> Sequence[Move]:
         async with postgres.session(self._pool) as session:
-            return [_move(row) for row in await session.fetch(_LAST_MOVES, limit)]
+            return [_move(row) for row in await session.fetch(SQL.last_moves, limit)]
 
     @asynccontextmanager
     async def changes(self) -> AsyncIterator[AsyncIterator[str]]:
@@ -199,10 +159,10 @@ async def _read_snapshot(session: Any) -> CityMap:
 
 
 async def _read_map(session: Any) -> CityMap:
-    version: int = await session.fetchval(_VERSION)
-    shards = {row["shard_id"]: _shard(row) for row in await session.fetch(_SHARDS)}
-    moves = {row["city"]: _move(row) for row in await session.fetch(_MOVES_UNDER_WAY)}
-    cities = {row["city"]: _city(row, shards, moves) for row in await session.fetch(_CITIES)}
+    version: int = await session.fetchval(SQL.version)
+    shards = {row["shard_id"]: _shard(row) for row in await session.fetch(SQL.shards)}
+    moves = {row["city"]: _move(row) for row in await session.fetch(SQL.moves_under_way)}
+    cities = {row["city"]: _city(row, shards, moves) for row in await session.fetch(SQL.cities)}
     return CityMap(version, cities, shards)
 
 

@@ -11,23 +11,11 @@ from typing import Any, Final
 import asyncpg
 
 from node import postgres
+from node.postgres import statements
 from shard_router.borders import Border, Change, checked, overlaid
 from shard_router.cities import City
 
-_BORDERS = """
-select version, city, case when $4 then '' else feature::text end as feature, actor,
-       (extract(epoch from published_at) * 1000)::bigint as published_ms
-from router.borders b
-where version > $1 and ($2 = '' or city = $2)
-  and not ($3 and exists (select from router.borders n where n.city = b.city and n.version > b.version))
-order by version
-"""
-_LOCK = "lock table router.borders in share row exclusive mode"
-_PUBLISH = "insert into router.borders (city, feature, actor) values ($1, $2::jsonb, $3) returning version"
-_TELL = """
-insert into router.changes (city, epoch, what, actor)
-select city, epoch, 'border', $2 from router.cities where city = $1
-"""
+SQL = statements(__file__)
 
 
 #: A page ends with the border that fills it, so it is at most a page and a border long; an answer is far below what
@@ -67,7 +55,7 @@ class PostgresBorders:
         borders: list[Border] = []
         size = 0
         async with postgres.session(self._pool) as session, session.transaction(readonly=True):
-            async for row in session.cursor(_BORDERS, *astuple(wanted), prefetch=_PREFETCH):
+            async for row in session.cursor(SQL.borders, *astuple(wanted), prefetch=_PREFETCH):
                 if borders and (size >= PAGE_BYTES or len(borders) >= PAGE_BORDERS):
                     return Page(borders, more=True)
                 size += len(row["feature"])
@@ -86,18 +74,18 @@ class PostgresBorders:
     async def publish(self, document: Any, actor: str, *, dry_run: bool = False) -> tuple[int, Change]:
         """Checks a border and publishes it. Raises `BadCity` naming the place, or `Retryable`; then nothing changed."""
         async with postgres.session(self._pool) as session, session.transaction():
-            await session.execute(_LOCK)
+            await session.execute(SQL.lock)
             cities = overlaid(self._shipped, await _newest(session))
             change = await asyncio.to_thread(checked, cities, document)
             if dry_run:
                 return 0, change
-            version: int = await session.fetchval(_PUBLISH, change.city, json.dumps(change.feature), actor)
-            await session.execute(_TELL, change.city, actor)
+            version: int = await session.fetchval(SQL.publish, change.city, json.dumps(change.feature), actor)
+            await session.execute(SQL.tell, change.city, actor)
             return version, change
 
 
 async def _newest(session: Any, after_version: int = 0) -> list[Border]:
-    return [_border(row) for row in await session.fetch(_BORDERS, after_version, "", True, False)]
+    return [_border(row) for row in await session.fetch(SQL.borders, after_version, "", True, False)]
 
 
 def _border(row: Any) -> Border:

@@ -20,7 +20,8 @@ from orders.messaging.postgres import BATCH
 from orders.model import OrderId
 from orders.ordering.adapters.postgres.recent_index import RecentIndex
 from orders.ordering.adapters.postgres.rows import created_at
-from orders.ordering.adapters.postgres.schema import SCHEMAS, SQL
+from orders.ordering.adapters.postgres.schema import SCHEMAS
+from orders.ordering.adapters.postgres.statements import SQL
 from tests.contract.orders_databases import migrated_pool
 
 pytestmark = [pytest.mark.prove, pytest.mark.timeout(600)]

@@ -21,6 +21,7 @@ from dispatch.shard.adapters.rows import rider_of
 from node import postgres
 from node.clock import Clock
 from node.errors import FornoError, Retryable
+from node.postgres import statements
 from node.rpc import fault_of
 from proto.dispatch.v1 import borders_pb2
 from proto.dispatch.v1.borders_pb2_grpc import BordersStub
@@ -30,14 +31,10 @@ from proto.fix_messages import encode_fixes
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from shard_router.client import Directory
 
+SQL = statements(__file__)
+
 _QUERY_TIMEOUT_S = 2.0
 _ANSWER_S = 2.0
-
-_ROW = "select loan_id, rider::text, returned, free_ms from dispatch.loans"
-_OF_BORROWER = f"{_ROW} where borrower = $1 and not returned order by loan_id"
-_OF_HOME = f"{_ROW} where home = $1 and returned order by loan_id"
-_GIVE_BACK = "update dispatch.loans set returned = true, free_ms = $2 where loan_id = $1 and not returned"
-_FORGET = "delete from dispatch.loans where loan_id = $1 and returned"
 
 
 class PostgresLoanBook:
@@ -48,19 +45,19 @@ class PostgresLoanBook:
 
     async def of_borrower(self, city: str) -> Sequence[LoanRow]:
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
-            return [_row(row) for row in await session.fetch(_OF_BORROWER, city)]
+            return [_row(row) for row in await session.fetch(SQL.of_borrower, city)]
 
     async def of_home(self, city: str) -> Sequence[LoanRow]:
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
-            return [_row(row) for row in await session.fetch(_OF_HOME, city)]
+            return [_row(row) for row in await session.fetch(SQL.of_home, city)]
 
     async def give_back(self, loan_id: str, free_ms: int) -> None:
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
-            await session.execute(_GIVE_BACK, loan_id, free_ms)
+            await session.execute(SQL.give_back, loan_id, free_ms)
 
     async def forget(self, loan_id: str) -> None:
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
-            await session.execute(_FORGET, loan_id)
+            await session.execute(SQL.forget, loan_id)
 
 
 def _row(row: Any) -> LoanRow:

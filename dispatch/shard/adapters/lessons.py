@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -14,7 +13,7 @@ from node import postgres
 from node.postgres import statements
 from shard_router.topology import Ownership
 
-SQL = statements(Path(__file__).with_name("lessons.sql"))
+SQL = statements(__file__)
 
 _TIMEOUT_S = 5.0
 
@@ -29,24 +28,24 @@ class PostgresLessonStore:
     async def take_over(self, ownership: Ownership) -> Lesson | None:
         city = ownership.city
         async with self._fenced(ownership) as session:
-            await session.execute(SQL["keep_owner_lesson"], city)
-            row = await session.fetchrow(SQL["last_lesson"], city)
+            await session.execute(SQL.keep_owner_lesson, city)
+            row = await session.fetchrow(SQL.last_lesson, city)
         return Lesson(row["learning"], row["version"] or "", row["model"] or b"") if row else None
 
     async def store(self, ownership: Ownership, lesson: Lesson) -> None:
         city = ownership.city
         async with self._fenced(ownership) as session:
             if lesson.version:
-                await session.execute(SQL["add_model"], city, lesson.version, lesson.model)
-            await session.execute(SQL["put_lesson"], city, ownership.epoch, lesson.version or None, lesson.learning)
-            await session.execute(SQL["forget_models"], city)
-            await session.execute(SQL["forget_owner_lessons"], city)
+                await session.execute(SQL.add_model, city, lesson.version, lesson.model)
+            await session.execute(SQL.put_lesson, city, ownership.epoch, lesson.version or None, lesson.learning)
+            await session.execute(SQL.forget_models, city)
+            await session.execute(SQL.forget_owner_lessons, city)
 
     @asynccontextmanager
     async def _fenced(self, ownership: Ownership) -> AsyncIterator[Any]:
         """A transaction that begins with the check of the ownership."""
         async with postgres.session(self._pool, _TIMEOUT_S) as session, session.transaction():
-            await session.execute(SQL["hold_city"], ownership.city, self._shard_id, ownership.epoch)
+            await session.execute(SQL.hold_city, ownership.city, self._shard_id, ownership.epoch)
             yield session
 
 

@@ -43,7 +43,7 @@ _PRUNED = (
     "prune_ticks",
 )
 
-SQL = statements(Path(__file__).with_name("statements.sql"))
+SQL = statements(__file__)
 
 
 async def prepare(url: str) -> None:
@@ -71,14 +71,14 @@ class PostgresDecisionLog:
     async def load(self, ownership: Ownership, ended_since_ms: int) -> Stored:
         city = ownership.city
         async with _snapshot(self._pool) as session:
-            cut = await session.fetchrow(SQL["load_cut"], city)
-            tick = await session.fetchval(SQL["last_tick"], city)
-            orders = await session.fetch(SQL["load_orders"], city, ended_since_ms)
-            riders = await session.fetch(SQL["load_riders"], city)
-            offers = await session.fetch(SQL["load_offers"], city)
-            cooldowns = await session.fetch(SQL["load_cooldowns"], city)
-            tracks = await session.fetch(SQL["load_tracks"], city, ended_since_ms)
-            holdings = await session.fetch(SQL["load_holdings"], city)
+            cut = await session.fetchrow(SQL.load_cut, city)
+            tick = await session.fetchval(SQL.last_tick, city)
+            orders = await session.fetch(SQL.load_orders, city, ended_since_ms)
+            riders = await session.fetch(SQL.load_riders, city)
+            offers = await session.fetch(SQL.load_offers, city)
+            cooldowns = await session.fetch(SQL.load_cooldowns, city)
+            tracks = await session.fetch(SQL.load_tracks, city, ended_since_ms)
+            holdings = await session.fetch(SQL.load_holdings, city)
         # In a thread: a big city is thousands of documents, and other cities run here.
         entities = await asyncio.to_thread(_entities, orders, riders, offers, cooldowns)
         return Stored(
@@ -91,14 +91,14 @@ class PostgresDecisionLog:
 
     async def changed(self, city: str, after_tick: int, ended_since_ms: int) -> Changed:
         async with _snapshot(self._pool) as session:
-            cut = await session.fetchrow(SQL["load_cut"], city)
-            tick = await session.fetchval(SQL["last_tick"], city)
-            orders = await session.fetch(SQL["changed_orders"], city, ended_since_ms, after_tick)
-            riders = await session.fetch(SQL["changed_riders"], city, after_tick)
-            offers = await session.fetch(SQL["changed_offers"], city, after_tick)
-            cooldowns = await session.fetch(SQL["load_cooldowns"], city)
-            tracks = await session.fetch(SQL["changed_tracks"], city, ended_since_ms, after_tick)
-            holdings = await session.fetch(SQL["load_holdings"], city)
+            cut = await session.fetchrow(SQL.load_cut, city)
+            tick = await session.fetchval(SQL.last_tick, city)
+            orders = await session.fetch(SQL.changed_orders, city, ended_since_ms, after_tick)
+            riders = await session.fetch(SQL.changed_riders, city, after_tick)
+            offers = await session.fetch(SQL.changed_offers, city, after_tick)
+            cooldowns = await session.fetch(SQL.load_cooldowns, city)
+            tracks = await session.fetch(SQL.changed_tracks, city, ended_since_ms, after_tick)
+            holdings = await session.fetch(SQL.load_holdings, city)
         fresh_offers = [row for row in offers if row["body"] is not None]
         return Changed(
             tick=tick,
@@ -122,32 +122,32 @@ class PostgresDecisionLog:
 
     async def committed(self, city: str, tick: int, epoch: int) -> bool:
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
-            return bool(await session.fetchval(SQL["committed"], city, tick, epoch))
+            return bool(await session.fetchval(SQL.committed, city, tick, epoch))
 
     async def save_cut(self, ownership: Ownership, tick: int, applied: Applied) -> None:
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session, session.transaction():
-            await session.execute(SQL["hold"], ownership.city, self._shard_id, ownership.epoch)
+            await session.execute(SQL.hold, ownership.city, self._shard_id, ownership.epoch)
             await _save_cut(session, ownership, tick, applied)
 
     async def known(self, order_ids: Sequence[OrderId]) -> set[OrderId]:
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
-            rows = await session.fetch(SQL["known_orders"], list(order_ids))
+            rows = await session.fetch(SQL.known_orders, list(order_ids))
         return {OrderId(row["order_id"]) for row in rows}
 
     async def track(self, city: str, order_id: OrderId) -> tuple[Order, Track] | None:
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
-            row = await session.fetchrow(SQL["track"], order_id, city)
+            row = await session.fetchrow(SQL.track, order_id, city)
         return (order_of(row["order_body"]), track_of(row["track_body"])) if row else None
 
     async def explain(self, city: str, order_id: OrderId) -> list[str]:
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
-            rows = await session.fetch(SQL["explain"], city, order_id)
+            rows = await session.fetch(SQL.explain, city, order_id)
         return [_explained(dict(row)) for row in rows]
 
     async def prune(self, city: str, keep_h: int, most: int) -> int:
         """`Archive`. The last tick before the horizon stays: its number must not be given twice."""
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
-            horizon = await session.fetchval(SQL["prune_horizon"], city, keep_h)
+            horizon = await session.fetchval(SQL.prune_horizon, city, keep_h)
         for name, value in (*((name, horizon) for name in _PRUNED), ("prune_outbox", keep_h)):
             async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
                 done: str = await session.execute(SQL[name], city, value, most)
@@ -158,7 +158,7 @@ class PostgresDecisionLog:
 
     async def _write(self, session: Any, tick: TickCommit, writes: Sequence[Write]) -> None:
         own = tick.ownership
-        await session.execute(SQL["hold"], own.city, self._shard_id, own.epoch)
+        await session.execute(SQL.hold, own.city, self._shard_id, own.epoch)
         await _save_cut(session, own, tick.tick, tick.applied)
         for write in writes:
             if write.many:
@@ -170,9 +170,9 @@ class PostgresDecisionLog:
 async def _save_cut(session: Any, own: Ownership, tick: int, applied: Applied) -> None:
     first, cut = applied.first, applied.cut
     offsets = (cut.pings_offset, cut.events_offset)
-    await session.execute(SQL["save_cut"], own.city, own.epoch, tick, cut.incarnation, cut.partition, *offsets)
+    await session.execute(SQL.save_cut, own.city, own.epoch, tick, cut.incarnation, cut.partition, *offsets)
     await session.execute(
-        SQL["save_ranges"],
+        SQL.save_ranges,
         own.city,
         own.epoch,
         cut.incarnation,
@@ -220,20 +220,20 @@ class PostgresOutbox:
 
     async def waiting(self, city: str, limit: int) -> Sequence[Letter]:
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
-            rows = await session.fetch(SQL["waiting_letters"], city, limit)
+            rows = await session.fetch(SQL.waiting_letters, city, limit)
         return [Letter(row["id"], row["order_id"], row["payload"]) for row in rows]
 
     async def published(self, letters: Sequence[Letter]) -> None:
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
-            await session.execute(SQL["mark_published"], [letter.letter_id for letter in letters])
+            await session.execute(SQL.mark_published, [letter.letter_id for letter in letters])
 
     async def log_is(self, city: str, incarnation: str) -> int:
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session, session.transaction():
-            known = await session.fetchval(SQL["outbox_log"], city)
+            known = await session.fetchval(SQL.outbox_log, city)
             if known == incarnation:
                 return 0
-            await session.execute(SQL["set_outbox_log"], city, incarnation)
+            await session.execute(SQL.set_outbox_log, city, incarnation)
             if known is None:
                 return 0
-            done: str = await session.execute(SQL["publish_again"], city)
+            done: str = await session.execute(SQL.publish_again, city)
             return int(done.split()[-1])

@@ -10,21 +10,19 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import asyncpg
 import structlog
 
 from node.clock import Clock
 from node.errors import Retryable
-from node.postgres import classified
+from node.postgres import classified, statements
 from orders.kitchen.model import CookedOrder, Kitchen
-from orders.messaging.statements import statements
 from orders.model import Order, UserId
 from orders.ordering.adapters.postgres.rows import order_of
 from orders.ranges import ByRange
 
-SQL = statements(Path(__file__).parent.parent / "sql")
+SQL = statements(__file__)
 
 #: A pace is learned from this much of the past.
 _PAST = timedelta(weeks=8)

@@ -19,7 +19,7 @@ import structlog
 
 from node.clock import Clock
 from node.errors import Retryable
-from node.postgres import classified
+from node.postgres import classified, statements
 from node.retry import every
 from orders.ids import POINTS, point_of_order, point_of_user
 from orders.model import Order, OrderId, UserId
@@ -28,13 +28,12 @@ from orders.ordering.metrics import REPLICA_AGE_S, REPLICA_READS
 from orders.ordering.observers import WriteObserver
 from orders.ordering.ports import Page
 
+SQL = statements(__file__)
+
 T = TypeVar("T")
 
 #: Between two measurements, and between two looks at a replica that is behind; wall seconds.
 EVERY_S, LOOK_S = 0.25, 0.05
-
-_ON_DISK = "select pg_current_wal_flush_lsn()::text"
-_REPLAYED = "select pg_is_in_recovery() and pg_last_wal_replay_lsn() >= $1::text::pg_lsn"
 
 
 class ReplicaReads(WriteObserver):
@@ -87,8 +86,8 @@ class ReplicaReads(WriteObserver):
     async def _measure(self) -> None:
         asked_s = self._clock.monotonic_s()
         with classified():
-            on_disk = await self._primary_pool.fetchval(_ON_DISK)
-            while not await self._replica_pool.fetchval(_REPLAYED, on_disk):
+            on_disk = await self._primary_pool.fetchval(SQL.on_disk)
+            while not await self._replica_pool.fetchval(SQL.replayed, on_disk):
                 self._set_age()
                 await asyncio.sleep(LOOK_S)
         self.current_s = asked_s

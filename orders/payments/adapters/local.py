@@ -17,19 +17,17 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from enum import StrEnum
-from pathlib import Path
 from random import Random
 
 import asyncpg
 
 from node.errors import Rejected, Retryable
-from node.postgres import classified
-from orders.messaging.statements import statements
+from node.postgres import classified, statements
 from orders.model import ActionRequired, OrderId
 from orders.payments.model import Action, Answer, Money
 from orders.payments.ports import Notice
 
-SQL = statements(Path(__file__).parent / "local_sql")
+SQL = statements(__file__)
 
 _SCA = ("tok_sca", "tok_sca_fails")
 TOKENS = ("tok_ok", "tok_declined", "tok_slow", "tok_duplicate", "tok_lost", *_SCA)

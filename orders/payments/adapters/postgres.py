@@ -12,12 +12,11 @@ import asyncpg
 import orjson
 
 from node.clock import Clock
-from node.postgres import Schema, classified
+from node.postgres import Schema, classified, statements
 from orders.errors import UnknownOrder
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Offset
 from orders.messaging.postgres import HeldEvent, PostgresOutbox, delete_in_batches
-from orders.messaging.statements import statements
 from orders.model import OrderId
 from orders.money import Parts
 from orders.payments.adapters.codec import decode, encode, encode_void
@@ -30,7 +29,7 @@ from orders.payments.transitions import CANCELLED, Settled, next_action
 
 #: What the database of payments is made of, in this order.
 SCHEMAS = (messaging.SCHEMA, Schema("payments", Path(__file__).parent.parent / "migrations"))
-SQL = statements(Path(__file__).parent.parent / "sql")
+SQL = statements(__file__)
 
 _SOURCE = "orders"
 

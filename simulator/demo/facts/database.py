@@ -6,40 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from node import postgres
+from node.postgres import statements
+
+SQL = statements(__file__)
 
 #: Orders that two riders held for certain at one time: a slot of the load each, tick ranges that overlap.
-_HELD_TWICE = """
-select distinct a.order_id
-from dispatch.holdings a join dispatch.holdings b on b.order_id = a.order_id and b.holding_id > a.holding_id
-where a.rider_id <> b.rider_id and a.slot is not null and b.slot is not null
-  and int8range(a.since_tick, a.until_tick) && int8range(b.since_tick, b.until_tick)
-"""
-_TICKS = """
-select count(*) as count,
-       percentile_cont(0.5) within group (order by duration_ms) as p50,
-       percentile_cont(0.99) within group (order by duration_ms) as p99
-from dispatch.ticks
-"""
-_ETA = """
-select count(*) as count,
-       percentile_cont(0.5) within group (order by abs(delivered_ms - predicted_ms) / 1000.0) as median,
-       percentile_cont(0.9) within group (order by abs(delivered_ms - predicted_ms) / 1000.0) as p90,
-       avg(((delivered_ms <= predicted_p90_ms))::int) as within_p90
-from dispatch.eta_outcomes
-"""
-_ORDERS = "select lower(status) as status, count(*) as count from orders group by 1"
-_DELIVERED = "select city, count(*) as count from dispatch.orders where status = 'delivered' group by city"
-_CLICK_TO_DOOR = """
-select percentile_cont(0.5) within group (order by (delivered_ms - placed_ms) / 60000.0) as median,
-       percentile_cont(0.9) within group (order by (delivered_ms - placed_ms) / 60000.0) as p90,
-       avg((delivered_ms - placed_ms) / 60000.0) as mean
-from dispatch.eta_outcomes
-"""
-_READY_TO_PICKUP = """
-select count(*) as count,
-       avg(((body->>'picked_up_ms')::bigint - (body->>'ready_ms')::bigint) / 60000.0) as mean
-from dispatch.orders where body->>'picked_up_ms' is not null
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +39,18 @@ class DispatchFacts:
 async def delivered_by_city(core_url: str) -> dict[str, int]:
     """Orders delivered, as committed: unlike the counters of a city's owner it never goes back."""
     async with postgres.connection(core_url) as connection:
-        return {row["city"]: row["count"] for row in await connection.fetch(_DELIVERED)}
+        return {row["city"]: row["count"] for row in await connection.fetch(SQL.delivered)}
 
 
 async def dispatch_facts(core_url: str) -> DispatchFacts:
     """Reads the schema `dispatch` of the core database."""
     async with postgres.connection(core_url) as connection:
-        delivered = await connection.fetch(_DELIVERED)
-        twice = await connection.fetch(_HELD_TWICE)
-        ticks = await connection.fetchrow(_TICKS)
-        eta = await connection.fetchrow(_ETA)
-        click = await connection.fetchrow(_CLICK_TO_DOOR)
-        waited = await connection.fetchrow(_READY_TO_PICKUP)
+        delivered = await connection.fetch(SQL.delivered)
+        twice = await connection.fetch(SQL.held_twice)
+        ticks = await connection.fetchrow(SQL.ticks)
+        eta = await connection.fetchrow(SQL.eta)
+        click = await connection.fetchrow(SQL.click_to_door)
+        waited = await connection.fetchrow(SQL.ready_to_pickup)
     return DispatchFacts(
         delivered=sum(row["count"] for row in delivered),
         held_twice=tuple(row["order_id"] for row in twice),
@@ -97,6 +68,6 @@ async def order_statuses(urls: Sequence[str]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for url in urls:
         async with postgres.connection(url) as connection:
-            for row in await connection.fetch(_ORDERS):
+            for row in await connection.fetch(SQL.orders):
                 counts[row["status"]] = counts.get(row["status"], 0) + row["count"]
     return counts

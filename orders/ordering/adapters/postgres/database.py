@@ -10,7 +10,7 @@ import asyncpg
 from node.clock import Clock
 from node.postgres import classified
 from orders.messaging.postgres import PostgresOutbox, delete_in_batches
-from orders.ordering.adapters.postgres.schema import SQL
+from orders.ordering.adapters.postgres.statements import SQL
 from orders.ranges import Range
 
 #: Idempotency keys are kept for so long.

@@ -16,7 +16,7 @@ from orders.model import Order, OrderId, UserId
 from orders.ordering.adapters.codec import decode, encode
 from orders.ordering.adapters.postgres.reads import PostgresReads
 from orders.ordering.adapters.postgres.rows import changed_row, created_at, new_row, order_of, seen_of
-from orders.ordering.adapters.postgres.schema import SQL
+from orders.ordering.adapters.postgres.statements import SQL
 from orders.ordering.errors import KeyReused
 from orders.ordering.event_inbox import (
     BatchOutcome,

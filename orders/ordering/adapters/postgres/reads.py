@@ -10,7 +10,7 @@ import asyncpg
 from node.postgres import classified
 from orders.model import Order, OrderId, UserId
 from orders.ordering.adapters.postgres.rows import created_at, order_of
-from orders.ordering.adapters.postgres.schema import SQL
+from orders.ordering.adapters.postgres.statements import SQL
 from orders.ordering.ports import Page
 
 _NEWEST = (datetime.max.replace(tzinfo=UTC), OrderId("ffffffff-ffff-ffff-ffff-ffffffffffff"))

@@ -14,17 +14,13 @@ import asyncpg
 
 from node import postgres
 from node.clock import Clock
+from node.postgres import statements
+
+SQL = statements(__file__)
 
 DAYS = 7
 #: An index that waits for longer, because somebody holds a transaction open, is left for the next time; wall seconds.
 _TIMEOUT_S = 900.0
-
-_INDEXES = """
-select t.relname as partition, i.relname as name, x.indisvalid as valid
-from pg_index x join pg_class i on i.oid = x.indexrelid join pg_class t on t.oid = x.indrelid
-where t.relname ~ '^orders_[0-9]{4}_[0-9]{2}$' and i.relname ~ '_recent_[0-9]{8}$'
-"""
-_ALONE = "select pg_try_advisory_lock(hashtext('forno.orders.recent_index'))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +35,14 @@ class RecentIndex:
         today = datetime.fromtimestamp(self.clock.wall_ms() / 1000, UTC).date()
         # Making an index takes longer than a query may, and is not done within a transaction.
         async with postgres.connection(self.url, command_timeout_s=_TIMEOUT_S) as connection:
-            if not await connection.fetchval(_ALONE):
+            if not await connection.fetchval(SQL.alone):
                 return []
             return await _renew(connection, today - timedelta(days=DAYS), today)
 
 
 async def _renew(connection: asyncpg.Connection, since: date, today: date) -> list[str]:
     wanted = {index_name(partition, since): partition for partition in _partitions(since, today)}
-    there = await connection.fetch(_INDEXES)
+    there = await connection.fetch(SQL.indexes)
     good = {row["name"] for row in there if row["valid"]}
     for row in there:
         if not row["valid"]:

@@ -1,4 +1,4 @@
-"""The tables and the statements of a database of orders."""
+"""The tables of a database of orders."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from pathlib import Path
 
 from node.postgres import Schema
 from orders.messaging import postgres as messaging
-from orders.messaging.statements import statements
 
 _ORDERS = Path(__file__).parents[3]
 
 #: What a database of orders is made of, in this order: also the tables of kitchens and of the archive.
 SCHEMAS = (messaging.SCHEMA, Schema("orders", _ORDERS / "migrations"))
-SQL = statements(_ORDERS / "ordering" / "sql")

@@ -9,7 +9,7 @@ import asyncpg
 
 from node.postgres import classified
 from orders.model import OrderId, Status
-from orders.ordering.adapters.postgres.schema import SQL
+from orders.ordering.adapters.postgres.statements import SQL
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,2 @@
+-- name: archived
+select month, files from archived_months where month <= $1 order by month desc

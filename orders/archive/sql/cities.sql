@@ -1,1 +1,0 @@
-select distinct city from {partition} order by 1

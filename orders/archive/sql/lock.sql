@@ -1,1 +1,0 @@
-lock table {partition} in share row exclusive mode

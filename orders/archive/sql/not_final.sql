@@ -1,1 +1,0 @@
-select count(*) from {partition} where status not in ('COMPLETED', 'CANCELLED', 'DECLINED', 'FAILED')

@@ -1,1 +1,0 @@
-insert into archived_months (month, rows, files) values ($1, $2, $3)

@@ -1,1 +1,0 @@
-select log_id from kafka_log for share

@@ -1,1 +1,0 @@
-select topic, partition, next_offset from kafka_offsets

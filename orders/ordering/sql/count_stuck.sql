@@ -1,5 +1,0 @@
-select count(*)
-from orders
-where status not in ('COMPLETED', 'CANCELLED', 'DECLINED', 'FAILED')
-  and status = $1
-  and changed_at < now() - make_interval(secs => $2)

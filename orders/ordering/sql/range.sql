@@ -1,1 +1,0 @@
-select first_point, last_point from shard_range

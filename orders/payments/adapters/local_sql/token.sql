@@ -1,1 +1,0 @@
-select token from local_provider.charges where provider_ref = $1

@@ -1,1 +1,0 @@
-select account, sum(amount_minor)::bigint as minor from ledger where order_id = $1 group by account

@@ -1,4 +1,0 @@
--- The condition stands twice: a row that changed meanwhile is looked at again before it goes.
-delete from provider_events
-where heard_at < now() - make_interval(days => $2)
-  and ctid = any (array(select ctid from provider_events where heard_at < now() - make_interval(days => $2) limit $1))
