@@ -40,6 +40,7 @@ from dispatch.shard.travel import TravelSettings
 from dispatch.shard.views import ViewFollower, statuses
 from dispatch.trails.adapters.mongo import MongoTrailStore
 from dispatch.trails.keeper import TrailKeeper
+from node import set_aside
 from node.clock import Clock
 from node.kafka import LogIdentity, producer
 from node.lifecycle import Node
@@ -92,7 +93,13 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
         log=node.log,
         solver=solver,
         params=params,
-        logs_of=lambda city: KafkaCityLogs(settings.kafka_url, identity, city, params.default_capacity),
+        logs_of=lambda city: KafkaCityLogs(
+            settings.kafka_url,
+            identity,
+            city,
+            params.default_capacity,
+            set_aside=set_aside.into(deciding, f"dispatch of {city}"),
+        ),
         decision_log=decision_log,
         lessons=PostgresLessonStore(deciding, settings.shard_id),
         outbox=PostgresOutbox(deciding),

@@ -13,7 +13,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "simulator.replay.cli:main",
         "an MDRPLib instance, or a recorded stretch of a living city, in virtual time through the dispatch engine",
     ),
-    "log": ("dispatch.recording.cli:main", "write a recorded stretch of a living city to a file"),
+    "log": (
+        "deploy.log_cli:main",
+        "write a recorded stretch of a living city to a file; messages that were set aside (poison)",
+    ),
     "shards": ("shard_router.cli:main", "which shard owns which city; move cities"),
     "cities": ("shard_router.cities_cli:main", "the cities and their borders; change a border while everything runs"),
     "db": ("deploy.database.cli:main", "the databases: apply migrations, show what is pending"),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import InvalidTimestampError, KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from node.errors import Retryable
 from node.retry import QUICK, warned
@@ -48,6 +48,57 @@ def producer(url: str, *, linger_ms: int = 2, max_batch_size: int = 1 << 18) -> 
         retry_backoff_ms=100,
         metadata_max_age_ms=30_000,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to send; without a partition its key chooses one."""
+
+    topic: str
+    key: str
+    value: bytes
+    partition: int | None = None
+
+
+#: The broker, or the driver before it, will never take the message.
+_REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTimestampError)
+
+
+async def send_all(producer: AIOKafkaProducer, messages: Sequence[Outgoing]) -> dict[int, str]:
+    """Send messages, in order; when it returns all are durable, but for those that are refused for good: by index, and
+    why. Raises `Retryable` when one is not durable, or may not be.
+    """
+    outcomes = await _sent(producer, messages)
+    refused = [number for number, error in outcomes.items() if isinstance(error, _REFUSED)]
+    if len(refused) > 1:
+        # A broker refuses a whole batch for one message in it.
+        for number in refused:
+            del outcomes[number]
+            alone = await _sent(producer, [messages[number]])
+            if alone:
+                outcomes[number] = alone[0]
+    for error in outcomes.values():
+        if not isinstance(error, _REFUSED):
+            raise Retryable(f"Kafka did not take {len(messages)} messages: {error!r}", reason="KAFKA_AWAY") from error
+    return {number: repr(error) for number, error in outcomes.items()}
+
+
+async def _sent(producer: AIOKafkaProducer, messages: Sequence[Outgoing]) -> dict[int, BaseException]:
+    """What became of those that are not durable."""
+    failed: dict[int, BaseException] = {}
+    waiting: dict[int, asyncio.Future[object]] = {}
+    for number, message in enumerate(messages):
+        try:
+            waiting[number] = await producer.send(
+                message.topic, message.value, key=message.key.encode(), partition=message.partition
+            )
+        except (KafkaError, OSError, TimeoutError) as error:
+            failed[number] = error
+            if not isinstance(error, _REFUSED):
+                break  # what comes after it must not overtake it
+    outcomes = await asyncio.gather(*waiting.values(), return_exceptions=True)
+    failed |= {n: o for n, o in zip(waiting, outcomes, strict=True) if isinstance(o, BaseException)}
+    return failed
 
 
 class Consumer(AIOKafkaConsumer):  # type: ignore[misc]

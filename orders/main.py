@@ -11,7 +11,7 @@ import sys
 import asyncpg
 from redis.asyncio import Redis
 
-from node import kafka, postgres
+from node import kafka, postgres, set_aside
 from node.lifecycle import Node, run
 from node.rpc import Server
 from node.settings import load
@@ -175,7 +175,8 @@ async def _store(
 def _saga(node: Node, settings: OrdersSettings, own: Range, pool: asyncpg.Pool, store: OrderStore) -> None:
     """Start what moves the orders of a database on: events, and those that wait for too long."""
     clock, log, name = settings.clock(), node.log, own.database
-    node.start(f"listener {name}", listen(settings.kafka_url, Listener(store.decisions, own, log), pool, log))
+    listener = Listener(store.decisions, own, set_aside.into(pool, "orders"), log)
+    node.start(f"listener {name}", listen(settings.kafka_url, listener, pool, log))
     node.start(f"sweeper {name}", Sweeper(name, store.decisions, store.stuck, clock, log).run())
     timeout = AnswerTimeout(store.decisions, store.stuck, settings.kitchen_patience_s, clock, log)
     node.start(f"answer timeout {name}", timeout.run())

@@ -21,6 +21,7 @@ from dispatch.engine.inputs import (
 from dispatch.engine.intake import LogEvent
 from dispatch.engine.model import OfferId, OrderId, Point, RestaurantId, RiderId, Vehicle
 from dispatch.logs.loan_events import LOAN_EVENTS, decode_loan_event
+from dispatch.logs.value_checks import fault_of
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import city_event_pb2
 from proto.fix_columns import FixColumns
@@ -35,22 +36,42 @@ _VEHICLES = {
 }
 
 
+class BadEvent(ValueError):
+    """A message of city.events that cannot be an event, and why. `event_id` is its id, or one of its own."""
+
+    def __init__(self, event_id: str, reason: str) -> None:
+        super().__init__(reason)
+        self.event_id = event_id
+
+
 def decode_event(value: bytes, city: str, offset: int, default_capacity: int) -> LogEvent:
     """A message of city.events; what cannot be understood has no item, and an id of its own."""
+    try:
+        return read_event(value, city, offset, default_capacity)
+    except BadEvent as error:
+        return LogEvent(error.event_id, offset, None)
+
+
+def read_event(value: bytes, city: str, offset: int, default_capacity: int) -> LogEvent:
+    """A message of city.events; one of another city has no item. Raises `BadEvent`."""
     message = city_event_pb2.CityEvent()
     try:
         message.ParseFromString(value)
-    except DecodeError:
-        return LogEvent(f"undecodable@{offset}", offset, None)
-    kind = message.WhichOneof("kind")
-    if message.city != city or kind is None or not message.event_id:
+    except DecodeError as error:
+        raise BadEvent(f"undecodable@{offset}", f"not a message of city.events: {error}") from error
+    if message.city != city:
         return LogEvent(message.event_id or f"nameless@{offset}", offset, None)
+    if fault := fault_of(message) or ("" if message.event_id else "event_id: is empty"):
+        raise BadEvent(f"bad@{offset}", fault)
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        raise BadEvent(message.event_id, "of a kind that this release does not know")
     seed = None
     item: Input | None
     if kind == "rider_replied":
         item = _replied(message.rider_replied)
     elif kind == "rider_status":
-        item = _status(message.rider_status, default_capacity)
+        item = _status(message.rider_status, default_capacity, message.event_id)
         seed = _seed(message.rider_status)
     elif kind == "order_opened":
         item = _opened(message.order_opened)
@@ -76,7 +97,7 @@ def _rehomed(message: city_event_pb2.RiderRehomed, city: str) -> Input | None:
     return RiderMovedIn(message.at_ms, RiderId(message.rider_id)) if message.to_city == city else None
 
 
-def _status(message: city_event_pb2.RiderStatusChanged, default_capacity: int) -> Input | None:
+def _status(message: city_event_pb2.RiderStatusChanged, default_capacity: int, message_id: str) -> Input:
     status, rider_id = message.status, RiderId(message.rider_id)
     order_id = OrderId(status.order_id)
     if status.status == rider_link_pb2.RIDER_STATUS_ONLINE:
@@ -91,7 +112,7 @@ def _status(message: city_event_pb2.RiderStatusChanged, default_capacity: int) -
         return PickedUp(status.ts_ms, rider_id, (order_id,))
     if status.status == rider_link_pb2.RIDER_STATUS_DELIVERED:
         return Delivered(status.ts_ms, rider_id, order_id)
-    return None
+    raise BadEvent(message_id, f"rider_status.status: {status.status} is not known to this release")
 
 
 def _seed(message: city_event_pb2.RiderStatusChanged) -> FixColumns | None:

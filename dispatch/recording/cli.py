@@ -22,6 +22,7 @@ def main(argv: list[str]) -> int:
     """Runs `forno log …` and returns its exit code."""
     parser = argparse.ArgumentParser(prog="forno log", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("poison", add_help=False, help="messages that were set aside: list, retry, drop")
     verb = verbs.add_parser(
         "dump", parents=[of_a_stack()], help="write a city's two input logs and its ticks to a file"
     )

@@ -18,6 +18,7 @@ from dispatch.engine.tracks import Track, TrackChanges
 from dispatch.logs.cut import Applied, Cut
 from dispatch.shard.decided import TickBasis
 from dispatch.shard.holdings import Holding, HoldingChanges
+from node.set_aside import BadMessage
 from proto.fix_columns import FixColumns
 from shard_router.topology import Ownership
 
@@ -135,8 +136,8 @@ class Outbox(Protocol):
     async def waiting(self, city: str, limit: int) -> Sequence[Letter]:
         """The oldest unpublished letters."""
 
-    async def published(self, letters: Sequence[Letter]) -> None:
-        """Marks them. A letter that is published twice does no harm."""
+    async def published(self, letters: Sequence[Letter], refused: Sequence[BadMessage] = ()) -> None:
+        """Marks them, and sets those aside that were refused. A letter that is published twice does no harm."""
 
     async def log_is(self, city: str, incarnation: str) -> int:
         """Tells which log letters go to. When it is a new one, those of the last 24 h wait again; how many."""
@@ -157,8 +158,10 @@ class ResultTopic(Protocol):
     async def incarnation(self) -> str:
         """Which log it is. Raises `Retryable`."""
 
-    async def publish(self, letters: Sequence[Letter]) -> None:
-        """Durable when it returns; order kept for each order id. Raises `Retryable`: some may have been published."""
+    async def publish(self, letters: Sequence[Letter]) -> Sequence[BadMessage]:
+        """Durable when it returns, but for those that the topic will never take, which are returned; order kept for
+        each order id. Raises `Retryable`: some may have been published.
+        """
 
 
 @dataclass(frozen=True, slots=True)

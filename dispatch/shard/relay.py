@@ -50,6 +50,6 @@ class Relay:
             if again:
                 self._log.warning("the log was replaced: publishing results of the last day again", count=again)
         while letters := await self._outbox.waiting(self._city, BATCH):
-            await self._topic.publish(letters)
-            await self._outbox.published(letters)
+            refused = await self._topic.publish(letters)
+            await self._outbox.published(letters, refused)
             self._metrics.published.inc(len(letters))

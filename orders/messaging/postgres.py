@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from node.postgres import Schema, classified, statements
+from node.set_aside import UNSENT, BadMessage, set_aside
 from orders.messaging.message import Message, Offset
 from orders.messaging.metrics import OUTBOX_LAG_MS
 from orders.messaging.relay import Send
@@ -114,7 +115,8 @@ class PostgresOutbox:
                 if not claimed:
                     return 0
                 rows = await connection.fetch(SQL.unsent, [row["order_id"] for row in claimed])
-                await send([_message(row) for row in rows])
+                refused = await send([_message(row) for row in rows])
+                await set_aside(connection, "relay", [_unsent(rows[n], reason) for n, reason in refused.items()])
                 ids = [row["order_id"] for row in rows], [row["id"] for row in rows]
                 sent = await connection.fetch(SQL.mark_sent, *ids)
         for row in sent:
@@ -129,6 +131,10 @@ class PostgresOutbox:
     async def forget_sent(self) -> None:
         """Drops what was sent more than a day ago; until then a broker that lost its log can be told again."""
         await delete_in_batches(self.pool, SQL.forget_sent)
+
+
+def _unsent(row: asyncpg.Record, reason: str) -> BadMessage:
+    return BadMessage(row["topic"], UNSENT, row["id"], row["order_id"], row["payload"], reason)
 
 
 def _message(row: asyncpg.Record) -> Message:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
-from node.errors import Retryable
+from node.errors import Invalid
+from node.kafka import Outgoing, send_all
 from orders.messaging.message import Message
 
 
@@ -20,16 +19,17 @@ class KafkaPublisher:
     producer: AIOKafkaProducer
     partition_of: Callable[[str], int]
 
-    async def __call__(self, messages: Sequence[Message]) -> None:
-        """Returns when all are durable. Raises `Retryable` when one is not, or may not be."""
-        try:
-            await asyncio.gather(*[await self._sent(message) for message in messages])
-        except KafkaError as error:
-            raise Retryable(f"Kafka did not take {len(messages)} messages: {error!r}", reason="KAFKA_AWAY") from error
-
-    async def _sent(self, message: Message) -> asyncio.Future[object]:
-        partition = self.partition_of(message.city) if message.city else None
-        sent: asyncio.Future[object] = await self.producer.send(
-            message.topic, message.payload, key=message.order_id.encode(), partition=partition
-        )
-        return sent
+    async def __call__(self, messages: Sequence[Message]) -> Mapping[int, str]:
+        """Returns when all are durable, but for those that will never be taken. Raises `Retryable` when one is not, or
+        may not be.
+        """
+        outgoing, refused = dict[int, Outgoing](), dict[int, str]()
+        for number, message in enumerate(messages):
+            try:
+                partition = self.partition_of(message.city) if message.city else None
+                outgoing[number] = Outgoing(message.topic, message.order_id, message.payload, partition)
+            except Invalid as error:  # of a city that is not on the map
+                refused[number] = str(error)
+        numbers = list(outgoing)
+        unsent = await send_all(self.producer, list(outgoing.values()))
+        return refused | {numbers[n]: reason for n, reason in unsent.items()}

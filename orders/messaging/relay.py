@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -19,7 +19,8 @@ POLL_S = 0.5
 #: Between two looks that found something: under load messages leave in batches.
 LINGER_S = 0.02
 
-Send = Callable[[Sequence[Message]], Awaitable[None]]
+#: Sends messages; returns those that will never be taken, by their index, and why. Raises `Retryable`.
+Send = Callable[[Sequence[Message]], Awaitable[Mapping[int, str]]]
 
 
 class Outbox(Protocol):
@@ -27,7 +28,8 @@ class Outbox(Protocol):
 
     async def relay(self, limit: int, send: Send) -> int:
         """Claims up to `limit` whole orders that nobody else holds, sends all their messages in the order they were
-        written, marks them sent; returns how many messages. When `send` raises nothing is marked: all are sent again.
+        written, marks them sent, sets those aside that will never be taken; returns how many messages. When `send`
+        raises nothing is marked: all are sent again.
         """
 
 

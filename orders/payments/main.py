@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from node import kafka, postgres
+from node import kafka, postgres, set_aside
 from node.lifecycle import Node, run
 from node.rpc import Server
 from node.settings import load
@@ -53,7 +53,7 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
     node.start("notices", worker.follow_notices())
     node.start("overdue", worker.measure_overdue())
 
-    listener = Listener(payments, worker.wake, log)
+    listener = Listener(payments, worker.wake, set_aside.into(pool, "payments"), log)
     loop = kafka.TopicLoop(
         settings.kafka_url,
         (ORDER_EVENTS.name,),

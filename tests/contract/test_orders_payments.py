@@ -77,8 +77,9 @@ async def relayed(book: Book) -> list[str | None]:
     """The kinds of all events that are to be sent, sent."""
     sent: list[Message] = []
 
-    async def send(messages: Sequence[Message]) -> None:
+    async def send(messages: Sequence[Message]) -> dict[int, str]:
         sent.extend(messages)
+        return {}
 
     while await book.outbox.relay(100, send):
         pass

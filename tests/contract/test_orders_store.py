@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from benchmarks.orders.cli import LAG
 from deploy.stack.stack import LocalStack
+from node import set_aside
 from node.clock import ManualClock
 from node.errors import Retryable
 from orders.ids import checked_order_id
@@ -106,8 +107,9 @@ async def relayed(store: Store) -> list[Message]:
     """Everything that is to be sent, sent."""
     sent: list[Message] = []
 
-    async def send(messages: Sequence[Message]) -> None:
+    async def send(messages: Sequence[Message]) -> dict[int, str]:
         sent.extend(messages)
+        return {}
 
     while await store.outbox.relay(100, send):
         pass
@@ -237,7 +239,7 @@ async def test_messages_of_an_order_are_relayed_in_the_order_they_were_written(s
     await store.decisions.place(placed(), KEY)
     await store.decisions.receive([payment(1, "authorised")], offset(1))
 
-    async def fail(messages: Sequence[Message]) -> None:
+    async def fail(messages: Sequence[Message]) -> dict[int, str]:
         raise Retryable("the broker is away")
 
     with pytest.raises(Retryable):
@@ -280,15 +282,17 @@ async def test_two_relays_never_split_an_order(postgres_store: Store) -> None:
     await store.decisions.place(placed(), KEY)
     seen: list[list[str]] = []
 
-    async def send(messages: Sequence[Message]) -> None:
+    async def send(messages: Sequence[Message]) -> dict[int, str]:
         await store.decisions.receive([payment(1, "authorised")], offset(1))
         other: list[Message] = []
 
-        async def send_other(messages: Sequence[Message]) -> None:
+        async def send_other(messages: Sequence[Message]) -> dict[int, str]:
             other.extend(messages)
+            return {}
 
         assert await store.outbox.relay(10, send_other) == 0
         seen.append([message.event_id for message in messages])
+        return {}
 
     assert await store.outbox.relay(10, send) == 1
     assert [message.event_id for message in await relayed(store)] == [f"{order_id()}-2", f"{order_id()}-opened"]
@@ -398,3 +402,27 @@ class CountedDeletes:
         done: str = await self._pool.execute(query, *args)
         self.deleted.append(int(done.removeprefix("DELETE ")))
         return done
+
+
+async def test_a_message_that_will_never_be_taken_is_set_aside_and_the_others_go_on(
+    postgres_store: Store, pool: asyncpg.Pool
+) -> None:
+    """It counts as sent, with its reason and its whole body; the relay does not come to it again."""
+    store = postgres_store
+    for number in (1, 2):
+        await store.decisions.place(placed(number), replace(KEY, key=f"key-0000000{number}"))
+    sent: list[Message] = []
+
+    async def send(messages: Sequence[Message]) -> dict[int, str]:
+        bad = {n: "too large" for n, message in enumerate(messages) if message.order_id == order_id(1)}
+        sent.extend(message for n, message in enumerate(messages) if n not in bad)
+        return bad
+
+    assert await store.outbox.relay(10, send) == 2
+    assert [message.order_id for message in sent] == [order_id(2)]
+    assert await relayed(store) == []
+    async with pool.acquire() as connection:
+        (row,) = await set_aside.rows(connection, 10)
+        await set_aside.drop(connection, row.id)
+    assert (row.reader, row.partition, row.key, row.reason) == ("relay", set_aside.UNSENT, order_id(1), "too large")
+    assert row.whole

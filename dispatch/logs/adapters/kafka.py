@@ -9,6 +9,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
+from google.protobuf.message import DecodeError
 
 from dispatch.engine.intake import LogEvent
 from dispatch.logs import wire
@@ -17,8 +18,10 @@ from dispatch.logs.errors import LogReplaced
 from dispatch.logs.ports import Read
 from node.errors import Retryable
 from node.kafka import LogIdentity, consumer
+from node.set_aside import BadMessage, SetAside, bad_record
 from proto.fix_messages import decode_fixes
 from proto.topics import CITY_EVENTS, RIDER_PINGS
+from proto.tracking.v1 import fix_columns_pb2
 
 #: The broker holds an empty fetch this long: latency does not hang on it, only idle traffic does.
 _FETCH_WAIT_MS = 250
@@ -38,6 +41,7 @@ class KafkaCityLogs:
         topic_prefix: str = "",
         *,
         hurried: bool = True,
+        set_aside: SetAside | None = None,
     ) -> None:
         self._url = url
         self._identity = identity
@@ -47,7 +51,9 @@ class KafkaCityLogs:
         self._names = (topic_prefix + RIDER_PINGS.name, topic_prefix + CITY_EVENTS.name)
         self._consumer: AIOKafkaConsumer | None = None
         self._cut = Cut("", 0, 0, 0)
-        self.undecodable = 0
+        self._set_aside = set_aside
+        #: Read, but not handed over: its bad messages are not set aside yet.
+        self._kept_back: tuple[Read, list[BadMessage]] | None = None
 
     async def open(self, partition: int, cut: Cut | None, rewind_ms: int) -> Cut:
         await self.close()
@@ -82,6 +88,16 @@ class KafkaCityLogs:
         return self._cut
 
     async def read(self, timeout_s: float) -> Read:
+        if self._kept_back is None:
+            self._kept_back = await self._read(timeout_s)
+        read, bad = self._kept_back
+        if bad and self._set_aside is not None:
+            await self._set_aside(bad)
+        self._kept_back = None
+        return read
+
+    async def _read(self, timeout_s: float) -> tuple[Read, list[BadMessage]]:
+        """What came, and what of it cannot be read; it is set aside before anybody goes on."""
         reader = self._open_consumer()
         try:
             batches = await reader.getmany(timeout_ms=int(timeout_s * 1000))
@@ -112,7 +128,7 @@ class KafkaCityLogs:
             reader.seek(events, max(first, cut.events_offset - count))
             while await reader.position(events) < cut.events_offset:
                 records = (await reader.getmany(events, timeout_ms=500)).get(events, ())
-                ids += [self._event(r).event_id for r in records if r.offset < cut.events_offset]
+                ids += [self._event(r, []).event_id for r in records if r.offset < cut.events_offset]
         except (KafkaError, OSError, TimeoutError) as error:
             raise Retryable(f"kafka is away: {error!r}", reason="KAFKA_AWAY") from error
         finally:
@@ -121,7 +137,7 @@ class KafkaCityLogs:
         return ids
 
     async def close(self) -> None:
-        reader, self._consumer = self._consumer, None
+        reader, self._consumer, self._kept_back = self._consumer, None, None
         if reader is not None:
             with suppress(KafkaError, OSError):
                 await reader.stop()
@@ -134,16 +150,18 @@ class KafkaCityLogs:
             raise Retryable("the logs are not open", reason="LOG_CLOSED")
         return self._consumer
 
-    def _take(self, pings: Sequence[Any], events: Sequence[Any]) -> Read:
+    def _take(self, pings: Sequence[Any], events: Sequence[Any]) -> tuple[Read, list[BadMessage]]:
+        bad: list[BadMessage] = []
         fixes, packed_ms = [], 0
         for record in pings:
             decoded = decode_fixes(record.value or b"", self._city)
             if decoded is None:
-                self.undecodable += 1
+                if not _of_another_city(record.value or b"", self._city):
+                    bad.append(bad_record(record, "not a batch of fixes"))
                 continue
             fixes.append(decoded[0])
             packed_ms = min(packed_ms, decoded[1]) if packed_ms else decoded[1]
-        heard = [self._event(record) for record in events]
+        heard = [self._event(record, bad) for record in events]
         before = self._cut
         self._cut = Cut(
             before.incarnation,
@@ -153,10 +171,23 @@ class KafkaCityLogs:
         )
         pings_first = pings[0].offset if pings else before.pings_offset
         events_first = events[0].offset if events else before.events_offset
-        return Read(fixes, heard, self._cut, pings_first, events_first, packed_ms)
+        return Read(fixes, heard, self._cut, pings_first, events_first, packed_ms), bad
 
-    def _event(self, record: Any) -> LogEvent:
-        return wire.decode_event(record.value or b"", self._city, record.offset, self._capacity)
+    def _event(self, record: Any, bad: list[BadMessage]) -> LogEvent:
+        try:
+            return wire.read_event(record.value or b"", self._city, record.offset, self._capacity)
+        except wire.BadEvent as error:
+            bad.append(bad_record(record, str(error)))
+            return LogEvent(error.event_id, record.offset, None)
+
+
+def _of_another_city(value: bytes, city: str) -> bool:
+    """Whether it is a batch of fixes of another city: one partition may serve several."""
+    try:
+        message = fix_columns_pb2.FixColumns.FromString(value)
+    except DecodeError:
+        return False
+    return bool(message.city) and message.city != city
 
 
 def _within(wanted: int, first: int, end: int) -> int:

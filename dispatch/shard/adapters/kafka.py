@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from dispatch.shard.ports import Letter
-from node.errors import Retryable
-from node.kafka import LogIdentity
+from node.kafka import LogIdentity, Outgoing, send_all
+from node.set_aside import UNSENT, BadMessage
 from proto.topics import DISPATCH_EVENTS
 
 
@@ -25,12 +23,10 @@ class KafkaResultTopic:
     async def incarnation(self) -> str:
         return await self._identity.ask()
 
-    async def publish(self, letters: Sequence[Letter]) -> None:
-        try:
-            sent = [
-                await self._producer.send(self._topic, letter.payload, key=letter.order_id.encode())
-                for letter in letters
-            ]
-            await asyncio.gather(*sent)
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise Retryable(f"kafka is away: {error!r}", reason="KAFKA_AWAY") from error
+    async def publish(self, letters: Sequence[Letter]) -> Sequence[BadMessage]:
+        messages = [Outgoing(self._topic, letter.order_id, letter.payload) for letter in letters]
+        refused = await send_all(self._producer, messages)
+        return [
+            BadMessage(self._topic, UNSENT, letters[n].letter_id, letters[n].order_id, letters[n].payload, reason)
+            for n, reason in refused.items()
+        ]

@@ -17,6 +17,7 @@ from dispatch.shard.errors import CityLost, DoubleAssignment
 from dispatch.shard.holdings import Holding, HoldingChanges
 from dispatch.shard.ports import Changed, Letter, LivePosition, Stored, TickCommit
 from node.errors import Retryable
+from node.set_aside import BadMessage
 from proto.fix_columns import FixColumns
 from shard_router.topology import Ownership
 
@@ -45,6 +46,7 @@ class MemoryDecisionLog:
         self.ranges: dict[tuple[str, int, Cut], Cut] = {}
         self._letters: list[tuple[str, Letter, bool]] = []
         self._logs: dict[str, str] = {}
+        self.refused: list[BadMessage] = []
 
     async def load(self, ownership: Ownership, ended_since_ms: int) -> Stored:
         city, rows = ownership.city, self._rows(ownership.city)
@@ -138,7 +140,8 @@ class MemoryDecisionLog:
     async def waiting(self, city: str, limit: int) -> Sequence[Letter]:
         return [letter for name, letter, gone in self._letters if name == city and not gone][:limit]
 
-    async def published(self, letters: Sequence[Letter]) -> None:
+    async def published(self, letters: Sequence[Letter], refused: Sequence[BadMessage] = ()) -> None:
+        self.refused += refused
         for letter in letters:
             name, kept, _ = self._letters[letter.letter_id]
             self._letters[letter.letter_id] = (name, kept, True)
@@ -214,9 +217,10 @@ class MemoryResultTopic:
         self._check()
         return self.name
 
-    async def publish(self, letters: Sequence[Letter]) -> None:
+    async def publish(self, letters: Sequence[Letter]) -> Sequence[BadMessage]:
         self._check()
         self.letters += letters
+        return []
 
     def _check(self) -> None:
         if self.away:

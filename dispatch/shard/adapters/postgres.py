@@ -22,6 +22,7 @@ from dispatch.shard.ports import Changed, Letter, Stored, TickCommit
 from node import postgres
 from node.errors import Retryable
 from node.postgres import Schema, UniqueViolated, migrate, statements
+from node.set_aside import BadMessage, set_aside
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from shard_router.topology import Ownership
 
@@ -223,8 +224,9 @@ class PostgresOutbox:
             rows = await session.fetch(SQL.waiting_letters, city, limit)
         return [Letter(row["id"], row["order_id"], row["payload"]) for row in rows]
 
-    async def published(self, letters: Sequence[Letter]) -> None:
-        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
+    async def published(self, letters: Sequence[Letter], refused: Sequence[BadMessage] = ()) -> None:
+        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session, session.transaction():
+            await set_aside(session, "relay of dispatch", refused)
             await session.execute(SQL.mark_published, [letter.letter_id for letter in letters])
 
     async def log_is(self, city: str, incarnation: str) -> int:

@@ -16,6 +16,7 @@ from aiokafka import ConsumerRecord
 
 from node.errors import Invalid
 from node.kafka import TopicLoop
+from node.set_aside import BadMessage, SetAside, bad_record
 from orders.messaging.message import Offset, offsets_after
 from orders.messaging.postgres import offsets
 from orders.ordering.adapters.codec import decode
@@ -40,35 +41,41 @@ class Listener:
 
     decisions: OrderDecisions
     own: Range
+    set_aside: SetAside
     log: structlog.stdlib.BoundLogger
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
-        """Apply the records of a poll. A message that cannot be read or stored is counted, logged and passed over."""
-        events = [event for record in records if (event := self._read(record)) is not None]
-        own = [event for event in events if self.own.holds(event.order_id)]
+        """Apply the records of a poll. A message that cannot be read or stored is set aside."""
+        bad: list[BadMessage] = []
+        own: list[tuple[ConsumerRecord, ReceivedEvent]] = []
+        for record in records:
+            try:
+                event = decode(SOURCES[record.topic], record.value)
+            except ValueError as error:
+                bad.append(self._bad(record, error))
+            else:
+                if self.own.holds(event.order_id):
+                    own.append((record, event))
+        await self.set_aside(bad)
         try:
-            _count(await self.decisions.receive(own, offsets_after(records)))
+            _count(await self.decisions.receive([event for _, event in own], offsets_after(records)))
         except _NEVER:
             await self._one_by_one(own, offsets_after(records))
 
-    async def _one_by_one(self, events: Sequence[ReceivedEvent], after: Sequence[Offset]) -> None:
+    async def _one_by_one(self, own: Sequence[tuple[ConsumerRecord, ReceivedEvent]], after: Sequence[Offset]) -> None:
         """One event spoils the batch: the others are applied without it."""
-        for event in events:
+        for record, event in own:
             try:
                 _count(await self.decisions.receive([event], []))
             except _NEVER as error:
-                EVENTS_UNREADABLE.labels(event.source).inc()
-                self.log.error("event passed over", source=event.source, order=event.order_id, error=repr(error))
+                await self.set_aside([self._bad(record, error)])
         await self.decisions.receive([], after)
 
-    def _read(self, record: ConsumerRecord) -> ReceivedEvent | None:
-        source = SOURCES[record.topic]
-        try:
-            return decode(source, record.value)
-        except ValueError as error:
-            EVENTS_UNREADABLE.labels(source).inc()
-            self.log.error("unreadable event", topic=record.topic, offset=record.offset, error=str(error))
-            return None
+    def _bad(self, record: ConsumerRecord, error: Exception) -> BadMessage:
+        EVENTS_UNREADABLE.labels(SOURCES[record.topic]).inc()
+        bad = bad_record(record, str(error))
+        self.log.error("event set aside", topic=bad.topic, offset=bad.offset, key=bad.key, reason=bad.reason)
+        return bad
 
 
 def listen(

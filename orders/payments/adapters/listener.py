@@ -8,11 +8,16 @@ from dataclasses import dataclass
 import structlog
 from aiokafka import ConsumerRecord
 
-from orders.messaging.message import offsets_after
+from node.errors import Invalid
+from node.set_aside import BadMessage, SetAside, bad_record
+from orders.messaging.message import Offset, offsets_after
 from orders.payments.adapters.codec import decode
 from orders.payments.instructions import Instruction
 from orders.payments.metrics import INSTRUCTIONS
-from orders.payments.ports import InstructionInbox
+from orders.payments.ports import InstructionCounts, InstructionInbox
+
+#: What the inbox raises for an instruction that it can never take.
+_NEVER = (ValueError, Invalid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +26,41 @@ class Listener:
 
     inbox: InstructionInbox
     wake: Callable[[], None]
+    set_aside: SetAside
     log: structlog.stdlib.BoundLogger
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
-        """Apply the records of a poll. A message that cannot be read is counted, logged and passed over."""
-        instructions = [one for record in records if (one := self._read(record)) is not None]
-        counts = await self.inbox.receive(instructions, offsets_after(records))
-        self.wake()
-        for what in ("applied", "duplicates", "held"):
-            INSTRUCTIONS.labels(what).inc(getattr(counts, what))
-
-    def _read(self, record: ConsumerRecord) -> Instruction | None:
+        """Apply the records of a poll. A message that cannot be read or stored is set aside."""
+        bad: list[BadMessage] = []
+        good: list[tuple[ConsumerRecord, Instruction]] = []
+        for record in records:
+            try:
+                good.append((record, decode(record.value)))
+            except ValueError as error:
+                bad.append(self._bad(record, error))
+        await self.set_aside(bad)
         try:
-            return decode(record.value)
-        except ValueError as error:
-            INSTRUCTIONS.labels("unreadable").inc()
-            self.log.error("unreadable event", topic=record.topic, offset=record.offset, error=str(error))
-            return None
+            _count(await self.inbox.receive([instruction for _, instruction in good], offsets_after(records)))
+        except _NEVER:
+            await self._one_by_one(good, offsets_after(records))
+        self.wake()
+
+    async def _one_by_one(self, good: Sequence[tuple[ConsumerRecord, Instruction]], after: Sequence[Offset]) -> None:
+        """One instruction spoils the batch: the others are applied without it."""
+        for record, instruction in good:
+            try:
+                _count(await self.inbox.receive([instruction], []))
+            except _NEVER as error:
+                await self.set_aside([self._bad(record, error)])
+        await self.inbox.receive([], after)
+
+    def _bad(self, record: ConsumerRecord, error: Exception) -> BadMessage:
+        INSTRUCTIONS.labels("unreadable").inc()
+        bad = bad_record(record, str(error))
+        self.log.error("event set aside", topic=bad.topic, offset=bad.offset, key=bad.key, reason=bad.reason)
+        return bad
+
+
+def _count(counts: InstructionCounts) -> None:
+    for what in ("applied", "duplicates", "held"):
+        INSTRUCTIONS.labels(what).inc(getattr(counts, what))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 import structlog
@@ -11,6 +11,7 @@ import structlog
 from node.clock import ManualClock
 from node.errors import Retryable
 from node.postgres import DataAtFault
+from node.set_aside import BadMessage
 from orders.ids import order_id_at
 from orders.messaging.message import Offset
 from orders.model import OrderId, Status, UserId
@@ -52,6 +53,16 @@ class Particular(MemoryOrders):
         return await super().receive(heard, offsets)
 
 
+@dataclass
+class Aside:
+    """What was set aside."""
+
+    messages: list[BadMessage] = field(default_factory=list)
+
+    async def __call__(self, bad: Sequence[BadMessage]) -> None:
+        self.messages += bad
+
+
 def passed_over() -> float:
     """Events of payments that were counted as such."""
     return float(EVENTS_UNREADABLE.labels("payments")._value.get())
@@ -74,13 +85,15 @@ async def store_of_two() -> Particular:
         pytest.param(authorised(order_id(2), 1, version=2**64 - 1), id="a version that no column holds"),
     ],
 )
-async def test_an_event_that_nobody_can_take_is_counted_and_passed_over(poison: Record) -> None:
+async def test_an_event_that_nobody_can_take_is_set_aside(poison: Record) -> None:
     """The events around it are applied, and the next read begins after it."""
     store = await store_of_two()
-    before = passed_over()
-    listener = Listener(store, ALL, structlog.get_logger())
+    before, aside = passed_over(), Aside()
+    listener = Listener(store, ALL, aside, structlog.get_logger())
     await listener.handle([authorised(order_id(1), 0), poison, authorised(order_id(2), 2)])
     assert passed_over() == before + 1
+    assert [(bad.offset, bad.value) for bad in aside.messages] == [(1, poison.value)]
+    assert aside.messages[0].reason
     assert [order.status for order in store.all()] == [Status.ACCEPTED, Status.ACCEPTED]
     assert store.offsets == {("payment.events", 0): 3}
 
@@ -89,7 +102,7 @@ async def test_a_database_takes_the_events_of_its_range_and_passes_all() -> None
     """Those of another range are no orders unknown to it, and its offsets go on."""
     store = await store_of_two()
     other = order_id(3, UserId("user-1"))
-    listener = Listener(store, Range(0, 32767, "orders_0"), structlog.get_logger())
+    listener = Listener(store, Range(0, 32767, "orders_0"), Aside(), structlog.get_logger())
     await listener.handle([authorised(order_id(1), 0), authorised(other, 1)])
     assert store.offsets == {("payment.events", 0): 2}
     assert [order.status for order in store.all()] == [Status.ACCEPTED, Status.PLACED]
@@ -103,4 +116,4 @@ async def test_a_database_that_is_away_is_told_again() -> None:
             raise Retryable("away")
 
     with pytest.raises(Retryable):
-        await Listener(Away(ManualClock(NOW_MS)), ALL, structlog.get_logger()).handle([authorised(order_id())])
+        await Listener(Away(ManualClock(NOW_MS)), ALL, Aside(), structlog.get_logger()).handle([authorised(order_id())])

@@ -24,8 +24,9 @@ async def sent(store: MemoryOrders) -> list[str]:
     """Ids of the events that are to be sent, sent."""
     ids: list[str] = []
 
-    async def send(messages: Sequence[Message]) -> None:
+    async def send(messages: Sequence[Message]) -> dict[int, str]:
         ids.extend(message.event_id for message in messages)
+        return {}
 
     await store.outbox.relay(100, send)
     return ids

@@ -1,0 +1,121 @@
+"""Set a message aside that cannot be read, stored or sent, with its reason, so that everything behind it goes on.
+
+The table `set_aside` lies in each database that reads or relays messages, so that a reader can write a row in the
+transaction that moves its position on. `forno log poison` lists the rows, has a message tried again, or drops it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+from aiokafka import ConsumerRecord
+
+from node.postgres import session, statements
+from node.telemetry import counter
+
+SQL = statements(__file__)
+
+#: Bytes of a message that are kept. A longer one is read from the log again when it is tried again.
+KEPT_BYTES = 64 * 1024
+#: Characters of a key and of a reason that are kept.
+KEPT_TEXT = 300
+#: Partition of a letter that lies in an outbox and was never sent.
+UNSENT = -1
+
+SET_ASIDE = counter(
+    "forno_node_set_aside_total", "messages that could not be read, stored or sent, and were set aside", ["reader"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BadMessage:
+    """A message, where it lies, and what is wrong with it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    value: bytes
+    reason: str
+
+
+def bad_record(record: ConsumerRecord, reason: str) -> BadMessage:
+    """A record of Kafka that cannot be used."""
+    key = (record.key or b"").decode(errors="backslashreplace")
+    return BadMessage(record.topic, record.partition, record.offset, key, record.value or b"", reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A message that was set aside. `payload` are its first `KEPT_BYTES`; `size` is that of all of it."""
+
+    id: int
+    reader: str
+    topic: str
+    partition: int
+    log_offset: int
+    key: str
+    reason: str
+    payload: bytes
+    size: int
+    sha256: bytes
+    set_aside_at: datetime
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the message was kept."""
+        return len(self.payload) == self.size
+
+
+#: Writes messages down before their reader goes on. Raises `Retryable`: then they are not, and it must not go on.
+SetAside = Callable[[Sequence[BadMessage]], Awaitable[None]]
+
+
+def into(pool: asyncpg.Pool, reader: str) -> SetAside:
+    """Sets aside what a reader cannot read, in the database of the pool."""
+
+    async def add(bad: Sequence[BadMessage]) -> None:
+        async with session(pool) as connection:
+            await set_aside(connection, reader, bad)
+
+    return add
+
+
+async def set_aside(connection: asyncpg.Connection, reader: str, bad: Sequence[BadMessage]) -> None:
+    """Write messages down, on the caller's transaction if there is one. One that was set aside before stays one row."""
+    if not bad:
+        return
+    await connection.executemany(SQL.add, [_values(reader, one) for one in bad])
+    SET_ASIDE.labels(reader).inc(len(bad))
+
+
+async def rows(connection: asyncpg.Connection, limit: int) -> list[Row]:
+    """The last rows, newest first."""
+    return [Row(**row) for row in await connection.fetch(SQL.rows, limit)]
+
+
+async def row(connection: asyncpg.Connection, number: int) -> Row | None:
+    """One row."""
+    found = await connection.fetchrow(SQL.row, number)
+    return Row(**found) if found else None
+
+
+async def drop(connection: asyncpg.Connection, number: int) -> None:
+    """Forget a row."""
+    await connection.execute(SQL.drop, number)
+
+
+def _values(reader: str, bad: BadMessage) -> tuple[object, ...]:
+    value = bad.value
+    place = (reader, bad.topic, bad.partition, bad.offset)
+    digest = hashlib.sha256(value).digest()
+    return (*place, storable(bad.key), storable(bad.reason), value[:KEPT_BYTES], len(value), digest)
+
+
+def storable(text: str) -> str:
+    """The text as Postgres can hold it: no NUL, no lone surrogate, not too long."""
+    return text[:KEPT_TEXT].encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

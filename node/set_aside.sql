@@ -1,0 +1,15 @@
+-- name: add
+insert into set_aside (reader, topic, partition, log_offset, key, reason, payload, size, sha256)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+on conflict do nothing
+
+-- name: rows
+select id, reader, topic, partition, log_offset, key, reason, payload, size, sha256, set_aside_at
+from set_aside order by id desc limit $1
+
+-- name: row
+select id, reader, topic, partition, log_offset, key, reason, payload, size, sha256, set_aside_at
+from set_aside where id = $1
+
+-- name: drop
+delete from set_aside where id = $1

@@ -1,0 +1,201 @@
+"""Messages that cannot be read, stored or sent are set aside; their city, their relay and their process go on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.stack.stack import LocalStack
+from node import kafka
+from node.kafka import Outgoing, send_all
+from proto.dispatch.v1 import city_event_pb2 as city_pb
+from proto.topics import CITY_EVENTS, RIDER_PINGS
+from proto.tracking.v1 import rider_link_pb2 as link
+from tests.integration.dispatch_world import DispatchWorld, dispatch_world, place
+from tests.integration.test_dispatch import deliver
+
+
+async def poison(world: DispatchWorld, *words: str) -> tuple[int | None, str, str]:
+    """Exit code, standard output and standard error of `forno log poison`."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "node.cli", "log", "poison", *words, stdout=pipe, stderr=pipe, env=dict(world.env)
+    )
+    printed, said = await process.communicate()
+    return process.returncode, printed.decode(), said.decode()
+
+
+async def listed(world: DispatchWorld, city: str) -> list[dict[str, Any]]:
+    """What the shard of the city set aside, oldest first."""
+    code, printed, said = await poison(world, "list", "--json")
+    assert code == 0, said
+    found = [row for row in json.loads(printed) if row["reader"] == f"dispatch of {city}"]
+    return sorted(found, key=lambda row: (row["topic"], row["offset"]))
+
+
+async def until_listed(world: DispatchWorld, city: str, count: int) -> list[dict[str, Any]]:
+    """The same, once there are so many."""
+    async with asyncio.timeout(60):
+        while len(rows := await listed(world, city)) < count:
+            pass
+    return rows
+
+
+def opened(world: DispatchWorld, **fields: Any) -> city_pb.OrderOpened:
+    """An order with something wrong."""
+    now_ms = world.clock.domain_ms()
+    good = {"order_id": world.order(90), "pickup": place(0, 0), "dropoff": place(10, 0), "placed_ms": now_ms}
+    return city_pb.OrderOpened(**{**good, "ready_ms": now_ms, "promised_ms": now_ms + 1_000_000, **fields})
+
+
+async def send_bad(world: DispatchWorld, city: str) -> list[str]:
+    """Every kind of message that no city can take; what is to be said of each, in the order of the log."""
+    far = 2**63 - 1
+    await world.event(city, order_opened=opened(world, order_id="a\0b"))
+    await world.event(city, order_opened=opened(world, order_id="x" * 1_000_000))
+    await world.event(city, order_opened=opened(world, placed_ms=far))
+    await world.event(city, order_opened=opened(world, pickup={"lat_e7": 2_000_000_000}))
+    await world.event(city, order_cancelled=city_pb.OrderCancelled(order_id="o", reason="r" * 2000))
+    await world.status(city, 1, 17)
+    await world.event(city)
+    partition = world.cities[city]
+    await world.producer.send_and_wait(CITY_EVENTS.name, b"\xff\xff\xff", partition=partition)
+    await world.producer.send_and_wait(RIDER_PINGS.name, b"\xff\xff\xff", partition=partition)
+    return [
+        "order_opened.order_id: holds a NUL",
+        "order_opened.order_id: 1000000 bytes, at most 1024",
+        f"order_opened.placed_ms: {far} is not in 0..253402214400000",
+        "order_opened.pickup.lat_e7: 2000000000 is not in -900000000..900000000",
+        "order_cancelled.reason: 2000 bytes, at most 1024",
+        "rider_status.status: 17 is not known to this release",
+        "of a kind that this release does not know",
+        "not a message of city.events",
+        "not a batch of fixes",
+    ]
+
+
+async def test_a_city_goes_on_behind_messages_that_it_cannot_take(
+    stack: LocalStack, fresh_database: str, tmp_path: Path
+) -> None:
+    """An order placed behind all of them is carried to its door; each is listed with its reason, and can be retried and
+    dropped.
+    """
+    async with dispatch_world(stack, fresh_database, tmp_path) as world, world.shard("shard-a") as shard:
+        (city,) = world.cities
+        await world.owner(city)
+        reasons = await send_bad(world, city)
+        await world.status(city, 1, link.RIDER_STATUS_ONLINE, capacity=2)
+        await world.fixes(city, {1: (0, 1)})
+        order_id = await world.open_order(city, 1, restaurant=(0, 0), door=(10, 0))
+        await deliver(world, city, order_id)
+        assert shard.process.returncode is None
+
+        rows = await until_listed(world, city, len(reasons))
+        assert len(rows) == len(reasons)
+        for row, reason in zip(rows, reasons, strict=True):
+            assert row["reason"].startswith(reason), row
+            assert row["partition"] == world.cities[city]
+        code, table, _ = await poison(world, "list")
+        assert code == 0
+        assert max(map(len, table.splitlines())) <= 80
+
+        # Retried it is read again, and set aside again: a new place, the old row gone.
+        for row in (rows[0], rows[1]):
+            code, printed, said = await poison(world, "retry", row["id"])
+            assert (code, printed, said) == (0, f"{row['id']} retried\n", "")
+        again = await until_listed(world, city, len(reasons))
+        assert {row["id"] for row in again}.isdisjoint({rows[0]["id"], rows[1]["id"]})
+        assert {row["bytes"] for row in again} == {row["bytes"] for row in rows}
+        for row in again:
+            assert (await poison(world, "drop", row["id"]))[0] == 0
+        assert await listed(world, city) == []
+        code, _, said = await poison(world, "drop", again[0]["id"])
+        assert code == 1
+        assert said == f"forno log poison: nothing is set aside as {again[0]['id']}\n"
+
+
+async def test_a_message_that_was_bad_only_for_the_old_release_is_taken_when_retried(
+    stack: LocalStack, fresh_database: str, tmp_path: Path
+) -> None:
+    """What an older release set aside (here: written down by hand), a newer one takes."""
+    async with dispatch_world(stack, fresh_database, tmp_path) as world, world.shard("shard-a"):
+        (city,) = world.cities
+        await world.owner(city)
+        await world.status(city, 1, link.RIDER_STATUS_ONLINE, capacity=2)
+        await world.fixes(city, {1: (0, 1)})
+        body = city_pb.CityEvent(event_id=f"{world.name}-late", city=city, order_opened=opened(world))
+        await world.pool.execute(
+            "insert into set_aside (reader, topic, partition, log_offset, key, reason, payload, size, sha256)"
+            " values ($1, $2, $3, 0, '', 'unknown kind', $4, $5, '')",
+            f"dispatch of {city}",
+            CITY_EVENTS.name,
+            world.cities[city],
+            body.SerializeToString(),
+            body.ByteSize(),
+        )
+        (row,) = await listed(world, city)
+        assert (await poison(world, "retry", row["id"]))[0] == 0
+        await deliver(world, city, world.order(90))
+        assert await listed(world, city) == []
+
+
+async def test_a_letter_that_the_broker_refuses_is_set_aside_and_the_others_are_sent(
+    stack: LocalStack, fresh_database: str, tmp_path: Path
+) -> None:
+    """One that is too large for any broker, between two results of a real order."""
+    async with dispatch_world(stack, fresh_database, tmp_path) as world, world.shard("shard-a"):
+        (city,) = world.cities
+        await world.owner(city)
+        letter = await world.pool.fetchval(
+            "insert into dispatch.outbox (city, order_id, version, payload) values ($1, 'o-large', 1, $2) returning id",
+            city,
+            bytes(5 << 20),
+        )
+        await world.status(city, 1, link.RIDER_STATUS_ONLINE, capacity=2)
+        await world.fixes(city, {1: (0, 1)})
+        order_id = await world.open_order(city, 1, restaurant=(0, 0), door=(10, 0))
+        await deliver(world, city, order_id)
+        assert [event.version for event in await world.results(order_id, 3)] == [1, 2, 3]
+        code, printed, said = await poison(world, "list", "--json")
+        assert code == 0, said
+        (row,) = json.loads(printed)
+        assert (row["reader"], row["offset"], row["key"], row["bytes"]) == (
+            "relay of dispatch",
+            letter,
+            "o-large",
+            5 << 20,
+        )
+        assert "MessageSizeTooLarge" in row["reason"]
+        # Made small, it is sent when it is retried.
+        await world.pool.execute("update dispatch.outbox set payload = '' where id = $1", letter)
+        assert (await poison(world, "retry", row["id"]))[0] == 0
+        waiting = "select count(*) from dispatch.outbox where published_at is null"
+        async with asyncio.timeout(30):
+            while await world.pool.fetchval(waiting):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+
+async def test_a_refused_message_does_not_take_others_with_it(stack: LocalStack, topic_prefix: str) -> None:
+    """What the broker takes is durable, what it refuses is told by its place."""
+    writer = kafka.producer(stack.env["FORNO_KAFKA_URL"])
+    await writer.start()
+    messages = [Outgoing(CITY_EVENTS.name, "k", value, 0) for value in (b"a", bytes(5 << 20), b"b")]
+    refused = await send_all(writer, messages)
+    await writer.stop()
+    assert list(refused) == [1]
+
+
+@pytest.mark.parametrize("word", ["7", "core/", "core/x", "/7", "core/-1", f"core/{2**63}"])
+async def test_nonsense_is_refused(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what was wanted."""
+    from deploy.set_aside.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(["drop", word])
+    assert ended.value.code == 2
+    assert "DATABASE/NUMBER" in capsys.readouterr().err
