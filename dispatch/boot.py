@@ -1,7 +1,10 @@
 """The composition root of a shard: boot and shutdown, in order.
 
-Postgres (router's and own migrations) ─> worker ─> Kafka ─> Redis ─> Mongo ─> gRPC ─> lease (takes cities)
-stop: lease lets go (each city ends its tick, stores its cut) ─> gRPC ─> the rest
+boot:  migrations ─> Postgres (deciding, leasing) ─> worker ─> Kafka ─> Redis ─> MongoDB ─> borders ─> gRPC ─> lease
+stop:  lease (each city ends its tick, stores its cut, is released) ─> gRPC ─> city map ─> MongoDB ─> Redis ─> Kafka
+       ─> worker ─> Postgres
+
+`Slots` is made first of what lives on the lease: the lease writes in it what the shard holds, the shard asks it.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import UUID
@@ -534,3 +535,73 @@ def test_ownership_is_safe_over_a_million_steps(number: int) -> None:
     while StormMachine.steps - before < 200_000:
         explore(StormMachine, 100, 10, 1000 * number + (StormMachine.steps - before) // 1000)
     print(f"{StormMachine.steps - before} steps")
+
+
+class UnlockedStore(FlakyStore):
+    """A store without the row lock: a claim does not wait for a decision under way."""
+
+    async def claim(self, city: str, shard_id: str, seen_epoch: int) -> int | None:
+        """As if nobody decided."""
+        under_way, self._shared = self._shared, Counter()
+        try:
+            return await super().claim(city, shard_id, seen_epoch)
+        finally:
+            self._shared = under_way
+
+
+class UnfencedStore(FlakyStore):
+    """A store without the fence: it takes whatever a shard decides."""
+
+    def hold(self, city: str, shard_id: str, epoch: int) -> AbstractContextManager[None]:
+        """Asks nothing."""
+        return nullcontext()
+
+
+class ScriptedWorld(OwnershipMachine):
+    """One life step by step: a city is taken over while its owner stands still in the middle of a transaction."""
+
+    def __init__(self, store: type[FlakyStore]) -> None:
+        super().__init__()
+        self.database.store = store(self.clock)
+
+    def takeover(self) -> None:
+        """The owner opens a tick just before its lease ends and commits it after others had the time to take over."""
+        self.boot()
+        owner = next(name for name in SHARDS if self.shards[name].lease.slots.of["roma"].held is not None)
+        self.orders_come("roma", 3)
+        self.freeze_or_thaw(owner)
+        for ms in (800, 800, 800):
+            self.others_go_on(ms)
+        self.freeze_or_thaw(owner)
+        self.begin_tick(owner, "roma", zombie=True)
+        self.freeze_or_thaw(owner)
+        for ms in (300, 350, 150):
+            self.others_go_on(ms)
+        self.freeze_or_thaw(owner)
+        self.commit_tick(owner)
+
+    def others_go_on(self, ms: int) -> None:
+        """Time passes; who is not frozen beats and ticks."""
+        self.time_passes(ms)
+        for shard in self.living():
+            self.beat(shard.name)
+            self.begin_tick(shard.name, "roma", zombie=False)
+            self.commit_tick(shard.name)
+
+
+@pytest.mark.parametrize(
+    ("store", "safe"),
+    [
+        pytest.param(FlakyStore, True, id="as it is"),
+        pytest.param(UnlockedStore, False, id="without the row lock"),
+        pytest.param(UnfencedStore, False, id="without the fence"),
+    ],
+)
+def test_the_fence_and_the_row_lock_are_what_keeps_it_safe(store: type[FlakyStore], safe: bool) -> None:
+    """One without the other lets two epochs decide over the same stretch of the log."""
+    world = ScriptedWorld(store)
+    try:
+        world.takeover()
+        assert (world.database.broken == []) is safe
+    finally:
+        world.stop()
