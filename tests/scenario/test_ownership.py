@@ -15,7 +15,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import UUID
@@ -552,9 +552,10 @@ class UnlockedStore(FlakyStore):
 class UnfencedStore(FlakyStore):
     """A store without the fence: it takes whatever a shard decides."""
 
-    def hold(self, city: str, shard_id: str, epoch: int) -> AbstractContextManager[None]:
+    @contextmanager
+    def hold(self, city: str, shard_id: str, epoch: int) -> Iterator[None]:
         """Asks nothing."""
-        return nullcontext()
+        yield
 
 
 class ScriptedWorld(OwnershipMachine):
