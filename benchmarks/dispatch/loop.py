@@ -108,7 +108,7 @@ async def _measure(orders: int, seconds: float) -> LoopFigures:
     fixes = MemoryLog()
     runner = await _runner(solver, fixes, clock, log)
     city = big_city(orders, now_ms=clock.domain_ms())
-    runner.city.memory.state = city.state
+    runner.city.committed.memory.state = city.state
     await _send(fixes, city.positions, clock)
     try:
         with _timed() as first:

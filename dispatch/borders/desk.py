@@ -122,7 +122,7 @@ class BorderDesk:
         self._passed = {rider: fix for rider, fix in self._passed.items() if rider in lent}
         if not lent:
             return
-        fixes, _, seen = self._city.positions.positions_of(np.array(sorted(lent), np.uint64), 0)
+        fixes, _, seen = self._city.ingested.positions.positions_of(np.array(sorted(lent), np.uint64), 0)
         names = zip(fixes.rider_id.tolist(), fixes.session.tolist(), fixes.seq.tolist(), seen.tolist(), strict=True)
         for row, (rider, session, seq, known) in enumerate(names):
             loan = lent[rider]
@@ -198,7 +198,7 @@ class BorderDesk:
 
 
 def _positions(city: City, now_ms: int) -> Positions:
-    snapshot = city.positions.snapshot(now_ms, city.stale_after_ms)
+    snapshot = city.ingested.positions.snapshot(now_ms, city.stale_after_ms)
     seen = snapshot.columns
     return Positions(seen.rider_id, seen.lat_e7, seen.lng_e7, snapshot.age_ms)
 

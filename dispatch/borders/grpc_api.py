@@ -91,5 +91,5 @@ class LentRiders:
         except (grpc.aio.AioRpcError, FornoError, TimeoutError):
             return
         for task in answer.tasks:
-            task.route.version = int(RouteVersion.of(task.route.version).lent_by(city.tick))
+            task.route.version = int(RouteVersion.of(task.route.version).lent_by(city.committed.tick))
             self._last[city.name, task.rider_id] = task

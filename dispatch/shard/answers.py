@@ -40,7 +40,7 @@ class AskedOrder:
 
 def near(city: City, at: Point, k: int, now_ms: int) -> tuple[FixColumns, NearestRiders]:
     """The k nearest riders on shift, with a fresh fix; the columns that the answer points into."""
-    snapshot = city.positions.snapshot(now_ms, city.stale_after_ms)
+    snapshot = city.ingested.positions.snapshot(now_ms, city.stale_after_ms)
     online = snapshot.only(np.isin(snapshot.rider_ids, online_ids(city)))
     return online.columns, online.nearest(np.array([at.lat_e7]), np.array([at.lng_e7]), k)
 
@@ -55,7 +55,7 @@ def waiting_for(city: City, order: AskedOrder, now_ms: int, params: EngineParams
     columns, found = near(city, order.pickup, STARTERS, now_ms)
     rows = found.index[0][found.index[0] >= 0].tolist()
     riders = [city.state.riders[RiderId(int(columns.rider_id[row]))] for row in rows]
-    known = city.memory.learning.known(riders)
+    known = city.committed.memory.learning.known(riders)
     starters = tuple(
         starter_of(
             rider, Point(int(columns.lat_e7[row]), int(columns.lng_e7[row])), now_ms, known.pace_of(rider, params)
@@ -74,7 +74,7 @@ def stops_of(rider: Rider, order_id: OrderId) -> Sequence[Stop]:
 
 def route_version(city: City, rider_id: RiderId) -> RouteVersion:
     """The version of a rider's route."""
-    return RouteVersion(city.route_ticks.get(rider_id, city.first_tick))
+    return RouteVersion(city.committed.route_ticks.get(rider_id, city.committed.first_tick))
 
 
 def ready_ms(city: City, stop: Stop) -> int:
@@ -87,7 +87,7 @@ def ready_ms(city: City, stop: Stop) -> int:
 
 def last_fix(city: City, rider_id: RiderId) -> FixColumns | None:
     """The last fix of a rider, or None."""
-    columns, _, seen = city.positions.positions_of(np.array([rider_id], np.uint64), 0)
+    columns, _, seen = city.ingested.positions.positions_of(np.array([rider_id], np.uint64), 0)
     return columns if seen[0] else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -44,31 +44,47 @@ class Watched:
 
 
 @dataclass(slots=True)
-class City:
-    """What an owner holds. `read` is how far both logs were read; events up to `taken` were given to ticks.
+class Ingested:
+    """What was read of both logs. Written by `Ingest`; ticks take events, and place riders whom an event places."""
 
-    `first` is where the present range without holes began; together with the cut it is what the audit tiles.
-    """
+    #: How far both logs were read.
+    read: Cut
+    #: Where the present range without holes began; together with the cut it is what the audit tiles.
+    first: Cut
+    seen: SeenIds
+    positions: RiderPositions = field(default_factory=RiderPositions)
+    #: Events that wait for a tick.
+    heard: deque[LogEvent] = field(default_factory=deque)
 
-    ownership: Ownership
+
+@dataclass(slots=True)
+class Committed:
+    """What ticks have decided. Written by the `Ticker` after a commit; by the `Shadow` while another shard commits."""
+
     memory: CityMemory
     holdings: Holdings
     tick: int
-    read: Cut
-    first: Cut
+    #: Events below it were given to ticks.
     taken_offset: int
-    seen: SeenIds
-    #: A rider whose last fix is older (domain time) counts as out of sight.
-    stale_after_ms: int
-    positions: RiderPositions = field(default_factory=RiderPositions)
-    heard: deque[LogEvent] = field(default_factory=deque)
-    watched: Watched = field(default_factory=Watched)
+    #: The tick that the city was taken after: every route is at least of this version.
+    first_tick: int = 0
     #: Tick in which a rider's route changed last, since the city was taken.
     route_ticks: dict[RiderId, int] = field(default_factory=dict)
     #: The last orders that ended, for the ops map.
     ended: deque[Order] = field(default_factory=lambda: deque(maxlen=ENDED_SHOWN))
-    #: The tick that the city was taken after: every route is at least of this version.
-    first_tick: int = 0
+
+
+@dataclass(slots=True)
+class City:
+    """What an owner holds, by who writes it."""
+
+    ownership: Ownership
+    ingested: Ingested
+    committed: Committed
+    #: A rider whose last fix is older (domain time) counts as out of sight.
+    stale_after_ms: int
+    #: Worked out by `watch_carried`, for whoever looks.
+    watched: Watched = field(default_factory=Watched)
     counters: Counters = field(default_factory=Counters)
 
     @property
@@ -78,7 +94,7 @@ class City:
     @property
     def state(self) -> CityState:
         """Orders, riders and offers as of the last tick."""
-        return self.memory.state
+        return self.committed.memory.state
 
     @property
     def epoch(self) -> int:
@@ -86,8 +102,23 @@ class City:
 
     def applied(self, events_offset: int) -> Applied:
         """What has been applied, if ticks have taken the events up to an offset."""
-        pings_offset = max(self.read.pings_offset, self.first.pings_offset)
-        return Applied(self.first, Cut(self.read.incarnation, self.read.partition, pings_offset, events_offset))
+        read, first = self.ingested.read, self.ingested.first
+        pings_offset = max(read.pings_offset, first.pings_offset)
+        return Applied(first, Cut(read.incarnation, read.partition, pings_offset, events_offset))
+
+    @property
+    def taken(self) -> Applied:
+        """What has been applied, as of the last tick."""
+        return self.applied(self.committed.taken_offset)
+
+    def begin_log(self, start: Cut) -> None:
+        """Goes on with a log that replaced the one read so far, from its beginning.
+
+        What waits was heard from a log that is gone: it still counts, but its offsets mean nothing now.
+        """
+        self.ingested.first = self.ingested.read = start
+        self.committed.taken_offset = start.events_offset
+        self.ingested.heard = deque(replace(event, offset=start.events_offset - 1) for event in self.ingested.heard)
 
     def watch_carried(self) -> None:
         """Works out anew whose fixes are waited for; after a commit."""
@@ -102,5 +133,5 @@ class City:
         order = self.state.orders.get(order_id)
         if order is None or order.status not in (OrderStatus.ASSIGNED, OrderStatus.PICKED_UP):
             return None
-        eta = self.memory.etas.get(order_id)
+        eta = self.committed.memory.etas.get(order_id)
         return Carried(order_id, eta.median_ms if eta else 0, order.status is OrderStatus.PICKED_UP)

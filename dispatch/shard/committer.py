@@ -90,7 +90,7 @@ class Committer:
         self._ignored += tick.ignored
         if self._clock.monotonic_s() - self._cut_saved_s >= CUT_EVERY_S:
             city = self._city
-            await self._decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
+            await self._decision_log.save_cut(city.ownership, city.committed.tick, city.taken)
             self._cut_saved_s = self._clock.monotonic_s()
 
     def _record(self, tick: DecidedTick, start: Start | None, decided_ms: float) -> TickCommit:
@@ -99,7 +99,7 @@ class Committer:
         solution = decisions.solution
         return TickCommit(
             ownership=city.ownership,
-            tick=city.tick + 1,
+            tick=city.committed.tick + 1,
             now_ms=basis.now_ms,
             applied=tick.applied,
             params=self._params,
@@ -118,7 +118,7 @@ class Committer:
             start=start,
             duration_ms=decided_ms,
             changes=decisions.changes,
-            holdings=city.holdings.plan(decisions.changes.orders),
+            holdings=city.committed.holdings.plan(decisions.changes.orders),
             records=decisions.records,
             tracks=tick.result.tracks,
         )
@@ -129,7 +129,7 @@ class Committer:
         if saved_s is not None and self._clock.monotonic_s() - saved_s < START_EVERY_S:
             return None
         city = self._city
-        return Start(city.taken_offset, await asyncio.to_thread(pack_memory, city.memory))
+        return Start(city.committed.taken_offset, await asyncio.to_thread(pack_memory, city.committed.memory))
 
     async def _asked_committed(self, tick: int) -> bool:
         """Asks until there is an answer; without one nothing may be decided, and the lease ends the wait."""
@@ -140,8 +140,8 @@ class Committer:
                 await asyncio.sleep(_ASK_EVERY_S)
 
     def _committed(self, record: TickCommit) -> None:
-        self._city.tick = record.tick
-        self._city.holdings.commit(record.holdings)
+        self._city.committed.tick = record.tick
+        self._city.committed.holdings.commit(record.holdings)
         self._quiet, self._ignored = [], ()
         self._cut_saved_s = self._clock.monotonic_s()
         if record.start is not None:

@@ -57,7 +57,7 @@ class LiveFeed:
         wanted = _among(watched.rider_ids, moved)
         if not len(wanted):
             return
-        for position in _positions(watched, self._city.positions.positions_of(wanted, 0)[0]):
+        for position in _positions(watched, self._city.ingested.positions.positions_of(wanted, 0)[0]):
             self._waiting[position.order_id] = position
         if self._waiting:
             self._there.set()

@@ -85,7 +85,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
                 answer.events.add(seq=event.seq, state=_STATES[event.state], at_ms=event.at_ms)
         if order.status in answers.HELD and order.rider_id is not None:
             _add_rider(answer, city, order.order_id, order.rider_id)
-        eta = city.memory.etas.get(order.order_id)
+        eta = city.committed.memory.etas.get(order.order_id)
         if eta is not None and not order.ended:
             answer.eta_ms, answer.eta_p90_ms = eta.median_ms, eta.p90_ms
         return answer
@@ -108,10 +108,10 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
         city = await self._shard.soon(request.city)
         pickup, drop = _place(request.pickup, "pickup"), _place(request.dropoff, "dropoff")
         now_ms = self._clock.domain_ms()
-        travel = city.memory.travel or self._travel_of(city.name)
+        travel = city.committed.memory.travel or self._travel_of(city.name)
         asked = answers.AskedOrder(pickup, drop, request.ready_ms or now_ms)
         waiting = answers.waiting_for(city, asked, now_ms, self._params)
-        calibration = city.memory.learning.calibration
+        calibration = city.committed.memory.learning.calibration
         found = await asyncio.to_thread(open_eta, waiting, now_ms, travel, self._params, calibration)
         return pb.EstimateResponse(
             eta_ms=found.quote.median_ms,
@@ -160,7 +160,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
             await abort(context, error)
 
     async def _order(self, city: City, order_id: OrderId) -> tuple[Order, tracks.Track]:
-        order, track = city.state.orders.get(order_id), city.memory.tracks.get(order_id)
+        order, track = city.state.orders.get(order_id), city.committed.memory.tracks.get(order_id)
         if order is not None and track is not None:
             return order, track
         stored = await self._decision_log.track(city.name, order_id)
@@ -170,7 +170,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
 
     def _frame(self, city: City) -> pb.WatchCityResponse:
         now_ms = self._clock.domain_ms()
-        last = city.positions.snapshot(now_ms, city.stale_after_ms).columns
+        last = city.ingested.positions.snapshot(now_ms, city.stale_after_ms).columns
         riders = city.state.riders
         activities = [_ACTIVITIES[answers.activity(riders.get(RiderId(rider)))] for rider in last.rider_id.tolist()]
         columns: dict[str, NDArray[Any]] = {
@@ -185,7 +185,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
             epoch=city.epoch,
             shard_id=self._shard.shard_id,
             now_ms=now_ms,
-            tick=city.tick,
+            tick=city.committed.tick,
             **pack(WATCH_CITY, columns),
             orders=[_city_order(city, order) for order in _shown(city, now_ms)],
             counters=_counters(city),
@@ -230,11 +230,11 @@ def _tasks(city: City, rider: Rider) -> pb.RiderTasks:
 
 def _shown(city: City, now_ms: int) -> list[Order]:
     since_ms = now_ms - _SHOWN_AFTER_END_MS
-    return [*city.state.orders.values(), *(o for o in city.ended if (o.ended_ms or 0) >= since_ms)]
+    return [*city.state.orders.values(), *(o for o in city.committed.ended if (o.ended_ms or 0) >= since_ms)]
 
 
 def _city_order(city: City, order: Order) -> pb.CityOrder:
-    eta = city.memory.etas.get(order.order_id)
+    eta = city.committed.memory.etas.get(order.order_id)
     return pb.CityOrder(
         order_id=order.order_id,
         state=_STATES[order.status],

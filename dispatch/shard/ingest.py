@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import replace
 
 import structlog
@@ -63,16 +62,16 @@ class Ingest:
     def take(self, read: Read) -> None:
         """Applies what was read. Synchronous: after it, positions and the cut agree."""
         city = self._city
-        if read.pings_first > city.read.pings_offset or read.events_first > city.read.events_offset:
+        if read.pings_first > city.ingested.read.pings_offset or read.events_first > city.ingested.read.events_offset:
             self._note_hole(read)
         moved = NOBODY
         if read.fixes:
-            done = city.positions.apply(FixColumns.concat(list(read.fixes)))
+            done = city.ingested.positions.apply(FixColumns.concat(list(read.fixes)))
             moved = done.moved
             city.counters.fixes_applied += done.applied
             city.counters.fixes_superseded += done.superseded
             self._metrics.fixes(done.applied, done.superseded)
-        city.read = read.cut
+        city.ingested.read = read.cut
         if read.fixes:
             self._feed.applied(moved)
             if read.packed_wall_ms:
@@ -81,8 +80,8 @@ class Ingest:
                 newest_ms = self._clock.wall_of_domain_ms(int(read.fixes[-1].ts_ms[-1]))
                 self._metrics.applied_age_ms.observe(now_ms - newest_ms)
         for event in read.events:
-            if city.seen.first_time(event.event_id):
-                city.heard.append(event)
+            if city.ingested.seen.first_time(event.event_id):
+                city.ingested.heard.append(event)
             else:
                 city.counters.events_repeated += 1
         if read.events:
@@ -92,19 +91,19 @@ class Ingest:
         """Offsets that the log no longer holds: a new range begins, and the audit will tell."""
         city = self._city
         city.counters.log_holes += 1
-        self._log.error("hole in the log", read=city.read, pings_first=read.pings_first, events_first=read.events_first)
-        city.first = replace(city.first, pings_offset=read.pings_first, events_offset=read.events_first)
+        known, pings, events = city.ingested, read.pings_first, read.events_first
+        self._log.error("hole in the log", read=known.read, pings_first=pings, events_first=events)
+        known.first = replace(known.first, pings_offset=pings, events_offset=events)
 
     async def _wait_for_room(self) -> None:
-        while len(self._city.heard) >= WAITING_EVENTS:
+        while len(self._city.ingested.heard) >= WAITING_EVENTS:
             self.room.clear()
             await self.room.wait()
 
     async def _reopen(self, *, replaced: bool) -> None:
         city = self._city
-        start = await self._logs.open(city.ownership.partition, None if replaced else city.read, 0)
-        if start.incarnation != city.read.incarnation:
-            self._log.warning("the log was replaced", before=city.read.incarnation, now=start.incarnation)
-            city.first, city.read, city.taken_offset = start, start, start.events_offset
-            # What waits was heard from a log that is gone: it still counts, but its offsets mean nothing now.
-            city.heard = deque(replace(event, offset=start.events_offset - 1) for event in city.heard)
+        known = city.ingested.read
+        start = await self._logs.open(city.ownership.partition, None if replaced else known, 0)
+        if start.incarnation != known.incarnation:
+            self._log.warning("the log was replaced", before=known.incarnation, now=start.incarnation)
+            city.begin_log(start)

@@ -94,7 +94,7 @@ class Lessons:
         self.began_with = lesson.name if lesson is not None else ""
         if lesson is None:
             return
-        memory = self._city.memory
+        memory = self._city.committed.memory
         try:
             memory.learning = EtaLearning.loaded(lesson.learning)
             if self._travels and lesson.model:
@@ -112,7 +112,7 @@ class Lessons:
     async def _store_now(self) -> None:
         self._rest()
         city = self._city
-        learning = city.memory.learning
+        learning = city.committed.memory.learning
         self.renewed = True
         model = await asyncio.to_thread(learning.travel.model)
         lesson = Lesson(await asyncio.to_thread(learning.saved))
@@ -124,4 +124,4 @@ class Lessons:
             self._log.warning("lessons not stored", error=str(error))
             return
         if self._travels:
-            city.memory.travel = model
+            city.committed.memory.travel = model

@@ -19,7 +19,7 @@ from dispatch.engine.state import CityState
 from dispatch.logs.cut import Cut
 from dispatch.logs.ports import CityLogs, Read
 from dispatch.logs.seen_ids import REMEMBERED_IDS, SeenIds
-from dispatch.shard.city import WAITING_EVENTS, City
+from dispatch.shard.city import WAITING_EVENTS, City, Committed, Ingested
 from dispatch.shard.holdings import Holdings
 from dispatch.shard.ports import DecisionLog, Stored
 from node.clock import Clock
@@ -47,19 +47,12 @@ async def load_city(
 def _city(
     ownership: Ownership, stored: Stored, start: Cut, seen: SeenIds, cut: Cut | None, stale_after_ms: int
 ) -> City:
-    city = City(
-        ownership=ownership,
-        memory=CityMemory(CityState.load(stored.entities), tracks={track.order_id: track for track in stored.tracks}),
-        holdings=Holdings.load(stored.holdings),
-        tick=stored.tick,
-        first_tick=stored.tick,
-        read=start,
-        # Fixes before the cut are read again for positions only: the range of this owner begins at the cut.
-        first=later(cut, start) if cut is not None else start,
-        taken_offset=start.events_offset,
-        seen=seen,
-        stale_after_ms=stale_after_ms,
-    )
+    tracks = {track.order_id: track for track in stored.tracks}
+    memory, holdings = CityMemory(CityState.load(stored.entities), tracks=tracks), Holdings.load(stored.holdings)
+    committed = Committed(memory, holdings, stored.tick, start.events_offset, first_tick=stored.tick)
+    # Fixes before the cut are read again for positions only: the range of this owner begins at the cut.
+    ingested = Ingested(read=start, first=later(cut, start) if cut is not None else start, seen=seen)
+    city = City(ownership, ingested, committed, stale_after_ms)
     city.watch_carried()
     return city
 
@@ -75,13 +68,16 @@ async def catch_up(city: City, logs: CityLogs, take: Callable[[Read], None], log
     reading goes on then. Raises `Retryable` after `CATCH_UP_S`.
     """
     end = await logs.ends()
-    began = city.read
+    read = began = city.ingested.read
     try:
         async with asyncio.timeout(CATCH_UP_S):
-            while (city.read.pings_offset < end.pings_offset or city.read.events_offset < end.events_offset) and len(
-                city.heard
-            ) < WAITING_EVENTS:
+            while read.pings_offset < end.pings_offset or read.events_offset < end.events_offset:
+                if len(city.ingested.heard) >= WAITING_EVENTS:
+                    break
                 take(await logs.read(1.0))
+                read = city.ingested.read
     except TimeoutError:
         raise Retryable(f"{city.name}: not caught up within {CATCH_UP_S:g} s", reason="BEHIND") from None
-    log.info("caught up", tick=city.tick, began=began, now=city.read, riders=len(city.positions))
+    log.info(
+        "caught up", tick=city.committed.tick, began=began, now=city.ingested.read, riders=len(city.ingested.positions)
+    )

@@ -139,7 +139,7 @@ class CityRunner:
         self._settled, city = True, self.city
         with suppress(Retryable, CityLost, TimeoutError):
             async with asyncio.timeout(LAST_CUT_S):
-                await self.parts.decision_log.save_cut(city.ownership, city.tick, city.applied(city.taken_offset))
+                await self.parts.decision_log.save_cut(city.ownership, city.committed.tick, city.taken)
 
     def _start(self, name: str, run: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(run, name=f"{name}:{self.city.name}")

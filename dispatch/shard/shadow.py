@@ -65,20 +65,21 @@ class Shadow:
     @property
     def behind(self) -> int:
         """Events that wait for the owner's next commit, at most."""
-        return len(self.city.heard)
+        return len(self.city.ingested.heard)
 
     async def sync(self) -> None:
         """Takes over what the owner has committed. Raises `Retryable`."""
         city = self.city
         forget_ms = round(self._parts.params.offers.forget_s * 1000)
         since_ms = self._parts.clock.domain_ms() - forget_ms
-        changed = await self._parts.decision_log.changed(city.name, city.tick, since_ms)
+        changed = await self._parts.decision_log.changed(city.name, city.committed.tick, since_ms)
         take_over(city, changed)
         self._cut = changed.cut
-        if changed.cut is not None and changed.cut.incarnation == city.read.incarnation:
+        if changed.cut is not None and changed.cut.incarnation == city.ingested.read.incarnation:
             forget_taken(city, changed.cut.events_offset)
             self._ingest.room.set()
-        city.positions.snapshot(self._parts.clock.domain_ms(), city.stale_after_ms)  # so that the first tick's is quick
+        # So that the first tick's is quick.
+        city.ingested.positions.snapshot(self._parts.clock.domain_ms(), city.stale_after_ms)
 
     async def become(self, ownership: Ownership) -> tuple[City, CityLogs]:
         """The city as its new owner needs it, at the final cut, and the logs open behind it.
@@ -102,7 +103,8 @@ class Shadow:
         city = self.city
         forget_taken(city, cut.events_offset)
         city.ownership = ownership
-        city.first, city.taken_offset, city.first_tick = later(cut, city.first), cut.events_offset, city.tick
+        city.ingested.first = later(cut, city.ingested.first)
+        city.committed.taken_offset, city.committed.first_tick = cut.events_offset, city.committed.tick
         city.watch_carried()
         return city, self._logs
 
@@ -123,12 +125,12 @@ class Shadow:
                 self._log.warning("shadow not in step", error=str(error))
 
     def _behind(self, cut: Cut) -> bool:
-        read = self.city.read
+        read = self.city.ingested.read
         return read.pings_offset < cut.pings_offset or read.events_offset < cut.events_offset
 
     def _final_cut(self) -> Cut:
         cut = self._cut
-        if cut is None or cut.incarnation != self.city.read.incarnation:
+        if cut is None or cut.incarnation != self.city.ingested.read.incarnation:
             raise Retryable(f"{self.city.name}: the shadow follows another log", reason="LOG_REPLACED")
         return cut
 
@@ -149,10 +151,10 @@ def take_over(city: City, changed: Changed) -> None:
             cooldowns=tuple(entity for entity in entities if isinstance(entity, Cooldown)),
         )
     )
-    city.ended.extend(order for order in orders if order.ended)
-    city.memory.tracks.update((track.order_id, track) for track in changed.tracks)
-    city.holdings = Holdings.load(changed.holdings)
-    city.tick = changed.tick
+    known = city.committed
+    known.ended.extend(order for order in orders if order.ended)
+    known.memory.tracks.update((track.order_id, track) for track in changed.tracks)
+    known.holdings, known.tick = Holdings.load(changed.holdings), changed.tick
 
 
 def forget_taken(city: City, offset: int) -> None:
@@ -161,5 +163,6 @@ def forget_taken(city: City, offset: int) -> None:
     Where they put a rider that came on shift is dropped with them: after any change of owner, positions are those of
     the log of fixes, and a recording decided again counts on it.
     """
-    while city.heard and city.heard[0].offset < offset:
-        city.heard.popleft()
+    heard = city.ingested.heard
+    while heard and heard[0].offset < offset:
+        heard.popleft()

@@ -76,7 +76,7 @@ class Ticker:
         clock, period_s = self._parts.clock, self._parts.tick_period_ms / 1000
         await asyncio.sleep(max(0.0, began_s + EAGER * period_s - clock.monotonic_s()))
         left_s = began_s + period_s - clock.monotonic_s()
-        if left_s > 0 and not self._city.heard:
+        if left_s > 0 and not self._city.ingested.heard:
             with suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
                     await self._ingest.heard.wait()
@@ -113,15 +113,15 @@ class Ticker:
 
     async def _decide(self) -> DecidedTick:
         city, params, now_ms = self._city, self._parts.params, self._parts.clock.domain_ms()
-        travel = city.memory.travel or self._travel
-        events = tuple(islice(city.heard, EVENTS_A_TICK))
+        travel = city.committed.memory.travel or self._travel
+        events = tuple(islice(city.ingested.heard, EVENTS_A_TICK))
         inputs, ignored = await self._inputs(events, now_ms)
         for event in events:
             if event.seed is not None:
-                city.positions.apply(event.seed)
-        applied = city.applied(events[-1].offset + 1 if events else city.taken_offset)
-        seen = city.positions.snapshot(now_ms, city.stale_after_ms)
-        steps = tick(city.memory, inputs, seen, travel, params, f"{city.name}-{city.tick + 1}")
+                city.ingested.positions.apply(event.seed)
+        applied = city.applied(events[-1].offset + 1 if events else city.committed.taken_offset)
+        seen = city.ingested.positions.snapshot(now_ms, city.stale_after_ms)
+        steps = tick(city.committed.memory, inputs, seen, travel, params, f"{city.name}-{city.committed.tick + 1}")
         result = await run_live(steps, LiveAnswers(self._parts.solver, travel, params))
         self._after.solved(result)
         if result.eta_fallback:
@@ -159,17 +159,17 @@ class Ticker:
         city, result, params = self._city, decided.result, self._parts.params
         self._lessons.ticked()
         for _ in decided.events:
-            city.heard.popleft()
+            city.ingested.heard.popleft()
         if decided.events:
             self._ingest.room.set()
-            if decided.applied.cut.incarnation == city.read.incarnation:
-                city.taken_offset = decided.applied.cut.events_offset
+            if decided.applied.cut.incarnation == city.ingested.read.incarnation:
+                city.committed.taken_offset = decided.applied.cut.events_offset
         for rider in result.decisions.changes.riders:
             before = city.state.riders.get(rider.rider_id)
             if before is None or before.stops != rider.stops or before.loan != rider.loan:
-                city.route_ticks[rider.rider_id] = city.tick
-        city.memory.commit(result, params)
-        city.ended.extend(order for order in result.decisions.changes.orders if order.ended)
+                city.committed.route_ticks[rider.rider_id] = city.committed.tick
+        city.committed.memory.commit(result, params)
+        city.committed.ended.extend(order for order in result.decisions.changes.orders if order.ended)
         city.watch_carried()
-        if city.memory.look_is_due(result.now_ms):
-            await asyncio.to_thread(city.memory.look, result, params)
+        if city.committed.memory.look_is_due(result.now_ms):
+            await asyncio.to_thread(city.committed.memory.look, result, params)

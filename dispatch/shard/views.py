@@ -93,7 +93,7 @@ class ViewFollower:
             raise
 
     async def _write(self) -> None:
-        city, version = self._city, self._city.positions.version
+        city, version = self._city, self._city.ingested.positions.version
         now_ms = self._clock.domain_ms()
         if self._shown is None:
             self._shown = set(await self._view.riders(city.name))
@@ -109,7 +109,7 @@ class ViewFollower:
     async def _show(self, shown: set[int], since: int, now_ms: int) -> bool:
         """Writes who moved since a version of the index; whether the view still had what was in it."""
         city = self._city
-        moved = city.positions.changed_since(since)
+        moved = city.ingested.positions.changed_since(since)
         fresh = moved.take(moved.ts_ms >= now_ms - city.stale_after_ms)
         kept = await self._view.write(city.name, city.epoch, fresh)
         shown |= set(fresh.rider_id.tolist())
@@ -118,6 +118,6 @@ class ViewFollower:
     def _silent(self, riders: set[int], now_ms: int) -> list[int]:
         """Those of the riders without a fix for too long, or of whom this owner knows none."""
         shown = np.fromiter(riders, np.uint64, len(riders))
-        _, age_ms, known = self._city.positions.positions_of(shown, now_ms)
+        _, age_ms, known = self._city.ingested.positions.positions_of(shown, now_ms)
         silent: list[int] = shown[~known | (age_ms > self._city.stale_after_ms)].tolist()
         return silent

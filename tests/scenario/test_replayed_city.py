@@ -209,7 +209,7 @@ async def impatient_city() -> tuple[MemoryCity, CityRunner]:
 async def test_live_inputs_come_first_and_tracks_last() -> None:
     """The customer is quoted in the tick that opens the order, and has cancelled it before it can fail."""
     _, runner = await impatient_city()
-    track = runner.city.memory.tracks[OrderId("o-1")]
+    track = runner.city.committed.memory.tracks[OrderId("o-1")]
     assert [quote.stage for quote in track.quotes] == [Stage.OPEN]
     assert [event.state for event in track.events] == [OrderStatus.OPEN, OrderStatus.CANCELLED]
 

@@ -112,7 +112,7 @@ class TwoCities:
     async def flush(self, city: str) -> None:
         """Reads a city's logs to their ends."""
         runner = self.owners[city].runner
-        while runner.city.read != await runner.logs.ends():
+        while runner.city.ingested.read != await runner.logs.ends():
             runner.ingest.take(await runner.logs.read(0.0))
 
     async def step(self, city: str) -> None:

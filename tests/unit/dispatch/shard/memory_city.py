@@ -73,7 +73,7 @@ class MemoryCity:
     async def read(self, runner: CityRunner) -> None:
         """Reads both logs to their ends."""
         logs = runner.logs
-        while runner.city.read != await logs.ends():
+        while runner.city.ingested.read != await logs.ends():
             runner.ingest.take(await logs.read(0.0))
 
     async def event(self, event_id: str | None = None, **kind: Any) -> str:

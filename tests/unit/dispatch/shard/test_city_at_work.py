@@ -44,7 +44,7 @@ async def test_an_order_from_offer_to_door(two_riders_one_order: MemoryCity) -> 
     assert status_of(runner, "o-1") is None
     assert await results(world) == [("o-1", 1, "assigned"), ("o-1", 2, "picked_up"), ("o-1", 3, "delivered")]
     assert runner.city.counters.orders_delivered == 1
-    assert runner.city.holdings.live == {}
+    assert runner.city.committed.holdings.live == {}
 
 
 async def test_a_declined_order_goes_to_another(two_riders_one_order: MemoryCity) -> None:
@@ -67,11 +67,11 @@ async def test_a_new_owner_is_where_the_old_one_was(two_riders_one_order: Memory
     await world.step(old)
     new = await world.owner(epoch=2)
     assert new.city.state == old.city.state
-    assert new.city.holdings == old.city.holdings
-    assert new.city.memory.tracks == old.city.memory.tracks
-    assert new.city.tick == old.city.tick
-    assert new.city.read == old.city.read
-    before, after = (r.city.positions.changed_since(0) for r in (old, new))
+    assert new.city.committed.holdings == old.city.committed.holdings
+    assert new.city.committed.memory.tracks == old.city.committed.memory.tracks
+    assert new.city.committed.tick == old.city.committed.tick
+    assert new.city.ingested.read == old.city.ingested.read
+    before, after = (r.city.ingested.positions.changed_since(0) for r in (old, new))
     assert sorted(before.rider_id.tolist()) == sorted(after.rider_id.tolist())
 
 
@@ -129,7 +129,7 @@ async def test_a_lost_city_decides_nothing(two_riders_one_order: MemoryCity) -> 
     with pytest.raises(CityLost):
         await runner.ticker.tick()
     assert runner.city.state.orders == {}
-    assert len(runner.city.heard) == 3
+    assert len(runner.city.ingested.heard) == 3
     world.holds = True
     await world.step(runner)
     assert status_of(runner, "o-1") is OrderStatus.OFFERED
@@ -160,7 +160,7 @@ async def test_an_unknown_outcome_that_was_a_commit(
     runner = await world.owner()
     await world.step(runner)
     assert status_of(runner, "o-1") is OrderStatus.OFFERED
-    assert runner.city.tick == 1
+    assert runner.city.committed.tick == 1
 
 
 async def test_an_unknown_outcome_that_was_none(
@@ -172,7 +172,7 @@ async def test_an_unknown_outcome_that_was_none(
     runner = await world.owner()
     with pytest.raises(Retryable):
         await world.step(runner)
-    assert runner.city.tick == 0
+    assert runner.city.committed.tick == 0
     assert runner.city.state.orders == {}
     await world.step(runner)
     assert status_of(runner, "o-1") is OrderStatus.OFFERED
@@ -183,12 +183,12 @@ async def test_a_tick_with_nothing_new_writes_nothing(two_riders_one_order: Memo
     world = two_riders_one_order
     runner = await world.owner()
     await world.step(runner)
-    ticks = runner.city.tick
+    ticks = runner.city.committed.tick
     await world.fix({1: (0, 1)})
     await world.step(runner, 5000)
-    assert runner.city.tick == ticks
+    assert runner.city.committed.tick == ticks
     stored = await world.decisions.load(runner.city.ownership, 0)
-    assert stored.cut == runner.city.read
+    assert stored.cut == runner.city.ingested.read
 
 
 async def test_a_replaced_log_is_read_from_its_beginning(two_riders_one_order: MemoryCity) -> None:
@@ -201,7 +201,7 @@ async def test_a_replaced_log_is_read_from_its_beginning(two_riders_one_order: M
     await world.open_order("o-2")
     new = await world.owner(epoch=2)
     await world.step(new)
-    assert new.city.read.incarnation == "memory-2"
+    assert new.city.ingested.read.incarnation == "memory-2"
     assert set(new.city.state.orders) == {"o-1", "o-2"}
     assert status_of(new, "o-1") is OrderStatus.OFFERED
 
@@ -220,7 +220,7 @@ async def test_an_order_forgotten_long_ago_is_not_opened_again(two_riders_one_or
     forget_ms = round(world.params.offers.forget_s * 1000)
     await world.step(runner, forget_ms + 1000)
     assert OrderId("o-1") not in runner.city.state.ended
-    runner.city.seen = type(runner.city.seen)()
+    runner.city.ingested.seen = type(runner.city.ingested.seen)()
     await world.log.append_event(3, opened)
     await world.step(runner)
     assert status_of(runner, "o-1") is None

@@ -176,7 +176,7 @@ async def test_a_shard_takes_and_drops(offered: Answering) -> None:
     runner = offered.runner
     shard = Shard("shard-1", runner.parts, holding(Ownership(CITY, PARTITION, 2)))
     await shard.take(Ownership(CITY, PARTITION, 2))
-    assert shard.city(CITY).tick == 1
+    assert shard.city(CITY).committed.tick == 1
     assert shard.load().open_orders == 1
     await shard.drop(CITY, 1, "another epoch")
     assert shard.runner(CITY) is not None

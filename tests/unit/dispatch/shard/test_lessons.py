@@ -40,13 +40,13 @@ async def test_a_model_is_stored_before_a_tick_goes_by_it() -> None:
     await world.online({1: (0, 0)})
     runner = await learning_owner(world)
     await ride(world, runner, 60)
-    model = runner.city.memory.travel
+    model = runner.city.committed.memory.travel
     assert model is not None
     assert (CITY, model.version) in world.lessons.models
     await world.open_order("o-1")
     await world.step(runner, 15_000)
-    record = world.decisions._cities[CITY].ticks[runner.city.tick]
-    assert record.travel_version == runner.city.memory.travel.version  # type: ignore[union-attr]
+    record = world.decisions._cities[CITY].ticks[runner.city.committed.tick]
+    assert record.travel_version == runner.city.committed.memory.travel.version  # type: ignore[union-attr]
     assert LearnedTravel.unpacked(world.lessons.models[CITY, record.travel_version]).version == record.travel_version
 
 
@@ -57,12 +57,15 @@ async def test_the_next_owner_goes_on_from_there() -> None:
     old = await learning_owner(world)
     await ride(world, old, 60)
     new = await learning_owner(world, epoch=2)
-    assert new.city.memory.travel is None
+    assert new.city.committed.memory.travel is None
     await world.step(new)
-    assert old.city.memory.travel is not None
-    assert new.city.memory.travel is not None
-    assert new.city.memory.travel.version == world.lessons.lessons[CITY].version
-    assert new.city.memory.learning.travel.sums.cells.tolist() == old.city.memory.learning.travel.sums.cells.tolist()
+    assert old.city.committed.memory.travel is not None
+    assert new.city.committed.memory.travel is not None
+    assert new.city.committed.memory.travel.version == world.lessons.lessons[CITY].version
+    assert (
+        new.city.committed.memory.learning.travel.sums.cells.tolist()
+        == old.city.committed.memory.learning.travel.sums.cells.tolist()
+    )
 
 
 async def test_a_delivery_teaches_each_stage_it_was_quoted_in() -> None:
@@ -72,7 +75,7 @@ async def test_a_delivery_teaches_each_stage_it_was_quoted_in() -> None:
     await world.open_order("o-1")
     runner = await world.owner()
     await world.step(runner)
-    quote = runner.city.memory.etas[OrderId("o-1")].quote
+    quote = runner.city.committed.memory.etas[OrderId("o-1")].quote
     assert quote is not None
     assert quote.stage is Stage.OPEN
     await world.reply(runner, accepted=True)
@@ -80,8 +83,8 @@ async def test_a_delivery_teaches_each_stage_it_was_quoted_in() -> None:
     for status in (link.RIDER_STATUS_ARRIVED, link.RIDER_STATUS_PICKED_UP, link.RIDER_STATUS_DELIVERED):
         await world.status(1, status, "o-1")
         await world.step(runner)
-    assert {q.stage for q in runner.city.memory.tracks[OrderId("o-1")].quotes} == set(Stage)
-    learned = runner.city.memory.learning.calibration
+    assert {q.stage for q in runner.city.committed.memory.tracks[OrderId("o-1")].quotes} == set(Stage)
+    learned = runner.city.committed.memory.learning.calibration
     assert all(learned.band(stage) != Calibration().band(stage) for stage in Stage)
 
 
@@ -98,7 +101,7 @@ async def test_without_the_store_the_old_model_goes_on() -> None:
     await world.online({1: (0, 0)})
     runner = await learning_owner(world)
     await ride(world, runner, 60)
-    assert runner.city.memory.travel is None
+    assert runner.city.committed.memory.travel is None
     assert runner.city.counters.fixes_applied > 50
 
 
@@ -108,7 +111,7 @@ async def test_what_cannot_be_read_is_learned_anew() -> None:
     world.lessons.lessons[CITY] = Lesson(b"rubbish", "learned-x", b"rubbish")
     runner = await learning_owner(world)
     await world.step(runner)
-    assert runner.city.memory.travel is None
+    assert runner.city.committed.memory.travel is None
 
 
 @pytest.mark.parametrize(("kind", "learns"), [(LearnedTravel.ignorant(), True), (None, False)])
@@ -126,4 +129,4 @@ async def test_only_where_it_is_asked_for(kind: LearnedTravel | None, learns: bo
     world.clock.advance(STORE_EVERY_MS)
     await lessons.before()
     assert (world.lessons.lessons[CITY].version != "") is learns
-    assert (runner.city.memory.travel is not None) is learns
+    assert (runner.city.committed.memory.travel is not None) is learns

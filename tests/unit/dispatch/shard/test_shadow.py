@@ -50,14 +50,18 @@ async def test_the_new_owner_goes_on_where_the_old_one_stopped() -> None:
     await owner.settle()
     new = await taken(world, shadow)
     assert new.city.state == owner.city.state
-    assert new.city.holdings == owner.city.holdings
-    assert new.city.memory.tracks == owner.city.memory.tracks
-    assert (new.city.tick, new.city.first, new.city.epoch) == (owner.city.tick, world.decisions._rows(CITY).cut, 2)
-    assert not new.city.heard
+    assert new.city.committed.holdings == owner.city.committed.holdings
+    assert new.city.committed.memory.tracks == owner.city.committed.memory.tracks
+    assert (new.city.committed.tick, new.city.ingested.first, new.city.epoch) == (
+        owner.city.committed.tick,
+        world.decisions._rows(CITY).cut,
+        2,
+    )
+    assert not new.city.ingested.heard
     await world.open_order("o-3")
     await world.step(new)
     assert status_of(new, "o-1") is OrderStatus.ASSIGNED
-    assert await world.decisions.committed(CITY, new.city.tick, 2)
+    assert await world.decisions.committed(CITY, new.city.committed.tick, 2)
 
 
 async def test_events_the_owner_did_not_take_are_taken_by_the_new_one() -> None:
@@ -70,10 +74,10 @@ async def test_events_the_owner_did_not_take_are_taken_by_the_new_one() -> None:
     await world.open_order("o-1")
     await world.step(owner)
     await world.open_order("o-2")
-    await until(lambda: len(shadow.city.heard) >= 2)
+    await until(lambda: len(shadow.city.ingested.heard) >= 2)
     await owner.settle()
     new = await taken(world, shadow)
-    assert [event.offset for event in new.city.heard] == [new.city.taken_offset]
+    assert [event.offset for event in new.city.ingested.heard] == [new.city.committed.taken_offset]
     await world.step(new)
     assert status_of(new, "o-1") is not None
     assert status_of(new, "o-2") is not None
@@ -153,7 +157,7 @@ async def test_catching_up_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     runner = CityRunner(city, logs, owner.parts, lambda: True)
     await recovery.catch_up(city, logs, runner.ingest.take, owner.parts.log)
-    assert len(city.heard) == 10
+    assert len(city.ingested.heard) == 10
 
 
 class OneByOne(MemoryCityLogs):
