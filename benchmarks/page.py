@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from benchmarks.dispatch import table
 from benchmarks.record import plain
+from node import arguments
 
 HEAD = """# Figures
 
@@ -22,9 +21,13 @@ and commit. A target that was missed stands here as missed. What is measured:
 
 def main(argv: list[str]) -> int:
     """0 when the page was written, 2 when a report cannot be read."""
-    parser = argparse.ArgumentParser(prog="forno bench page", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("reports", type=Path, nargs="+", metavar="REPORT", help="JSON of a `forno bench`, NAME.json")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the page here instead of printing it")
+    parser = arguments.Parser(prog="forno bench page", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "reports", type=arguments.file, nargs="+", metavar="REPORT", help="JSON of a `forno bench`, NAME.json"
+    )
+    parser.add_argument(
+        "--out", type=arguments.new_file, metavar="FILE", help="write the page here instead of printing it"
+    )
     words = parser.parse_args(argv)
     try:
         read = [(file.stem, json.loads(file.read_text(encoding="utf-8"))) for file in words.reports]

@@ -7,7 +7,6 @@ so a file that nobody locks is what a killed stack left behind.
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import getpass
 import json
@@ -18,6 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, NoReturn
+
+from node import arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,12 @@ class Registered:
     given_in: str
 
 
-def of_a_stack() -> argparse.ArgumentParser:
+def of_a_stack() -> arguments.Parser:
     """The parent parser of every verb that talks to a running stack."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--dir", type=Path, help="folder of the stack to talk to (default: the one that runs)")
+    parser = arguments.Parser(add_help=False)
+    parser.add_argument(
+        "--dir", type=arguments.new_folder, help="folder of the stack to talk to (default: the one that runs)"
+    )
     return parser
 
 

@@ -11,7 +11,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from node import postgres
-from node.errors import FornoError, Invalid
+from node.arguments import Parser, checked, name, whole
+from node.errors import FornoError
 from node.running import join, of_a_stack
 from node.settings import load
 from orders.archive import cli as archive_cli
@@ -44,15 +45,15 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False, parents=[of_a_stack()])
+    common = Parser(add_help=False, parents=[of_a_stack()])
     common.add_argument("--json", action="store_true", help="for machines")
-    parser = argparse.ArgumentParser(prog="forno orders", description=__doc__)
+    parser = Parser(prog="forno orders", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     get = verbs.add_parser("get", parents=[common], help="an order, from its row or from the archive")
-    get.add_argument("order", help="the order's id")
+    get.add_argument("order", type=checked(checked_order_id), help="the order's id")
     recent = verbs.add_parser("recent", parents=[common], help="a city's orders of the last hours, by status")
-    recent.add_argument("city")
-    recent.add_argument("--hours", type=int, default=24, metavar="N", help="1..168, default 24")
+    recent.add_argument("city", type=name)
+    recent.add_argument("--hours", type=whole(1, 168), default=24, metavar="N", help="1..168, default 24")
     archive_cli.add_arguments(
         verbs.add_parser("archive", parents=[common], help="move old months to the archive ($FORNO_ARCHIVE_URL)")
     )
@@ -65,7 +66,7 @@ def _cities() -> dict[str, City]:
 
 
 async def _get(settings: OrdersSettings, arguments: argparse.Namespace) -> int:
-    order_id = checked_order_id(arguments.order)
+    order_id = arguments.order
     database = RangeMap.parse(settings.orders_ranges).of_order(order_id)
     pool = await postgres.connect(settings.database(database), max_size=2)
     try:
@@ -87,8 +88,6 @@ async def _get(settings: OrdersSettings, arguments: argparse.Namespace) -> int:
 
 
 async def _recent(settings: OrdersSettings, arguments: argparse.Namespace) -> int:
-    if not 1 <= arguments.hours <= 168:
-        raise Invalid("hours", "1..168: what is older is for the archive's own queries", reason="OUT_OF_RANGE")
     since = datetime.now(UTC) - timedelta(hours=arguments.hours)
     totals = await _totals(settings, arguments.city, since)
     if arguments.json:

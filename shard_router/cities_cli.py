@@ -7,12 +7,12 @@ import asyncio
 import json
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 
+from node import arguments
 from node.documents import BadDocument, read_text
 from node.rpc import fault_of
 from node.running import actor, of_a_stack, setting
@@ -34,25 +34,36 @@ _PUBLISH_S = 60.0
 
 def main(argv: list[str]) -> int:
     """Runs `forno cities …`: 0 done, 1 refused, 2 a file that cannot be read."""
-    common = argparse.ArgumentParser(add_help=False, parents=[of_a_stack()])
-    common.add_argument("--router", help="host:port of the shard router (default: of the running stack)")
+    common = arguments.Parser(add_help=False, parents=[of_a_stack()])
+    common.add_argument(
+        "--router", type=arguments.address, help="host:port of the shard router (default: of the running stack)"
+    )
     common.add_argument("--json", action="store_true", help="for machines")
-    parser = argparse.ArgumentParser(prog="forno cities", description=__doc__)
+    parser = arguments.Parser(prog="forno cities", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("list", parents=[common], help="the cities as they are now")
     history = verbs.add_parser("history", parents=[common], help="every border a city was given")
-    history.add_argument("city")
+    history.add_argument("city", type=_city)
     publish = verbs.add_parser("publish", parents=[common], help="give a city a new border")
-    publish.add_argument("file", type=Path, help="a GeoJSON feature, or a collection of one, as `show` prints it")
+    publish.add_argument(
+        "file", type=arguments.file, help="a GeoJSON feature, or a collection of one, as `show` prints it"
+    )
     publish.add_argument("--dry-run", action="store_true", help="check it and say what it would change")
     show = verbs.add_parser("show", parents=[common], help="a city's border as GeoJSON, to change and publish")
-    show.add_argument("city")
+    show.add_argument("city", type=_city)
     words = parser.parse_args(argv)
     try:
         return asyncio.run(_run(words))
     except BadDocument as error:
         print(f"forno cities: {error}", file=sys.stderr)
         return 2
+
+
+def _city(slug: str) -> str:
+    """A city of the catalogue."""
+    if slug not in (known := [city.slug for city in load_cities()]):
+        raise argparse.ArgumentTypeError(f"there is no city {slug!r}; there are {', '.join(known)}")
+    return slug
 
 
 async def _run(words: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ import grpc
 import grpc.aio
 from rich.console import Console
 
+from node import arguments
 from node.rpc import fault_of
 from node.running import actor, of_a_stack, setting
 from proto.shard_router.v1 import shard_router_pb2 as pb
@@ -43,29 +44,38 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False, parents=[of_a_stack()])
-    common.add_argument("--router", help="host:port of the shard router (default: of the running stack)")
+    common = arguments.Parser(add_help=False, parents=[of_a_stack()])
+    common.add_argument(
+        "--router", type=arguments.address, help="host:port of the shard router (default: of the running stack)"
+    )
     common.add_argument("--json", action="store_true", help="for machines")
-    parser = argparse.ArgumentParser(prog="forno shards", description=__doc__)
+    parser = arguments.Parser(prog="forno shards", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("list", parents=[common], help="the map as it stands")
     verbs.add_parser("watch", parents=[common], help="the map, again with each change, until Ctrl-C")
     verbs.add_parser("moves", parents=[common], help="the last moves, and how long nobody decided")
     move = verbs.add_parser("move", parents=[common], help="move a city to another shard while everything runs")
-    move.add_argument("city")
-    move.add_argument("shard")
+    move.add_argument("city", type=arguments.name)
+    move.add_argument("shard", type=arguments.name)
     cancel = verbs.add_parser("cancel", parents=[common], help="call a move off that was not handed over yet")
-    cancel.add_argument("city")
+    cancel.add_argument("city", type=arguments.name)
     plan = verbs.add_parser("plan", parents=[common], help="the fewest moves that bring every shard under its target")
-    plan.add_argument("--target", type=int, default=0, help="riders a shard should carry at most (an order counts ten)")
+    plan.add_argument(
+        "--target",
+        type=arguments.whole(0, arguments.MAX_ID),
+        default=0,
+        help="riders a shard should carry at most (an order counts ten)",
+    )
     apply = verbs.add_parser("apply", parents=[common], help="apply a plan, or go on with one; Ctrl-C stops it")
-    apply.add_argument("plan", nargs="?", type=int, default=0, help="default: the last one made")
+    apply.add_argument(
+        "plan", nargs="?", type=arguments.whole(0, arguments.MAX_ID), default=0, help="default: the last one made"
+    )
     apply.add_argument("--stop", action="store_true", help="stop the plan that runs, after the move under way")
     for verb, about in (
         ("drain", "empty a shard for maintenance; it gets nothing until it is undrained"),
         ("undrain", "let a shard have cities again"),
     ):
-        verbs.add_parser(verb, parents=[common], help=about).add_argument("shard")
+        verbs.add_parser(verb, parents=[common], help=about).add_argument("shard", type=arguments.name)
     verbs.add_parser("audit", parents=[common], help="does the record hold what we promise? exit code 1 if not")
     return parser
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from benchmarks.borders.town import town
 from benchmarks.borders.world import Axis, middle, replay_cut
 from benchmarks.record import Figure, at_most, conclude, document
+from node import arguments
 from simulator.replay.checker import violations
 from simulator.replay.history import History
 from simulator.replay.instance import Instance, read_instance
@@ -45,10 +44,14 @@ class Row:
 
 def main(argv: list[str]) -> int:
     """0 if the borrowing towns meet the target and no rule is broken, 1 if not."""
-    parser = argparse.ArgumentParser(prog="forno bench borders", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--instances", type=Path, nargs="+", metavar="DIR", help="MDRPLib instances, for our own towns")
-    parser.add_argument("--orders", type=int, default=150, help="orders of each of our own towns")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
+    parser = arguments.Parser(prog="forno bench borders", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--instances", type=arguments.folder, nargs="+", metavar="DIR", help="MDRPLib instances, for our own towns"
+    )
+    parser.add_argument(
+        "--orders", type=arguments.whole(1, 100_000), default=150, help="orders of each of our own towns"
+    )
+    parser.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write all figures here")
     words = parser.parse_args(argv)
     towns = [read_instance(d) for d in words.instances] if words.instances else [town(s, words.orders) for s in SEEDS]
     rows: list[Row] = []

@@ -14,6 +14,7 @@ from benchmarks.dispatch import quality, speed, table
 from benchmarks.dispatch.plot import plot
 from benchmarks.dispatch.quality import Quality, Row
 from benchmarks.record import Figure, conclude, document
+from node import arguments
 from simulator.replay.errors import ReplayError
 
 DESCRIPTION = """Quality of dispatch on a folder of MDRPLib instances, beside the published figures, and the speed of
@@ -45,16 +46,22 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="forno bench dispatch", description=DESCRIPTION)
-    parser.add_argument("--instances", type=Path, metavar="DIR", help="folder of MDRPLib instances, any of the 240")
+    parser = arguments.Parser(prog="forno bench dispatch", description=DESCRIPTION)
+    parser.add_argument(
+        "--instances", type=arguments.folder, metavar="DIR", help="folder of MDRPLib instances, any of the 240"
+    )
     parser.add_argument("--no-ticks", action="store_true", help="quality alone")
     parser.add_argument(
         "--waiting",
         action="store_true",
         help="replay every instance once more with idle couriers sent to wait where orders are expected",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here, and a plot beside it")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument(
+        "--json", type=arguments.new_file, metavar="FILE", help="write all figures here, and a plot beside it"
+    )
+    parser.add_argument(
+        "--jobs", type=arguments.whole(1, 1024), default=os.cpu_count() or 1, help="processes (default: one a core)"
+    )
     return parser
 
 

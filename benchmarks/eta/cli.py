@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -18,6 +17,7 @@ from benchmarks.eta.plot import plot
 from benchmarks.eta.world import WorldParams
 from benchmarks.record import conclude, document
 from dispatch.engine.eta.calibration import Stage
+from node import arguments
 
 _CITIES = ("la-serena", "coquimbo")
 _DESKS = ("learned", "free flow", "road", "uncalibrated")
@@ -25,14 +25,29 @@ _DESKS = ("learned", "free flow", "road", "uncalibrated")
 
 def main(argv: list[str]) -> int:
     """0 if every target is met, 1 if not."""
-    parser = argparse.ArgumentParser(
-        prog="forno bench eta", description="ETAs and travel times on held-back simulated days."
+    parser = arguments.Parser(prog="forno bench eta", description="ETAs and travel times on held-back simulated days.")
+    parser.add_argument(
+        "--json", type=arguments.new_file, metavar="FILE", help="write all figures here, and a picture beside it"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here, and a picture beside it")
-    parser.add_argument("--seed", type=int, default=1, help="another world: streets, cells, weather, people")
-    parser.add_argument("--history", type=int, default=4, metavar="DAYS", help="ordinary days to learn from, a city")
-    parser.add_argument("--days", type=int, default=4, metavar="DAYS", help="held-back days to judge, a city")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument(
+        "--seed",
+        type=arguments.whole(0, arguments.MAX_ID),
+        default=1,
+        help="another world: streets, cells, weather, people",
+    )
+    parser.add_argument(
+        "--history",
+        type=arguments.whole(1, 1000),
+        default=4,
+        metavar="DAYS",
+        help="ordinary days to learn from, a city",
+    )
+    parser.add_argument(
+        "--days", type=arguments.whole(1, 1000), default=4, metavar="DAYS", help="held-back days to judge, a city"
+    )
+    parser.add_argument(
+        "--jobs", type=arguments.whole(1, 1024), default=os.cpu_count() or 1, help="processes (default: one a core)"
+    )
     args = parser.parse_args(argv)
     if args.history < 1 or args.days < 1:
         parser.error("--history and --days must be at least 1")

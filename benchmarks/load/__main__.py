@@ -17,6 +17,7 @@ from deploy.stack.errors import StackError
 from deploy.stack.servers.kafka import broker_from
 from deploy.stack.services import SERVICES
 from deploy.stack.stack import LocalStack
+from node import arguments
 from node.table import Number, show
 from simulator.demo.scenes import EVENING_ZONE, patient
 from simulator.demo.town import start_of_evening
@@ -29,15 +30,20 @@ _CITY = "la-serena"
 
 def main(argv: list[str]) -> int:
     """Runs the load test; 0 when nothing failed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=30, help="how long the load lasts")
+    parser = arguments.Parser(prog="python -m benchmarks.load", description=__doc__)
     parser.add_argument(
-        "--users", type=int, default=60, help="in all; a fifth of them order and watch, the others ride"
+        "--seconds", type=arguments.whole(1, arguments.MAX_SECONDS), default=30, help="how long the load lasts"
+    )
+    parser.add_argument(
+        "--users",
+        type=arguments.whole(2, 100_000),
+        default=60,
+        help="in all; a fifth of them order and watch, the others ride",
     )
     parser.add_argument(
         "--kafka", choices=("apache", "embedded"), help="which broker (else FORNO_KAFKA, else embedded)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="save the figures")
+    parser.add_argument("--json", type=arguments.new_file, metavar="FILE", help="save the figures")
     options = parser.parse_args(argv)
     try:
         return asyncio.run(_load(options))

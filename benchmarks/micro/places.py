@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import h3.api.basic_int as h3
 import numpy as np
 
 from benchmarks.micro.timing import Rows, report, seconds
+from node import arguments
 from shard_router.cities import CityLookup, load_cities
 from shard_router.hexgrid import RESOLUTION, cell_keys
 
@@ -16,8 +14,8 @@ PLACES = 100_000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
+    parser = arguments.Parser(description=__doc__)
+    parser.add_argument("--json", type=arguments.new_file)
     args = parser.parse_args()
     rng = np.random.default_rng(0)
     cities = load_cities()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.micro.timing import Rows, report, seconds
 from dispatch.engine.travel.paths import Dijkstra, shortest_paths
 from dispatch.engine.travel.road import RoadParams, RoadTravel
+from node import arguments
 from node.geodesy import points
 from shard_router.cities import load_cities
 from simulator.roads.fetch import default_cache_dir, ensure_network
@@ -18,8 +17,8 @@ from simulator.roads.routing import RoadWays, places_in
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
+    parser = arguments.Parser(description=__doc__)
+    parser.add_argument("--json", type=arguments.new_file)
     args = parser.parse_args()
     network = ensure_network(default_cache_dir())
     arc_ms = RoadParams().arc_ms(network)

@@ -7,7 +7,6 @@ at the rider (same machine).
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import time
@@ -25,6 +24,7 @@ from websockets.asyncio.client import connect
 
 from benchmarks.motion.child import say, words
 from benchmarks.motion.place import CITY, somewhere
+from node import arguments
 from node.lifecycle import calm_collector
 from node.tokens import TokenSigner
 
@@ -143,10 +143,17 @@ async def run(orders: int, wanted: int, seed: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--orders", type=int, default=540, help="orders to place, each watched")
-    parser.add_argument("--carried", type=int, default=510, help="begin when so many are on their way to the door")
-    parser.add_argument("--seed", type=int, default=2)
+    parser = arguments.Parser(description=__doc__)
+    parser.add_argument(
+        "--orders", type=arguments.whole(1, 1_000_000), default=540, help="orders to place, each watched"
+    )
+    parser.add_argument(
+        "--carried",
+        type=arguments.whole(0, 1_000_000),
+        default=510,
+        help="begin when so many are on their way to the door",
+    )
+    parser.add_argument("--seed", type=arguments.whole(0, arguments.MAX_ID), default=2)
     args = parser.parse_args()
     uvloop.run(run(args.orders, args.carried, args.seed))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ import uvloop
 
 from benchmarks.motion import edge, growth, index, pushes, screen
 from benchmarks.record import Figure, conclude, document
+from node import arguments
 
 #: In this order; growth needs what pushes found.
 SECTIONS = ("edge", "index", "pushes", "growth", "apache", "embedded")
@@ -20,13 +20,20 @@ SECTIONS = ("edge", "index", "pushes", "growth", "apache", "embedded")
 
 def main(argv: list[str]) -> int:
     """0 if every figure reaches its target, 1 if one falls short, 2 for bad words."""
-    parser = argparse.ArgumentParser(
+    parser = arguments.Parser(
         prog="forno bench motion",
         description="From a rider's fix to a customer's screen: each figure beside its target and its peer.",
     )
     parser.add_argument("--only", metavar="A,B", default=",".join(SECTIONS), help=f"of {','.join(SECTIONS)}")
-    parser.add_argument("--seconds", type=float, default=40, help="length of each fix-to-screen measurement")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here, and a plot beside it")
+    parser.add_argument(
+        "--seconds",
+        type=arguments.number(1, arguments.MAX_SECONDS),
+        default=40,
+        help="length of each fix-to-screen measurement",
+    )
+    parser.add_argument(
+        "--json", type=arguments.new_file, metavar="FILE", help="write all figures here, and a plot beside it"
+    )
     args = parser.parse_args(argv)
     wanted = args.only.split(",")
     if unknown := set(wanted) - set(SECTIONS):

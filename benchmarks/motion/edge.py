@@ -11,7 +11,6 @@ the client, which costs as much, and neighbours on the machine do not count.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import tempfile
@@ -31,6 +30,7 @@ from benchmarks.motion.child import Child, left, say
 from benchmarks.motion.place import CITY
 from benchmarks.orders.cpu import cpu_s
 from benchmarks.record import Figure, Say, at_least
+from node import arguments
 from node.clock import SystemClock
 from node.lifecycle import calm_collector
 from node.rpc import Server
@@ -262,10 +262,10 @@ def figures(section: dict[str, Any]) -> Sequence[Figure]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments.Parser(description=__doc__)
     parser.add_argument("--serve", choices=KINDS, required=True)
-    parser.add_argument("--keys", type=Path, required=True)
-    parser.add_argument("--batch", type=int, required=True, help="fixes in a message")
+    parser.add_argument("--keys", type=arguments.folder, required=True)
+    parser.add_argument("--batch", type=arguments.whole(1, 100), required=True, help="fixes in a message")
     args = parser.parse_args()
     uvloop.run(serve_edge(args.keys) if args.serve == "edge" else serve_bare(args.serve, args.batch))
 

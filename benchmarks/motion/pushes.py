@@ -8,7 +8,6 @@ a second of the server's CPU, in the best of many rounds: the one that neighbour
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import socket
@@ -35,6 +34,7 @@ from gateway.live.kitchen.hub import KitchenHub
 from gateway.live.model import City, OrderFacts, OrderId, Place, StatusEvent, Track
 from gateway.live.ops import OpsHub
 from gateway.live.server import LiveServer
+from node import arguments
 from node.clock import SystemClock
 from node.lifecycle import calm_collector
 from node.tokens import TokenSigner, TokenVerifier, create_keys
@@ -247,9 +247,9 @@ def figures(section: dict[str, Any]) -> Sequence[Figure]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments.Parser(description=__doc__)
     parser.add_argument("--serve", choices=("live", "plain"), required=True)
-    parser.add_argument("--keys", type=Path, required=True)
+    parser.add_argument("--keys", type=arguments.folder, required=True)
     args = parser.parse_args()
     uvloop.run(serve_live(args.keys) if args.serve == "live" else serve_plain())
 

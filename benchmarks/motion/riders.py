@@ -7,7 +7,6 @@ JSON is printed when all are connected, and one for each word of the parent: wha
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 from math import cos, sin
@@ -18,6 +17,7 @@ import uvloop
 
 from benchmarks.motion.child import say, words
 from benchmarks.motion.place import CITY, somewhere
+from node import arguments
 from node.clock import SystemClock
 from node.lifecycle import calm_collector
 from node.settings import NodeSettings, load
@@ -117,9 +117,9 @@ async def run(count: int, seed: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--riders", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = arguments.Parser(description=__doc__)
+    parser.add_argument("--riders", type=arguments.whole(1, 1_000_000), default=2000)
+    parser.add_argument("--seed", type=arguments.whole(0, arguments.MAX_ID), default=1)
     args = parser.parse_args()
     uvloop.run(run(args.riders, args.seed))
 

@@ -13,7 +13,6 @@ The load average stands beside each window: on a machine that others use, ages t
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
@@ -30,6 +29,7 @@ import uvloop
 
 from benchmarks.motion import screen
 from benchmarks.record import Figure, Say, at_most, conclude, document
+from node import arguments
 
 #: Half of the load at which ages are promised, 2,000 riders; what the machine carries at most was not sought.
 RIDERS = 1_000
@@ -120,13 +120,17 @@ def figures(section: Mapping[str, Any]) -> list[Figure]:
 
 def main(argv: list[str]) -> int:
     """0 if nothing drifts, 1 if something does."""
-    parser = argparse.ArgumentParser(
+    parser = arguments.Parser(
         prog="forno bench soak", description="Half the load of `forno bench motion`, and nothing drifts."
     )
-    parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--window", type=float, default=20, help="seconds of each measurement")
-    parser.add_argument("--riders", type=int, default=RIDERS, help="each sends one fix a second")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all windows here")
+    parser.add_argument("--seconds", type=arguments.number(1, arguments.MAX_SECONDS), default=600)
+    parser.add_argument(
+        "--window", type=arguments.number(1, arguments.MAX_SECONDS), default=20, help="seconds of each measurement"
+    )
+    parser.add_argument(
+        "--riders", type=arguments.whole(1, 1_000_000), default=RIDERS, help="each sends one fix a second"
+    )
+    parser.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write all windows here")
     args = parser.parse_args(argv)
     if args.seconds < 2 * args.window:
         parser.error("--seconds: at least two windows, or there is no slope")

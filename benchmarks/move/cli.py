@@ -29,7 +29,7 @@ from benchmarks.orders.cpu import cpu_s
 from benchmarks.record import Figure, at_least, at_most, conclude, document
 from deploy.stack.services import SERVICES
 from deploy.stack.stack import LocalStack
-from node import postgres
+from node import arguments, postgres
 from node.clock import SystemClock
 from node.tokens import TokenSigner
 from shard_router.adapters.postgres import PostgresRouterStore
@@ -71,15 +71,24 @@ class Stretch:
 
 def main(argv: list[str]) -> int:
     """0 if every target is met, 1 if one falls short."""
-    parser = argparse.ArgumentParser(prog="forno bench move", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--riders", type=int, default=10_000)
-    parser.add_argument("--moves", type=int, default=20)
-    parser.add_argument("--fixes", type=float, default=FIXES_PER_S, help="fixes a second of all riders together")
-    parser.add_argument("--orders", type=int, default=OPEN_ORDERS, help="open orders at least")
-    parser.add_argument("--watchers", type=int, default=WATCHERS)
+    parser = arguments.Parser(prog="forno bench move", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--riders", type=arguments.whole(1, 1_000_000), default=10_000)
+    parser.add_argument("--moves", type=arguments.whole(1, 10_000), default=20)
+    parser.add_argument(
+        "--fixes",
+        type=arguments.number(0.1, 1_000_000),
+        default=FIXES_PER_S,
+        help="fixes a second of all riders together",
+    )
+    parser.add_argument(
+        "--orders", type=arguments.whole(0, 1_000_000), default=OPEN_ORDERS, help="open orders at least"
+    )
+    parser.add_argument("--watchers", type=arguments.whole(0, 1_000_000), default=WATCHERS)
     parser.add_argument("--kafka", choices=("apache", "embedded"), default="apache")
-    parser.add_argument("--dir", type=Path, help="where the stack runs; default: a temporary folder")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here, and a picture beside")
+    parser.add_argument("--dir", type=arguments.new_folder, help="where the stack runs; default: a temporary folder")
+    parser.add_argument(
+        "--json", type=arguments.new_file, metavar="FILE", help="write all figures here, and a picture beside"
+    )
     words = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         figures, report = uvloop.run(measure(words, words.dir or Path(folder)))

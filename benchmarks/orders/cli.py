@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import sys
@@ -21,6 +20,7 @@ from benchmarks.record import Figure, at_least, at_most, conclude, document
 from deploy.stack.service import Service
 from deploy.stack.services import SERVICES
 from deploy.stack.stack import LocalStack
+from node import arguments
 
 #: What runs beside the generator: no dispatch, no edge, no gateway.
 NEEDED = ("router", "payments", "orders")
@@ -41,10 +41,12 @@ where written_at >= $1
 
 def main(argv: list[str]) -> int:
     """0 if every target is met, 1 if not."""
-    parser = argparse.ArgumentParser(prog="forno bench orders", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=10, help="length of each of the two runs")
+    parser = arguments.Parser(prog="forno bench orders", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--seconds", type=arguments.number(1, arguments.MAX_SECONDS), default=10, help="length of each of the two runs"
+    )
     parser.add_argument("--only", choices=("placing", "growth"), help="leave the other half out")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
+    parser.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write all figures here")
     words = parser.parse_args(argv)
     figures, sections = asyncio.run(measure(words.seconds, words.only))
     told = {}

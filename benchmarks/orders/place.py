@@ -18,6 +18,7 @@ import grpc.aio
 import numpy as np
 import uvloop
 
+from node import arguments
 from proto.common.v1.types_pb2 import LatLng, Money
 from proto.orders.v1 import orders_pb2 as pb
 from proto.orders.v1.orders_pb2_grpc import OrdersStub
@@ -103,11 +104,15 @@ async def measure(words: argparse.Namespace) -> dict[str, float]:
 
 def main() -> int:
     """Prints one line of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("address", help="host:port of the order service")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--rate", type=float, default=0, help="orders a second; 0: as fast as the customers go")
-    parser.add_argument("--customers", type=int, default=64, help="customers at a time, where no rate is given")
+    parser = arguments.Parser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("address", type=arguments.address, help="host:port of the order service")
+    parser.add_argument("--seconds", type=arguments.number(0.1, arguments.MAX_SECONDS), default=10)
+    parser.add_argument(
+        "--rate", type=arguments.number(0, 1_000_000), default=0, help="orders a second; 0: as fast as the customers go"
+    )
+    parser.add_argument(
+        "--customers", type=arguments.whole(1, 100_000), default=64, help="customers at a time, where no rate is given"
+    )
     parser.add_argument("--city", default="la-serena")
     parser.add_argument("--currency", default="CLP")
     parser.add_argument("--token", default="tok_ok")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import sys
@@ -21,6 +20,7 @@ from benchmarks.scale.database import measure_map, row_bytes
 from benchmarks.scale.model import Planet, needs, stores
 from benchmarks.scale.page import page
 from benchmarks.scale.rebalance import rebalance
+from node import arguments
 
 CITIES, SHARDS = 4_000, 200
 KILLED = (1, 20, 100)
@@ -32,12 +32,16 @@ MAP_BYTES = 2_000_000
 
 def main(argv: list[str]) -> int:
     """0 if every figure meets its target, 1 if not."""
-    parser = argparse.ArgumentParser(prog="forno bench scale", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--cities", type=int, default=CITIES)
-    parser.add_argument("--shards", type=int, default=SHARDS)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here, and a plot beside it")
-    parser.add_argument("--from", type=Path, metavar="FILE", dest="recorded", help="an earlier run, not measured anew")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the page of these figures here")
+    parser = arguments.Parser(prog="forno bench scale", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--cities", type=arguments.whole(1, 100_000), default=CITIES)
+    parser.add_argument("--shards", type=arguments.whole(2, 10_000), default=SHARDS)
+    parser.add_argument(
+        "--json", type=arguments.new_file, metavar="FILE", help="write all figures here, and a plot beside it"
+    )
+    parser.add_argument(
+        "--from", type=arguments.file, metavar="FILE", dest="recorded", help="an earlier run, not measured anew"
+    )
+    parser.add_argument("--page", type=arguments.new_file, metavar="FILE", help="write the page of these figures here")
     words = parser.parse_args(argv)
     if words.recorded is not None:
         report = json.loads(words.recorded.read_text(encoding="utf-8"))

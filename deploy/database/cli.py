@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from deploy.database.plan import Done, databases, migrate_all, state_of_all
+from node import arguments
 from node.errors import FornoError
 from node.postgres import classified
 from node.running import join, of_a_stack
@@ -22,7 +22,7 @@ from orders.payments.config import PaymentsSettings
 
 def main(argv: list[str]) -> int:
     """0 when every database is (now) up to date, 1 when one is not or could not be reached, 2 for nonsense."""
-    parser = argparse.ArgumentParser(
+    parser = arguments.Parser(
         prog="forno db", description="The databases and their numbered migrations.", parents=[of_a_stack()]
     )
     parser.add_argument("verb", choices=("migrate", "status"), help="migrate: apply what is pending; status: list only")

@@ -17,6 +17,7 @@ from deploy.stack.servers.kafka import broker_from
 from deploy.stack.services import SERVICES
 from deploy.stack.stack import LocalStack
 from deploy.stack.table import Screen
+from node import arguments
 from node.running import registered
 
 DEFAULT_FOLDER = Path(".forno")
@@ -24,10 +25,10 @@ DEFAULT_FOLDER = Path(".forno")
 
 def main(argv: list[str]) -> int:
     """Run the stack. 0 when it was asked to stop, 1 when it failed, 2 when it was asked for nonsense."""
-    parser = argparse.ArgumentParser(
-        prog="forno up", description="Real servers and the Forno services, on this machine."
+    parser = arguments.Parser(prog="forno up", description="Real servers and the Forno services, on this machine.")
+    parser.add_argument(
+        "--dir", type=arguments.new_folder, default=DEFAULT_FOLDER, help="the stack's own folder (default: .forno)"
     )
-    parser.add_argument("--dir", type=Path, default=DEFAULT_FOLDER, help="the stack's own folder (default: .forno)")
     parser.add_argument(
         "--kafka", choices=("apache", "embedded"), help="the broker (default: $FORNO_KAFKA or embedded)"
     )

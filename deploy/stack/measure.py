@@ -6,7 +6,6 @@ after it, and the latency from `send` to a manually assigned consumer at a stead
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import tempfile
@@ -21,6 +20,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.stack.servers.kafka import Broker, ensure_topics
 from deploy.stack.stack import LocalStack
+from node import arguments
 from proto.topics import Topic
 
 _RATE_HZ = 200
@@ -153,7 +153,7 @@ async def measure(broker: Broker, folder: Path) -> dict[str, Any]:
 
 def main() -> int:
     """Measure one broker in a temporary folder."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.stack.measure", description=__doc__)
+    parser = arguments.Parser(prog="python -m deploy.stack.measure", description=__doc__)
     parser.add_argument("--kafka", choices=("embedded", "apache"), default="embedded")
     broker: Broker = parser.parse_args().kafka
     with tempfile.TemporaryDirectory(prefix="forno-measure-") as folder:

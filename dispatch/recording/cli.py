@@ -6,10 +6,10 @@ import argparse
 import asyncio
 import json
 import sys
-from pathlib import Path
 
 from dispatch.recording.dump import Wanted, dump
 from dispatch.recording.recording import write_recording
+from node import arguments
 from node.errors import FornoError
 from node.running import of_a_stack, setting
 from node.settings import NodeSettings
@@ -20,17 +20,21 @@ _REWIND_S = 600
 
 def main(argv: list[str]) -> int:
     """Runs `forno log …` and returns its exit code."""
-    parser = argparse.ArgumentParser(prog="forno log", description=__doc__)
+    parser = arguments.Parser(prog="forno log", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("poison", add_help=False, help="messages that were set aside: list, retry, drop")
     verb = verbs.add_parser(
         "dump", parents=[of_a_stack()], help="write a city's two input logs and its ticks to a file"
     )
-    verb.add_argument("city", help="slug of the city, as `forno shards list` shows it")
-    verb.add_argument("file", type=Path, help="the file to write, by custom CITY.forno")
-    verb.add_argument("--minutes", type=_minutes, help="the last so many wall minutes (default: all there is)")
+    verb.add_argument("city", type=arguments.name, help="slug of the city, as `forno shards list` shows it")
+    verb.add_argument("file", type=arguments.new_file, help="the file to write, by custom CITY.forno")
+    verb.add_argument(
+        "--minutes",
+        type=arguments.number(0.01, 1_000_000),
+        help="the last so many wall minutes (default: all there is)",
+    )
     verb.add_argument("--postgres", help="URL of Postgres (default: of the running stack)")
-    verb.add_argument("--kafka", help="host:port of Kafka (default: the same)")
+    verb.add_argument("--kafka", type=arguments.address, help="host:port of Kafka (default: the same)")
     verb.add_argument("--json", action="store_true", help="print one JSON object")
     words = parser.parse_args(argv)
     try:
@@ -40,13 +44,6 @@ def main(argv: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-
-
-def _minutes(text: str) -> float:
-    minutes = float(text)
-    if not 0 < minutes <= 1_000_000:
-        raise argparse.ArgumentTypeError("must be above 0")
-    return minutes
 
 
 async def _dump(words: argparse.Namespace) -> int:

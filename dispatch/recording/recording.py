@@ -16,14 +16,18 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dispatch.engine.codec import from_plain
 from dispatch.errors import DispatchError
 from dispatch.shard.decided import TickBasis
+from node.documents import MAX_INTEGER, BadDocument, model_flaws, parse_json, validated
 
 FORMAT = "forno recording 1"
 _FRAME = struct.Struct("<qI")
@@ -138,43 +142,93 @@ def write_recording(file: Path, recording: Recording) -> None:
 
 
 def read_recording(file: Path) -> Recording:
-    """Reads the file. Raises `BadRecording` or `OSError`."""
+    """Reads the file. Raises `BadRecording`, which names every wrong field of its documents."""
     try:
         with zipfile.ZipFile(file) as archive:
-            head = json.loads(archive.read("recording.json"))
-            if head.get("format") != FORMAT:
-                raise BadRecording(f"{file}: format {head.get('format')!r}, this version reads {FORMAT!r}")
+            head_json = _text(archive.read("recording.json"), "recording.json")
+            head = validated(_Head, parse_json(head_json, "recording.json"), "recording.json")
+            lines = archive.read("ticks.jsonl").splitlines()
             return Recording(
-                city=head["city"],
-                incarnation=head["incarnation"],
-                partition=head["partition"],
-                default_capacity=head["default_capacity"],
-                events_offset=head["events_offset"],
-                params=head["params"],
+                city=head.city,
+                incarnation=head.incarnation,
+                partition=head.partition,
+                default_capacity=head.default_capacity,
+                events_offset=head.events_offset,
+                params=head.params,
                 start=archive.read("start.bin"),
-                ticks=[RecordedTick.of(json.loads(line)) for line in archive.read("ticks.jsonl").splitlines()],
-                pings=_unframed(archive.read("pings.bin")),
-                events=_unframed(archive.read("events.bin")),
-                models={v: archive.read(f"travel/{n}.bin") for n, v in enumerate(head["models"])},
-                lessons={v: archive.read(f"lessons/{n}.bin") for n, v in enumerate(head.get("lessons", ()))},
+                ticks=[_tick(line, f"ticks.jsonl:{number}") for number, line in enumerate(lines, 1)],
+                pings=_unframed(archive.read("pings.bin"), "pings.bin"),
+                events=_unframed(archive.read("events.bin"), "events.bin"),
+                models={v: archive.read(f"travel/{n}.bin") for n, v in enumerate(head.models)},
+                lessons={v: archive.read(f"lessons/{n}.bin") for n, v in enumerate(head.lessons)},
             )
-    except (zipfile.BadZipFile, KeyError, TypeError, AttributeError, struct.error) as error:
+    except (BadRecording, BadDocument) as error:
+        raise BadRecording(f"{file} is damaged: {error}") from error
+    except _NO_ARCHIVE as error:
         raise BadRecording(f"{file} is no recording of `forno log dump`: {error}") from error
-    except ValueError as error:
-        raise error if isinstance(error, BadRecording) else BadRecording(f"{file} is damaged: {error}") from error
+
+
+#: What the library raises for something that is no archive, a damaged or an encrypted one, or that lacks a part.
+_NO_ARCHIVE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    OSError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+
+
+class _Head(BaseModel):
+    """`recording.json`."""
+
+    model_config = ConfigDict(strict=True)
+
+    format: Literal["forno recording 1"]
+    city: str = Field(min_length=1)
+    incarnation: str
+    partition: int = Field(ge=0, le=2**31 - 1)
+    default_capacity: int = Field(ge=1, le=1_000)
+    events_offset: int = Field(ge=0, le=MAX_INTEGER)
+    params: dict[str, dict[str, Any]]
+    models: list[str]
+    lessons: list[str] = []
+
+
+_TICK: Final = TypeAdapter(RecordedTick)
+
+
+def _tick(line: bytes, source: str) -> RecordedTick:
+    parse_json(_text(line, source), source)
+    try:
+        return _TICK.validate_json(line, strict=True)
+    except ValidationError as error:
+        raise BadDocument(source, model_flaws(error)) from error
+
+
+def _text(data: bytes, source: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise BadRecording(f"{source} is no UTF-8 text") from error
 
 
 def _framed(messages: Iterable[Message]) -> bytes:
     return b"".join(_FRAME.pack(m.offset, len(m.value)) + m.value for m in messages)
 
 
-def _unframed(data: bytes) -> list[Message]:
+def _unframed(data: bytes, source: str) -> list[Message]:
     messages, at = [], 0
     while at < len(data):
+        if at + _FRAME.size > len(data):
+            raise BadRecording(f"{source}: a message is cut off")
         offset, length = _FRAME.unpack_from(data, at)
         at += _FRAME.size
         if at + length > len(data):
-            raise BadRecording("a message is cut off")
+            raise BadRecording(f"{source}: a message is cut off")
         messages.append(Message(offset, data[at : at + length]))
         at += length
     return messages

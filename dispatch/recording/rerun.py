@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from google.protobuf.message import DecodeError
+
 from dispatch.engine.codec import from_plain
 from dispatch.engine.eta.learning import BrokenLearning, EtaLearning
 from dispatch.engine.intake import LogEvent, inputs_of, without
@@ -63,10 +65,14 @@ class _Rerun:
         start = unpack_memory(recording.start)
         self._memory, self._whole = start.memory, start.whole
         self._params: dict[str, EngineParams] = {}
-        self._fixes = [(m.offset, decode_fixes(m.value, recording.city)) for m in recording.pings]
-        self._log = [
-            wire.decode_event(m.value, recording.city, m.offset, recording.default_capacity) for m in recording.events
-        ]
+        try:
+            self._fixes = [(m.offset, decode_fixes(m.value, recording.city)) for m in recording.pings]
+            self._log = [
+                wire.decode_event(m.value, recording.city, m.offset, recording.default_capacity)
+                for m in recording.events
+            ]
+        except (ValueError, DecodeError) as error:
+            raise BadRecording(f"a message of the recording cannot be read: {error}") from error
         before = [event for event in self._log if event.offset < recording.events_offset]
         self._seen = SeenIds(event.event_id for event in before)
         self._next_event = len(before)

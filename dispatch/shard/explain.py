@@ -16,6 +16,7 @@ import grpc.aio
 import structlog
 from rich.console import Console
 
+from node import arguments
 from node.errors import FornoError
 from node.rpc import fault_of
 from node.running import of_a_stack, setting
@@ -31,10 +32,12 @@ _DEADLINE_S = 10.0
 
 def main(argv: list[str]) -> int:
     """Runs `forno explain …` and returns its exit code."""
-    parser = argparse.ArgumentParser(prog="forno explain", description=__doc__, parents=[of_a_stack()])
-    parser.add_argument("order", help="id of the order")
-    parser.add_argument("--city", help="its city (default: every city is asked)")
-    parser.add_argument("--router", help="host:port of the shard router (default: of the running stack)")
+    parser = arguments.Parser(prog="forno explain", description=__doc__, parents=[of_a_stack()])
+    parser.add_argument("order", type=arguments.name, help="id of the order")
+    parser.add_argument("--city", type=arguments.name, help="its city (default: every city is asked)")
+    parser.add_argument(
+        "--router", type=arguments.address, help="host:port of the shard router (default: of the running stack)"
+    )
     parser.add_argument("--json", action="store_true", help="the records as they are, one JSON document a line")
     words = parser.parse_args(argv)
     try:

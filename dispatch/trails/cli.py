@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,7 +15,8 @@ from dispatch.trails.adapters.mongo_history import MongoHotTrails
 from dispatch.trails.adapters.parquet import ParquetArchive
 from dispatch.trails.config import TrailSettings
 from dispatch.trails.model import Driven, Near, Whereabouts
-from dispatch.trails.questions import Trails
+from dispatch.trails.questions import MAX_NEAR, MAX_RADIUS_M, Trails
+from node import arguments
 from node.errors import FornoError
 from node.mongo import connect
 from node.running import join, of_a_stack
@@ -22,6 +24,8 @@ from node.settings import load
 from node.table import Heading, Number, show
 
 _DEADLINE_S = 60.0
+#: The end of the year 9999, the last that dates of Python hold, domain milliseconds.
+_LAST_MS = 253_402_300_799_999
 
 
 def main(argv: list[str]) -> int:
@@ -36,33 +40,35 @@ def main(argv: list[str]) -> int:
 
 def when(text: str) -> int:
     """Domain milliseconds: as they are, or of an ISO 8601 time (UTC where it names no zone)."""
-    if text.lstrip("-").isdecimal():
-        return int(text)
+    if re.fullmatch("[+-]?[0-9]+", text, re.ASCII):
+        return arguments.whole(0, _LAST_MS)(text)
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither milliseconds nor like 2026-11-23T12:30:00") from None
-    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+        at_ms = round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        message = f"{text[:60]!r} is neither milliseconds nor like 2026-11-23T12:30:00"
+        raise argparse.ArgumentTypeError(message) from error
+    return arguments.whole(0, _LAST_MS)(str(at_ms))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="forno trails", description=__doc__)
-    shared = argparse.ArgumentParser(add_help=False, parents=[of_a_stack()])
+    parser = arguments.Parser(prog="forno trails", description=__doc__)
+    shared = arguments.Parser(add_help=False, parents=[of_a_stack()])
     shared.add_argument("--mongo", help="URL of MongoDB (default: of the running stack)")
-    shared.add_argument("--city", required=True)
+    shared.add_argument("--city", type=arguments.name, required=True)
     shared.add_argument("--json", action="store_true", help="one JSON document a line")
     verbs = parser.add_subparsers(dest="verb", required=True)
     where = verbs.add_parser("where", parents=[shared], help="where a rider was at a time")
-    where.add_argument("--rider", type=int, required=True)
+    where.add_argument("--rider", type=arguments.whole(1, arguments.MAX_RIDER), required=True)
     where.add_argument("--at", type=when, required=True, help="ISO 8601, or domain milliseconds")
     near = verbs.add_parser("near", parents=[shared], help="who was near a place at a time")
-    near.add_argument("--lat", type=float, required=True)
-    near.add_argument("--lng", type=float, required=True)
+    near.add_argument("--lat", type=arguments.number(-90, 90), required=True)
+    near.add_argument("--lng", type=arguments.number(-180, 180), required=True)
     near.add_argument("--at", type=when, required=True)
-    near.add_argument("--radius", type=float, default=500.0, help="metres (500)")
-    near.add_argument("--limit", type=int, default=100)
+    near.add_argument("--radius", type=arguments.number(1, MAX_RADIUS_M), default=500.0, help="metres (500)")
+    near.add_argument("--limit", type=arguments.whole(1, MAX_NEAR), default=100)
     distance = verbs.add_parser("distance", parents=[shared], help="how far a rider drove")
-    distance.add_argument("--rider", type=int, required=True)
+    distance.add_argument("--rider", type=arguments.whole(1, arguments.MAX_RIDER), required=True)
     distance.add_argument("--from", type=when, required=True, dest="begin")
     distance.add_argument("--to", type=when, required=True, dest="end")
     return parser

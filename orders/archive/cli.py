@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from node.arguments import whole
 from node.telemetry import configure_logging
 from orders.archive.archiver import ArchivedMonth, Archiver, ArchiveReport, PostponedMonth, months_before
 from orders.archive.files import ArchiveFiles
@@ -20,7 +21,7 @@ from orders.ranges import RangeMap
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.add_argument(
-        "--older-than-months", type=_months, metavar="N", help="1.., default: $FORNO_ARCHIVE_AFTER_MONTHS or 6"
+        "--older-than-months", type=whole(1, 1200), metavar="N", help="1.., default: $FORNO_ARCHIVE_AFTER_MONTHS or 6"
     )
 
 
@@ -46,13 +47,6 @@ async def archive_all(
         report.months.extend(one.months)
         report.postponed.extend(one.postponed)
     return report
-
-
-def _months(text: str) -> int:
-    """At least one: the present month takes new orders. Raises `ArgumentTypeError`."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("a whole number of months, at least 1")
-    return int(text)
 
 
 def _document(url: str, older_than: datetime, report: ArchiveReport) -> dict[str, object]:

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 import grpc.aio
 from google.protobuf.json_format import MessageToDict
 
+from node import arguments
 from node.rpc import fault_of
 from node.running import setting
+from orders.ids import checked_order_id
+from orders.text_checks import checked_key
 from proto.common.v1.types_pb2 import Money
 from proto.payments.v1 import payments_pb2 as pb
 from proto.payments.v1.payments_pb2_grpc import PaymentsStub
@@ -28,10 +31,20 @@ PATIENCE_S = 15.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The words of the verb."""
-    parser.add_argument("order", help="the order's id")
-    parser.add_argument("--amount", type=int, metavar="MINOR", help="minor units; default: all that is left")
-    parser.add_argument("--reason", default="", help="why, at most 200 characters")
-    parser.add_argument("--key", default="", help="to repeat a refund whose answer was lost; default: a new one")
+    parser.add_argument("order", type=arguments.checked(checked_order_id), help="the order's id")
+    parser.add_argument(
+        "--amount",
+        type=arguments.whole(1, arguments.MAX_ID),
+        metavar="MINOR",
+        help="minor units; default: all that is left",
+    )
+    parser.add_argument("--reason", type=arguments.text(200), default="", help="why, at most 200 characters")
+    parser.add_argument(
+        "--key",
+        type=arguments.checked(checked_key),
+        default="",
+        help="to repeat a refund whose answer was lost; default: a new one",
+    )
 
 
 async def refund(words: argparse.Namespace) -> int:

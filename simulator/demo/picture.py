@@ -14,6 +14,8 @@ import signal
 import sys
 from pathlib import Path
 
+from node import arguments
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "gateway" / "web" / "screenshot.mjs"
 #: Wall seconds the city lives before the picture: riders are on their way by then.
@@ -54,8 +56,8 @@ async def _address(demo: asyncio.subprocess.Process) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="the PNG to write")
+    parser = arguments.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=arguments.new_file, help="the PNG to write")
     return asyncio.run(take(parser.parse_args().out))
 
 

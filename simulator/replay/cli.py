@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -10,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dispatch.errors import DispatchError
+from node import arguments
 from node.table import show
 from simulator.replay.checker import violations
 from simulator.replay.errors import ReplayError
@@ -25,19 +25,23 @@ SHOWN_VIOLATIONS = 10
 
 def main(argv: list[str]) -> int:
     """Replay; 0 if no rule was broken (the recording was decided as before), 1 if not, 2 if it cannot be read."""
-    parser = argparse.ArgumentParser(
+    parser = arguments.Parser(
         prog="forno replay",
         description="Play an MDRPLib instance, or a recorded stretch of a living city, through the dispatch engine.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="folder of the instance")
-    what.add_argument("--log", type=Path, metavar="FILE", help="a recording made by `forno log dump`")
+    what.add_argument("folder", type=arguments.folder, nargs="?", metavar="DIR", help="folder of the instance")
+    what.add_argument("--log", type=arguments.file, metavar="FILE", help="a recording made by `forno log dump`")
     parser.add_argument(
-        "--params", type=Path, metavar="FILE", help="with --log: another policy, as JSON of what differs"
+        "--params", type=arguments.file, metavar="FILE", help="with --log: another policy, as JSON of what differs"
     )
-    parser.add_argument("--roads", type=Path, metavar="FILE", help="with --log: the road network it was recorded on")
+    parser.add_argument(
+        "--roads", type=arguments.file, metavar="FILE", help="with --log: the road network it was recorded on"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument("--solution", type=Path, metavar="DIR", help="write the official solution files here")
+    parser.add_argument(
+        "--solution", type=arguments.new_folder, metavar="DIR", help="write the official solution files here"
+    )
     args = parser.parse_args(argv)
     if args.log is None and (args.params or args.roads):
         parser.error("--params and --roads go with --log")

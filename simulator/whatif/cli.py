@@ -14,7 +14,6 @@ from dispatch.engine.ports import TravelTimes
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.engine.travel.learned import BrokenModel, LearnedTravel
 from dispatch.engine.travel.planar import PlanarTravel
-from dispatch.errors import InvalidParams
 from dispatch.recording.recording import BadRecording, Recording, read_recording
 from dispatch.recording.rerun import Redone, params_of, rerun
 from dispatch.shard.params import changed
@@ -76,12 +75,7 @@ def replay_log(file: Path, params_file: Path | None, roads: Path | None, *, as_j
 
 
 def _other_policy(params: EngineParams, file: Path | None) -> EngineParams | None:
-    if file is None:
-        return None
-    try:
-        return changed(params, json.loads(file.read_text()), "params")
-    except ValueError as error:
-        raise error if isinstance(error, InvalidParams) else InvalidParams(f"{file}: {error}") from error
+    return changed(params, file) if file is not None else None
 
 
 def _report(recording: Recording, ticks: list[Redone]) -> dict[str, Any]:

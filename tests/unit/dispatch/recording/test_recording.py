@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from dispatch.engine.tracks import Track
 from dispatch.recording.dump import default_capacity
 from dispatch.recording.recording import BadRecording, Message, RecordedTick, Recording, read_recording, write_recording
 from dispatch.shard.decided import TickBasis
+from node.cli import main
 from node.errors import Rejected
 
 #: Fields of a tick before ETAs were replayed.
@@ -71,6 +74,44 @@ def test_a_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
         file.write_bytes(whole[:end])
         with pytest.raises(BadRecording, match=r"town\.forno"):
             read_recording(file)
+
+
+def rewritten(file: Path, part: str, change: Callable[[bytes], bytes]) -> Path:
+    """The file with one part of the archive changed."""
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, body in parts.items():
+            archive.writestr(name, change(body) if name == part else body)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new", "said"),
+    [
+        ("recording.json", b'"partition": 3', b'"partition": "3"', ["partition: must be a whole number, got '3'"]),
+        ("recording.json", b'"partition": 3', b'"partition": 1e400', ["partition: must be a finite number"]),
+        ("recording.json", b'"city": "town"', b'"city": 7', ["city: must be a text, got 7"]),
+        ("recording.json", b'"params"', b'"parms"', ["params: is missing"]),
+        ("ticks.jsonl", b'"epoch": 1', b'"epoch": 9223372036854775808', ["ticks.jsonl:1", "epoch: must be within"]),
+        ("ticks.jsonl", b'"tick": 2', b'"tick": "2"', ["ticks.jsonl:2", "tick: must be a whole number"]),
+        ("ticks.jsonl", b'["o9"]', b'"o9"', ["ignored: must be an array"]),
+        ("ticks.jsonl", b"}", b"", ["ticks.jsonl:1", "is no JSON"]),
+        ("events.bin", b"\x07", b"\x07\x00", ["events.bin: a message is cut off"]),
+    ],
+)
+def test_wrong_fields_are_named_by_the_command(
+    part: str, old: bytes, new: bytes, said: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and one line: the file, the part, the fields."""
+    file = tmp_path / "town.forno"
+    write_recording(file, recording())
+    rewritten(file, part, lambda body: body.replace(old, new, 1))
+    assert main(["replay", "--log", str(file)]) == 2
+    printed, complaint = capsys.readouterr()
+    assert (printed, complaint.count("\n")) == ("", 1)
+    for words in ["town.forno", *said]:
+        assert words in complaint
 
 
 def test_a_memory_survives_packing() -> None:

@@ -50,3 +50,26 @@ def test_no_json(tmp_path: Path) -> None:
     file.write_text("{")
     with pytest.raises(InvalidParams, match=r"params\.json"):
         load_params(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"offers": {"timeout_s": NaN}}', r"offers\.timeout_s: must be a finite number"),
+        ('{"offers": {"timeout_s": 1e999}}', r"offers\.timeout_s: must be a finite number"),
+        ('{"offers": {"timeout_s": 1, "timeout_s": 2}}', r"offers\.timeout_s: is given twice"),
+        (
+            '{"offers": {"timeout_s": "x", "lead": 1}, "rebundle": 1}',
+            r"params\.offers\.timeout_s .*offers\.lead .*rebundle",
+        ),
+        ('{"version": "a\\u0000"}', "version: holds the character NUL"),
+    ],
+)
+def test_every_fault_of_the_file_is_named(text: str, says: str, tmp_path: Path) -> None:
+    """What JSON cannot hold, a key twice, several faults at once; a folder in place of the file."""
+    file = tmp_path / "params.json"
+    file.write_text(text)
+    with pytest.raises(InvalidParams, match=says):
+        load_params(file)
+    with pytest.raises(InvalidParams, match="cannot be read: Is a directory"):
+        load_params(tmp_path)

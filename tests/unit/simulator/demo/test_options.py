@@ -41,9 +41,12 @@ def test_an_instance_runs_faster(tmp_path: Path) -> None:
         (["--seconds", "0"], "within 1..86400"),
         (["--speed", "1000"], "within 1..60"),
         (["--riders", "1"], "within 2..2000"),
-        (["--riders", "many"], "invalid"),
+        (["--riders", "many"], "must be a whole number within 2..2000"),
         (["--kafka", "pigeon"], "invalid choice"),
-        (["--instance", "/nowhere"], "not an MDRPLib instance"),
+        (["--instance", "/nowhere"], "there is no folder '/nowhere'"),
+        (["--instance", "/"], "not an MDRPLib instance"),
+        (["--seconds", "nan"], "must be a number within 1..86400"),
+        (["--seed", "-1"], "must be within 0.."),
     ],
 )
 def test_bad_words_are_refused(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
