@@ -69,7 +69,7 @@ def main() -> int:
         )
         roads = settings.roads_geojson
         basemap = roads is not None and roads.exists()
-        catalog = CatalogApi(lambda: directory.map, borders, settings.live_url, clock, basemap)
+        catalog = CatalogApi(lambda: directory.map, borders, follower.loaded.is_set, settings.live_url, clock, basemap)
         endpoints = [*orders.endpoints(), *catalog.endpoints()]
         files = pages.routes(settings.web_dir, roads, jwks_file, settings.live_url)
         document = openapi.document(endpoints, importlib.metadata.version("forno"))

@@ -6,7 +6,7 @@ the field for bad input), so that a client need never parse a message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -94,6 +94,24 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(guarded, handler.request_deserializer, handler.response_serializer)
 
 
+class ReadinessInterceptor(grpc.aio.ServerInterceptor):
+    """Refuses calls with UNAVAILABLE, reason NOT_READY, until the service has loaded what it answers from."""
+
+    def __init__(self) -> None:
+        self.ready = False
+
+    async def intercept_service(
+        self, continuation: Callable[..., Any], handler_call_details: grpc.HandlerCallDetails
+    ) -> Any:
+        if self.ready or handler_call_details.method.startswith("/grpc."):  # health and reflection
+            return await continuation(handler_call_details)
+
+        async def refused(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
+            await abort(context, Retryable("this service is still loading", reason="NOT_READY"))
+
+        return grpc.unary_unary_rpc_method_handler(refused)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What a failed call said, read back from its details."""
@@ -121,7 +139,7 @@ def fault_of(error: grpc.RpcError) -> Fault:
 
 
 class Server:
-    """A gRPC server with health and reflection; a service's health turns SERVING when `start` returns."""
+    """A gRPC server with health and reflection; its health is NOT_SERVING until `start` returns."""
 
     def __init__(
         self,
@@ -131,8 +149,9 @@ class Server:
         *,
         max_request_bytes: int = MAX_REQUEST_BYTES,
     ) -> None:
+        self._readiness = ReadinessInterceptor()
         options = [*SERVER_OPTIONS, ("grpc.max_receive_message_length", max_request_bytes)]
-        self._server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=options)
+        self._server = grpc.aio.server(interceptors=[self._readiness, ErrorInterceptor()], options=options)
         self._health = health.aio.HealthServicer()
         self._names = ("", *services)
         for register in add:
@@ -141,9 +160,14 @@ class Server:
         reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
         self.port = self._server.add_insecure_port(address)
 
-    async def start(self) -> None:
-        """Begins to answer."""
+    async def start(self, loaded: Awaitable[object] | None = None) -> None:
+        """Begins to answer: health at once, all else when what it needs is loaded."""
+        for name in self._names:
+            await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._server.start()
+        if loaded is not None:
+            await loaded
+        self._readiness.ready = True
         for name in self._names:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 

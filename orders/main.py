@@ -79,7 +79,7 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
     if settings.archive_nightly:
         node.start("archive", NightlyArchive(clock, log).run())
 
-    lookup = _borders(node, settings, directory)
+    lookup, borders = _borders(node, settings, directory)
     by_range = ByRange(ranges, stores)
     kitchens = PostgresKitchens(ByRange(ranges, pools), clock, log)
     known = KnownKitchens(kitchens, settings.asked_cities, cities.hour, clock, log)
@@ -102,7 +102,7 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
         ],
     )
     node.on_stop("grpc", server.stop)
-    await server.start()
+    await server.start(loaded=borders.loaded.wait())
 
 
 async def _directory(node: Node, settings: OrdersSettings) -> Directory:
@@ -182,13 +182,13 @@ def _saga(node: Node, settings: OrdersSettings, own: Range, pool: asyncpg.Pool, 
     node.start(f"answer timeout {name}", timeout.run())
 
 
-def _borders(node: Node, settings: OrdersSettings, directory: Directory) -> CityLookup:
-    """Which city a place is in, kept up to date."""
+def _borders(node: Node, settings: OrdersSettings, directory: Directory) -> tuple[CityLookup, BorderFollower]:
+    """Which city a place is in, and what keeps that up to date."""
     lookup = CityLookup(load_cities())
     borders = BorderFollower(settings.router_address, directory, lookup.replace, node.log)
     node.on_stop("borders", borders.close)
     node.start("borders", borders.run())
-    return lookup
+    return lookup, borders
 
 
 def main() -> int:

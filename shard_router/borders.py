@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 #: Borders are asked for this often even if the map says nothing, wall seconds.
 _LOOK_EVERY_S = 30.0
-_AGAIN = Policy(0.5, 2.0, of=(grpc.aio.AioRpcError,))
+_AGAIN = Policy(0.5, 2.0, of=(grpc.aio.AioRpcError, BadCity, ValueError))
 #: Deadline of one page, wall seconds.
 _ANSWER_S = 10.0
 #: A border of `MAX_POINTS` goes through; see `shard_router.city_document`.
@@ -150,27 +150,33 @@ class BorderFollower:
         self._changed = changed
         self._log = log
         self._cities = load_cities()
+        #: Set once the borders have been heard; whoever answers by them is not ready before.
+        self.loaded = asyncio.Event()
         #: The newest border that is known.
         self.version = 0
 
     async def run(self) -> None:
-        """Follows until cancelled. While the router is away the last borders hold."""
+        """Follows until cancelled. While the router is away, or sends what is no border, the last borders hold."""
         while True:
             seen = self._directory.map.version
-            await _AGAIN.until_done(self.look, warned(self._log, "borders not heard; the last ones hold"))
+            await _AGAIN.until_done(self.look, self._not_heard)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY_S):
                     await self._directory.changed(seen)
 
     async def look(self) -> None:
-        """Asks once. Raises `AioRpcError`."""
+        """Asks once. Raises `AioRpcError`, `BadCity` or `ValueError`."""
         borders = await read_borders(self._borders, pb.GetBordersRequest(after_version=self.version, newest_only=True))
-        if not borders:
-            return
-        self._cities = await asyncio.to_thread(_compiled, self._cities, borders)
-        self.version = borders[-1].version
-        self._log.info("borders changed", cities=sorted({border.city for border in borders}), version=self.version)
-        self._changed(self._cities)
+        if borders:
+            cities = await asyncio.to_thread(_compiled, self._cities, borders)
+            self._changed(cities)
+            self._cities, self.version = cities, borders[-1].version
+            self._log.info("borders changed", cities=sorted({border.city for border in borders}), version=self.version)
+        self.loaded.set()
+
+    def _not_heard(self, error: BaseException, pause_s: float) -> None:
+        kept = "the last ones hold" if self.loaded.is_set() else "this service is not ready without them"
+        warned(self._log, f"borders not heard; {kept}")(error, pause_s)
 
     async def close(self) -> None:
         """Lets go of the connection."""

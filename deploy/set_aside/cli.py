@@ -16,7 +16,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from deploy.database.plan import Database, databases
-from node import postgres, set_aside
+from node import arguments, postgres, set_aside
 from node.errors import FornoError, NotFound, Rejected, Retryable
 from node.kafka import Outgoing, consumer, producer, send_all
 from node.postgres import SchemaMissing, statements
@@ -38,14 +38,14 @@ _READ_S = 10.0
 
 def main(argv: list[str]) -> int:
     """0 when it was done, 1 when not, 2 for nonsense."""
-    parser = argparse.ArgumentParser(prog="forno log poison", description=__doc__)
-    common = argparse.ArgumentParser(add_help=False, parents=[of_a_stack()])
+    parser = arguments.Parser(prog="forno log poison", description=__doc__)
+    common = arguments.Parser(add_help=False, parents=[of_a_stack()])
     common.add_argument("--postgres", metavar="URL", help="Postgres without a database name (default: the stack's)")
     common.add_argument("--json", action="store_true", help="print JSON")
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("list", parents=[common], help="the messages, newest first, each with its reason")
     retry = verbs.add_parser("retry", parents=[common], help="have a message read or sent once more")
-    retry.add_argument("--kafka", help="host:port of Kafka (default: the stack's)")
+    retry.add_argument("--kafka", type=arguments.address, help="host:port of Kafka (default: the stack's)")
     drop = verbs.add_parser("drop", parents=[common], help="forget a message for good")
     for verb in (retry, drop):
         verb.add_argument("id", type=_place, metavar="DATABASE/NUMBER", help="as the list shows it")

@@ -71,12 +71,15 @@ async def _grpc_health(address: str) -> None:
         except grpc.aio.AioRpcError as error:
             raise NotReady(f"{error.code().name}: {error.details()}") from error
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
-        raise NotReady(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+        status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+        raise NotReady(f"{status}: its log says what it waits for")
 
 
 async def _http_health(url: str) -> None:
     async with httpx.AsyncClient(timeout=_CHECK_TIMEOUT_S, trust_env=False) as client:
         try:
-            (await client.get(f"{url}/healthz")).raise_for_status()
+            answer = await client.get(f"{url}/healthz")
         except httpx.HTTPError as error:
             raise NotReady(repr(error)) from error
+    if not answer.is_success:
+        raise NotReady(f"HTTP {answer.status_code}: {answer.text[:200]}")

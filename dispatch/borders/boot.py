@@ -81,6 +81,10 @@ class Borders:
 
     async def _look(self) -> None:
         fresh = await self._borders.newest(self._version)
-        if fresh:
+        if not fresh:
+            return
+        try:
             self._ground = await asyncio.to_thread(Ground, await self._borders.cities())
-            self._version = fresh[-1].version
+        except ValueError as error:
+            self._log.error("a stored border cannot be read; the last ones hold", error=str(error))
+        self._version = fresh[-1].version

@@ -8,6 +8,7 @@ from typing import Any
 from gateway.api import models
 from gateway.api.call import Call, Endpoint
 from node.clock import SystemClock
+from node.errors import Retryable
 from shard_router.topology import CityEntry, CityMap
 
 _E7 = 10_000_000
@@ -20,12 +21,14 @@ class CatalogApi:
         self,
         map_now: Callable[[], CityMap],
         polygons: Mapping[str, dict[str, Any]],
+        loaded: Callable[[], bool],
         live_url: str,
         clock: SystemClock,
         basemap: bool,
     ) -> None:
         self._map_now = map_now
         self._polygons = polygons
+        self._loaded = loaded
         self._config = models.EdgeConfig(
             live_url=live_url.rstrip("/"),
             clock=models.ClockLine(
@@ -38,7 +41,7 @@ class CatalogApi:
         return [
             Endpoint(
                 "GET", "/v1/cities", "The cities, their borders, and who owns them.", self.cities, models.Cities,
-                token=False, cache="public, max-age=2", errors=(429,),
+                token=False, cache="public, max-age=2", errors=(429, 503),
             ),
             Endpoint(
                 "GET", "/v1/config", "What the pages need to know.", self.config, models.EdgeConfig,
@@ -46,11 +49,12 @@ class CatalogApi:
             ),
             Endpoint(
                 "GET", "/healthz", "Answers 200 when this process can serve.", self.health, models.Health,
-                token=False, errors=(),
+                token=False, errors=(503,),
             ),
         ]  # fmt: skip
 
     async def cities(self, call: Call) -> models.Cities:
+        self._check_loaded()
         map_ = self._map_now()
         entries = sorted(map_.cities.values(), key=lambda entry: entry.city)
         return models.Cities(version=map_.version, cities=[self._city(entry) for entry in entries])
@@ -59,7 +63,13 @@ class CatalogApi:
         return self._config
 
     async def health(self, call: Call) -> models.Health:
+        self._check_loaded()
         return models.Health(status="ready")
+
+    def _check_loaded(self) -> None:
+        """Raises `Retryable` until the borders that were published have been heard."""
+        if not self._loaded():
+            raise Retryable("the borders of the cities are not loaded yet", reason="NOT_READY")
 
     def _city(self, entry: CityEntry) -> models.City:
         return models.City(

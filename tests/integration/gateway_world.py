@@ -26,7 +26,8 @@ from proto.dispatch.v1 import dispatch_pb2, live_pb2
 from proto.dispatch.v1.dispatch_pb2_grpc import DispatchServicer, add_DispatchServicer_to_server
 from proto.orders.v1 import orders_pb2
 from proto.orders.v1.orders_pb2_grpc import OrdersServicer, add_OrdersServicer_to_server
-from proto.shard_router.v1 import shard_router_pb2
+from proto.shard_router.v1 import borders_pb2, shard_router_pb2
+from proto.shard_router.v1.borders_pb2_grpc import CityBordersServicer, add_CityBordersServicer_to_server
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterServicer, add_ShardRouterServicer_to_server
 
 CITY = "la-serena"
@@ -42,6 +43,13 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+class NoBorders(CityBordersServicer):
+    """Nothing was published."""
+
+    async def GetBorders(self, request: borders_pb2.GetBordersRequest, context: Any) -> borders_pb2.GetBordersResponse:
+        return borders_pb2.GetBordersResponse()
 
 
 class OrdersAtHand(OrdersServicer):
@@ -280,7 +288,11 @@ async def services_at_hand() -> AsyncIterator[tuple[OrdersAtHand, DispatchAtHand
     async with AsyncExitStack() as stack:
         orders_address = await _served(stack, lambda server: add_OrdersServicer_to_server(orders, server))
         router.address = await _served(stack, lambda server: add_DispatchServicer_to_server(dispatch, server))
-        router_address = await _served(stack, lambda server: add_ShardRouterServicer_to_server(router, server))
+        router_address = await _served(
+            stack,
+            lambda server: add_ShardRouterServicer_to_server(router, server),
+            lambda server: add_CityBordersServicer_to_server(NoBorders(), server),  # type: ignore[abstract]
+        )
         yield orders, dispatch, router, orders_address, router_address
 
 
@@ -314,8 +326,8 @@ async def gateway_world(folder: Path, redis_url: str, **env: str) -> AsyncIterat
         )
 
 
-async def _served(stack: AsyncExitStack, add: Any) -> str:
-    server = Server("127.0.0.1:0", [], [add])
+async def _served(stack: AsyncExitStack, *add: Any) -> str:
+    server = Server("127.0.0.1:0", [], add)
     await server.start()
     stack.push_async_callback(server.stop, 0)
     return f"127.0.0.1:{server.port}"

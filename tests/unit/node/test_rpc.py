@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import grpc
@@ -64,3 +65,25 @@ async def test_every_server_tells_its_health_and_its_services(channel: grpc.aio.
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     answers = [answer async for answer in stub.ServerReflectionInfo(iter([request]))]
     assert "payments.v1.Payments" in {s.name for s in answers[0].list_services_response.service}
+
+
+async def test_a_service_that_could_not_load_is_not_serving() -> None:
+    """Health says NOT_SERVING and calls are refused as retryable until what it needs is there; then both change."""
+    failing, loaded = Failing(), asyncio.Event()  # type: ignore[abstract]
+    server = Server("127.0.0.1:0", ["payments.v1.Payments"], [lambda s: add_PaymentsServicer_to_server(failing, s)])
+    starting = asyncio.create_task(server.start(loaded=loaded.wait()))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        for service in ("", "payments.v1.Payments"):
+            answer = await health.Check(health_pb2.HealthCheckRequest(service=service), wait_for_ready=True, timeout=5)
+            assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await PaymentsStub(channel).Get(pb.GetRequest(order_id="0"))
+        assert (raised.value.code(), fault_of(raised.value).reason) == (grpc.StatusCode.UNAVAILABLE, "NOT_READY")
+        loaded.set()
+        await starting
+        assert (await health.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await PaymentsStub(channel).Get(pb.GetRequest(order_id="0"))
+        assert fault_of(raised.value).field == "items[0].quantity"
+    await server.stop(0)
