@@ -24,10 +24,10 @@ OWN = {
     # bound to a lease's life; a server that is started again; a payment put off, whose pause lies in its row.
     r"pause_s = min\(|\* 2(\.0)? \*\* ": {
         "deploy/stack/keeper.py",
-        "dispatch/shard/shard.py",
         "node/retry.py",
         "orders/payments/payment_worker.py",
         "shard_router/leases.py",
+        "shard_router/slots.py",
         "tracking/client/rider.py",
     },
 }
