@@ -4,35 +4,43 @@ from __future__ import annotations
 
 from node.telemetry import counter, gauge, histogram
 
-FIXES = counter("dispatch_fixes_total", "fixes read, by what became of them", ["city", "outcome"])
-LOG_AGE_MS = histogram("dispatch_log_age_ms", "from packing at the edge to applied at the shard, wall ms", ["city"])
+FIXES = counter("forno_dispatch_fixes_total", "fixes read, by what became of them", ["city", "outcome"])
+LOG_AGE_MS = histogram(
+    "forno_dispatch_log_age_ms", "from packing at the edge to applied at the shard, wall ms", ["city"]
+)
 #: Of each batch one fix is observed.
 FIX_AGE_MS = histogram(
-    "dispatch_fix_age_ms", "age of a fix since its rider sent it, when applied and when published", ["city", "hop"]
+    "forno_dispatch_fix_age_ms",
+    "age of a fix since its rider sent it, when applied and when published",
+    ["city", "hop"],
 )
-EVENTS = counter("dispatch_events_total", "city events, by what became of them", ["city", "outcome"])
-TICK_MS = histogram("dispatch_tick_ms", "one tick from intake to commit, wall ms", ["city"])
-COMMIT_MS = histogram("dispatch_commit_ms", "the tick's transaction, wall ms", ["city"])
-FALLBACKS = counter("dispatch_fallbacks_total", "ticks that greedy had to answer, by cause", ["city", "cause"])
-REFUSED = counter("dispatch_commits_refused_total", "ticks the database refused, by reason", ["city", "reason"])
-OFFERS = counter("dispatch_offers_total", "offers made", ["city"])
-DELIVERED = counter("dispatch_delivered_total", "orders delivered", ["city"])
+EVENTS = counter("forno_dispatch_events_total", "city events, by what became of them", ["city", "outcome"])
+TICK_MS = histogram("forno_dispatch_tick_ms", "one tick from intake to commit, wall ms", ["city"])
+COMMIT_MS = histogram("forno_dispatch_commit_ms", "the tick's transaction, wall ms", ["city"])
+FALLBACKS = counter("forno_dispatch_fallbacks_total", "ticks that greedy had to answer, by cause", ["city", "cause"])
+REFUSED = counter("forno_dispatch_commits_refused_total", "ticks the database refused, by reason", ["city", "reason"])
+OFFERS = counter("forno_dispatch_offers_total", "offers made", ["city"])
+DELIVERED = counter("forno_dispatch_delivered_total", "orders delivered", ["city"])
 ETA_ERROR_S = histogram(
-    "dispatch_eta_error_s",
+    "forno_dispatch_eta_error_s",
     "actual less predicted drop-off, predicted at acceptance, domain s",
     ["city"],
     buckets=(-1200, -600, -300, -120, -60, 0, 60, 120, 300, 600, 1200, 2400),
 )
-OPEN_ORDERS = gauge("dispatch_open_orders", "orders that are not ended", ["city"])
-RIDERS_ONLINE = gauge("dispatch_riders_online", "riders on shift", ["city"])
-OUTBOX_PUBLISHED = counter("dispatch_outbox_published_total", "results published to dispatch.events", ["city"])
-VIEW_LAG_MS = histogram("dispatch_view_lag_ms", "age of the oldest change when a view was written, wall ms", ["view"])
+OPEN_ORDERS = gauge("forno_dispatch_open_orders", "orders that are not ended", ["city"])
+RIDERS_ONLINE = gauge("forno_dispatch_riders_online", "riders on shift", ["city"])
+OUTBOX_PUBLISHED = counter("forno_dispatch_outbox_published_total", "results published to dispatch.events", ["city"])
+VIEW_LAG_MS = histogram(
+    "forno_dispatch_view_lag_ms", "age of the oldest change when a view was written, wall ms", ["view"]
+)
 VIEW_BEHIND_MS = gauge(
-    "dispatch_view_behind_ms",
+    "forno_dispatch_view_behind_ms",
     "age of the oldest change that a view lacks by now; grows while its store is away, wall ms",
     ["city", "view"],
 )
-VIEW_FAILURES = counter("dispatch_view_failures_total", "writes to a view that failed and will be made good", ["view"])
+VIEW_FAILURES = counter(
+    "forno_dispatch_view_failures_total", "writes to a view that failed and will be made good", ["view"]
+)
 
 
 def refused_total() -> int:

@@ -17,8 +17,8 @@ from gateway.api import openapi, pages
 from gateway.api.app import Edge, cacheable
 from gateway.api.catalog import CatalogApi
 from gateway.api.orders import OrdersApi
-from gateway.api.server import HttpServer
 from gateway.config import HttpSettings, address
+from node.http_server import HttpServer
 from node.lifecycle import Node, run
 from node.settings import load
 from node.tokens import TokenSigner, TokenVerifier

@@ -1,7 +1,8 @@
 """Logs and metrics. Never a span or a log line per fix: hot paths only touch pre-bound counters.
 
 Logs are JSON lines on standard error. Metrics are declared once in a package's `metrics.py` with `counter`, `gauge` and
-`histogram`; each call wants a meaning, and the unit is in the name.
+`histogram`; each call wants a meaning. A name is `forno_<package>_<what>_<unit>` (payments, a service of its own within
+`orders`, stand as a package); `total` is the unit of a counter.
 """
 
 from __future__ import annotations

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from node.telemetry import counter
 
-TURNED_AWAY = counter("orders_turned_away_total", "Calls refused because too many were under way.")
+TURNED_AWAY = counter("forno_orders_turned_away_total", "Calls refused because too many were under way.")

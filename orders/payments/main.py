@@ -46,10 +46,12 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
     node.start("worker", worker.run())
     node.start("upkeep", Upkeep(payments, log).run())
     if settings.payment_provider == "stripe" and settings.stripe_webhook_listen:
-        from orders.payments.adapters.webhooks import StripeWebhooks, WebhookServer
+        from node.http_server import HttpServer
+        from orders.payments.adapters.webhooks import StripeWebhooks
 
         webhooks = StripeWebhooks(payments, settings.stripe_webhook_secret.get_secret_value(), worker.wake, log)
-        node.start("webhooks", WebhookServer(webhooks.app(), settings.stripe_webhook_listen).run())
+        host, _, port = settings.stripe_webhook_listen.rpartition(":")
+        node.start("webhooks", HttpServer(webhooks.app(), host, int(port)).run())
     node.start("notices", worker.follow_notices())
     node.start("overdue", worker.measure_overdue())
 

@@ -215,7 +215,7 @@ async def counted(metrics_address: str) -> dict[str, float]:
 
 def _samples(text: str) -> Iterator[tuple[str, str]]:
     for line in text.splitlines():
-        if found := re.fullmatch(r"(forno_edge_[a-z_]+(?:\{[^}]*\})?) ([0-9.e+]+)", line):
+        if found := re.fullmatch(r"(forno_tracking_[a-z_]+(?:\{[^}]*\})?) ([0-9.e+]+)", line):
             yield found[1], found[2]
 
 
@@ -240,13 +240,13 @@ async def assert_rubbish_harms_nobody(world: TrackingWorld, pid: int, metrics_ad
     assert (rider.journal.sessions, len(rider.journal.refused), rider.journal.thinned_fixes) == (1, 0, 0)
     logged = await world.fixes()
     assert set(rider.journal.acked_fixes) == logged[_HEALTHY], "the healthy rider's fixes"
-    name = "forno_edge_messages_refused_total"
+    name = "forno_tracking_messages_refused_total"
     grown = Counter(by_reason(late, name)) - Counter(by_reason(early, name))
     assert grown == heard.refused, "refusals counted, and refusals heard"
-    name = "forno_edge_streams_refused_total"
+    name = "forno_tracking_streams_refused_total"
     assert Counter(by_reason(late, name)) - Counter(by_reason(early, name)) == heard.turned_away
     assert sum(heard.turned_away.values()) == (count - count // 10) // 100
-    durable = late["forno_edge_fixes_durable_total"]
+    durable = late["forno_tracking_fixes_durable_total"]
     ours = sum(len(keys) for number, keys in logged.items() if 0 <= number < _RIDERS)
     assert durable == ours, "fixes counted as durable, and fixes in the log"
     print(f"{heard.sent} bad messages: {dict(heard.refused)}, streams {dict(heard.turned_away)}, {heard.too_long} cut")

@@ -7,16 +7,12 @@ waiting. The signature is over a timestamp, which may be five minutes old at mos
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
 import stripe
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -99,37 +95,3 @@ def _event(body: bytes) -> _Event | None:
         return _Event(str(told["id"]), kind, checked_order_id((about.get("metadata") or {}).get("order_id", "")))
     except FornoError:  # of another shop on the same account
         return None
-
-
-class WebhookServer:
-    """uvicorn as a part of the node, on a socket that is bound at once, so that a taken port stops the boot."""
-
-    def __init__(self, app: Starlette, listen: str) -> None:
-        host, _, port = listen.rpartition(":")
-        self._socket = socket.create_server((host, int(port)))
-        self._server = _Quiet(
-            uvicorn.Config(
-                app,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=DRAIN_S,
-            )
-        )
-
-    async def run(self) -> None:
-        """Serves until cancelled, then lets the requests under way end."""
-        serving = asyncio.create_task(self._server.serve([self._socket]))
-        try:
-            await asyncio.shield(serving)
-        except asyncio.CancelledError:
-            self._server.should_exit = True
-            await serving
-            raise
-
-
-class _Quiet(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

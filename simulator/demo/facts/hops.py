@@ -15,11 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 #: hop -> the histogram and its label.
 HOPS: Mapping[str, tuple[str, str]] = {
-    "packed": ("forno_edge_fix_age_ms", "packed"),
-    "durable": ("forno_edge_fix_age_ms", "durable"),
-    "applied": ("dispatch_fix_age_ms", "applied"),
-    "published": ("dispatch_fix_age_ms", "published"),
-    "socket": ("forno_live_fix_to_socket_ms", ""),
+    "packed": ("forno_tracking_fix_age_ms", "packed"),
+    "durable": ("forno_tracking_fix_age_ms", "durable"),
+    "applied": ("forno_dispatch_fix_age_ms", "applied"),
+    "published": ("forno_dispatch_fix_age_ms", "published"),
+    "socket": ("forno_gateway_live_fix_to_socket_ms", ""),
 }
 
 #: Counts by upper bound in milliseconds, cumulative as Prometheus has them.

@@ -35,6 +35,7 @@ class Record:
     offset: int
     topic: str = "payment.events"
     partition: int = 0
+    key: bytes | None = None
 
 
 def authorised(order: OrderId, offset: int = 0, version: int = 1) -> Record:

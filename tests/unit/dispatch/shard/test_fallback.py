@@ -28,7 +28,7 @@ def _nonsense(problem: Problem, params: EngineParams) -> Solution:
 
 
 def _counted(cause: str) -> float:
-    return REGISTRY.get_sample_value("dispatch_fallbacks_total", {"city": CITY, "cause": cause}) or 0.0
+    return REGISTRY.get_sample_value("forno_dispatch_fallbacks_total", {"city": CITY, "cause": cause}) or 0.0
 
 
 async def _two_orders_offered(world: MemoryCity) -> list[str]:

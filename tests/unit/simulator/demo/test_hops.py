@@ -37,7 +37,7 @@ async def test_services_are_added_up_and_dead_ones_left_out() -> None:
     """Two shards' ages at a hop are one distribution; an address where nobody answers is nobody's."""
     registries = [CollectorRegistry() for _ in range(2)]
     for registry in registries:
-        histogram = Histogram("dispatch_fix_age_ms", "", ["city", "hop"], buckets=(10, 20), registry=registry)
+        histogram = Histogram("forno_dispatch_fix_age_ms", "", ["city", "hop"], buckets=(10, 20), registry=registry)
         histogram.labels("a", "applied").observe(15)
         histogram.labels("b", "applied").observe(5)
         histogram.labels("a", "published").observe(50)

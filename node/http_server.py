@@ -1,4 +1,8 @@
-"""uvicorn as a part of a node: it takes its signals from the node and drains before it goes."""
+"""Plain HTTP as every service does it: uvicorn as a part of a node, bounded in connections and in time.
+
+It takes its signals from the node, binds its socket at once, and drains before it goes. (WebSockets have a server of
+their own.) The size of a body is for the application to bound, which knows what it expects.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,10 @@ from starlette.applications import Starlette
 
 #: How long requests under way may take to end at a stop, wall seconds.
 DRAIN_S = 3
+#: Connections and requests at the same time; beyond them the answer is 503.
+MOST = 4_096
+#: A connection without a request is closed after so many wall seconds.
+IDLE_S = 30
 
 
 class HttpServer:
@@ -23,7 +31,7 @@ class HttpServer:
         self._socket.bind((host, port))
         self._socket.listen(1024)
         self.port: int = self._socket.getsockname()[1]
-        self._server = _Quiet(
+        self._server = _Server(
             uvicorn.Config(
                 app,
                 lifespan="off",
@@ -31,7 +39,8 @@ class HttpServer:
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=DRAIN_S,
-                timeout_keep_alive=30,
+                timeout_keep_alive=IDLE_S,
+                limit_concurrency=MOST,
                 backlog=1024,
             )
         )
@@ -47,7 +56,9 @@ class HttpServer:
             raise
 
 
-class _Quiet(uvicorn.Server):
+class _Server(uvicorn.Server):
+    """Leaves the signals to the node."""
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
