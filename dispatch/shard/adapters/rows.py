@@ -6,34 +6,34 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dispatch.engine.codec import from_plain, to_plain
+from dispatch.engine.codec import from_json, to_json
 from dispatch.engine.model import Offer, Order, Rider
 from dispatch.engine.tracks import Track
 
 
 def plain_json(entity: object) -> str:
     """The same text for the same value."""
-    return json.dumps(to_plain(entity), separators=(",", ":"))
+    return to_json(entity).decode()
 
 
 def order_of(text: str) -> Order:
     """Raises `InvalidEntity`."""
-    return from_plain(Order, json.loads(text))
+    return from_json(Order, text)
 
 
 def rider_of(text: str) -> Rider:
     """Raises `InvalidEntity`."""
-    return from_plain(Rider, json.loads(text))
+    return from_json(Rider, text)
 
 
 def offer_of(text: str) -> Offer:
     """Raises `InvalidEntity`."""
-    return from_plain(Offer, json.loads(text))
+    return from_json(Offer, text)
 
 
 def track_of(text: str) -> Track:
     """Raises `InvalidEntity`."""
-    return from_plain(Track, json.loads(text))
+    return from_json(Track, text)
 
 
 def explained(record: Mapping[str, Any], where: Mapping[str, Any]) -> str:

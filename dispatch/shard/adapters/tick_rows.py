@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dispatch.engine.codec import to_plain
+from dispatch.engine.codec import to_json
 from dispatch.engine.model import OfferStatus
 from dispatch.shard import wire
 from dispatch.shard.adapters.rows import plain_json
@@ -62,7 +61,7 @@ def _tick(tick: TickCommit, shard_id: str) -> Iterable[Write]:
             tick.eta_fallback,
             tick.renewed,
             tick.lesson,
-            json.dumps([to_plain(basis) for basis in tick.quiet]),
+            to_json(tick.quiet).decode(),
         ),
     )
     if tick.start is not None:
