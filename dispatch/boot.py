@@ -55,9 +55,9 @@ from proto.dispatch.v1.dispatch_pb2_grpc import add_DispatchServicer_to_server
 from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.adapters.postgres import prepare as prepare_router
 from shard_router.client import Directory
-from shard_router.leases import ShardLease
-from shard_router.reconcile import Member
-from shard_router.slots import Slots
+from shard_router.leases.reconcile import Member
+from shard_router.leases.shard_lease import ShardLease
+from shard_router.leases.slots import Slots
 
 #: How often the views of last positions are written, wall seconds, and how many times as long as a write they rest at
 #: least: the GEO view is for who looks at the moment, the other must not keep MongoDB busy.

@@ -22,8 +22,8 @@ from node.http_server import HttpServer
 from node.lifecycle import Node, run
 from node.settings import load
 from node.tokens import TokenSigner, TokenVerifier
-from shard_router.borders import BorderFollower
-from shard_router.cities import load_cities
+from shard_router.cities.border_follower import BorderFollower
+from shard_router.cities.catalogue import load_cities
 from shard_router.client import Directory
 
 #: A limit that takes longer than this to check is not worth it, wall seconds.

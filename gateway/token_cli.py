@@ -8,7 +8,7 @@ from pathlib import Path
 from node import arguments
 from node.running import of_a_stack, setting
 from node.tokens import TokenSigner
-from shard_router.cities import load_cities
+from shard_router.cities.catalogue import load_cities
 
 _KINDS = (
     "rider: the rider's number (needs --city) | restaurant: its id (needs --city) | user: any name"

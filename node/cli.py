@@ -18,7 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "write a recorded stretch of a living city to a file; messages that were set aside (poison)",
     ),
     "shards": ("shard_router.cli:main", "which shard owns which city; move cities"),
-    "cities": ("shard_router.cities_cli:main", "the cities and their borders; change a border while everything runs"),
+    "cities": ("shard_router.cities.cli:main", "the cities and their borders; change a border while everything runs"),
     "db": ("deploy.database.cli:main", "the databases: apply migrations, show what is pending"),
     "orders": ("orders.cli:main", "an order, from its row or from the archive; move old months there"),
     "explain": ("dispatch.shard.explain:main", "why an order went to whom it went"),

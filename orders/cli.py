@@ -26,7 +26,7 @@ from orders.ordering.adapters.postgres.statements import SQL
 from orders.payments import cli as payments_cli
 from orders.ranges import RangeMap
 from orders.show import StatusTotal, order_text, recent_text, zone_of
-from shard_router.cities import City, load_cities
+from shard_router.cities.catalogue import City, load_cities
 
 
 def main(argv: list[str]) -> int:

@@ -51,8 +51,8 @@ from orders.ordering.upkeep import Upkeep
 from orders.ranges import ByRange, Range, RangeMap
 from proto.orders.v1.kitchen_pb2_grpc import add_KitchensServicer_to_server
 from proto.orders.v1.orders_pb2_grpc import add_OrdersServicer_to_server
-from shard_router.borders import BorderFollower
-from shard_router.cities import CityLookup, load_cities
+from shard_router.cities.border_follower import BorderFollower
+from shard_router.cities.catalogue import CityLookup, load_cities
 from shard_router.client import Directory
 
 

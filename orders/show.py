@@ -9,7 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from orders.model import Order
-from shard_router.cities import City
+from shard_router.cities.catalogue import City
 
 WIDTH = 80
 _NAME_WIDTH = 12

@@ -19,10 +19,11 @@ from node.rpc import fault_of
 from node.running import actor, of_a_stack, setting
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterStub
-from shard_router import show
-from shard_router.plans import Plan, PlanState
+from shard_router import cli_output
+from shard_router.plans.plan import Plan, PlanState
+from shard_router.plans.wire import plan_value
 from shard_router.topology import MoveState
-from shard_router.wire import map_value, move_value, plan_value
+from shard_router.wire import map_value, move_value
 
 if TYPE_CHECKING:
     from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterAsyncStub
@@ -107,19 +108,19 @@ def _complain(what: str) -> None:
 
 
 async def _list(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
-    show.map_(map_value(await router.GetMap(pb.GetMapRequest(), timeout=5)), as_json=words.json)
+    cli_output.map_(map_value(await router.GetMap(pb.GetMapRequest(), timeout=5)), as_json=words.json)
     return 0
 
 
 async def _watch(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
     async for answer in router.WatchMap(pb.WatchMapRequest()):
-        show.map_(map_value(answer.map), as_json=words.json)
+        cli_output.map_(map_value(answer.map), as_json=words.json)
     return 0
 
 
 async def _moves(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
     answer = await router.ListMoves(pb.ListMovesRequest(), timeout=5)
-    show.moves([move_value(move) for move in answer.moves], as_json=words.json)
+    cli_output.moves([move_value(move) for move in answer.moves], as_json=words.json)
     return 0
 
 
@@ -159,7 +160,7 @@ async def _ended(router: ShardRouterAsyncStub, move_id: int, say: Callable[[str]
             if done_s and time.monotonic() - done_s > GAP_WAIT_S:
                 return move
             city = map_value(await router.GetMap(pb.GetMapRequest(), timeout=5)).cities[value.city]
-            say(show.progress(value, city.behind))
+            say(cli_output.progress(value, city.behind))
         await asyncio.sleep(_LOOK_EVERY_S)
     return None
 
@@ -172,14 +173,14 @@ async def _cancel(router: ShardRouterAsyncStub, words: argparse.Namespace) -> in
 
 async def _plan(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
     request = pb.MakePlanRequest(target=words.target, actor=actor())
-    show.proposal(await router.MakePlan(request, timeout=30), as_json=words.json)
+    cli_output.proposal(await router.MakePlan(request, timeout=30), as_json=words.json)
     return 0
 
 
 async def _apply(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
     if words.stop:
         stopped = (await router.StopPlan(pb.StopPlanRequest(plan_id=words.plan), timeout=5)).plan
-        show.plan(plan_value(stopped), as_json=words.json)
+        cli_output.plan(plan_value(stopped), as_json=words.json)
         return 0
     plan = plan_value((await router.ApplyPlan(pb.ApplyPlanRequest(plan_id=words.plan), timeout=5)).plan)
     return await _follow(router, plan, as_json=words.json)
@@ -206,7 +207,7 @@ async def _follow(router: ShardRouterAsyncStub, plan: Plan, *, as_json: bool) ->
     with Console(stderr=True).status("") as status:
         try:
             while plan.state is PlanState.RUNNING:
-                status.update(show.plan_progress(plan))
+                status.update(cli_output.plan_progress(plan))
                 await asyncio.sleep(_LOOK_EVERY_S)
                 plan = plan_value((await router.GetPlan(pb.GetPlanRequest(plan_id=plan.plan_id), timeout=5)).plan)
         except asyncio.CancelledError:
@@ -215,11 +216,11 @@ async def _follow(router: ShardRouterAsyncStub, plan: Plan, *, as_json: bool) ->
                 f"plan {plan.plan_id} stops after the move under way; `forno shards apply {plan.plan_id}` goes on"
             )
             raise
-    show.plan(plan, as_json=as_json)
+    cli_output.plan(plan, as_json=as_json)
     return 0 if plan.state is PlanState.DONE else 1
 
 
 async def _audit(router: ShardRouterAsyncStub, words: argparse.Namespace) -> int:
     done = await router.Audit(pb.AuditRequest(), timeout=60)
-    show.audit(done, as_json=words.json)
+    cli_output.audit(done, as_json=words.json)
     return 1 if done.findings else 0

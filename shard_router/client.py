@@ -1,4 +1,4 @@
-"""How every service finds the owner of a city.
+"""Find the shard that owns a city, and call it.
 
     directory = Directory(settings.router_address, log)
     await directory.start()

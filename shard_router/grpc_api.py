@@ -1,4 +1,4 @@
-"""gRPC of the shard router: the map as it stands, and again with each change."""
+"""gRPC of the shard router: the map and its changes, moves, plans, the audit."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from node.errors import Retryable
 from node.retry import every, warned
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterServicer
-from shard_router.audit import CHECKS, Audit
+from shard_router.audit.checks import CHECKS, Audit
 from shard_router.errors import MoveRefused, PlanRefused, UnknownCity
-from shard_router.moves import check_drain
-from shard_router.plans import (
+from shard_router.plans.move_checks import check_drain
+from shard_router.plans.plan import (
     NOTHING,
     Plan,
     PlanState,
@@ -29,9 +29,11 @@ from shard_router.plans import (
     empty,
     moved,
 )
-from shard_router.ports import MapStore, PlanStore, RouterStore
+from shard_router.plans.ports import PlanStore
+from shard_router.plans.wire import plan_message
+from shard_router.ports import MapStore, RouterStore
 from shard_router.topology import CityMap
-from shard_router.wire import city_message, map_message, move_message, plan_message
+from shard_router.wire import city_message, map_message, move_message
 
 #: The map is read this often when nothing tells of a change: notices dead shards, and lost notifications.
 POLL_S = 0.5

@@ -1,4 +1,4 @@
-"""The shard router process: tells everybody which shard owns which city."""
+"""Process of the shard router: serves the map of cities, moves and applies plans."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from node.settings import load
 from proto.shard_router.v1.borders_pb2_grpc import add_CityBordersServicer_to_server
 from proto.shard_router.v1.shard_router_pb2_grpc import add_ShardRouterServicer_to_server
 from shard_router.adapters.postgres import PostgresRouterStore, prepare
-from shard_router.adapters.postgres_borders import PostgresBorders
-from shard_router.adapters.postgres_plans import PostgresPlanStore
-from shard_router.audit import audit
-from shard_router.borders_api import SERVICE as BORDERS
-from shard_router.borders_api import BordersApi
-from shard_router.cities import City, load_cities
-from shard_router.city_document import MAX_MESSAGE_BYTES
+from shard_router.audit.checks import audit
+from shard_router.cities.adapters.postgres import PostgresBorders
+from shard_router.cities.catalogue import City, load_cities
+from shard_router.cities.document import MAX_MESSAGE_BYTES
+from shard_router.cities.grpc_api import SERVICE as BORDERS
+from shard_router.cities.grpc_api import BordersApi
 from shard_router.config import RouterSettings
 from shard_router.grpc_api import MapFeed, ShardRouterApi
-from shard_router.plan_runner import PlanRunner
+from shard_router.plans.adapters.postgres import PostgresPlanStore
+from shard_router.plans.runner import PlanRunner
 from shard_router.topology import CityEntry
 
 

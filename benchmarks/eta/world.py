@@ -13,7 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from dispatch.engine.travel.network import RoadNetwork
-from shard_router.cities import load_cities
+from shard_router.cities.catalogue import load_cities
 from simulator.city.model import Place
 from simulator.city.params import CustomerParams, KitchenParams, RiderParams, TrafficParams
 from simulator.city.scenario import City, CityParams, Ground, build

@@ -7,8 +7,8 @@ import numpy as np
 
 from benchmarks.micro.timing import Rows, report, seconds
 from node import arguments
-from shard_router.cities import CityLookup, load_cities
-from shard_router.hexgrid import RESOLUTION, cell_keys
+from shard_router.cities.catalogue import CityLookup, load_cities
+from shard_router.cities.hexgrid import RESOLUTION, cell_keys
 
 PLACES = 100_000
 

@@ -11,7 +11,7 @@ from dispatch.engine.travel.paths import Dijkstra, shortest_paths
 from dispatch.engine.travel.road import RoadParams, RoadTravel
 from node import arguments
 from node.geodesy import points
-from shard_router.cities import load_cities
+from shard_router.cities.catalogue import load_cities
 from simulator.roads.fetch import default_cache_dir, ensure_network
 from simulator.roads.routing import RoadWays, places_in
 

@@ -33,7 +33,7 @@ from node import arguments, postgres
 from node.clock import SystemClock
 from node.tokens import TokenSigner
 from shard_router.adapters.postgres import PostgresRouterStore
-from shard_router.audit import audit
+from shard_router.audit.checks import audit
 from simulator.drive.tokens import Tokens
 
 CITY, CENTER = "la-serena", (-299_027_000, -712_520_000)

@@ -21,14 +21,14 @@ import numpy as np
 import structlog
 
 from benchmarks.scale.virtual import VirtualClock, VirtualLoop, run_virtually
-from shard_router import reconcile
 from shard_router.adapters.memory import MemoryRouterStore
-from shard_router.host import CityHost
-from shard_router.leases import ShardLease
-from shard_router.reconcile import Member
-from shard_router.slots import Slot, Slots, SlotState
-from shard_router.spreading import claim_order
-from shard_router.timing import BEAT_EVERY_S
+from shard_router.leases import reconcile
+from shard_router.leases.claim_order import claim_order
+from shard_router.leases.host import CityHost
+from shard_router.leases.reconcile import Member
+from shard_router.leases.shard_lease import ShardLease
+from shard_router.leases.slots import Slot, Slots, SlotState
+from shard_router.leases.timing import BEAT_EVERY_S
 from shard_router.topology import CityEntry, CityLoad, CityMap, Ownership, ShardLoad
 
 #: From a claim to the first tick that could commit, seconds: the shadowless take of a city of some hundred riders.

@@ -18,7 +18,7 @@ from benchmarks.scale.control import CallCosts, planet
 from benchmarks.scale.rows import CITY, RowBytes, measure_rows
 from deploy.stack.stack import LocalStack
 from shard_router.adapters.postgres import PostgresRouterStore, prepare
-from shard_router.spreading import claim_order
+from shard_router.leases.claim_order import claim_order
 from shard_router.topology import CityEntry, CityLoad, CityMap, Ownership, ShardLoad
 from shard_router.wire import map_message
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.scale.control import DATABASE_CORES, TAKE_S
 from benchmarks.scale.costs import Costs
-from shard_router.timing import BEAT_EVERY_S
+from shard_router.leases.timing import BEAT_EVERY_S
 
 _TEMPLATE = Path(__file__).with_suffix(".md")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.scale.control import planet
-from shard_router.plans import balance, burdens, default_target, moved
-from shard_router.spreading import claim_order
+from shard_router.leases.claim_order import claim_order
+from shard_router.plans.plan import balance, burdens, default_target, moved
 from shard_router.topology import CityLoad, CityMap, ShardEntry
 
 

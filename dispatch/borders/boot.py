@@ -17,8 +17,8 @@ from dispatch.shard.ports import Announcements
 from dispatch.shard.solver import Solving
 from node.clock import Clock
 from node.retry import every, warned
-from shard_router.adapters.postgres_borders import PostgresBorders
-from shard_router.cities import load_cities
+from shard_router.cities.adapters.postgres import PostgresBorders
+from shard_router.cities.catalogue import load_cities
 from shard_router.client import Directory
 
 #: Borders that were published are heard of after at most so long, wall seconds.

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from dispatch.borders.wishes import View
 from dispatch.engine.inputs import Positions
-from shard_router.cities import City
-from shard_router.polygons import around_the_globe
+from shard_router.cities.catalogue import City
+from shard_router.cities.polygons import around_the_globe
 
 #: Cities this near to each other are neighbours, degrees: some 500 m.
 _APART_DEG: Final = 0.005

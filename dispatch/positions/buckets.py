@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.positions.lattice import Keys, Lattice, density
-from shard_router.hexgrid import Floats, nearest_face, unit_vectors
+from shard_router.cities.hexgrid import Floats, nearest_face, unit_vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shard_router.hexgrid import Floats, face_plane, nearest_hex, project
+from shard_router.cities.hexgrid import Floats, face_plane, nearest_hex, project
 
 BITS: Final = 20
 OFFSET: Final = 1 << (BITS - 1)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from dispatch.positions.buckets import Bucketed
 from dispatch.positions.lattice import BITS, FAR, Keys
 from dispatch.positions.rows import Ids
-from shard_router.hexgrid import Floats, unit_vectors
+from shard_router.cities.hexgrid import Floats, unit_vectors
 
 _WIDEST: Final = 32
 _BLOCK_CELLS: Final = 1 << 20

@@ -14,8 +14,8 @@ from dispatch.shard.runner import CityRunner
 from dispatch.shard.shadow import Shadow
 from node.errors import Retryable
 from shard_router.errors import NotOwner
-from shard_router.host import CityHost
-from shard_router.slots import Slots
+from shard_router.leases.host import CityHost
+from shard_router.leases.slots import Slots
 from shard_router.topology import CityLoad, Ownership, ShardLoad
 
 #: A call for a city that is just being taken waits for it this long, wall seconds.

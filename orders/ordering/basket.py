@@ -10,7 +10,7 @@ from node.errors import Invalid
 from node.geodesy import MAX_LAT_E7, MAX_LNG_E7, distance_m
 from orders.model import Basket, Item, Position, Restaurant
 from orders.text_checks import MAX_TEXT, checked_text
-from shard_router.cities import NO_CITY, CityLookup
+from shard_router.cities.catalogue import NO_CITY, CityLookup
 
 MAX_LINES = 100
 MAX_QUANTITY = 99

@@ -22,7 +22,7 @@ from orders.ordering.store import OrderStore
 from orders.ordering.transitions import Trigger
 from orders.ranges import ByRange
 from orders.text_checks import checked_key, checked_reason, checked_token, checked_user
-from shard_router.cities import CityLookup
+from shard_router.cities.catalogue import CityLookup
 
 DEFAULT_PAGE = 20
 MAX_PAGE = 100

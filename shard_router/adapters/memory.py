@@ -12,8 +12,8 @@ from uuid import UUID
 from node.clock import Clock
 from node.errors import Retryable
 from shard_router.errors import NotHeld, ShardTaken, UnknownShard
-from shard_router.moves import check_move
-from shard_router.plans import Plan, PlanState, Step, StepState, check_plan
+from shard_router.plans.move_checks import check_move
+from shard_router.plans.plan import Plan, PlanState, Step, StepState, check_plan
 from shard_router.topology import CityEntry, CityLoad, CityMap, Move, MoveState, ShardEntry, ShardLoad
 
 #: A run that has not beaten for this long may be pushed aside by a new one (as in router.enter).

@@ -17,7 +17,7 @@ from node import postgres
 from node.errors import Retryable
 from node.postgres import Schema, migrate, statements
 from shard_router.errors import ShardTaken
-from shard_router.moves import check_move
+from shard_router.plans.move_checks import check_move
 from shard_router.topology import CityEntry, CityLoad, CityMap, Move, MoveState, ShardEntry, ShardLoad
 
 SQL = statements(__file__)

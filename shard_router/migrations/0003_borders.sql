@@ -2,7 +2,7 @@
 create table router.borders (
     version bigint generated always as identity primary key,
     city text not null,
-    -- GeoJSON feature, as in shard_router/data/cities.geojson.
+    -- GeoJSON feature, as in shard_router/cities/cities.geojson.
     feature jsonb not null,
     actor text not null default '',
     published_at timestamptz not null default clock_timestamp()

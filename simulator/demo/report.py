@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shard_router.audit import Audit
+from shard_router.audit.checks import Audit
 from simulator.demo.facts.database import DispatchFacts, Spread
 from simulator.demo.facts.logs import FixKeys, LoggedFixes, missing
 from simulator.demo.facts.shards import Applied, ShardRow

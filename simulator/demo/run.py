@@ -23,7 +23,7 @@ from deploy.stack.stack import LocalStack
 from gateway.config import WEB_DIST
 from node.running import registered
 from node.tokens import TokenSigner
-from shard_router.audit import audit
+from shard_router.audit.checks import audit
 from shard_router.client import Directory
 from simulator.demo import pages
 from simulator.demo.facts import database, logs, shards

@@ -16,7 +16,7 @@ import httpx
 
 from dispatch.engine.travel.network import RoadNetwork
 from node.clock import Clock
-from shard_router.cities import load_cities
+from shard_router.cities.catalogue import load_cities
 from simulator.city.model import Place
 from simulator.city.params import CustomerParams, RiderParams
 from simulator.city.scenario import City, CityParams, Ground, build

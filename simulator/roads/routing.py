@@ -12,7 +12,7 @@ from dispatch.engine.travel.paths import shortest_paths
 from dispatch.engine.travel.road import SAME_BLOCK_M, RoadParams
 from dispatch.engine.travel.snap import Snapper
 from node.geodesy import points
-from shard_router.cities import City, CityLookup
+from shard_router.cities.catalogue import City, CityLookup
 from simulator.city.model import Place
 from simulator.city.motion import Trip, straight
 

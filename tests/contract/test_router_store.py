@@ -13,9 +13,9 @@ from node import postgres
 from node.clock import SystemClock
 from shard_router.adapters.memory import MemoryRouterStore
 from shard_router.adapters.postgres import PostgresRouterStore, prepare
-from shard_router.adapters.postgres_plans import PostgresPlanStore
 from shard_router.errors import MoveRefused, PlanRefused, ShardTaken, UnknownCity, UnknownShard
-from shard_router.plans import PlanState, Step, StepState
+from shard_router.plans.adapters.postgres import PostgresPlanStore
+from shard_router.plans.plan import PlanState, Step, StepState
 from shard_router.ports import RouterStore
 from shard_router.topology import CityEntry, CityLoad, MoveState, ShardLoad
 

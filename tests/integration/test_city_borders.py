@@ -14,9 +14,9 @@ import shapely
 import structlog
 
 from deploy.stack.stack import LocalStack
-from shard_router.borders import BorderFollower
-from shard_router.cities import City, load_cities
-from shard_router.cities_cli import main
+from shard_router.cities.border_follower import BorderFollower
+from shard_router.cities.catalogue import City, load_cities
+from shard_router.cities.cli import main
 from shard_router.client import Directory
 from tests.integration.dispatch_world import dispatch_world
 

@@ -29,10 +29,10 @@ from shard_router import cli
 from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.client import Directory
 from shard_router.errors import NoOwner, UnknownCity
-from shard_router.host import CityHost
-from shard_router.leases import ShardLease
-from shard_router.reconcile import Member
-from shard_router.slots import Slots
+from shard_router.leases.host import CityHost
+from shard_router.leases.reconcile import Member
+from shard_router.leases.shard_lease import ShardLease
+from shard_router.leases.slots import Slots
 from shard_router.topology import Ownership
 
 LOG = structlog.get_logger()

@@ -29,8 +29,8 @@ from node.postgres import classified
 from proto.dispatch.v1 import dispatch_pb2
 from proto.dispatch.v1.dispatch_pb2_grpc import DispatchStub
 from proto.tracking.v1 import rider_link_pb2 as link
-from shard_router.audit import audit
-from shard_router.timing import LEASE_S
+from shard_router.audit.checks import audit
+from shard_router.leases.timing import LEASE_S
 from shard_router.topology import Move, MoveState
 from tests.integration.dispatch_world import DispatchWorld, ShardProcess, dispatch_world
 from tests.integration.dropping_proxy import dropping_proxy

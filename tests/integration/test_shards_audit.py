@@ -12,7 +12,7 @@ from dispatch.shard.adapters import postgres as dispatch_postgres
 from node import postgres
 from node.errors import Rejected
 from shard_router.adapters.postgres import PostgresRouterStore, prepare
-from shard_router.audit import CHECKS, audit
+from shard_router.audit.checks import CHECKS, audit
 from shard_router.topology import CityEntry
 
 ROMA = CityEntry("roma", "Roma", 0, "Europe/Rome", "EUR", 419028000, 124964000)

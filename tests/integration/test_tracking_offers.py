@@ -18,10 +18,10 @@ from proto.dispatch.v1 import dispatch_pb2, dispatch_pb2_grpc
 from proto.dispatch.v1.live_pb2 import Wake
 from proto.tracking.v1 import rider_link_pb2 as link
 from shard_router.adapters.postgres import PostgresRouterStore
-from shard_router.host import CityHost
-from shard_router.leases import ShardLease
-from shard_router.reconcile import Member
-from shard_router.slots import Slots
+from shard_router.leases.host import CityHost
+from shard_router.leases.reconcile import Member
+from shard_router.leases.shard_lease import ShardLease
+from shard_router.leases.slots import Slots
 from shard_router.topology import Ownership
 from tests.integration.tracking_world import CITY, TrackingWorld, tracking_world
 from tracking.client import Connected, EdgeLink, Event, Offer, OfferRetracted, RiderClient, Route

@@ -37,10 +37,10 @@ from node.clock import ManualClock
 from node.errors import Retryable
 from shard_router.adapters.memory import MemoryRouterStore
 from shard_router.errors import MoveRefused, NotHeld, ShardTaken
-from shard_router.host import CityHost
-from shard_router.leases import ShardLease
-from shard_router.reconcile import Member
-from shard_router.slots import Slots
+from shard_router.leases.host import CityHost
+from shard_router.leases.reconcile import Member
+from shard_router.leases.shard_lease import ShardLease
+from shard_router.leases.slots import Slots
 from shard_router.topology import CityEntry, CityMap, Ownership, ShardLoad
 
 CITIES = ("roma", "oslo", "lima")

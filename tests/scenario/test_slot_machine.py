@@ -17,7 +17,7 @@ from node.clock import ManualClock
 from node.errors import Retryable
 from shard_router.adapters.memory import MemoryRouterStore
 from shard_router.errors import MoveRefused, ShardTaken
-from shard_router.reconcile import (
+from shard_router.leases.reconcile import (
     Action,
     Claim,
     Drop,
@@ -31,8 +31,8 @@ from shard_router.reconcile import (
     Unfollow,
     reconcile,
 )
-from shard_router.slots import Slot, Slots, SlotState
-from shard_router.timing import LEASE_S, MARGIN_S
+from shard_router.leases.slots import Slot, Slots, SlotState
+from shard_router.leases.timing import LEASE_S, MARGIN_S
 from shard_router.topology import CityEntry, Ownership, ShardLoad
 
 T = TypeVar("T")

@@ -17,12 +17,12 @@ import pytest
 from benchmarks.scale.virtual import VirtualClock, VirtualLoop, run_virtually
 from node.errors import Retryable
 from shard_router.adapters.memory import MemoryRouterStore
-from shard_router.host import CityHost
-from shard_router.leases import ShardLease
-from shard_router.plans import balance, default_target
-from shard_router.reconcile import Member
-from shard_router.slots import Slots
-from shard_router.timing import SETTLE_S, START_WAIT_S
+from shard_router.leases.host import CityHost
+from shard_router.leases.reconcile import Member
+from shard_router.leases.shard_lease import ShardLease
+from shard_router.leases.slots import Slots
+from shard_router.leases.timing import SETTLE_S, START_WAIT_S
+from shard_router.plans.plan import balance, default_target
 from shard_router.topology import CityEntry, CityMap, Ownership, ShardLoad
 from tests.scenario.test_ownership import QUIET
 

@@ -20,9 +20,10 @@ from dispatch.trails.model import Driven, Near, Whereabouts
 from orders.model import OrderId, UserId
 from orders.show import order_text
 from proto.shard_router.v1 import shard_router_pb2 as pb
-from shard_router import cities_cli, show
-from shard_router.cities import load_cities
-from shard_router.plans import Plan, PlanState, Step, StepState
+from shard_router import cli_output
+from shard_router.cities import cli as cities_cli
+from shard_router.cities.catalogue import load_cities
+from shard_router.plans.plan import Plan, PlanState, Step, StepState
 from shard_router.topology import CityEntry, CityMap, Move, MoveState, ShardEntry, ShardLoad
 from simulator.demo.screen import CityLine, Summary, picture
 from simulator.whatif.cli import _show as show_what_if
@@ -43,27 +44,29 @@ def the_map() -> None:
     moving = Move(1, CITY, SHARD, OTHER, 7, ACTOR, MoveState.SHADOWING, 0)
     city = CityEntry(CITY, "A City", 0, "UTC", "EUR", 0, 0, SHARD, 1234, move=moving, behind=1_234_567)
     orphan = CityEntry("d" * 40, "Another", 1, "UTC", "EUR", 0, 0)
-    show.map_(CityMap(1, {CITY: city, "d" * 40: orphan}, shards), as_json=False)
+    cli_output.map_(CityMap(1, {CITY: city, "d" * 40: orphan}, shards), as_json=False)
 
 
 def the_moves() -> None:
-    show.moves([_MOVE, _MOVE], as_json=False)
+    cli_output.moves([_MOVE, _MOVE], as_json=False)
 
 
 def a_plan() -> None:
     step = Step(CITY, SHARD, OTHER, 1_234_567, 123_456, StepState.FAILED, reason=_WHY)
-    show.plan(Plan(1, PlanState.STOPPED, (step, step), reason=_WHY), as_json=False)
+    cli_output.plan(Plan(1, PlanState.STOPPED, (step, step), reason=_WHY), as_json=False)
 
 
 def a_proposal() -> None:
     burdens = [pb.ShardBurden(shard_id=name, before=1_234_567, after=123_456) for name in (SHARD, OTHER)]
-    show.proposal(pb.MakePlanResponse(target=1000, burdens=burdens), as_json=False)
+    cli_output.proposal(pb.MakePlanResponse(target=1000, burdens=burdens), as_json=False)
 
 
 def an_audit() -> None:
     finding = pb.AuditFinding(check="nothing applied is lost", city=CITY, what=f"{ORDER} was with {SHARD}: {_WHY}")
     checks = ["nothing applied is lost", "every decision carries its tick's epoch"]
-    show.audit(pb.AuditResponse(checks=checks, examined={"ticks": 10**9}, findings=[finding], more=3), as_json=False)
+    cli_output.audit(
+        pb.AuditResponse(checks=checks, examined={"ticks": 10**9}, findings=[finding], more=3), as_json=False
+    )
 
 
 def the_cities() -> None:

@@ -23,7 +23,7 @@ from deploy.stack.stack import LocalStack
 from node import kafka
 from node.tokens import TokenSigner
 from proto.topics import CITY_EVENTS, RIDER_PINGS
-from shard_router.audit import audit
+from shard_router.audit.checks import audit
 from simulator.demo.facts.logs import logged_fixes, missing
 from tests.integration.gateway_world import order_body
 from tests.integration.tracking_world import read_all

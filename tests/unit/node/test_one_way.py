@@ -27,8 +27,8 @@ OWN = {
         "deploy/stack/keeper.py",
         "node/retry.py",
         "orders/payments/payment_worker.py",
-        "shard_router/leases.py",
-        "shard_router/slots.py",
+        "shard_router/leases/shard_lease.py",
+        "shard_router/leases/slots.py",
         "tracking/client/rider.py",
     },
 }

@@ -13,7 +13,7 @@ from orders.model import Price
 from orders.money import TaxRule, divided, exponent, split
 from orders.ordering.pricing import DELIVERY_FEES, parts_of, price_of
 from orders.ordering.taxes import TAXES
-from shard_router.cities import load_cities
+from shard_router.cities.catalogue import load_cities
 from tests.unit.orders.worlds import TWO_PIZZAS
 
 AMOUNTS = st.integers(0, 10**14)

@@ -23,7 +23,7 @@ from orders.ordering.grpc_api import OrdersApi
 from orders.ordering.ports import City, Eta
 from orders.ordering.service import OrderService
 from proto.orders.v1 import orders_pb2 as pb
-from shard_router.cities import CityLookup, load_cities
+from shard_router.cities.catalogue import CityLookup, load_cities
 from tests.unit.orders.kitchens import known_kitchens
 from tests.unit.orders.worlds import FORNO, NOW_MS, TWO_PIZZAS, one_database, order_id, with_items
 

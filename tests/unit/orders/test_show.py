@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from orders.model import Status, StatusChange, UserId
 from orders.show import WIDTH, StatusTotal, order_text, recent_text, zone_of
-from shard_router.cities import load_cities
+from shard_router.cities.catalogue import load_cities
 from tests.unit.orders.worlds import NOW_MS, placed
 
 CITIES = {city.slug: city for city in load_cities()}

@@ -15,7 +15,7 @@ from benchmarks.scale.page import page
 from benchmarks.scale.rebalance import rebalance
 from benchmarks.scale.rows import ORDERS, lives
 from dispatch.engine.tracks import ResultKind
-from shard_router.timing import LEASE_S
+from shard_router.leases.timing import LEASE_S
 from shard_router.topology import Ownership
 
 COSTS = Costs(

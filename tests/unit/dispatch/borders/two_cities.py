@@ -25,7 +25,7 @@ from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import city_event_pb2
 from proto.fix_messages import encode_fixes
 from proto.tracking.v1 import rider_link_pb2 as link
-from shard_router.cities import load_cities
+from shard_router.cities.catalogue import load_cities
 from tests.unit.dispatch.shard.worlds import DOWNTOWN, NOON_MS, fixes, ownership
 
 HOME, BORROWER = "coquimbo", "la-serena"

@@ -18,7 +18,7 @@ from dispatch.shard.holdings import HoldingChanges
 from dispatch.shard.ports import TickCommit
 from node.clock import SystemClock
 from proto.fix_columns import FixColumns
-from shard_router.slots import Slot, Slots, SlotState
+from shard_router.leases.slots import Slot, Slots, SlotState
 from shard_router.topology import Ownership
 
 #: Beyond what a signed 64-bit number holds.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from shard_router.audit import Audit, Finding
+from shard_router.audit.checks import Audit, AuditFinding
 from simulator.demo.facts.database import DispatchFacts, Spread
 from simulator.demo.facts.logs import LoggedFixes, fix_keys, missing
 from simulator.demo.facts.shards import Applied, ShardRow
@@ -99,7 +99,7 @@ def test_missing_keys_are_counted() -> None:
         ({"messages_refused": {"out_of_range": 1}}, "refused messages"),
         ({"order_statuses": {"completed": 2}}, "3 orders were confirmed"),
         (
-            {"audit": Audit({"ticks": 20}, (Finding("epochs only grow", "roma", "tick 9"),), 0)},
+            {"audit": Audit({"ticks": 20}, (AuditFinding("epochs only grow", "roma", "tick 9"),), 0)},
             "audit found: ['tick 9']",
         ),
     ],

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dispatch.engine.travel.network import RoadNetwork
-from shard_router.cities import CityLookup, load_cities
+from shard_router.cities.catalogue import CityLookup, load_cities
 from simulator.city.scenario import City
 from simulator.demo.town import SHARES, fix_period_s, start_of_evening, two_cities
 from simulator.roads import grid

@@ -10,7 +10,7 @@ import pytest
 
 from dispatch.engine.travel.network import RoadNetwork
 from dispatch.engine.travel.road import RoadParams, RoadTravel
-from shard_router.cities import load_cities
+from shard_router.cities.catalogue import load_cities
 from simulator.city.model import Place
 from simulator.roads.build import build_network
 from simulator.roads.grid import grid_links

@@ -1,0 +1,104 @@
+"""Hold a shard's lease by heartbeats, and its cities under it, claimed by compare-and-set.
+
+    beat ──> the map ──> reconcile(map, slots, time) ──> actions ──> store, host ──> outcomes ──> slots
+      ^                                                                                 │
+      └──────────────── at once when a city's work ends, or the map changes ────────────┘
+
+The lease is judged by the database's clock; here it is counted on the monotonic clock from *before* the renewal was
+sent, less a margin, so that the shard stops deciding before anybody else may start. The database checks again in every
+transaction that decides (`router.hold`), so a shard that is wrong about its lease can write nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from uuid import uuid4
+
+import structlog
+
+from node.errors import Retryable
+from shard_router.leases.executor import Executor
+from shard_router.leases.host import CityHost
+from shard_router.leases.reconcile import Member, reconcile
+from shard_router.leases.slots import Slots
+from shard_router.leases.timing import BEAT_TIMEOUT_S, LEASE_S, LISTEN_AGAIN_S, MARGIN_S
+from shard_router.ports import RouterStore
+from shard_router.topology import CityMap
+
+
+class ShardLease:
+    """The lease of one shard and the cities it holds by it. `await run()` for as long as the shard lives."""
+
+    def __init__(
+        self, store: RouterStore, me: Member, host: CityHost, slots: Slots, log: structlog.stdlib.BoundLogger
+    ) -> None:
+        self.slots = slots
+        self._store = store
+        self._me = me
+        self._host = host
+        self._log = log
+        self._incarnation = uuid4()
+        self._executor = Executor(store, me.shard_id, host, slots, log)
+        self._poke = self._executor.poke
+
+    async def run(self) -> None:
+        """Beats, claims and drops until cancelled. Raises `ShardTaken` when another process has the shard's name."""
+        await self._enter()
+        listening = asyncio.create_task(self._listen())
+        try:
+            while True:
+                self._poke.clear()  # before the map is read: what is told from now on is seen by the next beat
+                pause_s = await self._beat()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s):
+                        await self._poke.wait()
+        finally:
+            listening.cancel()
+
+    async def close(self) -> None:
+        """Drops and releases every city, so that others need not wait for the lease to run out."""
+        await self._executor.close()
+
+    async def _enter(self) -> None:
+        pause_s = 0.1
+        while True:
+            sent_s = self._now_s()
+            try:
+                await self._store.enter(self._me.shard_id, self._me.address, self._incarnation, LEASE_S)
+            except Retryable as error:
+                self._log.warning("cannot enter", error=str(error), pause_s=pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, 1.0)
+                continue
+            self.slots.lease_until_s = sent_s + LEASE_S - MARGIN_S
+            return
+
+    async def _beat(self) -> float:
+        """Renews the lease and does what is to be done; when to beat again, seconds."""
+        sent_s = self._now_s()
+        map_: CityMap | None = None
+        try:
+            async with asyncio.timeout(BEAT_TIMEOUT_S):
+                map_ = await self._store.beat(self._me.shard_id, self._incarnation, LEASE_S, self._host.load())
+        except (Retryable, TimeoutError) as error:
+            self._log.warning("heartbeat failed", error=repr(error))
+        else:
+            self.slots.lease_until_s = sent_s + LEASE_S - MARGIN_S
+            self.slots.observe(map_)
+        decided = reconcile(map_, self.slots.of, self._now_s(), self.slots.lease_until_s, self._me)
+        for action in decided.actions:
+            await self._executor.do(action)
+        return decided.look_again_s
+
+    def _now_s(self) -> float:
+        return self.slots.clock.monotonic_s()
+
+    async def _listen(self) -> None:
+        """Beats at once when the map changes; the steady beat is the fallback."""
+        while True:
+            with suppress(Retryable):
+                async with self._store.changes() as names:
+                    async for _ in names:
+                        self._poke.set()
+            await asyncio.sleep(LISTEN_AGAIN_S)
