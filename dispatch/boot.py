@@ -1,4 +1,4 @@
-"""The composition root of a shard: boot and shutdown, in order.
+"""Start a shard and its parts in order, and stop them in order.
 
 boot:  migrations ─> Postgres (deciding, leasing) ─> worker ─> Kafka ─> Redis ─> MongoDB ─> borders ─> gRPC ─> lease
 stop:  lease (each city ends its tick, stores its cut, is released) ─> gRPC ─> city map ─> MongoDB ─> Redis ─> Kafka
@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 from dispatch.borders.adapters.loans import KafkaBorderLogs
 from dispatch.borders.boot import Borders
 from dispatch.borders.grpc_api import SERVICE as BORDERS
-from dispatch.borders.grpc_api import BordersApi, LentRiders
+from dispatch.borders.grpc_api import LentRiders, LoansApi
 from dispatch.config import DispatchSettings
 from dispatch.engine.params import EngineParams
 from dispatch.logs.adapters.kafka import KafkaCityLogs
@@ -31,18 +31,18 @@ from dispatch.shard.adapters.lessons import PostgresLessonStore
 from dispatch.shard.adapters.mongo import MongoLastView
 from dispatch.shard.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare
 from dispatch.shard.adapters.redis import RedisAnnouncements, RedisGeoView, connect
-from dispatch.shard.city import City
+from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.grpc_api import SERVICE, DispatchApi
 from dispatch.shard.housekeeping import keep_house
+from dispatch.shard.live_city import LiveCity
 from dispatch.shard.params import load_params
-from dispatch.shard.parts import Parts
 from dispatch.shard.ports import Archive
 from dispatch.shard.shard import Shard
 from dispatch.shard.solver import Solver
 from dispatch.shard.travel import TravelSettings
 from dispatch.shard.views import ViewFollower, statuses
 from dispatch.trails.adapters.mongo import MongoTrailStore
-from dispatch.trails.keeper import TrailKeeper
+from dispatch.trails.trail_follower import TrailFollower
 from node import set_aside
 from node.clock import Clock
 from node.kafka import LogIdentity, producer
@@ -88,10 +88,12 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
     node.on_stop("redis", redis.aclose)
 
     decision_log = PostgresDecisionLog(deciding, settings.shard_id)
-    views = Views(settings, params, clock, identity, redis, connect_mongo(settings.mongo_url), decision_log, node.log)
+    views = ViewTasks(
+        settings, params, clock, identity, redis, connect_mongo(settings.mongo_url), decision_log, node.log
+    )
     node.on_stop("mongo", views.mongo.close)
     borders = _borders(node, settings, leasing, results, redis, solver)
-    parts = Parts(
+    dependencies = Dependencies(
         clock=clock,
         log=node.log,
         solver=solver,
@@ -108,18 +110,18 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
         outbox=PostgresOutbox(deciding),
         topic=KafkaResultTopic(identity, results),
         announcements=RedisAnnouncements(redis),
-        views_of=lambda city: [*views.of(city), ("borders", borders.desk(city).run())],
+        views_of=lambda city: [*views.of(city), ("borders", borders.exchange(city).run())],
         tick_period_ms=settings.tick_period_ms,
         rewind_s=settings.rewind_s,
         forward=borders.logs.forward,
     )
     slots = Slots(clock)
-    shard = Shard(settings.shard_id, parts, slots)
+    shard = Shard(settings.shard_id, dependencies, slots)
     me = Member(settings.shard_id, settings.advertise or settings.listen, settings.expected_shards)
     lease = ShardLease(PostgresRouterStore(leasing), me, shard, slots, node.log)
 
     api = DispatchApi(shard, decision_log, solver.travel_of, params, clock, LentRiders(borders.directory))
-    next_door = BordersApi(shard, lambda: borders.ground, borders.logs, clock)
+    next_door = LoansApi(shard, lambda: borders.reach, borders.logs, clock)
     server = Server(
         settings.listen,
         [SERVICE, BORDERS],
@@ -135,8 +137,8 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Views:
-    """What every city does on the side: the views it feeds, and housekeeping. None of it is needed to decide."""
+class ViewTasks:
+    """Tasks of every city that decide nothing: views, trails, housekeeping."""
 
     settings: DispatchSettings
     params: EngineParams
@@ -147,7 +149,7 @@ class Views:
     archive: Archive
     log: structlog.stdlib.BoundLogger
 
-    def of(self, city: City) -> Sequence[tuple[str, Coroutine[Any, Any, None]]]:
+    def of(self, city: LiveCity) -> Sequence[tuple[str, Coroutine[Any, Any, None]]]:
         """The views of one city, each to be run as a task."""
         log = self.log.bind(city=city.name, epoch=city.epoch)
         geo = ViewFollower("geo", RedisGeoView(self.redis), city, self.clock, GEO_EVERY_S, GEO_REST, log)
@@ -157,7 +159,7 @@ class Views:
         logs = KafkaCityLogs(self.settings.kafka_url, self.identity, city.name, capacity, hurried=False)
         # With an archive it is the archive that says when a trail may expire.
         store = MongoTrailStore(self.mongo, None if self.settings.archive_url else self.settings.trail_ttl_h)
-        trail = TrailKeeper(city.ownership, logs, store, self.clock, log)
+        trail = TrailFollower(city.ownership, logs, store, self.clock, log)
         house = keep_house(city.name, self.archive, log)
         return [("geo", geo.run()), ("last", last.run()), ("trail", trail.run()), ("housekeeping", house)]
 

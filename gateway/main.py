@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.adapters.redis_limits import RedisLimits
 from gateway.api import openapi, pages
-from gateway.api.app import Edge, cacheable
+from gateway.api.app import HttpApi, cacheable
 from gateway.api.catalog import CatalogApi
 from gateway.api.orders import OrdersApi
 from gateway.config import HttpSettings, address
@@ -73,7 +73,7 @@ def main() -> int:
         endpoints = [*orders.endpoints(), *catalog.endpoints()]
         files = pages.routes(settings.web_dir, roads, jwks_file, settings.live_url)
         document = openapi.document(endpoints, importlib.metadata.version("forno"))
-        app = Edge(verifier, limits, clock, node.log).app(endpoints, [openapi_route(document), *files])
+        app = HttpApi(verifier, limits, clock, node.log).app(endpoints, [openapi_route(document), *files])
         server = HttpServer(app, *address(settings.listen))
         node.log.info("listening", port=server.port)
         node.start("http", server.run())

@@ -47,7 +47,7 @@ from orders.ordering.ports import OrderReads
 from orders.ordering.service import OrderService
 from orders.ordering.store import OrderStore
 from orders.ordering.sweeper import Sweeper
-from orders.ordering.upkeep import Upkeep
+from orders.ordering.upkeep import OrderUpkeep
 from orders.ranges import ByRange, Range, RangeMap
 from proto.orders.v1.kitchen_pb2_grpc import add_KitchensServicer_to_server
 from proto.orders.v1.orders_pb2_grpc import add_OrdersServicer_to_server
@@ -75,7 +75,7 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
         _saga(node, settings, own, pools[own.database], stores[own.database])
     databases = [OrderDatabase(pool, clock) for pool in pools.values()]
     indexes = [RecentIndex(settings.database(name), clock) for name in pools]
-    node.start("upkeep", Upkeep(databases, indexes, log).run())
+    node.start("upkeep", OrderUpkeep(databases, indexes, log).run())
     if settings.archive_nightly:
         node.start("archive", NightlyArchive(clock, log).run())
 

@@ -1,4 +1,4 @@
-"""How a rider's stream can end early. A message that is refused ends nothing: see `model.Refusal`."""
+"""Errors that end a rider's stream. A message that is refused ends nothing: see `model.Refusal`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class HandoverPending(Retryable):
     reason = "HANDOVER_PENDING"
 
 
-class Draining(Retryable):
+class Closing(Retryable):
     """This edge is going away: connect again, to any edge."""
 
     reason = "DRAINING"

@@ -23,9 +23,9 @@ from proto.columns import PING_BATCH
 from proto.fix_columns import MAX_PING_BATCH
 from proto.tracking.v1 import rider_link_pb2 as pb
 from tracking import metrics
-from tracking.engine.checks import check_reply, check_status
+from tracking.engine.down_queue import Acked, Down, GoAway, Retracted, Throttled
 from tracking.engine.edge import Edge
-from tracking.engine.outbox import Acked, Down, GoAway, Retracted, Throttled
+from tracking.engine.event_checks import check_reply, check_status
 from tracking.engine.session import RiderSession
 from tracking.errors import BadHello, NotARider
 from tracking.model import Offer, RawBatch, Refusal, RiderId, RiderReplied, RiderStatusChanged, Route, Tasks
@@ -64,7 +64,7 @@ class RiderLinkApi:
             metrics.STREAMS_REFUSED.labels(error.reason).inc()
             await rpc.abort(context, error)
         try:
-            tasks = await self._edge.desk.welcome(session)
+            tasks = await self._edge.task_sync.welcome(session)
             await context.write(_welcome(session, tasks, self._edge.clock.domain_ms()))
             reader = asyncio.create_task(self._read(session, context), name="rider's reader")
             reader.add_done_callback(lambda done: self._reader_ended(session, done))
@@ -128,17 +128,17 @@ class RiderLinkApi:
         """A reader that broke ends its stream, not the edge: the app connects again."""
         if not reader.cancelled() and (error := reader.exception()):
             self._log.error("a rider's reader broke", rider_id=session.rider_id, exc_info=error)
-            session.outbox.close(FornoError("something went wrong here: connect again"))
+            session.down_queue.close(FornoError("something went wrong here: connect again"))
 
     async def _write(self, session: RiderSession, context: Context) -> FornoError | None:
         """Sends what is in the outbox until it is closed; returns the error that closed it."""
-        outbox = session.outbox
+        down_queue = session.down_queue
         while True:
-            await outbox.wait()
-            for message in outbox.take():
+            await down_queue.wait()
+            for message in down_queue.take():
                 await context.write(_response(message))
-            if outbox.end is not None and not outbox.pending:
-                return outbox.end[0]
+            if down_queue.end is not None and not down_queue.pending:
+                return down_queue.end[0]
 
     def _take(self, session: RiderSession, raw: bytes) -> None:
         try:

@@ -57,8 +57,8 @@ async def boot(node: Node, settings: EdgeSettings) -> None:
         linger_ms=settings.edge_linger_ms,
     )
     node.start("edge", edge.run())
-    node.start("offers", edge.desk.run())
-    node.start("wakes", edge.desk.run_wakes(RedisWakes(redis, node.log)))
+    node.start("offers", edge.task_sync.run())
+    node.start("wakes", edge.task_sync.run_wakes(RedisWakes(redis, node.log)))
 
     server = Server(settings.listen, [SERVICE], [RiderLinkApi(edge, tokens, node.log).add_to])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from dispatch.borders.wishes import pose_jointly, view, wished
+from dispatch.borders.borrow_choice import pose_jointly, riders_to_borrow, shared_view
 from dispatch.engine.apply import apply
 from dispatch.engine.decide import Decisions
 from dispatch.engine.inputs import (
@@ -125,12 +125,12 @@ class CutWorld(World):
         return draft
 
     def _lend(self, now: int, positions: Positions) -> None:
-        views = [view(self._draft(number, now), positions) for number in (0, 1)]
+        views = [shared_view(self._draft(number, now), positions) for number in (0, 1)]
         for number in (0, 1):
             problem = pose_jointly(
                 self._draft(number, now), positions, views[1 - number], now * MINUTE_MS, self.travel, self.params
             )
-            for rider in wished(problem, solve(problem, self.params), views[1 - number], self.params):
+            for rider in riders_to_borrow(problem, solve(problem, self.params), views[1 - number], self.params):
                 self._move(rider, number, now)
 
     def _move(self, rider: Rider, borrower: int, now: int) -> None:

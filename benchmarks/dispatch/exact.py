@@ -18,9 +18,9 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 
 from benchmarks.dispatch.snapshot import NOW_MS, Snapshot, snapshot, warm
-from dispatch.engine.matching.columns import Columns, columns_of
 from dispatch.engine.matching.links import links_of
 from dispatch.engine.matching.packing import busy_price
+from dispatch.engine.matching.packing_columns import SetPackingColumns, columns_of
 from dispatch.engine.matching.problem import Floats, Problem
 from dispatch.engine.matching.solve import solve
 from dispatch.engine.matching.waves import Waves, waves
@@ -119,7 +119,7 @@ def packed(sample: Sample) -> Packed:
     )
 
 
-def everything(city: Snapshot, params: EngineParams) -> tuple[Problem, Columns, Waves]:
+def everything(city: Snapshot, params: EngineParams) -> tuple[Problem, SetPackingColumns, Waves]:
     """The problem of this city with no limit on how much is looked at, and all its columns."""
     wide = replace(params.candidates, per_restaurant=EVERY, per_bundle=EVERY, max_approach_s=86_400)
     params = replace(params, candidates=wide)
@@ -133,7 +133,7 @@ def everything(city: Snapshot, params: EngineParams) -> tuple[Problem, Columns, 
     return problem, columns, waves(problem, params)
 
 
-def optimum(problem: Problem, columns: Columns, later: Waves) -> tuple[float, float]:
+def optimum(problem: Problem, columns: SetPackingColumns, later: Waves) -> tuple[float, float]:
     """Cost of the best packing found, and the proven bound: every order in one trip or one wave, a rider in one trip at
     most and, if it is on its way to orders it has accepted, in one at least, a wave within its room."""
     n, m, trips, many = len(problem.orders.ids), len(problem.riders.ids), len(columns.rider), len(later.room)

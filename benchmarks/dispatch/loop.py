@@ -26,7 +26,7 @@ from dispatch.engine.params import EngineParams
 from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
 from dispatch.shard.adapters.lessons import MemoryLessonStore
 from dispatch.shard.adapters.memory import MemoryAnnouncements, MemoryDecisionLog, MemoryResultTopic
-from dispatch.shard.parts import Parts
+from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.runner import CityRunner
 from dispatch.shard.solver import Solver
 from dispatch.shard.travel import TravelSettings
@@ -147,7 +147,7 @@ async def _runner(
     solver: Solver, fixes: MemoryLog, clock: SystemClock, log: structlog.stdlib.BoundLogger
 ) -> CityRunner:
     decisions = MemoryDecisionLog()
-    parts = Parts(
+    parts = Dependencies(
         clock=clock,
         log=log,
         solver=solver,

@@ -19,7 +19,7 @@ from dispatch.engine.eta.calibration import Calibration, Quote, Stage
 from dispatch.engine.eta.estimate import STARTERS, EtaQuestion, estimate
 from dispatch.engine.eta.learning import EtaLearning
 from dispatch.engine.eta.open_order import OpenOrder, ahead_of, starter_of
-from dispatch.engine.eta.plan import Known
+from dispatch.engine.eta.plan import LearnedTimes
 from dispatch.engine.model import Order, OrderId, OrderStatus, Point, Rider, RiderId, StopKind, Vehicle
 from dispatch.engine.notes import NoteKind
 from dispatch.engine.params import EngineParams
@@ -69,10 +69,10 @@ class Desk:
     calibrated: bool = True
     quotes: dict[OrderId, dict[Stage, Quote]] = field(default_factory=dict)
 
-    def known(self, riders: Iterable[Rider]) -> Known:
+    def known(self, riders: Iterable[Rider]) -> LearnedTimes:
         """What its quotes go by."""
         calibration = self.learning.calibration if self.calibrated else Calibration()
-        return self.learning.known(riders) if self.knows_riders else Known(calibration)
+        return self.learning.known(riders) if self.knows_riders else LearnedTimes(calibration)
 
     def way_s(self, rider: Rider, start: Point, end: Point, at_ms: int, params: EngineParams) -> float:
         """A way of this rider."""
@@ -192,7 +192,9 @@ def _seen(moment: Moment) -> dict[RiderId, Point]:
     return {RiderId(r): Point(lat, lng) for r, lat, lng, age_ms in rows if age_ms <= _FRESH_MS and RiderId(r) in known}
 
 
-def _open(order: Order, moment: Moment, online: dict[RiderId, Point], known: Known, params: EngineParams) -> OpenOrder:
+def _open(
+    order: Order, moment: Moment, online: dict[RiderId, Point], known: LearnedTimes, params: EngineParams
+) -> OpenOrder:
     """An order with the nearest riders on shift."""
     ids = list(online)
     apart = distances_m(points(online.values()), points([order.pickup]))

@@ -12,7 +12,7 @@ from node.clock import Clock
 from proto.tracking.v1 import rider_link_pb2 as pb
 from proto.tracking.v1.rider_link_pb2_grpc import RiderLinkStub
 from tracking.client import wire
-from tracking.client.outbox import Outbox, Reply, Status
+from tracking.client.send_buffer import Reply, SendBuffer, Status
 from tracking.client.values import Event
 
 #: kind ("fix" or "event") and wall milliseconds from sending to the acknowledgement.
@@ -35,7 +35,7 @@ class RiderStream:
         self._on_event = on_event
         self._on_ack = on_ack
         self._on_end = on_end
-        self._outbox = Outbox()
+        self._buffer = SendBuffer()
         self._up: Queue = Queue(maxsize=1000)
         self._sent: dict[int, tuple[str, float]] = {}
         self._up.put(wire.hello(clock.domain_ms(), 0, "forno-locust/1"))
@@ -44,12 +44,12 @@ class RiderStream:
 
     def fix(self, row: tuple[int, int, int, int, int, int]) -> None:
         """Sends a fix: (ts_ms, lat_e7, lng_e7, accuracy_dm, heading_cdeg, speed_cms)."""
-        self._outbox.fix(row)
+        self._buffer.fix(row)
         self._pump()
 
     def event(self, event: Reply | Status) -> None:
         """Sends a reply or a status."""
-        self._outbox.event(event)
+        self._buffer.event(event)
         self._pump()
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class RiderStream:
 
     def _pump(self) -> None:
         """Sends what waits, once the session is open."""
-        while self._outbox.session and (message := self._outbox.next_message()) is not None:
+        while self._buffer.session and (message := self._buffer.next_message()) is not None:
             kind = "event" if hasattr(message, "event") else "fix"
             self._sent[message.last_seq] = (kind, self._clock.monotonic_s())
             self._up.put(wire.request(message))
@@ -81,18 +81,18 @@ class RiderStream:
     def _heard(self, response: pb.ConnectResponse) -> None:
         kind = response.WhichOneof("kind")
         if kind == "welcome":
-            self._outbox.opened(response.welcome.session)
+            self._buffer.opened(response.welcome.session)
             self._pump()
         elif kind == "ack":
             self._acked(response.ack.seq)
         elif kind == "offer":
             self._up.put(wire.seen(response.offer.offer_id))
             self._on_event(wire.offer(response.offer))
-        elif (event := wire.event(response, self._outbox.session)) is not None:
+        elif (event := wire.event(response, self._buffer.session)) is not None:
             self._on_event(event)
 
     def _acked(self, seq: int) -> None:
-        self._outbox.ack(seq)
+        self._buffer.ack(seq)
         now_s = self._clock.monotonic_s()
         for sent in [sent for sent in self._sent if sent <= seq]:
             kind, at_s = self._sent.pop(sent)

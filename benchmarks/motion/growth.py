@@ -35,8 +35,8 @@ from dispatch.engine.model import OrderId
 from dispatch.metrics import CityMetrics
 from dispatch.shard import wire
 from dispatch.shard.adapters.memory import MemoryAnnouncements
-from dispatch.shard.city import Carried, City, Watched
-from dispatch.shard.feed import LiveFeed
+from dispatch.shard.live_city import CarriedOrder, LiveCity, WatchedRiders
+from dispatch.shard.position_feed import PositionFeed
 from node.clock import SystemClock
 
 #: Streams of one edge process at most, and the fixes that it is offered, a second.
@@ -68,10 +68,10 @@ def feed_us(riders: int) -> float:
     positions = load.positions
     ids = np.sort(positions.changed_since(0).rider_id)
     watched = ids[:: round(1 / WATCHED)]
-    orders = {rider: (Carried(OrderId(f"0198c0de-{rider:020d}"), 1, True),) for rider in watched.tolist()}
-    city = SimpleNamespace(name="bench", epoch=1, watched=Watched(watched, orders), positions=positions)
+    orders = {rider: (CarriedOrder(OrderId(f"0198c0de-{rider:020d}"), 1, True),) for rider in watched.tolist()}
+    city = SimpleNamespace(name="bench", epoch=1, watched=WatchedRiders(watched, orders), positions=positions)
     log = structlog.get_logger()
-    feed = LiveFeed(cast(City, city), MemoryAnnouncements(), SystemClock(), CityMetrics("bench"), log)
+    feed = PositionFeed(cast(LiveCity, city), MemoryAnnouncements(), SystemClock(), CityMetrics("bench"), log)
     feed.applied(ids[:1])  # all whose watching began are told once
     reads = [load.rng.choice(ids, a_read(riders)) for _ in range(100)]
 

@@ -32,7 +32,7 @@ from gateway.live.adapters.memory import MemoryFeed, MemoryOrders, MemoryStreams
 from gateway.live.hub import Hub
 from gateway.live.kitchen.hub import KitchenHub
 from gateway.live.model import City, OrderFacts, OrderId, Place, StatusEvent, Track
-from gateway.live.ops import OpsHub
+from gateway.live.operator_view import OperatorHub
 from gateway.live.server import LiveServer
 from node import arguments
 from node.clock import SystemClock
@@ -95,7 +95,7 @@ async def serve_live(keys: Path) -> None:
         orders.orders[one] = OrderFacts(one, "bench", CITY, "accepted", (accepted,), "Bench", here, here, 0, 0)
         orders.tracks[one] = Track("picked_up", (StatusEvent(1, "picked_up", 2),), 1, None, 1, 2, ())
     hub = Hub(orders, feed, clock, {}, log, poll_s=60, polls_per_s=1)
-    ops = OpsHub(MemoryStreams(), feed, dict, hub.ages, {}, log)
+    ops = OperatorHub(MemoryStreams(), feed, dict, hub.ages, {}, log)
     kitchens = KitchenHub(ServiceKitchens(grpc.aio.insecure_channel("127.0.0.1:1")), clock, {}, log)  # nobody opens one
     verifier = TokenVerifier(keys / "jwks.json")
     server = LiveServer(hub, ops, kitchens, verifier, log, max_sockets=2 * SOCKETS, max_sockets_per_token=20)

@@ -15,7 +15,7 @@ from benchmarks.dispatch.ticks import measure_ticks
 from benchmarks.motion import edge, growth, index, pushes
 from benchmarks.orders import cli as orders
 from benchmarks.scale.rows import RowBytes
-from dispatch.trails.minutes import chunks, packed
+from dispatch.trails.minute_documents import chunks, packed
 from node.tokens import TokenSigner, create_keys
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import city_event_pb2

@@ -33,7 +33,7 @@ from dispatch.engine.tick import run_matching
 from dispatch.engine.track_updates import update_tracks
 from dispatch.engine.tracks import Track, TrackChanges
 from dispatch.engine.travel.free_flow import FreeFlowTravel
-from dispatch.logs.cut import Applied, Cut
+from dispatch.logs.cut import AppliedRange, Cut
 from dispatch.shard.adapters.postgres import PostgresDecisionLog
 from dispatch.shard.adapters.postgres import prepare as prepare_dispatch
 from dispatch.shard.holdings import Holdings
@@ -150,7 +150,7 @@ def _commit(
         ownership=own,
         tick=tick,
         now_ms=now_ms,
-        applied=Applied(replace(cut, pings_offset=0, events_offset=0), cut),
+        applied=AppliedRange(replace(cut, pings_offset=0, events_offset=0), cut),
         params=params,
         travel_version=travel,
         strategy=solution.strategy,

@@ -8,11 +8,11 @@ import asyncpg
 import structlog
 
 from dispatch.borders.adapters.loans import GrpcNeighbours, PostgresLoanBook
-from dispatch.borders.desk import BorderDesk
-from dispatch.borders.ground import Ground
+from dispatch.borders.loan_exchange import LoanExchange
 from dispatch.borders.ports import BorderLogs
+from dispatch.borders.reach import NeighbourReach
 from dispatch.engine.params import EngineParams
-from dispatch.shard.city import City
+from dispatch.shard.live_city import LiveCity
 from dispatch.shard.ports import Announcements
 from dispatch.shard.solver import Solving
 from node.clock import Clock
@@ -48,19 +48,19 @@ class Borders:
         self._params = params
         self._clock = clock
         self._log = log
-        self._ground = Ground(load_cities())
+        self._reach = NeighbourReach(load_cities())
         self._version = 0
 
     @property
-    def ground(self) -> Ground:
+    def reach(self) -> NeighbourReach:
         """The borders as they were last heard of."""
-        return self._ground
+        return self._reach
 
-    def desk(self, city: City) -> BorderDesk:
-        """The desk of one city."""
-        return BorderDesk(
+    def exchange(self, city: LiveCity) -> LoanExchange:
+        """The loans of one city."""
+        return LoanExchange(
             city,
-            lambda: self._ground,
+            lambda: self._reach,
             self._book,
             self.logs,
             GrpcNeighbours(self.directory),
@@ -84,7 +84,7 @@ class Borders:
         if not fresh:
             return
         try:
-            self._ground = await asyncio.to_thread(Ground, await self._borders.cities())
+            self._reach = await asyncio.to_thread(NeighbourReach, await self._borders.cities())
         except ValueError as error:
             self._log.error("a stored border cannot be read; the last ones hold", error=str(error))
         self._version = fresh[-1].version

@@ -8,14 +8,14 @@ from typing import Any
 
 import grpc.aio
 
-from dispatch.borders.desk import view_for
-from dispatch.borders.ground import Ground
+from dispatch.borders.borrow_choice import may_be_lent
+from dispatch.borders.loan_exchange import view_for
 from dispatch.borders.ports import BorderLogs
+from dispatch.borders.reach import NeighbourReach
 from dispatch.borders.wire import view_message
-from dispatch.borders.wishes import may_be_lent
 from dispatch.engine.model import LoanState, RiderId
 from dispatch.logs.loan_events import loan_value
-from dispatch.shard.city import City
+from dispatch.shard.live_city import LiveCity
 from dispatch.shard.route_version import RouteVersion
 from dispatch.shard.shard import Shard
 from node.clock import Clock
@@ -30,18 +30,18 @@ SERVICE = "dispatch.v1.Borders"
 _ANSWER_S = 1.0
 
 
-class BordersApi(BordersServicer):
+class LoansApi(BordersServicer):
     """What neighbours ask of the cities of this shard."""
 
-    def __init__(self, shard: Shard, ground: Callable[[], Ground], logs: BorderLogs, clock: Clock) -> None:
+    def __init__(self, shard: Shard, reach: Callable[[], NeighbourReach], logs: BorderLogs, clock: Clock) -> None:
         self._shard = shard
-        self._ground = ground
+        self._reach = reach
         self._logs = logs
         self._clock = clock
 
     async def ViewCity(self, request: pb.ViewCityRequest, context: Any) -> pb.ViewCityResponse:  # noqa: N802
         city = self._shard.city(request.city)
-        view = view_for(city, request.borrower, self._ground(), self._clock.domain_ms())
+        view = view_for(city, request.borrower, self._reach(), self._clock.domain_ms())
         return await asyncio.to_thread(view_message, view, city.epoch)
 
     async def LendRider(self, request: pb.LendRiderRequest, context: Any) -> pb.LendRiderResponse:  # noqa: N802
@@ -69,7 +69,7 @@ class LentRiders:
         self._directory = directory
         self._last: dict[tuple[str, int], dispatch_pb2.RiderTasks] = {}
 
-    async def tasks(self, city: City, rider_ids: Iterable[int] | None = None) -> dict[int, dispatch_pb2.RiderTasks]:
+    async def tasks(self, city: LiveCity, rider_ids: Iterable[int] | None = None) -> dict[int, dispatch_pb2.RiderTasks]:
         """By rider; of those lent only."""
         wanted = None if rider_ids is None else set(rider_ids)
         lent: dict[str, list[int]] = {}
@@ -83,7 +83,7 @@ class LentRiders:
             await self._ask(city, borrower, riders)
         return {rider: task for rider in known if (task := self._last.get((city.name, rider))) is not None}
 
-    async def _ask(self, city: City, borrower: str, riders: list[int]) -> None:
+    async def _ask(self, city: LiveCity, borrower: str, riders: list[int]) -> None:
         request = dispatch_pb2.RiderTasksRequest(city=borrower, rider_ids=riders)
         try:
             async with asyncio.timeout(_ANSWER_S):

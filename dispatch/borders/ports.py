@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dispatch.borders.wishes import View
+from dispatch.borders.borrow_choice import SharedView
 from dispatch.engine.forwarding import ForwardedMessage
 from dispatch.engine.model import Loan, Rider, RiderId
 from proto.fix_columns import FixColumns
@@ -60,7 +60,7 @@ class BorderLogs(Protocol):
 class Neighbours(Protocol):
     """The owners of the cities next door. Any call may raise `Retryable`."""
 
-    async def view(self, city: str, borrower: str) -> View:
+    async def view(self, city: str, borrower: str) -> SharedView:
         """What the city shows its neighbour."""
 
     async def lend(self, rider_id: RiderId, loan: Loan) -> bool:

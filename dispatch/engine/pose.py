@@ -9,7 +9,7 @@ from dispatch.engine.inputs import Positions
 from dispatch.engine.matching.candidates import nearest_riders
 from dispatch.engine.matching.groups import groups_of
 from dispatch.engine.matching.links import links_of
-from dispatch.engine.matching.problem import ANY_ZONE, Edges, Ints, Orders, Problem, Riders
+from dispatch.engine.matching.problem import ANY_ZONE, CandidateEdges, Ints, OrderColumns, Problem, RiderColumns
 from dispatch.engine.model import Order, OrderStatus, Point, RestaurantId, Rider, RiderId, StopKind, Vehicle
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import Points, TravelTimes
@@ -89,11 +89,13 @@ class _Zones(dict[str, int]):
         return self[name]
 
 
-def _orders(orders: list[Order], restaurant: Ints, rider_row: dict[RiderId, int], zones: _Zones, now_ms: int) -> Orders:
+def _orders(
+    orders: list[Order], restaurant: Ints, rider_row: dict[RiderId, int], zones: _Zones, now_ms: int
+) -> OrderColumns:
     """The columns of the orders; `direct_s` is left to be filled."""
     times = np.array([(o.placed_ms, o.ready_ms, o.promised_ms) for o in orders], np.int64).reshape(-1, 3)
     placed_s, ready_s, promised_s = np.ascontiguousarray((times - now_ms).T) / 1000.0
-    return Orders(
+    return OrderColumns(
         ids=tuple([o.order_id for o in orders]),
         restaurant=restaurant,
         placed_s=placed_s,
@@ -144,7 +146,7 @@ class _AskedRiders:
                 at.append(row)
         self.row_of: dict[RiderId, int] = {rider.rider_id: row for row, rider in enumerate(asked)}
         self.places, age_s, start_ms, heading = _starts(asked, at, planned, positions)
-        self.riders = Riders(
+        self.riders = RiderColumns(
             ids=tuple(self.row_of),
             free_s=(np.maximum(start_ms, np.where(heading < 0, now_ms, start_ms)) - now_ms) / 1000.0,
             shift_end_s=(np.array([r.shift_end_ms for r in asked], np.int64) - now_ms) / 1000.0,
@@ -215,7 +217,9 @@ def _refusal(asked: list[Rider], params: EngineParams) -> NDArray[np.float64]:
     return chance
 
 
-def _edges(asked: _AskedRiders, counters: Points, now_ms: int, travel: TravelTimes, params: EngineParams) -> Edges:
+def _edges(
+    asked: _AskedRiders, counters: Points, now_ms: int, travel: TravelTimes, params: EngineParams
+) -> CandidateEdges:
     """Nearest unbound riders of every restaurant, and bound ones to the restaurant they head for."""
     heading = asked.riders.heading
     unbound, bound = np.flatnonzero(heading < 0), np.flatnonzero(heading >= 0)
@@ -227,7 +231,7 @@ def _edges(asked: _AskedRiders, counters: Points, now_ms: int, travel: TravelTim
     restaurant = np.concatenate([restaurant[keep], heading[bound]])
     approach_s = np.concatenate([approach_s[keep], np.zeros(len(bound))])
     order = np.lexsort((rider, restaurant))
-    return Edges(rider[order], restaurant[order], approach_s[order])
+    return CandidateEdges(rider[order], restaurant[order], approach_s[order])
 
 
 def _barred(draft: Draft, orders: list[Order], rider_row: dict[RiderId, int], now_ms: int) -> Ints:

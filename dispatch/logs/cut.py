@@ -1,4 +1,4 @@
-"""How far a city's owner has read its two logs."""
+"""Offsets up to which a city's owner has applied its two logs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedRange:
     """Offsets that this owner applied without a hole: [first, cut) of both logs."""
 
     first: Cut

@@ -18,7 +18,7 @@ from dispatch.engine.inputs import (
     RiderOffline,
     RiderOnline,
 )
-from dispatch.engine.intake import LogEvent
+from dispatch.engine.log_inputs import LogEvent
 from dispatch.engine.model import OfferId, OrderId, Point, RestaurantId, RiderId, Vehicle
 from dispatch.logs.loan_events import LOAN_EVENTS, decode_loan_event
 from dispatch.logs.value_checks import fault_of

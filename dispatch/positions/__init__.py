@@ -1,11 +1,11 @@
 """Where a city's riders are: columns of last positions, buckets of H3 cells, nearest riders."""
 
-from dispatch.positions.rider_positions import Applied, RiderPositions
+from dispatch.positions.rider_positions import PositionUpdate, RiderPositions
 from dispatch.positions.snapshot import NearestRiders, PositionSnapshot
 
 __all__ = [
-    "Applied",
     "NearestRiders",
     "PositionSnapshot",
+    "PositionUpdate",
     "RiderPositions",
 ]

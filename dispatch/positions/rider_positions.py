@@ -23,8 +23,8 @@ STALE_AFTER_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Applied:
-    """What a batch did: `applied + superseded` is its length.
+class PositionUpdate:
+    """Result of a batch: `applied + superseded` is its length.
 
     `applied` fixes became a rider's position; the rest had been overtaken (by this batch or an earlier one),
     were duplicates, or are marked as implausible. `moved_rows` are the distinct rows with a new position,
@@ -64,7 +64,7 @@ class RiderPositions:
         """Grows with every batch that moved a rider; a cursor for `changed_since`."""
         return self._clock
 
-    def apply(self, batch: FixColumns) -> Applied:
+    def apply(self, batch: FixColumns) -> PositionUpdate:
         """Take the fixes that are newer than what is known; any order, any duplicates."""
         usable = batch
         if batch.flags.any():
@@ -78,7 +78,7 @@ class RiderPositions:
         self._write(usable, chosen, moved)
         self.applied_total += len(chosen)
         self.superseded_total += len(batch) - len(chosen)
-        return Applied(len(chosen), len(batch) - len(chosen), moved, usable.rider_id[chosen])
+        return PositionUpdate(len(chosen), len(batch) - len(chosen), moved, usable.rider_id[chosen])
 
     def snapshot(self, now_ms: int, stale_after_ms: int = STALE_AFTER_MS) -> PositionSnapshot:
         """The riders with a fix not older than `stale_after_ms` at `now_ms`, bucketed by cell.

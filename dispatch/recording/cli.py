@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 
-from dispatch.recording.dump import Wanted, dump
+from dispatch.recording.dump import DumpRequest, dump
 from dispatch.recording.recording import write_recording
 from node import arguments
 from node.errors import FornoError
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
 
 async def _dump(words: argparse.Namespace) -> int:
     core_url = NodeSettings(postgres_url=setting("postgres_url", words.postgres, words.dir)).core_url
-    wanted = Wanted(words.city, words.minutes, _REWIND_S)
+    wanted = DumpRequest(words.city, words.minutes, _REWIND_S)
     recording = await dump(core_url, setting("kafka_url", words.kafka, words.dir), wanted, _say)
     write_recording(words.file, recording)
     first, last = recording.ticks[0], recording.ticks[-1]

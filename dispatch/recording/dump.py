@@ -31,7 +31,7 @@ _SILENT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DumpRequest:
     """The last `minutes` (wall) of a city, and fixes from `rewind_s` before them; or all there is."""
 
     city: str
@@ -39,7 +39,7 @@ class Wanted:
     rewind_s: int
 
 
-async def dump(core_url: str, kafka_url: str, wanted: Wanted, progress: Callable[[str], None]) -> Recording:
+async def dump(core_url: str, kafka_url: str, wanted: DumpRequest, progress: Callable[[str], None]) -> Recording:
     """Reads the stretch. It begins at the last stored memory before the time asked for, so it may be longer.
 
     Raises `NotFound` for a city without ticks, `Rejected` when the log no longer holds the stretch, `Retryable` while a
@@ -67,7 +67,7 @@ class _Stretch:
     lessons: dict[str, bytes]
 
 
-async def _stretch(core_url: str, wanted: Wanted) -> _Stretch:
+async def _stretch(core_url: str, wanted: DumpRequest) -> _Stretch:
     async with (
         postgres.connection(core_url) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
@@ -129,7 +129,7 @@ def _tick(row: asyncpg.Record) -> RecordedTick:
 
 
 async def _with_messages(
-    kafka_url: str, wanted: Wanted, stretch: _Stretch, progress: Callable[[str], None]
+    kafka_url: str, wanted: DumpRequest, stretch: _Stretch, progress: Callable[[str], None]
 ) -> Recording:
     identity = LogIdentity(kafka_url)
     try:

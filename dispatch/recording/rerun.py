@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 
 from dispatch.engine.codec import from_plain
 from dispatch.engine.eta.learning import BrokenLearning, EtaLearning
-from dispatch.engine.intake import LogEvent, inputs_of, without
+from dispatch.engine.log_inputs import LogEvent, inputs_of, without
 from dispatch.engine.model import OrderId
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes

@@ -9,8 +9,8 @@ from dispatch.engine.model import OfferStatus
 from dispatch.engine.notes import NoteKind
 from dispatch.engine.results import TickResult
 from dispatch.metrics import CityMetrics
-from dispatch.shard.city import City
 from dispatch.shard.decided import DecidedTick
+from dispatch.shard.live_city import LiveCity
 from dispatch.shard.wakes import Wakes
 
 
@@ -18,7 +18,7 @@ from dispatch.shard.wakes import Wakes
 class AfterTick:
     """Told of each tick of a city; `letters` is set when there may be something in the outbox."""
 
-    city: City
+    city: LiveCity
     metrics: CityMetrics
     wakes: Wakes
     letters: asyncio.Event

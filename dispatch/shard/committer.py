@@ -16,11 +16,11 @@ from dispatch.engine.model import OrderId
 from dispatch.engine.results import Digests
 from dispatch.engine.snapshot import pack_memory
 from dispatch.metrics import CityMetrics
-from dispatch.shard.city import City
 from dispatch.shard.decided import DecidedTick, TickBasis
+from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.errors import CityLost, DoubleAssignment, OutcomeUnknown
-from dispatch.shard.parts import Parts
-from dispatch.shard.ports import Start, TickCommit
+from dispatch.shard.live_city import LiveCity
+from dispatch.shard.ports import Checkpoint, TickCommit
 from node.errors import Retryable
 
 #: Ticks without a row at most, one after the other; the next one gets a row though nothing changed.
@@ -38,16 +38,16 @@ class Committer:
 
     def __init__(
         self,
-        city: City,
-        parts: Parts,
+        city: LiveCity,
+        dependencies: Dependencies,
         holds: Callable[[], bool],
         metrics: CityMetrics,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._city = city
-        self._decision_log = parts.decision_log
-        self._params = parts.params
-        self._clock = parts.clock
+        self._decision_log = dependencies.decision_log
+        self._params = dependencies.params
+        self._clock = dependencies.clock
         self.holds = holds
         self._metrics = metrics
         self._log = log
@@ -93,7 +93,7 @@ class Committer:
             await self._decision_log.save_cut(city.ownership, city.committed.tick, city.taken)
             self._cut_saved_s = self._clock.monotonic_s()
 
-    def _record(self, tick: DecidedTick, start: Start | None, decided_ms: float) -> TickCommit:
+    def _record(self, tick: DecidedTick, start: Checkpoint | None, decided_ms: float) -> TickCommit:
         """Pure, and with its hashes long enough to belong in a thread."""
         city, decisions, basis = self._city, tick.result.decisions, tick.basis
         solution = decisions.solution
@@ -123,13 +123,13 @@ class Committer:
             tracks=tick.result.tracks,
         )
 
-    async def _start(self) -> Start | None:
+    async def _start(self) -> Checkpoint | None:
         """The memory before this tick, now and then."""
         saved_s = self._start_saved_s
         if saved_s is not None and self._clock.monotonic_s() - saved_s < START_EVERY_S:
             return None
         city = self._city
-        return Start(city.committed.taken_offset, await asyncio.to_thread(pack_memory, city.committed.memory))
+        return Checkpoint(city.committed.taken_offset, await asyncio.to_thread(pack_memory, city.committed.memory))
 
     async def _asked_committed(self, tick: int) -> bool:
         """Asks until there is an answer; without one nothing may be decided, and the lease ends the wait."""

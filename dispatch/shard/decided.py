@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dispatch.engine.intake import LogEvent
+from dispatch.engine.log_inputs import LogEvent
 from dispatch.engine.model import OrderId
 from dispatch.engine.results import TickResult
-from dispatch.logs.cut import Applied
+from dispatch.logs.cut import AppliedRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,6 @@ class DecidedTick:
 
     events: tuple[LogEvent, ...]
     ignored: tuple[OrderId, ...]
-    applied: Applied
+    applied: AppliedRange
     basis: TickBasis
     result: TickResult

@@ -16,9 +16,9 @@ from dispatch.engine.model import Offer, Order, OrderId, OrderStatus, Rider, Rid
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
 from dispatch.logs.wire import lat_lng, point
-from dispatch.shard import answers
-from dispatch.shard.city import City
+from dispatch.shard import queries
 from dispatch.shard.errors import UnknownOrder
+from dispatch.shard.live_city import LiveCity
 from dispatch.shard.ports import DecisionLog
 from dispatch.shard.shard import Shard
 from dispatch.shard.wire import offer_message, stop_message
@@ -43,7 +43,7 @@ _STATES = {
     OrderStatus.CANCELLED: pb.ORDER_STATE_CANCELLED,
     OrderStatus.FAILED: pb.ORDER_STATE_FAILED,
 }
-_ACTIVITIES = {one: pb.RiderActivity.Value(f"RIDER_ACTIVITY_{one.name}") for one in answers.Activity}
+_ACTIVITIES = {one: pb.RiderActivity.Value(f"RIDER_ACTIVITY_{one.name}") for one in queries.Activity}
 #: Ended orders stay on the ops map this long, domain milliseconds.
 _SHOWN_AFTER_END_MS = 60_000
 
@@ -53,7 +53,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class LentTasks(Protocol):
     """Tasks of riders on loan, as the owners of their borrowers tell them."""
 
-    async def tasks(self, city: City, rider_ids: Iterable[int] | None = None) -> dict[int, pb.RiderTasks]:
+    async def tasks(self, city: LiveCity, rider_ids: Iterable[int] | None = None) -> dict[int, pb.RiderTasks]:
         """By rider id, of the city's lent riders among `rider_ids`; of all lent ones without."""
 
 
@@ -83,7 +83,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
         for event in track.events:
             if event.seq > request.after_seq:
                 answer.events.add(seq=event.seq, state=_STATES[event.state], at_ms=event.at_ms)
-        if order.status in answers.HELD and order.rider_id is not None:
+        if order.status in queries.HELD and order.rider_id is not None:
             _add_rider(answer, city, order.order_id, order.rider_id)
         eta = city.committed.memory.etas.get(order.order_id)
         if eta is not None and not order.ended:
@@ -109,8 +109,8 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
         pickup, drop = _place(request.pickup, "pickup"), _place(request.dropoff, "dropoff")
         now_ms = self._clock.domain_ms()
         travel = city.committed.memory.travel or self._travel_of(city.name)
-        asked = answers.AskedOrder(pickup, drop, request.ready_ms or now_ms)
-        waiting = answers.waiting_for(city, asked, now_ms, self._params)
+        asked = queries.AskedOrder(pickup, drop, request.ready_ms or now_ms)
+        waiting = queries.waiting_for(city, asked, now_ms, self._params)
         calibration = city.committed.memory.learning.calibration
         found = await asyncio.to_thread(open_eta, waiting, now_ms, travel, self._params, calibration)
         return pb.EstimateResponse(
@@ -126,7 +126,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
         city = await self._shard.soon(request.city)
         if not 1 <= request.k <= 100:
             raise Invalid("k", f"must be within 1..100, got {request.k}")
-        columns, found = answers.near(city, _place(request.at, "at"), request.k, self._clock.domain_ms())
+        columns, found = queries.near(city, _place(request.at, "at"), request.k, self._clock.domain_ms())
         riders = [
             pb.NearRider(
                 rider_id=int(columns.rider_id[row]),
@@ -159,7 +159,7 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
         except FornoError as error:
             await abort(context, error)
 
-    async def _order(self, city: City, order_id: OrderId) -> tuple[Order, tracks.Track]:
+    async def _order(self, city: LiveCity, order_id: OrderId) -> tuple[Order, tracks.Track]:
         order, track = city.state.orders.get(order_id), city.committed.memory.tracks.get(order_id)
         if order is not None and track is not None:
             return order, track
@@ -168,11 +168,11 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
             raise UnknownOrder(order_id)
         return stored
 
-    def _frame(self, city: City) -> pb.WatchCityResponse:
+    def _frame(self, city: LiveCity) -> pb.WatchCityResponse:
         now_ms = self._clock.domain_ms()
         last = city.ingested.positions.snapshot(now_ms, city.stale_after_ms).columns
         riders = city.state.riders
-        activities = [_ACTIVITIES[answers.activity(riders.get(RiderId(rider)))] for rider in last.rider_id.tolist()]
+        activities = [_ACTIVITIES[queries.activity(riders.get(RiderId(rider)))] for rider in last.rider_id.tolist()]
         columns: dict[str, NDArray[Any]] = {
             "rider_id": last.rider_id,
             "rider_lat_e7": last.lat_e7,
@@ -199,41 +199,41 @@ def _place(message: LatLng, field: str) -> Any:
     return place
 
 
-def _add_rider(answer: pb.TrackResponse, city: City, order_id: OrderId, rider_id: RiderId) -> None:
+def _add_rider(answer: pb.TrackResponse, city: LiveCity, order_id: OrderId, rider_id: RiderId) -> None:
     answer.rider_id = rider_id
-    fix = answers.last_fix(city, rider_id)
+    fix = queries.last_fix(city, rider_id)
     if fix is not None:
         answer.rider_at.lat_e7, answer.rider_at.lng_e7 = int(fix.lat_e7[0]), int(fix.lng_e7[0])
         answer.rider_ts_ms = int(fix.ts_ms[0])
-    answer.stops.extend(_stop(city, stop) for stop in answers.stops_of(city.state.riders[rider_id], order_id))
+    answer.stops.extend(_stop(city, stop) for stop in queries.stops_of(city.state.riders[rider_id], order_id))
 
 
-def _stop(city: City, stop: Stop) -> rider_link_pb2.Stop:
-    return stop_message(stop, answers.ready_ms(city, stop))
+def _stop(city: LiveCity, stop: Stop) -> rider_link_pb2.Stop:
+    return stop_message(stop, queries.ready_ms(city, stop))
 
 
-def _offer(city: City, offer: Offer) -> rider_link_pb2.Offer:
+def _offer(city: LiveCity, offer: Offer) -> rider_link_pb2.Offer:
     return offer_message(offer, city.epoch, [_stop(city, stop) for stop in offer.stops])
 
 
-def _tasks(city: City, rider: Rider) -> pb.RiderTasks:
+def _tasks(city: LiveCity, rider: Rider) -> pb.RiderTasks:
     offer = city.state.offers.get(rider.offer_id) if rider.offer_id is not None else None
     return pb.RiderTasks(
         rider_id=rider.rider_id,
         offers=[_offer(city, offer)] if offer is not None else [],
         route=rider_link_pb2.Route(
-            stops=[_stop(city, stop) for stop in rider.stops], version=int(answers.route_version(city, rider.rider_id))
+            stops=[_stop(city, stop) for stop in rider.stops], version=int(queries.route_version(city, rider.rider_id))
         ),
         moved_to=rider.moved_to,
     )
 
 
-def _shown(city: City, now_ms: int) -> list[Order]:
+def _shown(city: LiveCity, now_ms: int) -> list[Order]:
     since_ms = now_ms - _SHOWN_AFTER_END_MS
     return [*city.state.orders.values(), *(o for o in city.committed.ended if (o.ended_ms or 0) >= since_ms)]
 
 
-def _city_order(city: City, order: Order) -> pb.CityOrder:
+def _city_order(city: LiveCity, order: Order) -> pb.CityOrder:
     eta = city.committed.memory.etas.get(order.order_id)
     return pb.CityOrder(
         order_id=order.order_id,
@@ -246,7 +246,7 @@ def _city_order(city: City, order: Order) -> pb.CityOrder:
     )
 
 
-def _counters(city: City) -> pb.CityCounters:
+def _counters(city: LiveCity) -> pb.CityCounters:
     counters = city.counters
     p50_ms, p99_ms = counters.tick_percentiles_ms()
     return pb.CityCounters(

@@ -10,8 +10,8 @@ import structlog
 from dispatch.logs.errors import LogReplaced
 from dispatch.logs.ports import CityLogs, Read
 from dispatch.metrics import CityMetrics
-from dispatch.shard.city import WAITING_EVENTS, City
-from dispatch.shard.feed import NOBODY, LiveFeed
+from dispatch.shard.live_city import WAITING_EVENTS, LiveCity
+from dispatch.shard.position_feed import NOBODY, PositionFeed
 from node.clock import Clock
 from node.retry import QUICK
 from proto.fix_columns import FixColumns
@@ -22,9 +22,9 @@ class Ingest:
 
     def __init__(
         self,
-        city: City,
+        city: LiveCity,
         logs: CityLogs,
-        feed: LiveFeed,
+        feed: PositionFeed,
         clock: Clock,
         metrics: CityMetrics,
         log: structlog.stdlib.BoundLogger,

@@ -1,4 +1,4 @@
-"""What a living city learns: looked at and told beside its ticks, stored now and then, picked up by its next owner.
+"""Store what a city has learned of travel and ETAs (its lesson), and load it when the owner changes.
 
 A new travel model is stored before the first tick that goes by it, under the version that the tick's record names: so a
 replay can go by the same one.
@@ -15,7 +15,7 @@ import structlog
 
 from dispatch.engine.eta.learning import BrokenLearning, EtaLearning
 from dispatch.engine.travel.learned import BrokenModel, LearnedTravel
-from dispatch.shard.city import City
+from dispatch.shard.live_city import LiveCity
 from node.clock import Clock
 from node.errors import Retryable
 from shard_router.topology import Ownership
@@ -56,7 +56,7 @@ class Lessons:
 
     def __init__(
         self,
-        city: City,
+        city: LiveCity,
         store: LessonStore,
         clock: Clock,
         log: structlog.stdlib.BoundLogger,

@@ -1,4 +1,4 @@
-"""What a running city needs from outside, named by purpose.
+"""Ports of a running city.
 
 Everything written carries the owner's epoch; readers of views and publishes drop lower ones.
 """
@@ -15,7 +15,7 @@ from dispatch.engine.records import DecisionRecord
 from dispatch.engine.results import Digests
 from dispatch.engine.state import Changes
 from dispatch.engine.tracks import Track, TrackChanges
-from dispatch.logs.cut import Applied, Cut
+from dispatch.logs.cut import AppliedRange, Cut
 from dispatch.shard.decided import TickBasis
 from dispatch.shard.holdings import Holding, HoldingChanges
 from node.set_aside import BadMessage
@@ -24,7 +24,7 @@ from shard_router.topology import Ownership
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class Checkpoint:
     """The memory of a city before a tick, packed (`dispatch.engine.snapshot`); events below the offset are in it."""
 
     events_offset: int
@@ -33,7 +33,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class TickCommit:
-    """All that a tick makes true at once.
+    """Everything that one tick commits in one transaction.
 
     `fallback`, `eta_fallback`, `renewed` and `lesson` are as in `TickBasis`; `quiet` is what the ticks since the last
     commit went by. `ignored` are orders whose openings were left out since then: only the database still knew them.
@@ -42,7 +42,7 @@ class TickCommit:
     ownership: Ownership
     tick: int
     now_ms: int
-    applied: Applied
+    applied: AppliedRange
     params: EngineParams
     travel_version: str
     strategy: str
@@ -56,7 +56,7 @@ class TickCommit:
     digests: Digests
     quiet: tuple[TickBasis, ...]
     ignored: tuple[OrderId, ...]
-    start: Start | None
+    start: Checkpoint | None
     duration_ms: float
     changes: Changes
     holdings: HoldingChanges
@@ -65,8 +65,8 @@ class TickCommit:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """What a new owner starts from. `cut` is None for a city that was never run."""
+class StoredCity:
+    """Stored state that a new owner starts from. `cut` is None for a city that was never run."""
 
     tick: int
     cut: Cut | None
@@ -76,8 +76,8 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """What a city's owner committed after a tick: orders, riders and offers as they are now, ended ones among them.
+class CommittedChanges:
+    """Changes committed after a tick: orders, riders and offers as they are now, ended ones among them.
 
     Cooldowns, holdings and the ids of offers are all that are live.
     """
@@ -91,16 +91,16 @@ class Changed:
 
 
 class DecisionLog(Protocol):
-    """Where decisions become true. Every write checks the ownership first and raises `CityLost` when it is gone.
+    """Store of decisions. Every write checks the ownership first and raises `CityLost` when it is gone.
 
     Any call may raise `Retryable`: then nothing was written.
     """
 
-    async def load(self, ownership: Ownership, ended_since_ms: int) -> Stored:
+    async def load(self, ownership: Ownership, ended_since_ms: int) -> StoredCity:
         """Last tick, cut, and all entities; orders that ended before `ended_since_ms` are left out."""
 
-    async def changed(self, city: str, after_tick: int, ended_since_ms: int) -> Changed:
-        """What was committed after a tick, as of one moment; for those who follow a city without owning it."""
+    async def changed(self, city: str, after_tick: int, ended_since_ms: int) -> CommittedChanges:
+        """Changes committed after a tick, as of one moment; for those who follow a city without owning it."""
 
     async def commit(self, tick: TickCommit) -> None:
         """One transaction. Raises `OutcomeUnknown` when the connection was lost, `DoubleAssignment` by an index."""
@@ -108,7 +108,7 @@ class DecisionLog(Protocol):
     async def committed(self, city: str, tick: int, epoch: int) -> bool:
         """Whether that tick was committed in that epoch; the answer to an unknown outcome."""
 
-    async def save_cut(self, ownership: Ownership, tick: int, applied: Applied) -> None:
+    async def save_cut(self, ownership: Ownership, tick: int, applied: AppliedRange) -> None:
         """Stores how far the city is, between ticks."""
 
     async def known(self, order_ids: Sequence[OrderId]) -> set[OrderId]:
@@ -144,7 +144,7 @@ class Outbox(Protocol):
 
 
 class Archive(Protocol):
-    """What was decided long ago."""
+    """Deletes records that ended long ago."""
 
     async def prune(self, city: str, keep_h: int, most: int) -> int:
         """Removes a piece of what ended over `keep_h` wall hours ago and was published: at most so many rows of one

@@ -19,9 +19,9 @@ from dispatch.engine.state import CityState
 from dispatch.logs.cut import Cut
 from dispatch.logs.ports import CityLogs, Read
 from dispatch.logs.seen_ids import REMEMBERED_IDS, SeenIds
-from dispatch.shard.city import WAITING_EVENTS, City, Committed, Ingested
 from dispatch.shard.holdings import Holdings
-from dispatch.shard.ports import DecisionLog, Stored
+from dispatch.shard.live_city import WAITING_EVENTS, Committed, Ingested, LiveCity
+from dispatch.shard.ports import DecisionLog, StoredCity
 from node.clock import Clock
 from node.errors import Retryable
 from shard_router.topology import Ownership
@@ -32,7 +32,7 @@ CATCH_UP_S = 30.0
 
 async def load_city(
     ownership: Ownership, decision_log: DecisionLog, logs: CityLogs, clock: Clock, params: EngineParams, rewind_s: int
-) -> City:
+) -> LiveCity:
     """The city as of its last tick, with its logs open where reading goes on. Raises `Retryable`."""
     forgotten_ms = clock.domain_ms() - round(params.offers.forget_s * 1000)
     stored = await decision_log.load(ownership, forgotten_ms)
@@ -45,14 +45,14 @@ async def load_city(
 
 
 def _city(
-    ownership: Ownership, stored: Stored, start: Cut, seen: SeenIds, cut: Cut | None, stale_after_ms: int
-) -> City:
+    ownership: Ownership, stored: StoredCity, start: Cut, seen: SeenIds, cut: Cut | None, stale_after_ms: int
+) -> LiveCity:
     tracks = {track.order_id: track for track in stored.tracks}
     memory, holdings = CityMemory(CityState.load(stored.entities), tracks=tracks), Holdings.load(stored.holdings)
     committed = Committed(memory, holdings, stored.tick, start.events_offset, first_tick=stored.tick)
     # Fixes before the cut are read again for positions only: the range of this owner begins at the cut.
     ingested = Ingested(read=start, first=later(cut, start) if cut is not None else start, seen=seen)
-    city = City(ownership, ingested, committed, stale_after_ms)
+    city = LiveCity(ownership, ingested, committed, stale_after_ms)
     city.watch_carried()
     return city
 
@@ -63,7 +63,9 @@ def later(cut: Cut, start: Cut) -> Cut:
     return replace(cut, pings_offset=pings_offset, events_offset=max(cut.events_offset, start.events_offset))
 
 
-async def catch_up(city: City, logs: CityLogs, take: Callable[[Read], None], log: structlog.stdlib.BoundLogger) -> None:
+async def catch_up(
+    city: LiveCity, logs: CityLogs, take: Callable[[Read], None], log: structlog.stdlib.BoundLogger
+) -> None:
     """Reads until where the logs ended when it began, or until as many events wait as may: ticks will take those, and
     reading goes on then. Raises `Retryable` after `CATCH_UP_S`.
     """

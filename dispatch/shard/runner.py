@@ -13,13 +13,13 @@ from dispatch.engine.travel.learned import LearnedTravel
 from dispatch.logs.ports import CityLogs
 from dispatch.metrics import CityMetrics
 from dispatch.shard.after_tick import AfterTick
-from dispatch.shard.city import City
 from dispatch.shard.committer import Committer
+from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.errors import CityLost, PartEnded
-from dispatch.shard.feed import LiveFeed
 from dispatch.shard.ingest import Ingest
 from dispatch.shard.lessons import Lessons
-from dispatch.shard.parts import Parts
+from dispatch.shard.live_city import LiveCity
+from dispatch.shard.position_feed import PositionFeed
 from dispatch.shard.recovery import catch_up, load_city
 from dispatch.shard.relay import Relay
 from dispatch.shard.ticker import Ticker
@@ -57,34 +57,41 @@ async def close_logs(logs: CityLogs) -> None:
 class CityRunner:
     """Runs a city from `begin` to `end`."""
 
-    def __init__(self, city: City, logs: CityLogs, parts: Parts, holds: Callable[[], bool]) -> None:
+    def __init__(self, city: LiveCity, logs: CityLogs, dependencies: Dependencies, holds: Callable[[], bool]) -> None:
         self.city = city
         self.logs = logs
-        self.parts = parts
-        self._log = parts.log.bind(city=city.name, epoch=city.epoch)
+        self.dependencies = dependencies
+        self._log = dependencies.log.bind(city=city.name, epoch=city.epoch)
         self._stopping = False
         self._settled = False
         #: Set when a part ended before its time.
         self.failed = asyncio.Event()
         metrics = CityMetrics(city.name)
-        self.relay = Relay(city.name, parts.outbox, parts.topic, metrics, self._log)
-        self.feed = LiveFeed(city, parts.announcements, parts.clock, metrics, self._log)
-        self.wakes = Wakes(city, parts.announcements, self._log)
-        self.ingest = Ingest(city, logs, self.feed, parts.clock, metrics, self._log)
-        learns_ways = isinstance(parts.solver.travel_of(city.name), LearnedTravel)
-        lessons = Lessons(city, parts.lessons, parts.clock, self._log, travels_by_them=learns_ways)
-        committer = Committer(city, parts, holds, metrics, self._log)
+        self.relay = Relay(city.name, dependencies.outbox, dependencies.topic, metrics, self._log)
+        self.feed = PositionFeed(city, dependencies.announcements, dependencies.clock, metrics, self._log)
+        self.wakes = Wakes(city, dependencies.announcements, self._log)
+        self.ingest = Ingest(city, logs, self.feed, dependencies.clock, metrics, self._log)
+        learns_ways = isinstance(dependencies.solver.travel_of(city.name), LearnedTravel)
+        lessons = Lessons(city, dependencies.lessons, dependencies.clock, self._log, travels_by_them=learns_ways)
+        committer = Committer(city, dependencies, holds, metrics, self._log)
         after = AfterTick(city, metrics, self.wakes, self.relay.letters)
-        self.ticker = Ticker(city, parts, self.ingest, lessons, committer, after)
+        self.ticker = Ticker(city, dependencies, self.ingest, lessons, committer, after)
         self._tasks: list[asyncio.Task[None]] = []
 
     @staticmethod
-    async def load(ownership: Ownership, parts: Parts, holds: Callable[[], bool]) -> CityRunner:
+    async def load(ownership: Ownership, dependencies: Dependencies, holds: Callable[[], bool]) -> CityRunner:
         """A city in memory, caught up with its logs. Raises `Retryable`."""
-        logs = parts.logs_of(ownership.city)
+        logs = dependencies.logs_of(ownership.city)
         try:
-            city = await load_city(ownership, parts.decision_log, logs, parts.clock, parts.params, parts.rewind_s)
-            runner = CityRunner(city, logs, parts, holds)
+            city = await load_city(
+                ownership,
+                dependencies.decision_log,
+                logs,
+                dependencies.clock,
+                dependencies.params,
+                dependencies.rewind_s,
+            )
+            runner = CityRunner(city, logs, dependencies, holds)
             await catch_up(city, logs, runner.ingest.take, runner._log)
         except BaseException:
             await close_logs(logs)
@@ -98,7 +105,7 @@ class CityRunner:
         self._start("feed", self.feed.run())
         self._start("wakes", self.wakes.run())
         self._start("relay", self.relay.run())
-        for name, view in self.parts.views_of(self.city):
+        for name, view in self.dependencies.views_of(self.city):
             self._start(name, self._behind_first_tick(view))
 
     async def _behind_first_tick(self, view: Coroutine[Any, Any, None]) -> None:
@@ -114,7 +121,7 @@ class CityRunner:
         """Finishes the tick under way, begins no other, and stores the final cut. Seconds since the last tick ended."""
         await self._finish_ticks()
         await self._save_final_cut()
-        return self.parts.clock.monotonic_s() - self.ticker.last_tick_s
+        return self.dependencies.clock.monotonic_s() - self.ticker.last_tick_s
 
     async def end(self) -> None:
         """Ends the tick under way, then every part, and stores the final cut. Idempotent, and over within seconds.
@@ -139,7 +146,7 @@ class CityRunner:
         self._settled, city = True, self.city
         with suppress(Retryable, CityLost, TimeoutError):
             async with asyncio.timeout(LAST_CUT_S):
-                await self.parts.decision_log.save_cut(city.ownership, city.committed.tick, city.taken)
+                await self.dependencies.decision_log.save_cut(city.ownership, city.committed.tick, city.taken)
 
     def _start(self, name: str, run: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(run, name=f"{name}:{self.city.name}")

@@ -18,10 +18,10 @@ from dispatch.engine.model import Cooldown, Offer, Order, Rider
 from dispatch.engine.state import Changes
 from dispatch.logs.cut import Cut
 from dispatch.logs.ports import CityLogs
-from dispatch.shard.city import City
+from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.holdings import Holdings
-from dispatch.shard.parts import Parts
-from dispatch.shard.ports import Changed
+from dispatch.shard.live_city import LiveCity
+from dispatch.shard.ports import CommittedChanges
 from dispatch.shard.recovery import catch_up, later, load_city
 from dispatch.shard.runner import CityRunner, close_logs, end_parts
 from node.errors import Retryable
@@ -35,22 +35,29 @@ LAST_READ_S = 2.0
 class Shadow:
     """Follows from `begin` until `end` or `become`."""
 
-    def __init__(self, city: City, logs: CityLogs, parts: Parts) -> None:
+    def __init__(self, city: LiveCity, logs: CityLogs, dependencies: Dependencies) -> None:
         self.city = city
         self._logs = logs
-        self._parts = parts
-        self._log: structlog.stdlib.BoundLogger = parts.log.bind(city=city.name, shadow=True)
-        self._ingest = CityRunner(city, logs, parts, lambda: False).ingest  # all else of the runner never begins
+        self._dependencies = dependencies
+        self._log: structlog.stdlib.BoundLogger = dependencies.log.bind(city=city.name, shadow=True)
+        self._ingest = CityRunner(city, logs, dependencies, lambda: False).ingest  # all else of the runner never begins
         self._tasks: list[asyncio.Task[None]] = []
         self._cut: Cut | None = None
 
     @staticmethod
-    async def begin(ownership: Ownership, parts: Parts) -> Shadow:
+    async def begin(ownership: Ownership, dependencies: Dependencies) -> Shadow:
         """Loads, catches up, and follows from then on. Raises `Retryable`; nothing is left open then."""
-        logs = parts.logs_of(ownership.city)
+        logs = dependencies.logs_of(ownership.city)
         try:
-            city = await load_city(ownership, parts.decision_log, logs, parts.clock, parts.params, parts.rewind_s)
-            shadow = Shadow(city, logs, parts)
+            city = await load_city(
+                ownership,
+                dependencies.decision_log,
+                logs,
+                dependencies.clock,
+                dependencies.params,
+                dependencies.rewind_s,
+            )
+            shadow = Shadow(city, logs, dependencies)
             await catch_up(city, logs, shadow._ingest.take, shadow._log)
             await shadow.sync()
         except BaseException:
@@ -70,18 +77,18 @@ class Shadow:
     async def sync(self) -> None:
         """Takes over what the owner has committed. Raises `Retryable`."""
         city = self.city
-        forget_ms = round(self._parts.params.offers.forget_s * 1000)
-        since_ms = self._parts.clock.domain_ms() - forget_ms
-        changed = await self._parts.decision_log.changed(city.name, city.committed.tick, since_ms)
+        forget_ms = round(self._dependencies.params.offers.forget_s * 1000)
+        since_ms = self._dependencies.clock.domain_ms() - forget_ms
+        changed = await self._dependencies.decision_log.changed(city.name, city.committed.tick, since_ms)
         take_over(city, changed)
         self._cut = changed.cut
         if changed.cut is not None and changed.cut.incarnation == city.ingested.read.incarnation:
             forget_taken(city, changed.cut.events_offset)
             self._ingest.room.set()
         # So that the first tick's is quick.
-        city.ingested.positions.snapshot(self._parts.clock.domain_ms(), city.stale_after_ms)
+        city.ingested.positions.snapshot(self._dependencies.clock.domain_ms(), city.stale_after_ms)
 
-    async def become(self, ownership: Ownership) -> tuple[City, CityLogs]:
+    async def become(self, ownership: Ownership) -> tuple[LiveCity, CityLogs]:
         """The city as its new owner needs it, at the final cut, and the logs open behind it.
 
         Raises `Retryable` when the shadow does not fit the final cut; it has ended then.
@@ -135,7 +142,7 @@ class Shadow:
         return cut
 
 
-def take_over(city: City, changed: Changed) -> None:
+def take_over(city: LiveCity, changed: CommittedChanges) -> None:
     """What the owner committed becomes true here too."""
     state = city.state
     for offer_id in [offer_id for offer_id in state.offers if offer_id not in changed.offer_ids]:
@@ -157,7 +164,7 @@ def take_over(city: City, changed: Changed) -> None:
     known.holdings, known.tick = Holdings.load(changed.holdings), changed.tick
 
 
-def forget_taken(city: City, offset: int) -> None:
+def forget_taken(city: LiveCity, offset: int) -> None:
     """Drops the events below an offset, which the owner has taken.
 
     Where they put a rider that came on shift is dropped with them: after any change of owner, positions are those of

@@ -7,9 +7,9 @@ from contextlib import suppress
 from functools import partial
 
 from dispatch.metrics import refused_total
-from dispatch.shard.city import City
-from dispatch.shard.hosted import Hosted, HostState
-from dispatch.shard.parts import Parts
+from dispatch.shard.dependencies import Dependencies
+from dispatch.shard.hosted_city import HostedCity, HostState
+from dispatch.shard.live_city import LiveCity
 from dispatch.shard.runner import CityRunner
 from dispatch.shard.shadow import Shadow
 from node.errors import Retryable
@@ -25,25 +25,25 @@ _TAKING_S = 2.0
 class Shard(CityHost):
     """The host of the lease's cities, and the door through which calls find a city."""
 
-    def __init__(self, shard_id: str, parts: Parts, slots: Slots) -> None:
+    def __init__(self, shard_id: str, dependencies: Dependencies, slots: Slots) -> None:
         self.shard_id = shard_id
-        self._parts = parts
+        self._dependencies = dependencies
         self._slots = slots
-        self._hosted: dict[str, Hosted] = {}
+        self._hosted: dict[str, HostedCity] = {}
 
     def runner(self, name: str) -> CityRunner | None:
         """The runner of a city that runs here."""
         hosted = self._hosted.get(name)
         return hosted.runner if hosted is not None else None
 
-    def city(self, name: str) -> City:
+    def city(self, name: str) -> LiveCity:
         """A city that this shard may speak for. Raises `NotOwner`."""
         runner = self.runner(name)
         if runner is None or not self._slots.holds(name, runner.city.epoch):
             raise NotOwner(name)
         return runner.city
 
-    async def soon(self, name: str) -> City:
+    async def soon(self, name: str) -> LiveCity:
         """As `city`, but a city that is just being taken is waited for. Raises `NotOwner`."""
         hosted = self._hosted.get(name)
         if hosted is not None and hosted.state is HostState.LOADING:
@@ -68,7 +68,7 @@ class Shard(CityHost):
     async def take(self, ownership: Ownership) -> None:
         """Loads a city, from its shadow if there is one, and begins to run it."""
         city, before = ownership.city, self._hosted.get(ownership.city)
-        hosted = self._hosted[city] = Hosted(HostState.LOADING)
+        hosted = self._hosted[city] = HostedCity(HostState.LOADING)
         try:
             hosted.runner = await self._loaded(ownership, before.shadow if before is not None else None)
             hosted.state = HostState.RUNNING
@@ -81,7 +81,7 @@ class Shard(CityHost):
         """A runner that has begun. When this raises, it has ended again."""
         holds = partial(self._slots.holds, ownership.city, ownership.epoch)
         runner = await self._from_shadow(shadow, ownership) if shadow is not None else None
-        runner = runner or await CityRunner.load(ownership, self._parts, holds)
+        runner = runner or await CityRunner.load(ownership, self._dependencies, holds)
         try:
             if not holds():
                 raise Retryable(f"{ownership.city} was lost while it was loaded", reason="NOT_OWNER")
@@ -96,9 +96,9 @@ class Shard(CityHost):
         try:
             city, logs = await shadow.become(ownership)
         except Exception as error:  # noqa: BLE001  whatever it is: the database has all that the shadow has
-            self._parts.log.warning("shadow not used", city=ownership.city, error=repr(error))
+            self._dependencies.log.warning("shadow not used", city=ownership.city, error=repr(error))
             return None
-        runner = CityRunner(city, logs, self._parts, partial(self._slots.holds, city.name, city.epoch))
+        runner = CityRunner(city, logs, self._dependencies, partial(self._slots.holds, city.name, city.epoch))
         runner.ticker.hurried = True
         return runner
 
@@ -125,8 +125,8 @@ class Shard(CityHost):
 
     async def shadow(self, ownership: Ownership) -> None:
         """Follows a city that another shard runs; returns when it is warm."""
-        shadow = await Shadow.begin(ownership, self._parts)
-        self._hosted[ownership.city] = Hosted(HostState.FOLLOWING, shadow=shadow)
+        shadow = await Shadow.begin(ownership, self._dependencies)
+        self._hosted[ownership.city] = HostedCity(HostState.FOLLOWING, shadow=shadow)
 
     async def unshadow(self, city: str) -> None:
         """Follows a city no longer. Idempotent."""
@@ -140,7 +140,7 @@ class Shard(CityHost):
         return runner if runner is not None and runner.city.epoch == epoch else None
 
 
-def _load(city: City) -> CityLoad:
+def _load(city: LiveCity) -> CityLoad:
     return CityLoad(
         riders=sum(rider.online for rider in city.state.riders.values()),
         open_orders=len(city.state.orders),

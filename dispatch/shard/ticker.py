@@ -10,21 +10,21 @@ import structlog
 
 from dispatch.engine.forwarding import messages_to_forward
 from dispatch.engine.inputs import Input
-from dispatch.engine.intake import LogEvent, inputs_of, old_orders, without
+from dispatch.engine.log_inputs import LogEvent, inputs_of, old_orders, without
 from dispatch.engine.model import OrderId
 from dispatch.engine.results import TickResult
 from dispatch.engine.tick import tick
 from dispatch.logs.cut import Cut
 from dispatch.metrics import CityMetrics
 from dispatch.shard.after_tick import AfterTick
-from dispatch.shard.city import City
 from dispatch.shard.committer import Committer
 from dispatch.shard.decided import DecidedTick, TickBasis
+from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.driver import LiveAnswers, run_live
 from dispatch.shard.errors import CityLost
 from dispatch.shard.ingest import Ingest
 from dispatch.shard.lessons import Lessons
-from dispatch.shard.parts import Parts
+from dispatch.shard.live_city import LiveCity
 from node.errors import Retryable
 
 #: Events a tick takes at most; the rest waits for the next.
@@ -37,17 +37,23 @@ class Ticker:
     """Runs the ticks of one city until cancelled, or until its memory is found wrong (`DoubleAssignment`)."""
 
     def __init__(
-        self, city: City, parts: Parts, ingest: Ingest, lessons: Lessons, committer: Committer, after: AfterTick
+        self,
+        city: LiveCity,
+        dependencies: Dependencies,
+        ingest: Ingest,
+        lessons: Lessons,
+        committer: Committer,
+        after: AfterTick,
     ) -> None:
         self._city = city
-        self._parts = parts
+        self._dependencies = dependencies
         self._ingest = ingest
         self._lessons = lessons
         self._committer = committer
         self._after = after
-        self._log: structlog.stdlib.BoundLogger = parts.log.bind(city=city.name, epoch=city.epoch)
+        self._log: structlog.stdlib.BoundLogger = dependencies.log.bind(city=city.name, epoch=city.epoch)
         self._metrics: CityMetrics = after.metrics
-        self._travel = parts.solver.travel_of(city.name)
+        self._travel = dependencies.solver.travel_of(city.name)
         self._ticking = asyncio.Lock()
         #: Once set no further tick begins; the one under way may still commit.
         self.closing = False
@@ -55,12 +61,12 @@ class Ticker:
         self.hurried = False
         #: Set by the first tick that could commit; when the last one could, monotonic.
         self.ticked = asyncio.Event()
-        self.last_tick_s = parts.clock.monotonic_s()
+        self.last_tick_s = dependencies.clock.monotonic_s()
 
     async def run(self) -> None:
         """Ticks each period, sooner when events wait."""
         while True:
-            began_s = self._parts.clock.monotonic_s()
+            began_s = self._dependencies.clock.monotonic_s()
             async with self._ticking:
                 if self._committer.holds() and not self.closing:
                     await self._guarded_tick()
@@ -73,7 +79,7 @@ class Ticker:
                 pass
 
     async def _rest(self, began_s: float) -> None:
-        clock, period_s = self._parts.clock, self._parts.tick_period_ms / 1000
+        clock, period_s = self._dependencies.clock, self._dependencies.tick_period_ms / 1000
         await asyncio.sleep(max(0.0, began_s + EAGER * period_s - clock.monotonic_s()))
         left_s = began_s + period_s - clock.monotonic_s()
         if left_s > 0 and not self._city.ingested.heard:
@@ -94,7 +100,7 @@ class Ticker:
 
     async def tick(self) -> None:
         """One tick. Raises `CityLost`, `Retryable` and `DoubleAssignment`; nothing has changed then."""
-        clock = self._parts.clock
+        clock = self._dependencies.clock
         began_s = clock.monotonic_s()
         await self._lessons.before()
         decided = await self._decide()
@@ -112,7 +118,7 @@ class Ticker:
         self.ticked.set()
 
     async def _decide(self) -> DecidedTick:
-        city, params, now_ms = self._city, self._parts.params, self._parts.clock.domain_ms()
+        city, params, now_ms = self._city, self._dependencies.params, self._dependencies.clock.domain_ms()
         travel = city.committed.memory.travel or self._travel
         events = tuple(islice(city.ingested.heard, EVENTS_A_TICK))
         inputs, ignored = await self._inputs(events, now_ms)
@@ -122,7 +128,7 @@ class Ticker:
         applied = city.applied(events[-1].offset + 1 if events else city.committed.taken_offset)
         seen = city.ingested.positions.snapshot(now_ms, city.stale_after_ms)
         steps = tick(city.committed.memory, inputs, seen, travel, params, f"{city.name}-{city.committed.tick + 1}")
-        result = await run_live(steps, LiveAnswers(self._parts.solver, travel, params))
+        result = await run_live(steps, LiveAnswers(self._dependencies.solver, travel, params))
         self._after.solved(result)
         if result.eta_fallback:
             self._log.warning("ETAs from the plans alone", cause=result.eta_fallback)
@@ -144,8 +150,8 @@ class Ticker:
         """The inputs, and which orders' openings are left out because they were opened long ago."""
         state = self._city.state
         inputs = inputs_of(events, state, now_ms)
-        old = old_orders(inputs, state, now_ms - round(self._parts.params.offers.forget_s * 500))
-        again = await self._parts.decision_log.known(old) if old else set()
+        old = old_orders(inputs, state, now_ms - round(self._dependencies.params.offers.forget_s * 500))
+        again = await self._dependencies.decision_log.known(old) if old else set()
         return without(inputs, again), tuple(sorted(again))
 
     async def _forward(self, decided: DecidedTick) -> None:
@@ -153,10 +159,10 @@ class Ticker:
         messages = [(event.event_id, event.item) for event in decided.events]
         forwarded = messages_to_forward(messages, self._city.state)
         if forwarded:
-            await self._parts.forward(forwarded)
+            await self._dependencies.forward(forwarded)
 
     async def _make_true(self, decided: DecidedTick) -> None:
-        city, result, params = self._city, decided.result, self._parts.params
+        city, result, params = self._city, decided.result, self._dependencies.params
         self._lessons.ticked()
         for _ in decided.events:
             city.ingested.heard.popleft()

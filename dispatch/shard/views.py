@@ -15,15 +15,15 @@ import structlog
 
 from dispatch.engine.model import RiderId
 from dispatch.metrics import VIEW_BEHIND_MS, VIEW_FAILURES, VIEW_LAG_MS
-from dispatch.shard.answers import activity
-from dispatch.shard.city import City
+from dispatch.shard.live_city import LiveCity
 from dispatch.shard.ports import PositionsView
+from dispatch.shard.queries import activity
 from node.clock import Clock
 from node.errors import Retryable
 from node.retry import PATIENT
 
 
-def statuses(city: City, rider_ids: Iterable[int]) -> list[str]:
+def statuses(city: LiveCity, rider_ids: Iterable[int]) -> list[str]:
     """What riders are doing, as of the last commit."""
     riders = city.state.riders
     return [activity(riders.get(RiderId(rider_id))).value for rider_id in rider_ids]
@@ -40,7 +40,7 @@ class ViewFollower:
         self,
         name: str,
         view: PositionsView,
-        city: City,
+        city: LiveCity,
         clock: Clock,
         every_s: float,
         rest: float,

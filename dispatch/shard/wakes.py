@@ -13,7 +13,7 @@ from itertools import islice
 import structlog
 
 from dispatch.engine.model import OrderId, RiderId
-from dispatch.shard.city import City
+from dispatch.shard.live_city import LiveCity
 from dispatch.shard.ports import Announcements
 from node.errors import Retryable
 from node.retry import QUICK, warned
@@ -25,7 +25,7 @@ WAITING_IDS = 10_000
 class Wakes:
     """Publishes the wakes of one city."""
 
-    def __init__(self, city: City, announcements: Announcements, log: structlog.stdlib.BoundLogger) -> None:
+    def __init__(self, city: LiveCity, announcements: Announcements, log: structlog.stdlib.BoundLogger) -> None:
         self._city = city
         self._announcements = announcements
         self._log = log

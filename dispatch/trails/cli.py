@@ -15,7 +15,7 @@ from dispatch.trails.adapters.mongo_history import MongoHotTrails
 from dispatch.trails.adapters.parquet import ParquetArchive
 from dispatch.trails.config import TrailSettings
 from dispatch.trails.model import Driven, Near, Whereabouts
-from dispatch.trails.questions import MAX_NEAR, MAX_RADIUS_M, Trails
+from dispatch.trails.service import MAX_NEAR, MAX_RADIUS_M, TrailService
 from node import arguments
 from node.errors import FornoError
 from node.mongo import connect
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 async def _run(words: argparse.Namespace) -> int:
     settings = load(TrailSettings)
     mongo = connect(settings.mongo_url)
-    trails = Trails(
+    trails = TrailService(
         MongoHotTrails(mongo),
         ParquetArchive(settings.archive_url) if settings.archive_url else None,
         settings.clock(),
@@ -98,7 +98,7 @@ async def _run(words: argparse.Namespace) -> int:
     return 0
 
 
-async def _answer(trails: Trails, words: argparse.Namespace) -> None:
+async def _answer(trails: TrailService, words: argparse.Namespace) -> None:
     found: list[Whereabouts | Near | Driven]
     if words.verb == "where":
         found = [await trails.where(words.city, words.rider, words.at)]

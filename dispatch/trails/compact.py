@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dispatch.trails.errors import ArchiveBroken
-from dispatch.trails.model import Points
-from dispatch.trails.path import between, places, points_of
+from dispatch.trails.interpolation import between, places, points_of
+from dispatch.trails.model import TrailColumns
 from dispatch.trails.ports import HourWriter, OpenHours, TrailArchive
 from dispatch.trails.simplify import simplified
 from node.geodesy import distances_m
@@ -44,7 +44,7 @@ async def compact(
 ) -> Compacted:
     """Archives an hour; its minutes stay hot for `keep_h` more. Raises `Retryable`: then nothing was marked."""
     old = await asyncio.to_thread(archive.read, city, hour)
-    stored = old[0] if old is not None else Points.none()
+    stored = old[0] if old is not None else TrailColumns.none()
     error_m = max(error_m, old[1]) if old is not None else error_m
     riders = sorted({*await hot.riders(city, hour), *np.unique(stored.rider_id).tolist()})
     writer = await asyncio.to_thread(archive.begin, city, hour, error_m)
@@ -62,7 +62,7 @@ async def compact(
 async def _write(
     hot: OpenHours,
     writer: HourWriter,
-    stored: Points,
+    stored: TrailColumns,
     city: str,
     hour: int,
     riders: list[int],
@@ -83,7 +83,7 @@ async def _write(
     return fixes, points
 
 
-def archivable(fixes: FixColumns, stored: Points, error_m: float) -> Points:
+def archivable(fixes: FixColumns, stored: TrailColumns, error_m: float) -> TrailColumns:
     """What the archive is to hold of some riders: their fixes simplified, with what it holds already.
 
     As long as all that is stored is hot too, the file is made anew. When the hot copy has gone what is stored stays as
@@ -98,10 +98,10 @@ def archivable(fixes: FixColumns, stored: Points, error_m: float) -> Points:
         fresh = fresh.take(np.array(new, np.bool_))
     small = simplified(fresh, error_m)
     _check(fresh, small, error_m)
-    return Points.concat([kept, small])
+    return TrailColumns.concat([kept, small])
 
 
-def _gone(fresh: Points, stored: Points) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+def _gone(fresh: TrailColumns, stored: TrailColumns) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     """Riders of whom the archive knows more than what is hot."""
     gone = []
     hot = _by_rider(fresh)
@@ -112,7 +112,7 @@ def _gone(fresh: Points, stored: Points) -> np.ndarray[tuple[int], np.dtype[np.u
     return np.array(gone, np.uint64)
 
 
-def _by_rider(points: Points) -> Mapping[int, tuple[frozenset[int], int]]:
+def _by_rider(points: TrailColumns) -> Mapping[int, tuple[frozenset[int], int]]:
     """By rider: the times of the points, and how many fixes they stand for."""
     border = np.flatnonzero(np.diff(points.rider_id)) + 1
     found = {}
@@ -123,7 +123,7 @@ def _by_rider(points: Points) -> Mapping[int, tuple[frozenset[int], int]]:
     return found
 
 
-def _check(fresh: Points, small: Points, error_m: float) -> None:
+def _check(fresh: TrailColumns, small: TrailColumns, error_m: float) -> None:
     """Every fix within `error_m` of what stays, at its time."""
     if not len(fresh):
         return

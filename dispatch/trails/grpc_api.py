@@ -9,7 +9,7 @@ import grpc.aio
 
 from dispatch.trails import metrics
 from dispatch.trails.model import Whereabouts
-from dispatch.trails.questions import Trails
+from dispatch.trails.service import TrailService
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import trails_pb2 as pb
 from proto.dispatch.v1.trails_pb2_grpc import TrailsServicer
@@ -21,7 +21,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class TrailsApi(TrailsServicer):
     """Answers questions about trails."""
 
-    def __init__(self, trails: Trails) -> None:
+    def __init__(self, trails: TrailService) -> None:
         self._trails = trails
 
     async def Where(self, request: pb.WhereRequest, context: Context) -> pb.WhereResponse:

@@ -11,7 +11,7 @@ from dispatch.trails.adapters.parquet import ParquetArchive
 from dispatch.trails.compactor import Compactor
 from dispatch.trails.config import TrailSettings
 from dispatch.trails.grpc_api import SERVICE, TrailsApi
-from dispatch.trails.questions import Trails
+from dispatch.trails.service import TrailService
 from node.lifecycle import Node, run
 from node.mongo import connect
 from node.rpc import Server
@@ -36,7 +36,7 @@ async def boot(node: Node, settings: TrailSettings) -> None:
         )
         node.start("compactor", compactor.run())
     hot, clock = MongoHotTrails(mongo), settings.clock()
-    api = TrailsApi(Trails(hot, archive, clock, error_m=settings.trail_error_m, keep_h=settings.trail_ttl_h))
+    api = TrailsApi(TrailService(hot, archive, clock, error_m=settings.trail_error_m, keep_h=settings.trail_ttl_h))
     server = Server(settings.listen, [SERVICE], [lambda s: add_TrailsServicer_to_server(api, s)])
     await server.start()
     node.on_stop("grpc", server.stop)

@@ -19,7 +19,7 @@ HOUR_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Points:
+class TrailColumns:
     """n points of trails, sorted by (rider, time), no two of a rider at one time. Every column has shape (n,).
 
     `piece` is the time of the first point of the piece; `fixes` counts the fixes that a point stands for: itself, and
@@ -36,12 +36,12 @@ class Points:
     def __len__(self) -> int:
         return len(self.rider_id)
 
-    def take(self, which: NDArray[np.bool_] | NDArray[np.signedinteger] | slice) -> Points:
+    def take(self, which: NDArray[np.bool_] | NDArray[np.signedinteger] | slice) -> TrailColumns:
         """The points that a mask, indices or a slice name."""
-        return Points(*(getattr(self, name)[which] for name in POINT_COLUMNS))
+        return TrailColumns(*(getattr(self, name)[which] for name in POINT_COLUMNS))
 
     @staticmethod
-    def none() -> Points:
+    def none() -> TrailColumns:
         """No points."""
         u64, i64, i32, u32 = (
             np.zeros(0, np.uint64),
@@ -49,12 +49,12 @@ class Points:
             np.zeros(0, np.int32),
             np.zeros(0, np.uint32),
         )
-        return Points(u64, i64, i32, i32, i64, u32)
+        return TrailColumns(u64, i64, i32, i32, i64, u32)
 
     @staticmethod
-    def concat(parts: Sequence[Points]) -> Points:
+    def concat(parts: Sequence[TrailColumns]) -> TrailColumns:
         """All points, sorted; of two at one time the first part's stays."""
-        whole = Points(*(np.concatenate([getattr(p, n) for p in parts] or [[]]) for n in POINT_COLUMNS))
+        whole = TrailColumns(*(np.concatenate([getattr(p, n) for p in parts] or [[]]) for n in POINT_COLUMNS))
         order = np.lexsort((np.arange(len(whole)), whole.ts_ms, whole.rider_id))
         first = np.ones(len(order), np.bool_)
         rider, ts_ms = whole.rider_id[order], whole.ts_ms[order]
@@ -62,7 +62,7 @@ class Points:
         return whole.take(order[first])
 
 
-POINT_COLUMNS: Final = tuple(field.name for field in fields(Points))
+POINT_COLUMNS: Final = tuple(field.name for field in fields(TrailColumns))
 POINT_TYPES: Final = (np.uint64, np.int64, np.int32, np.int32, np.int64, np.uint32)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dispatch.logs.cut import Cut
-from dispatch.trails.model import Points
+from dispatch.trails.model import TrailColumns
 from proto.fix_columns import FixColumns
 
 
@@ -56,7 +56,7 @@ class OpenHours(Protocol):
 class HourWriter(Protocol):
     """An hour on its way into the archive."""
 
-    def add(self, points: Points) -> None:
+    def add(self, points: TrailColumns) -> None:
         """Riders after those that were added before."""
 
     def finish(self) -> None:
@@ -69,10 +69,10 @@ class HourWriter(Protocol):
 class TrailArchive(Protocol):
     """Simplified trails for good, a file a city and hour. Calls block; any may raise `Retryable`."""
 
-    def read(self, city: str, hour: int, rider_ids: Sequence[int] | None = None) -> tuple[Points, float] | None:
+    def read(self, city: str, hour: int, rider_ids: Sequence[int] | None = None) -> tuple[TrailColumns, float] | None:
         """An hour's points, of all riders or of some, and its error in metres; None when it is not archived."""
 
-    def around(self, city: str, hour: int, at_ms: int, most: int) -> tuple[Points, float] | None:
+    def around(self, city: str, hour: int, at_ms: int, most: int) -> tuple[TrailColumns, float] | None:
         """Of every rider of an hour the points before and after that time, and the hour's error; None as above.
 
         In no more memory than `most` riders' points and a part of the file. Raises `TooMany` for more riders.

@@ -16,22 +16,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.trails.model import Points
-from dispatch.trails.path import between, places
+from dispatch.trails.interpolation import between, places
+from dispatch.trails.model import TrailColumns
 from node.geodesy import distances_m
 
 
-def simplified(points: Points, error_m: float) -> Points:
+def simplified(points: TrailColumns, error_m: float) -> TrailColumns:
     """A subset of the points: the ends of every piece, and whatever else the promise needs."""
     kept = np.flatnonzero(needed(points, error_m))
     stands_for = np.diff(np.concatenate([[0], np.cumsum(points.fixes, dtype=np.int64)[kept]]))
     chosen = points.take(kept)
-    return Points(
+    return TrailColumns(
         chosen.rider_id, chosen.ts_ms, chosen.lat_e7, chosen.lng_e7, chosen.piece, stands_for.astype(np.uint32)
     )
 
 
-def needed(points: Points, error_m: float) -> NDArray[np.bool_]:
+def needed(points: TrailColumns, error_m: float) -> NDArray[np.bool_]:
     """Which points must stay."""
     border = np.flatnonzero(np.diff(points.rider_id) | (points.piece[1:] != points.piece[:-1])) + 1
     keep = np.zeros(len(points), np.bool_)
@@ -42,7 +42,7 @@ def needed(points: Points, error_m: float) -> NDArray[np.bool_]:
     return keep
 
 
-def _keep(points: Points, keep: NDArray[np.bool_], first: int, last: int, error_m: float) -> None:
+def _keep(points: TrailColumns, keep: NDArray[np.bool_], first: int, last: int, error_m: float) -> None:
     """Marks what must stay of one piece."""
     keep[first] = keep[last] = True
     open_spans = [(first, last)]
@@ -58,7 +58,7 @@ def _keep(points: Points, keep: NDArray[np.bool_], first: int, last: int, error_
             open_spans += [(begin, middle), (middle, end)]
 
 
-def errors_m(points: Points, begin: int, end: int) -> NDArray[np.float64]:
+def errors_m(points: TrailColumns, begin: int, end: int) -> NDArray[np.float64]:
     """How far each point between two is from the place between the two at its time, metres."""
     inner = np.arange(begin + 1, end)
     ends = np.full((2, len(inner)), [[begin], [end]])

@@ -1,4 +1,4 @@
-"""The starlette application: one wrapper does for every endpoint what all of them need."""
+"""The HTTP application: authenticate, limit and measure every request, then let its endpoint answer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway import metrics
-from gateway.api import faults
-from gateway.api.call import Call, Endpoint, read_body
+from gateway.api import error_answers
+from gateway.api.endpoint import Call, Endpoint, read_body
 from gateway.errors import TooManyRequests
 from gateway.ports import Limits
 from node.clock import Clock
@@ -27,7 +27,7 @@ from node.tokens import Subject, TokenVerifier
 _FREE = ("/healthz",)
 
 
-class Edge:
+class HttpApi:
     """Authenticates, limits, measures; then lets an endpoint answer."""
 
     def __init__(
@@ -63,9 +63,9 @@ class Edge:
             body = await read_body(request) if endpoint.body is not None else b""
             return _good(endpoint, request, await endpoint.handle(Call(request, subject, body)))
         except FornoError as error:
-            return faults.of_error(error)
+            return error_answers.of_error(error)
         except grpc.aio.AioRpcError as error:
-            response = faults.of_call(error)
+            response = error_answers.of_call(error)
             if response.status_code >= 500:
                 self._log.warning("a service failed", path=endpoint.path, code=error.code().name, why=error.details())
             return response
@@ -104,8 +104,8 @@ def cacheable(request: Request, body: bytes, media_type: str, cache_control: str
 async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     reason = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(status, "HTTP_ERROR")
-    return faults.fault(status, reason, f"{request.method} {request.url.path}: nothing here answers that")
+    return error_answers.fault(status, reason, f"{request.method} {request.url.path}: nothing here answers that")
 
 
 async def _unplanned(request: Request, error: Exception) -> Response:
-    return faults.fault(500, "INTERNAL", "something went wrong on our side; it was logged")
+    return error_answers.fault(500, "INTERNAL", "something went wrong on our side; it was logged")

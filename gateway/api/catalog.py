@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.api import models
-from gateway.api.call import Call, Endpoint
+from gateway.api.endpoint import Call, Endpoint
 from node.clock import SystemClock
 from node.errors import Retryable
 from shard_router.topology import CityEntry, CityMap

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gateway.api import models
-from gateway.api.call import Endpoint
+from gateway.api.endpoint import Endpoint
 
 _REF = "#/components/schemas/{model}"
 

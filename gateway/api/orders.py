@@ -7,7 +7,7 @@ from collections.abc import Callable
 import grpc.aio
 
 from gateway.api import models, translate
-from gateway.api.call import Call, Endpoint, Parameter
+from gateway.api.endpoint import Call, Endpoint, Parameter
 from gateway.errors import Forbidden
 from node.errors import Invalid
 from node.tokens import TokenSigner

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.api import faults
+from gateway.api import error_answers
 from gateway.errors import NotBuilt
 
 _REVALIDATE = "no-cache"
@@ -80,7 +80,7 @@ def routes(web_dir: Path, roads: Path | None, jwks: Path, live_url: str) -> list
 
     async def page(request: Request) -> Response:
         if index is None:
-            return faults.of_error(NotBuilt("the pages were not built: npm ci && npm run build in gateway/web"))
+            return error_answers.of_error(NotBuilt("the pages were not built: npm ci && npm run build in gateway/web"))
         return index.answer(request, headers)
 
     return [
@@ -98,7 +98,7 @@ def _file(find: Callable[[Request], HeldFile | None]) -> Callable[[Request], Awa
     async def answer(request: Request) -> Response:
         found = find(request)
         if found is None:
-            return faults.fault(404, "NOT_FOUND", f"there is no {request.url.path} here")
+            return error_answers.fault(404, "NOT_FOUND", f"there is no {request.url.path} here")
         return found.answer(request)
 
     return answer

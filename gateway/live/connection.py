@@ -1,4 +1,4 @@
-"""A WebSocket that knows whether it can take a frame, and calls its outbox when it can again."""
+"""A WebSocket that knows whether it can take a frame, and calls its queue when it can again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 from websockets.asyncio.server import ServerConnection
 from websockets.protocol import OPEN
 
-from gateway.live.outbox import Outbox
+from gateway.live.socket_queue import SocketQueue
 
 #: Kernel buffer of a socket, bytes. What is in it is on its way and cannot be conflated any more, so it is small: about
 #: sixty positions. (The kernel doubles the number for its own bookkeeping.)
@@ -17,7 +17,7 @@ SEND_BUFFER = 8 * 1024
 class LiveConnection(ServerConnection):
     """A `Wire`. Built with a write limit of 0: the transport says "paused" as soon as the kernel took not all."""
 
-    outbox: Outbox | None = None
+    queue: SocketQueue | None = None
 
     @property
     def ready(self) -> bool:
@@ -29,8 +29,8 @@ class LiveConnection(ServerConnection):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self.outbox is not None:
-            self.outbox.flush()
+        if self.queue is not None:
+            self.queue.flush()
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

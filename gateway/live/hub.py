@@ -1,7 +1,7 @@
 """All watched orders of this process: who watches what, and how news reaches them.
 
     a wake, a poll ──> a task an order (at most one) asks Track ──> status frames ──┐
-    live positions ────────────────────────────────────────────> position frames ──┴─> outboxes
+    live positions ────────────────────────────────────────────> position frames ──┴─> queues
 
 Status comes from committed state only (`OrderSource`): a wake says *that* something changed, never what. A lost wake
 costs one poll period.
@@ -18,10 +18,10 @@ import structlog
 
 from gateway import metrics
 from gateway.live import frames
-from gateway.live.ages import FixAges
+from gateway.live.fix_ages import FixAges
 from gateway.live.model import City, LiveFix, OrderId
-from gateway.live.outbox import Outbox
 from gateway.live.ports import CityFeed, OrderSource
+from gateway.live.socket_queue import SocketQueue
 from gateway.live.watch import OrderWatch
 from node.clock import Clock
 from node.errors import FornoError
@@ -44,7 +44,7 @@ class WatchedOrder:
     """An order and the sockets that watch it."""
 
     watch: OrderWatch
-    outboxes: set[Outbox] = field(default_factory=set)
+    queues: set[SocketQueue] = field(default_factory=set)
     visitors: int = 0
     asked_s: float = float("-inf")
     seen_s: float = float("-inf")
@@ -128,9 +128,9 @@ class Hub:
             frame = order.watch.on_fix(epoch, fix)
             if frame is None:
                 continue
-            for outbox in order.outboxes:
-                outbox.latest("position", frame)
-            pushes += len(order.outboxes)
+            for queue in order.queues:
+                queue.latest("position", frame)
+            pushes += len(order.queues)
             shown.append(fix.ts_ms)
         metrics.PUSHES.inc(pushes)
         self.ages.pushed(shown)
@@ -171,8 +171,8 @@ class Hub:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
             for order in self._orders.values():
-                for outbox in order.outboxes:
-                    outbox.latest("heartbeat", frame)
+                for queue in order.queues:
+                    queue.latest("heartbeat", frame)
 
     def _ask_soon(self, order: WatchedOrder) -> None:
         order.dirty = True
@@ -204,14 +204,14 @@ class Hub:
             self._log.debug("a watched order could not be asked about", order=watch.facts.order_id, error=str(error))
             return
         metrics.REFRESHES.labels("news" if news else "same").inc()
-        for outbox in tuple(order.outboxes):
+        for queue in tuple(order.queues):
             if watch.final:
-                outbox.forget_latest()
+                queue.forget_latest()
             for frame in news:
-                outbox.event(frame)
+                queue.event(frame)
         if watch.final:
             self._end(order)
 
     def _end(self, order: WatchedOrder) -> None:
-        for outbox in tuple(order.outboxes):
-            outbox.end(order.watch.status)
+        for queue in tuple(order.queues):
+            queue.end(order.watch.status)

@@ -8,12 +8,12 @@ from gateway.config import LiveSettings, address
 from gateway.live.adapters.kitchens import ServiceKitchens
 from gateway.live.adapters.redis_feed import RedisFeed
 from gateway.live.adapters.services import ServiceOrders, ServiceStreams
+from gateway.live.fan_out import FanOut
 from gateway.live.hub import Hub
 from gateway.live.kitchen.hub import KitchenHub
 from gateway.live.map_view import map_view
-from gateway.live.ops import OpsHub
+from gateway.live.operator_view import OperatorHub
 from gateway.live.server import LiveServer
-from gateway.live.sinks import Sinks
 from node.lifecycle import Node, run
 from node.settings import load
 from node.tokens import TokenVerifier
@@ -51,12 +51,12 @@ def main() -> int:
             poll_s=settings.live_poll_s,
             polls_per_s=settings.live_polls_per_s,
         )
-        ops = OpsHub(ServiceStreams(directory), feed, lambda: map_view(directory.map), hub.ages, line, node.log)
+        ops = OperatorHub(ServiceStreams(directory), feed, lambda: map_view(directory.map), hub.ages, line, node.log)
         kitchens = KitchenHub(ServiceKitchens(channel), clock, line, node.log)
         node.start("orders", hub.run())
         node.start("kitchens", kitchens.run())
         node.start("ops", ops.run())
-        node.start("feed", feed.run(Sinks(hub, ops)))
+        node.start("feed", feed.run(FanOut(hub, ops)))
         server = LiveServer(
             hub,
             ops,

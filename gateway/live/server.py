@@ -1,4 +1,4 @@
-"""The WebSocket endpoints: who may watch what, and the life of a socket."""
+"""Serve the WebSocket endpoints: check who may watch what, send frames until the socket ends."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from gateway.live.hub import Hub, WatchedOrder
 from gateway.live.kitchen.hub import KitchenHub
 from gateway.live.kitchen.session import kitchen_of, serve_kitchen
 from gateway.live.model import OrderId
-from gateway.live.ops import OpsHub
-from gateway.live.outbox import Outbox
+from gateway.live.operator_view import OperatorHub
+from gateway.live.socket_queue import SocketQueue
 from node.errors import FornoError, Invalid, NotFound, Retryable, Unauthenticated
 from node.tokens import Subject, TokenVerifier
 
@@ -55,8 +55,8 @@ _NUMBER = re.compile(r"[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a socket asks for."""
+class Subscription:
+    """A request to watch, from the socket's address."""
 
     path: str
     token: str
@@ -70,7 +70,7 @@ class LiveServer:
     def __init__(
         self,
         hub: Hub,
-        ops: OpsHub,
+        ops: OperatorHub,
         kitchens: KitchenHub,
         verifier: TokenVerifier,
         log: structlog.stdlib.BoundLogger,
@@ -141,48 +141,50 @@ class LiveServer:
             self._sockets -= 1
 
     async def _serve(self, connection: LiveConnection) -> None:
-        wish = _wish(connection)
-        subject = self._verifier.verify(wish.token) if wish.token else None
+        subscription = _subscription(connection)
+        subject = self._verifier.verify(subscription.token) if subscription.token else None
         if subject is None:
             raise Unauthenticated("no token: append ?token=<token>", reason="TOKEN_MISSING")
         async with self._seat(subject):
-            found = _ORDER_PATH.match(wish.path)
-            kitchen = _KITCHEN_PATH.match(wish.path)
+            found = _ORDER_PATH.match(subscription.path)
+            kitchen = _KITCHEN_PATH.match(subscription.path)
             if kitchen is not None:
                 own = kitchen_of(subject, unquote(kitchen["restaurant"]))
-                await serve_kitchen(self._kitchens, connection, own, wish.epoch, wish.seq)
+                await serve_kitchen(self._kitchens, connection, own, subscription.epoch, subscription.seq)
             elif found is None:
                 await self._serve_ops(connection, subject)
             else:
-                await self._serve_order(connection, subject, OrderId(found["order"]), wish)
+                await self._serve_order(connection, subject, OrderId(found["order"]), subscription)
 
-    async def _serve_order(self, connection: LiveConnection, who: Subject, order_id: OrderId, wish: Wish) -> None:
+    async def _serve_order(
+        self, connection: LiveConnection, who: Subject, order_id: OrderId, subscription: Subscription
+    ) -> None:
         if who.kind not in ("order", "user", "ops") or (who.kind == "order" and who.id != order_id):
             raise Forbidden("this token is not for this order")
         async with self._hub.visit(order_id) as order:
             if who.kind == "user" and who.id != order.watch.facts.user_id:
                 raise NotFound(f"there is no order {order_id}")
-            outbox = Outbox(connection, order.watch.snapshot)
-            connection.outbox = outbox
-            _greet(order, outbox, wish)
-            order.outboxes.add(outbox)
+            queue = SocketQueue(connection, order.watch.snapshot)
+            connection.queue = queue
+            _greet(order, queue, subscription)
+            order.queues.add(queue)
             try:
                 with metrics.SOCKETS.labels("order").track_inprogress():
-                    await _until_over(connection, outbox)
+                    await _until_over(connection, queue)
             finally:
-                order.outboxes.discard(outbox)
+                order.queues.discard(queue)
 
     async def _serve_ops(self, connection: LiveConnection, who: Subject) -> None:
         if who.kind != "ops":
             raise Forbidden("this needs the token of an operator")
-        outbox = Outbox(connection, self._ops.hello)
-        connection.outbox = outbox
-        self._ops.join(outbox)
+        queue = SocketQueue(connection, self._ops.hello)
+        connection.queue = queue
+        self._ops.join(queue)
         try:
             with metrics.SOCKETS.labels("ops").track_inprogress():
-                await _until_over(connection, outbox)
+                await _until_over(connection, queue)
         finally:
-            self._ops.leave(outbox)
+            self._ops.leave(queue)
 
     @asynccontextmanager
     async def _seat(self, who: Subject) -> AsyncIterator[None]:
@@ -198,8 +200,8 @@ class LiveServer:
                 del self._open[key]
 
 
-def _wish(connection: LiveConnection) -> Wish:
-    """What the address asks for. Raises `Invalid`."""
+def _subscription(connection: LiveConnection) -> Subscription:
+    """Parse the address of a socket. Raises `Invalid`."""
     assert connection.request is not None
     parts = urlsplit(connection.request.path)
     query = parse_qs(parts.query)
@@ -210,26 +212,26 @@ def _wish(connection: LiveConnection) -> Wish:
             raise Invalid(name, "must be a whole number of at most 19 digits", reason="BAD_NUMBER")
         return int(text)
 
-    return Wish(parts.path, query.get("token", [""])[0], number("epoch"), number("seq"))
+    return Subscription(parts.path, query.get("token", [""])[0], number("epoch"), number("seq"))
 
 
-def _greet(order: WatchedOrder, outbox: Outbox, wish: Wish) -> None:
+def _greet(order: WatchedOrder, queue: SocketQueue, subscription: Subscription) -> None:
     """Snapshot, or what was missed since the point at which the watcher had been cut off."""
-    missed = order.watch.resumed(wish.epoch, wish.seq)
+    missed = order.watch.resumed(subscription.epoch, subscription.seq)
     for frame in missed if missed is not None else [order.watch.snapshot()]:
-        outbox.event(frame)
+        queue.event(frame)
     if order.watch.final:
-        outbox.end(order.watch.status)
+        queue.end(order.watch.status)
 
 
-async def _until_over(connection: LiveConnection, outbox: Outbox) -> None:
+async def _until_over(connection: LiveConnection, queue: SocketQueue) -> None:
     """Returns when the peer left, or when the order ended and the peer has been told."""
     reading = asyncio.create_task(_read(connection))
-    over: set[asyncio.Future[Any]] = {reading, outbox.ended}
+    over: set[asyncio.Future[Any]] = {reading, queue.ended}
     try:
         await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
-        if outbox.ended.done() and not reading.done():
-            await _farewell(connection, outbox.ended.result())
+        if queue.ended.done() and not reading.done():
+            await _farewell(connection, queue.ended.result())
     finally:
         reading.cancel()
 

@@ -11,7 +11,7 @@ from orders.metrics import TURNED_AWAY
 from orders.model import ActionRequired, Basket, Item, Order, Position, Price, Restaurant
 from orders.ordering.basket import same_currency
 from orders.ordering.metrics import PLACE_MS, PLACED
-from orders.ordering.ports import Cities
+from orders.ordering.ports import ServedCities
 from orders.ordering.service import OrderService
 from proto.common.v1.types_pb2 import LatLng, Money
 from proto.orders.v1 import orders_pb2 as pb
@@ -25,7 +25,7 @@ class OrdersApi(OrdersServicer):
     """The RPCs of `OrderService`."""
 
     service: OrderService
-    cities: Cities
+    cities: ServedCities
     clock: Clock
     limit: CallLimit = field(default_factory=lambda: CallLimit(TURNED_AWAY))
 

@@ -1,4 +1,4 @@
-"""What ordering needs from outside: the stored orders, the cities, the kitchens, dispatch's estimates.
+"""Ports of ordering: the stored orders, the cities, the kitchens, dispatch's estimates.
 
 The store of one database is three ports, because each has its own callers and its own rules: reads may be decorated (by
 a cache, the archive, a replica), decisions and stuck orders always go to the database itself. `store.OrderStore` holds
@@ -103,18 +103,18 @@ class StuckOrders(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class City:
-    """What orders know of a city."""
+class ServedCity:
+    """A city in which orders are taken."""
 
     city: str
     currency: str
     center: Position
 
 
-class Cities(Protocol):
+class ServedCities(Protocol):
     """The cities that are served."""
 
-    def city(self, name: str) -> City:
+    def city(self, name: str) -> ServedCity:
         """The city of a name. Raises `Invalid` (field `city`) for an unknown one."""
 
 

@@ -32,7 +32,7 @@ class DailyIndex(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
+class OrderUpkeep:
     """Does the hourly work, in every database."""
 
     databases: Sequence[MaintainedDatabase]

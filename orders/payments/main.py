@@ -18,7 +18,7 @@ from orders.payments.config import PaymentsSettings
 from orders.payments.grpc_api import SERVICE, PaymentsApi
 from orders.payments.payment_worker import PaymentWorker
 from orders.payments.ports import PaymentProvider
-from orders.payments.upkeep import Upkeep
+from orders.payments.upkeep import PaymentUpkeep
 from proto.payments.v1.payments_pb2_grpc import add_PaymentsServicer_to_server
 from proto.topics import ORDER_EVENTS
 
@@ -44,7 +44,7 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
 
     worker = PaymentWorker(payments, await _provider(node, settings), clock, log)
     node.start("worker", worker.run())
-    node.start("upkeep", Upkeep(payments, log).run())
+    node.start("upkeep", PaymentUpkeep(payments, log).run())
     if settings.payment_provider == "stripe" and settings.stripe_webhook_listen:
         from node.http_server import HttpServer
         from orders.payments.adapters.webhooks import StripeWebhooks

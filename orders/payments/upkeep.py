@@ -13,7 +13,7 @@ EVERY_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
+class PaymentUpkeep:
     """Does the hourly work."""
 
     payments: PostgresPayments

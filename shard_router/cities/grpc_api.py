@@ -8,7 +8,7 @@ from typing import Any
 
 from proto.shard_router.v1 import borders_pb2 as pb
 from proto.shard_router.v1.borders_pb2_grpc import CityBordersServicer
-from shard_router.cities.adapters.postgres import PostgresBorders, Wanted
+from shard_router.cities.adapters.postgres import BorderQuery, PostgresBorders
 from shard_router.cities.borders import Border
 from shard_router.cities.document import parse_document
 from shard_router.cities.request_checks import checked_number, checked_text
@@ -23,7 +23,7 @@ class BordersApi(CityBordersServicer):
         self._borders = borders
 
     async def GetBorders(self, request: pb.GetBordersRequest, context: Any) -> pb.GetBordersResponse:  # noqa: N802
-        wanted = Wanted(
+        wanted = BorderQuery(
             checked_number("after_version", request.after_version),
             checked_text("city", request.city),
             request.newest_only,

@@ -8,7 +8,7 @@ from simulator.city import actions as act
 from simulator.city.model import Offer, OfferId, OrderId, Place, Route, Stop, StopKind
 from simulator.city.rider import Profile, Rider
 from tracking.client import values as app
-from tracking.client.outbox import FixRow, Reply, Status
+from tracking.client.send_buffer import FixRow, Reply, Status
 from tracking.statuses import RiderStatus, Vehicle
 
 _VEHICLES = {"bicycle": Vehicle.BICYCLE, "scooter": Vehicle.SCOOTER, "car": Vehicle.CAR}

@@ -13,10 +13,10 @@ from simulator.city import actions as act
 from simulator.city.rider import Rider
 from simulator.drive.app import fix_row, messages_of, mind_hears
 from simulator.drive.tokens import Tokens
-from tracking.client.errors import DrainTimeout
+from tracking.client.errors import FlushTimeout
 from tracking.client.link import EdgeLink
-from tracking.client.outbox import Reply, Status
 from tracking.client.rider import RiderClient
+from tracking.client.send_buffer import Reply, Status
 from tracking.client.values import Event, Refused
 
 #: How often the fleet looks who has something to do, wall seconds: what a rider does is at most so late.
@@ -110,7 +110,7 @@ class Fleet:
             pilot.client.signal(True)
         done = await asyncio.gather(*(p.client.drain(timeout_s) for p in self.pilots), return_exceptions=True)
         for error in done:
-            if isinstance(error, BaseException) and not isinstance(error, DrainTimeout):
+            if isinstance(error, BaseException) and not isinstance(error, FlushTimeout):
                 raise error
         return sum(pilot.client.unacked for pilot in self.pilots)
 

@@ -19,10 +19,10 @@ from tracking.client import (
     Connected,
     EdgeLink,
     Event,
-    Outbox,
     Refused,
     RiderClient,
     RiderStatus,
+    SendBuffer,
     Stopped,
     TokenRefused,
 )
@@ -105,9 +105,9 @@ async def test_a_bad_batch_harms_nobody_else(world: TrackingWorld) -> None:
     """One rider sends batches out of range, out of time and of no form; each is refused by name, all else goes on."""
     said: list[Event] = []
     async with world.edge("edge-1"), EdgeLink(world.address) as link:
-        now_ms, outbox = world.clock.domain_ms(), Outbox()
-        outbox.fix((now_ms, 900_000_001, LNG_E7, 50, 0, 0))  # past `RiderClient.fix`, which would not take it
-        bad = RiderClient(link, world.token(0), world.clock, on_event=said.append, outbox=outbox)
+        now_ms, buffer = world.clock.domain_ms(), SendBuffer()
+        buffer.fix((now_ms, 900_000_001, LNG_E7, 50, 0, 0))  # past `RiderClient.fix`, which would not take it
+        bad = RiderClient(link, world.token(0), world.clock, on_event=said.append, buffer=buffer)
         good = RiderClient(link, world.token(1), world.clock)
         async with bad, good:
             good.fix(LAT_E7, LNG_E7)

@@ -198,7 +198,7 @@ async def test_a_throttled_rider_sends_less(world: InProcess) -> None:
 
     async def told(edge: Edge, fixes_per_s: float) -> None:
         heard.clear()
-        edge.sessions[next(iter(edge.sessions))].outbox.throttle(fixes_per_s)
+        edge.sessions[next(iter(edge.sessions))].down_queue.throttle(fixes_per_s)
         await asyncio.wait_for(heard.wait(), 10)
 
     async with (

@@ -52,7 +52,7 @@ class InProcess:
         api = RiderLinkApi(edge, TokenVerifier(self.keys / "jwks.json"), log)
         server = Server(address, [SERVICE], [api.add_to])
         await server.start()
-        parts = [asyncio.create_task(edge.run()), asyncio.create_task(edge.desk.run())]
+        parts = [asyncio.create_task(edge.run()), asyncio.create_task(edge.task_sync.run())]
         try:
             yield edge, f"127.0.0.1:{server.port}"
         finally:

@@ -23,11 +23,11 @@ from dispatch.trails.adapters.memory import MemoryTrails
 from proto.fix_columns import FixColumns
 from proto.fix_messages import decode_fixes, encode_fixes
 from tracking.client import wire
-from tracking.client.outbox import Batch, Outbox
-from tracking.engine.inbox import Held, Inbox, Parcel
+from tracking.client.send_buffer import Batch, SendBuffer
 from tracking.engine.limits import Limits
+from tracking.engine.ping_packer import CityBatch, Held, PingPacker
 from tracking.engine.session import RiderSession, next_session
-from tracking.engine.table import StreamTable
+from tracking.engine.stream_table import StreamTable
 from tracking.model import RiderId
 
 CITY = "la-serena"
@@ -57,11 +57,11 @@ class EdgeProcess:
     """What dies with an edge: sessions, what waits to be packed, and what is on its way to the log."""
 
     table: StreamTable = field(default_factory=StreamTable)
-    inbox: Inbox = field(init=False)
-    sending: list[Parcel] = field(default_factory=list)
+    inbox: PingPacker = field(init=False)
+    sending: list[CityBatch] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.inbox = Inbox(self.table, Limits())
+        self.inbox = PingPacker(self.table, Limits())
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class App:
     """A rider's app: `made` are its fixes, by time; `stream` is the edge's end, while there is one."""
 
     number: int
-    outbox: Outbox = field(default_factory=lambda: Outbox(max_fixes=10_000))
+    buffer: SendBuffer = field(default_factory=lambda: SendBuffer(max_fixes=10_000))
     edge: EdgeProcess | None = None
     stream: RiderSession | None = None
     made: list[int] = field(default_factory=list)
@@ -96,7 +96,7 @@ class Motion(RuleBasedStateMachine):
         self.edges = [EdgeProcess(), EdgeProcess()]
         self.log: list[FixColumns] = []
         #: Parcels of dead edges that the broker has not written yet; it still may.
-        self.late: list[Parcel] = []
+        self.late: list[CityBatch] = []
         self.trails = MemoryTrails()
         self.cut = 0
         self.restart_shard()
@@ -114,25 +114,25 @@ class Motion(RuleBasedStateMachine):
         app = self.apps[rider]
         for _ in range(count):
             self.now_ms += 10
-            app.outbox.fix((self.now_ms, *place(self.now_ms), 50, 0, 0))
+            app.buffer.fix((self.now_ms, *place(self.now_ms), 50, 0, 0))
             app.made.append(self.now_ms)
 
     @rule(rider=_RIDER, edge=_EDGE)
     def connect(self, rider: int, edge: int) -> None:
         """A new session on some edge; the old stream is dead to the app, while its edge may not know yet."""
         app = self.apps[rider]
-        app.outbox.disconnected()
+        app.buffer.disconnected()
         app.edge = self.edges[edge]
-        session = next_session(self.now_ms, app.outbox.session)
+        session = next_session(self.now_ms, app.buffer.session)
         row = app.edge.table.add(app.rider_id, session, app.edge.inbox.city_number(CITY))
         app.stream = RiderSession(RiderId(app.rider_id), session, CITY, row)
-        app.outbox.opened(session)
+        app.buffer.opened(session)
 
     @rule(rider=_RIDER)
     def lose_signal(self, rider: int) -> None:
         """Offline."""
         app = self.apps[rider]
-        app.outbox.disconnected()
+        app.buffer.disconnected()
         app.edge = app.stream = None
 
     @rule(riders=st.sets(_RIDER, min_size=1), count=st.integers(1, 30), edge=_EDGE, twice=st.booleans())
@@ -152,7 +152,7 @@ class Motion(RuleBasedStateMachine):
         if app.stream is None or app.edge is None:
             return
         for _ in range(messages):
-            message = app.outbox.next_message()
+            message = app.buffer.next_message()
             if isinstance(message, Batch):
                 pings = wire.ping_batch(message.first_seq, message.fixes)
                 raw = (pings.seq, pings.ts_ms, pings.lat_e7, pings.lng_e7)
@@ -164,7 +164,7 @@ class Motion(RuleBasedStateMachine):
         """The newest ack of the stream arrives. (That it does not is that this rule is not chosen.)"""
         app = self.apps[rider]
         if app.stream is not None:
-            app.outbox.ack(app.stream.ledger.acked)
+            app.buffer.ack(app.stream.ledger.acked)
 
     # Edges and the log
 
@@ -174,7 +174,7 @@ class Motion(RuleBasedStateMachine):
         process = self.edges[edge]
         packed = process.inbox.pack(self.now_ms)
         assert not packed.refused
-        process.sending += packed.parcels
+        process.sending += packed.city_batches
         settle(packed.settled)
 
     @precondition(lambda self: any(edge.sending for edge in self.edges))
@@ -183,11 +183,11 @@ class Motion(RuleBasedStateMachine):
         """Some parcel becomes durable, not always the oldest, and sometimes twice: a producer that sent again."""
         process = self.edges[edge]
         if process.sending:
-            parcel = process.sending.pop(which % len(process.sending))
-            self.land(parcel)
+            city_batch = process.sending.pop(which % len(process.sending))
+            self.land(city_batch)
             if twice:
-                self.land(parcel)
-            settle(parcel.held)
+                self.land(city_batch)
+            settle(city_batch.held)
 
     @precondition(lambda self: len(self.log) > 1)
     @rule(edge=_EDGE)
@@ -204,13 +204,13 @@ class Motion(RuleBasedStateMachine):
     def late_arrival(self, which: int, lands: bool) -> None:
         """The broker writes what a dead edge had sent, or never does."""
         if self.late:
-            parcel = self.late.pop(which % len(self.late))
+            city_batch = self.late.pop(which % len(self.late))
             if lands:
-                self.land(parcel)
+                self.land(city_batch)
 
-    def land(self, parcel: Parcel) -> None:
+    def land(self, city_batch: CityBatch) -> None:
         """A message of the log, over the wire and back."""
-        value = encode_fixes(CITY, parcel.fixes, "edge", self.now_ms)
+        value = encode_fixes(CITY, city_batch.fixes, "edge", self.now_ms)
         message = decode_fixes(value, CITY)
         assert message is not None, "a message that the shard does not understand"
         self.log.append(message[0])
@@ -260,7 +260,7 @@ class Motion(RuleBasedStateMachine):
         """At any moment."""
         logged = self.logged()
         for app in self.apps:
-            assert {(app.rider_id, s, q) for s, q in app.outbox.journal.acked_fixes} <= logged.keys()
+            assert {(app.rider_id, s, q) for s, q in app.buffer.journal.acked_fixes} <= logged.keys()
 
     @invariant()
     def positions_are_the_newest_that_was_read(self) -> None:
@@ -301,9 +301,9 @@ class Motion(RuleBasedStateMachine):
     def drain(self) -> None:
         """Until everything is acknowledged."""
         for app in self.apps:
-            if not app.outbox.empty:
+            if not app.buffer.empty:
                 self.connect(app.number, 0)
-        while not all(app.outbox.empty for app in self.apps):
+        while not all(app.buffer.empty for app in self.apps):
             for app in self.apps:
                 self.send(app.number, 4)
             self.pack(0)

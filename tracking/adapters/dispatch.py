@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # exists in the stubs' .pyi only
 
 T = TypeVar("T")
 
-#: An answer that takes longer is as good as none: the desk asks again, wall seconds.
+#: Deadline of a question to an owner, wall seconds; `TaskSync` asks again.
 ANSWER_S = 2.0
 
 

@@ -1,10 +1,10 @@
 """The rider SDK: `RiderClient` keeps one rider's stream up, buffers what cannot be sent, resends what was not acked."""
 
-from tracking.client.errors import DrainTimeout, OutboxFull, Stopped, TokenRefused
+from tracking.client.errors import FlushTimeout, SendBufferFull, Stopped, TokenRefused
 from tracking.client.journal import AckJournal
 from tracking.client.link import EdgeLink
-from tracking.client.outbox import Outbox
 from tracking.client.rider import RiderClient
+from tracking.client.send_buffer import SendBuffer
 from tracking.client.values import (
     Connected,
     Disconnected,
@@ -23,17 +23,17 @@ __all__ = [
     "AckJournal",
     "Connected",
     "Disconnected",
-    "DrainTimeout",
     "EdgeLink",
     "Event",
+    "FlushTimeout",
     "Offer",
     "OfferRetracted",
-    "Outbox",
-    "OutboxFull",
     "Refused",
     "RiderClient",
     "RiderStatus",
     "Route",
+    "SendBuffer",
+    "SendBufferFull",
     "Stop",
     "StopKind",
     "Stopped",

@@ -1,11 +1,11 @@
-"""Why a rider's client stops, or cannot take more."""
+"""Errors of a rider's client."""
 
 from __future__ import annotations
 
 from node.errors import FornoError, Rejected, Unauthenticated
 
 
-class OutboxFull(FornoError):
+class SendBufferFull(FornoError):
     """Too many replies and statuses wait to be acknowledged."""
 
     reason = "OUTBOX_FULL"
@@ -23,7 +23,7 @@ class TokenRefused(Unauthenticated):
     reason = "TOKEN_REFUSED"
 
 
-class DrainTimeout(FornoError):
+class FlushTimeout(FornoError):
     """Not everything was acknowledged in time."""
 
     reason = "DRAIN_TIMEOUT"

@@ -15,10 +15,10 @@ from node.clock import Clock
 from node.rpc import fault_of
 from proto.tracking.v1 import rider_link_pb2 as pb
 from tracking.client import bounds, wire
-from tracking.client.errors import DrainTimeout, Stopped, TokenRefused
+from tracking.client.errors import FlushTimeout, Stopped, TokenRefused
 from tracking.client.journal import AckJournal
 from tracking.client.link import Call, EdgeLink
-from tracking.client.outbox import Outbox, Reply, Status
+from tracking.client.send_buffer import Reply, SendBuffer, Status
 from tracking.client.values import (
     Connected,
     Disconnected,
@@ -72,7 +72,7 @@ class RiderClient:
         *,
         on_event: Callable[[Event], None] = _ignore,
         seed: int = 0,
-        outbox: Outbox | None = None,
+        buffer: SendBuffer | None = None,
         last_city: str = "",
     ) -> None:
         self._link = link
@@ -80,7 +80,7 @@ class RiderClient:
         self._clock = clock
         self._on_event = on_event
         self._random = random.Random(seed)
-        self._outbox = outbox or Outbox()
+        self._buffer = buffer or SendBuffer()
         self._last_city = last_city
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
@@ -100,12 +100,12 @@ class RiderClient:
     @property
     def journal(self) -> AckJournal:
         """What was acknowledged so far."""
-        return self._outbox.journal
+        return self._buffer.journal
 
     @property
     def session(self) -> int:
         """The session, 0 before the first."""
-        return self._outbox.session
+        return self._buffer.session
 
     @property
     def connected(self) -> bool:
@@ -115,12 +115,12 @@ class RiderClient:
     @property
     def unacked(self) -> int:
         """Fixes, replies and statuses that are not acknowledged yet."""
-        return self._outbox.unacked
+        return self._buffer.unacked
 
     @property
     def now_ms(self) -> int:
         """The city's time, domain milliseconds, by the last Welcome: to hold `expires_ms` and ETAs against."""
-        return self._clock.domain_ms() + self._outbox.offset_ms
+        return self._clock.domain_ms() + self._buffer.offset_ms
 
     @property
     def failure(self) -> BaseException | None:
@@ -158,12 +158,12 @@ class RiderClient:
                 self.journal.thinned_fixes += 1
                 return
             self._next_fix_s = now_s + self._min_gap_s
-        self._outbox.fix(row)
+        self._buffer.fix(row)
         self._wake.set()
 
     def reply(self, offer_id: str, accepted: bool) -> None:
-        """Answers an offer. Raises `OutboxFull`."""
-        self._outbox.event(Reply(offer_id, accepted, self._clock.domain_ms()))
+        """Answers an offer. Raises `SendBufferFull`."""
+        self._buffer.event(Reply(offer_id, accepted, self._clock.domain_ms()))
         self._wake.set()
 
     def status(
@@ -179,10 +179,10 @@ class RiderClient:
     ) -> None:
         """Tells a change of status; `at` is (lat_e7, lng_e7), with ONLINE.
 
-        `ts_ms` (domain) is by the device's clock, now unless given; `shift_end_ms` by the city's. Raises `OutboxFull`,
-        or `ValueError` for what no message can hold.
+        `ts_ms` (domain) is by the device's clock, now unless given; `shift_end_ms` by the city's.
+        Raises `SendBufferFull`, or `ValueError` for what no message can hold.
         """
-        self._outbox.event(
+        self._buffer.event(
             Status(
                 RiderStatus(status),
                 bounds.time_ms("ts_ms", self._clock.domain_ms() if ts_ms is None else ts_ms),
@@ -205,21 +205,21 @@ class RiderClient:
             self._call.cancel()
 
     async def drain(self, timeout_s: float) -> None:
-        """Returns when everything is acknowledged or refused. Raises `DrainTimeout`, or why the client ended."""
+        """Returns when everything is acknowledged or refused. Raises `FlushTimeout`, or why the client ended."""
         try:
             async with asyncio.timeout(timeout_s):
-                while not self._outbox.empty:
+                while not self._buffer.empty:
                     if self.failure is not None:
                         raise self.failure
                     if self._task is not None and self._task.done():
-                        raise DrainTimeout("the client was closed before everything was acknowledged")
+                        raise FlushTimeout("the client was closed before everything was acknowledged")
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            raise DrainTimeout(f"{self._outbox.unacked} messages are not acknowledged after {timeout_s} s") from None
+            raise FlushTimeout(f"{self._buffer.unacked} messages are not acknowledged after {timeout_s} s") from None
 
     async def close(self) -> None:
-        """Ends the stream. What is not acknowledged stays in the outbox. Never raises what `failure` tells."""
+        """Ends the stream. What is not acknowledged stays in the buffer. Never raises what `failure` tells."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -236,11 +236,11 @@ class RiderClient:
         tries = 0
         while True:
             await self._signal.wait()
-            before = self._outbox.journal.sessions
+            before = self._buffer.journal.sessions
             reason = await self._one_session()
             if self._broken is not None:
                 raise self._broken
-            tries = 0 if self._outbox.journal.sessions > before else tries + 1
+            tries = 0 if self._buffer.journal.sessions > before else tries + 1
             self._on_event(Disconnected(reason))
             if self._leaving_ms is not None:
                 await asyncio.sleep(self._leaving_ms / 1000)
@@ -275,21 +275,21 @@ class RiderClient:
             if writer is not None:
                 writer.cancel()
                 await asyncio.wait([writer])
-            self._outbox.disconnected()
+            self._buffer.disconnected()
         return "the edge asked to connect again"
 
     async def _open(self, call: Call) -> None:
         said_ms = self.now_ms
         async with asyncio.timeout(WELCOME_S):
             with suppress(asyncio.InvalidStateError):  # the call is over already: reading tells why
-                now_ms, last = self._clock.domain_ms(), self._outbox.session
+                now_ms, last = self._clock.domain_ms(), self._buffer.session
                 await call.write(wire.hello(now_ms, last, APP_VERSION, self._last_city))
             response: Any = await call.read()
         if response is grpc.aio.EOF:
             return
         welcome: pb.Welcome = response.welcome
         self._set_clock(said_ms, welcome.server_ms)
-        self._outbox.opened(welcome.session)
+        self._buffer.opened(welcome.session)
         self._connected = True
         self._last_city = ""
         self._min_gap_s = 0.0
@@ -302,24 +302,24 @@ class RiderClient:
     def _set_clock(self, said_ms: int, server_ms: int) -> None:
         early, read, late = map(self._clock.wall_of_domain_ms, (said_ms, server_ms, self.now_ms))
         if not early - CLOCK_SLACK_MS <= read <= late + CLOCK_SLACK_MS:
-            self._outbox.offset_ms = server_ms - self._clock.domain_ms()
+            self._buffer.offset_ms = server_ms - self._clock.domain_ms()
 
     def _heard(self, response: pb.ConnectResponse) -> None:
         kind = response.WhichOneof("kind")
         if kind == "ack":
-            self._outbox.ack(response.ack.seq)
+            self._buffer.ack(response.ack.seq)
             self._wake.set()
             self._changed.set()
             return
         if kind == "reconnect":
             self._leaving_ms = response.reconnect.after_ms
             return
-        event = wire.event(response, self._outbox.session)
+        event = wire.event(response, self._buffer.session)
         if isinstance(event, Offer):
             self._offered(event)
             return
         if kind == "refused":
-            self._outbox.refused(response.refused.seq)
+            self._buffer.refused(response.refused.seq)
             self._changed.set()
         elif isinstance(event, Throttled):
             self._min_gap_s = 1 / event.max_fixes_per_s if event.max_fixes_per_s > 0 else 0.0
@@ -361,8 +361,8 @@ class RiderClient:
             return None
         if self._seen:
             return wire.seen(self._seen.pop())
-        self._outbox.drop_older(self.now_ms - MAX_AGE_MS)
-        message = self._outbox.next_message()
+        self._buffer.drop_older(self.now_ms - MAX_AGE_MS)
+        message = self._buffer.next_message()
         return wire.request(message) if message is not None else None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from proto.columns import PING_BATCH
 from proto.common.v1.types_pb2 import LatLng
 from proto.tracking.v1 import rider_link_pb2 as pb
-from tracking.client.outbox import Batch, FixRow, Reply, Single
+from tracking.client.send_buffer import Batch, FixRow, Reply, Single
 from tracking.client.values import Event, Offer, OfferRetracted, Refused, Route, Stop, StopKind, Throttled
 
 

@@ -1,7 +1,7 @@
-"""The edge: sessions, what they send, and what becomes of it. `grpc_api` is its only caller from outside.
+"""The edge: holds the riders' sessions, appends what they send to the logs, acknowledges it. Called by `grpc_api` only.
 
-fixes -> Inbox --(linger or PACK_AT fixes)--> pack -> FixLane of each city -> settled -> Ack
-event ---------------------------------------------> EventLane of the city -> settled -> Ack
+fixes -> PingPacker --(linger or PACK_AT fixes)--> pack -> FixWriter of each city -> settled -> Ack
+event --------------------------------------------------> EventWriter of the city -> settled -> Ack
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import structlog
 from node.clock import Clock
 from proto.fix_columns import FixColumns
 from tracking import metrics
-from tracking.engine.desk import TaskDesk
-from tracking.engine.inbox import Held, Inbox
-from tracking.engine.lanes import EventLane, FixLane
 from tracking.engine.limits import Limits
+from tracking.engine.log_writers import EventWriter, FixWriter
+from tracking.engine.ping_packer import Held, PingPacker
 from tracking.engine.rehome import Rehoming
 from tracking.engine.session import RiderSession, next_session
-from tracking.engine.table import StreamTable
-from tracking.errors import BadHello, Draining, Superseded
+from tracking.engine.stream_table import StreamTable
+from tracking.engine.task_sync import TaskSync
+from tracking.errors import BadHello, Closing, Superseded
 from tracking.model import RawBatch, Refusal, RiderEvent, RiderId, RiderReplied, RiderStatusChanged
 from tracking.ports import EventLog, FixLog, OfferSource, Partitions
 
@@ -60,7 +60,7 @@ class Edge:
     ) -> None:
         self.clock = clock
         self.limits = limits
-        self.desk = TaskDesk(source, clock, self._fail, log)
+        self.task_sync = TaskSync(source, clock, self._fail, log)
         self.rehoming = Rehoming(partitions, events, source, clock)
         self.sessions: dict[RiderId, RiderSession] = {}
         self._partitions = partitions
@@ -68,28 +68,28 @@ class Edge:
         self._log = log
         self._linger_s = linger_ms / 1000
         self._table = StreamTable()
-        self._inbox = Inbox(self._table, limits)
+        self._packer = PingPacker(self._table, limits)
         self._timer: asyncio.TimerHandle | None = None
         self._ack_timer: asyncio.TimerHandle | None = None
         self._late_acks: dict[RiderSession, None] = {}
-        self._fix_lanes: dict[str, FixLane] = {}
-        self._event_lanes: dict[str, EventLane] = {}
+        self._fix_writers: dict[str, FixWriter] = {}
+        self._event_writers: dict[str, EventWriter] = {}
         self._progress = asyncio.Event()
         #: Fixes that were received and are not durable yet.
         self.waiting_fixes = 0
         self._leaving: list[int] = []
         self._throttled: set[str] = set()
-        self._draining = False
+        self._closing = False
         self._failed = asyncio.Event()
         self._failure: BaseException | None = None
 
     def open(self, rider_id: RiderId, city: str, device_ms: int, last_session: int) -> RiderSession:
         """A new session of a rider; an older stream of the same rider ends as `Superseded`.
 
-        Raises `Draining`, `BadHello`, or `node.errors.Invalid` for an unknown city.
+        Raises `Closing`, `BadHello`, or `node.errors.Invalid` for an unknown city.
         """
-        if self._draining:
-            raise Draining("this edge is going away: connect again")
+        if self._closing:
+            raise Closing("this edge is going away: connect again")
         partition = self._partitions.partition(city)
         error_ms = device_ms - self.clock.domain_ms()
         if abs(error_ms) > self.limits.domain_clock_error_ms:
@@ -97,14 +97,14 @@ class Edge:
         older = self.sessions.get(rider_id)
         issued = next_session(self.clock.wall_ms(), max(last_session, older.session if older else 0))
         if older is not None:
-            older.outbox.close(Superseded(f"session {issued} of rider {rider_id} is newer"))
+            older.down_queue.close(Superseded(f"session {issued} of rider {rider_id} is newer"))
             self.close(older)
-        self._open_lanes(city, partition)
-        row = self._table.add(rider_id, issued, self._inbox.city_number(city))
+        self._open_writers(city, partition)
+        row = self._table.add(rider_id, issued, self._packer.city_number(city))
         session = RiderSession(rider_id, issued, city, row)
         self.sessions[rider_id] = session
         if city in self._throttled:
-            session.outbox.throttle(self.limits.late_fixes_per_s)
+            session.down_queue.throttle(self.limits.late_fixes_per_s)
         metrics.SESSIONS.inc()
         metrics.STREAMS.set(len(self.sessions))
         return session
@@ -117,9 +117,9 @@ class Edge:
         if session.open:
             session.open = session.reading = False  # its row is given away: nothing more may come in under it
             self._late_acks.pop(session, None)
-            self.desk.leave(session)
+            self.task_sync.leave(session)
             self._leaving.append(session.row)
-            if not self._inbox.fixes:
+            if not self._packer.fixes:
                 self._free_rows()
 
     def fixes(self, session: RiderSession, batch: RawBatch, n: int, first_seq: int, last_seq: int) -> None:
@@ -130,8 +130,8 @@ class Edge:
             return
         session.received = last_seq
         self.waiting_fixes += n
-        self._inbox.add(session, batch, n, last_seq)
-        if self._inbox.fixes >= PACK_AT:
+        self._packer.add(session, batch, n, last_seq)
+        if self._packer.fixes >= PACK_AT:
             self._pack()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._linger_s, self._lingered)
@@ -146,28 +146,28 @@ class Edge:
         if isinstance(body, RiderReplied):
             session.offers.answered(body.offer_id)
         event = RiderEvent(session.city, session.rider_id, session.session, seq, body)
-        self._event_lanes[session.city].put(event, session, session.ledger.take(seq, 0))
+        self._event_writers[session.city].put(event, session, session.ledger.take(seq, 0))
 
     def refuse(self, session: RiderSession, refusal: Refusal) -> None:
         """Tells the rider that a message was refused."""
         metrics.REFUSED.labels(refusal.reason).inc()
-        session.outbox.refuse(refusal)
+        session.down_queue.refuse(refusal)
 
     def crowded(self, session: RiderSession) -> bool:
         """Whether the stream must not be read until `room`."""
         return (
             session.ledger.unacked_fixes >= self.limits.max_unacked_fixes
-            or session.outbox.full
+            or session.down_queue.full
             or self.waiting_fixes >= self.limits.max_waiting_fixes
-            or self._fix_lanes[session.city].waiting >= self.limits.max_city_fixes
-            or self._event_lanes[session.city].waiting >= self.limits.max_waiting_events
+            or self._fix_writers[session.city].waiting >= self.limits.max_city_fixes
+            or self._event_writers[session.city].waiting >= self.limits.max_waiting_events
         )
 
     async def room(self, session: RiderSession) -> None:
         """Returns when the stream may be read on."""
         metrics.HELD_BACK.inc()
         while session.open and self.crowded(session):
-            await (session.outbox.room() if session.outbox.full else self._progress.wait())
+            await (session.down_queue.room() if session.down_queue.full else self._progress.wait())
 
     def finish(self, session: RiderSession) -> None:
         """The rider sends no more: the stream ends when all that was sent is acknowledged."""
@@ -189,29 +189,29 @@ class Edge:
 
         Returns when that is done or the deadline has passed.
         """
-        self._draining = True
+        self._closing = True
         for session in self.sessions.values():
-            session.outbox.go_away(session.rider_id * 7919 % DRAIN_SPREAD_MS)
+            session.down_queue.go_away(session.rider_id * 7919 % DRAIN_SPREAD_MS)
             session.reading = False
         try:
             async with asyncio.timeout(deadline_s):
                 self._pack()
-                for lane in self._lanes():
-                    await lane.idle()
+                for writer in self._writers():
+                    await writer.idle()
         except TimeoutError:
             self._log.warning("drained too slowly; the rest was not acknowledged", fixes=self.waiting_fixes)
         for session in self.sessions.values():
             self._ack(session, self.clock.monotonic_s())
-            session.outbox.close()
+            session.down_queue.close()
 
     def stop(self) -> None:
         """Ends all work."""
         for timer in (self._timer, self._ack_timer):
             if timer is not None:
                 timer.cancel()
-        self.desk.close()
-        for lane in self._lanes():
-            lane.close()
+        self.task_sync.close()
+        for writer in self._writers():
+            writer.close()
 
     def _lingered(self) -> None:
         try:
@@ -224,12 +224,12 @@ class Edge:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        packed = self._inbox.pack(self.clock.domain_ms())
+        packed = self._packer.pack(self.clock.domain_ms())
         for session, refusal in packed.refused:
             self.refuse(session, refusal)
-        for parcel in packed.parcels:
-            self._fix_lanes[parcel.city].put(parcel)
-            _packed_age_ms(self._age_ms(parcel.fixes))
+        for city_batch in packed.city_batches:
+            self._fix_writers[city_batch.city].put(city_batch)
+            _packed_age_ms(self._age_ms(city_batch.fixes))
         self._settle(packed.settled)
         metrics.FIXES_RECEIVED.inc(packed.fixes)
         metrics.FIXES_JUMPED.inc(packed.jumps)
@@ -276,9 +276,9 @@ class Edge:
         session.next_ack_s = now_s + self._ack_every_s()
         self._late_acks.pop(session, None)
         session.told = session.ledger.acked
-        session.outbox.ack(session.told)
-        if not session.reading and session.ledger.empty and not self._draining:
-            session.outbox.close()
+        session.down_queue.ack(session.told)
+        if not session.reading and session.ledger.empty and not self._closing:
+            session.down_queue.close()
 
     def _send_late_acks(self) -> None:
         now_s = self.clock.monotonic_s()
@@ -288,16 +288,18 @@ class Edge:
         if self._late_acks:
             self._ack_timer = asyncio.get_running_loop().call_later(self._ack_every_s() / 4, self._send_late_acks)
 
-    def _open_lanes(self, city: str, partition: int) -> None:
-        if city not in self._fix_lanes:
-            self._fix_lanes[city] = FixLane(
+    def _open_writers(self, city: str, partition: int) -> None:
+        if city not in self._fix_writers:
+            self._fix_writers[city] = FixWriter(
                 city, partition, self._fix_log, self.clock, self._fixes_settled, self._fail, self._log
             )
-            self._event_lanes[city] = EventLane(partition, self._event_log, self._events_settled, self._fail, self._log)
+            self._event_writers[city] = EventWriter(
+                partition, self._event_log, self._events_settled, self._fail, self._log
+            )
 
-    def _lanes(self) -> Iterator[FixLane | EventLane]:
-        yield from self._fix_lanes.values()
-        yield from self._event_lanes.values()
+    def _writers(self) -> Iterator[FixWriter | EventWriter]:
+        yield from self._fix_writers.values()
+        yield from self._event_writers.values()
 
     def _fail(self, error: BaseException) -> None:
         """A part behind the streams broke: `run` raises it, and with it the process ends."""
@@ -307,8 +309,8 @@ class Edge:
     def _press(self) -> None:
         """Throttles a city's streams when its oldest fix waits too long, and lifts it when it waits a third of that."""
         now_s, bound_ms = self.clock.monotonic_s(), self.limits.late_ms
-        for city, lane in self._fix_lanes.items():
-            waits_ms = lane.oldest_ms(now_s)
+        for city, writer in self._fix_writers.items():
+            waits_ms = writer.oldest_ms(now_s)
             late = waits_ms > (bound_ms / 3 if city in self._throttled else bound_ms)
             if late != (city in self._throttled):
                 self._throttled ^= {city}
@@ -317,4 +319,4 @@ class Edge:
                 )
                 for session in self.sessions.values():
                     if session.city == city:
-                        session.outbox.throttle(self.limits.late_fixes_per_s if late else 0.0)
+                        session.down_queue.throttle(self.limits.late_fixes_per_s if late else 0.0)

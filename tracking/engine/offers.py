@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tracking.engine.outbox import Retracted
+from tracking.engine.down_queue import Retracted
 from tracking.model import Offer, Route
 
-#: An offer is sent again after this, wall seconds, until it was seen or answered. The desk looks once a second, so this
-#: is a little less.
+#: Pause before an offer is sent again that was neither seen nor answered, wall seconds: a little less than the second
+#: between two questions of `TaskSync`.
 RESEND_S = 0.9
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tracking.engine.down_queue import DownQueue
 from tracking.engine.ledger import AckLedger
 from tracking.engine.offers import SessionOffers
-from tracking.engine.outbox import Outbox
 from tracking.errors import BadHello
 from tracking.model import RiderId, SessionId
 
@@ -23,7 +23,7 @@ class RiderSession:
     city: str
     row: int
     ledger: AckLedger = field(default_factory=AckLedger)
-    outbox: Outbox = field(default_factory=Outbox)
+    down_queue: DownQueue = field(default_factory=DownQueue)
     offers: SessionOffers = field(default_factory=SessionOffers)
     #: The highest sequence number received; messages with a lower or equal one are refused.
     received: int = 0

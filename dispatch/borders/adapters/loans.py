@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from dispatch.borders import wire
+from dispatch.borders.borrow_choice import SharedView
 from dispatch.borders.ports import LoanRow
-from dispatch.borders.wishes import View
 from dispatch.engine.forwarding import ForwardedMessage
 from dispatch.engine.model import Loan, Rider, RiderId
 from dispatch.logs import loan_events
@@ -109,7 +109,7 @@ class GrpcNeighbours:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
-    async def view(self, city: str, borrower: str) -> View:
+    async def view(self, city: str, borrower: str) -> SharedView:
         request = borders_pb2.ViewCityRequest(city=city, borrower=borrower)
         answer: borders_pb2.ViewCityResponse = await self._call(city, "ViewCity", request)
         return await asyncio.to_thread(wire.view_value, answer)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from dispatch.borders.borrow_choice import SharedView
 from dispatch.borders.ports import LoanRow
-from dispatch.borders.wishes import View
 from dispatch.engine.forwarding import ForwardedMessage
 from dispatch.engine.model import Loan, Rider, RiderId
 from dispatch.logs import loan_events
@@ -97,13 +97,13 @@ class MemoryNeighbours:
     """`Neighbours` of cities that run in this process; one that does not run is away."""
 
     def __init__(
-        self, views: Mapping[str, Callable[[str], View]], lends: Mapping[str, Callable[[RiderId, Loan], bool]]
+        self, views: Mapping[str, Callable[[str], SharedView]], lends: Mapping[str, Callable[[RiderId, Loan], bool]]
     ) -> None:
         self._views = views
         self._lends = lends
         self.asked: list[tuple[RiderId, Loan]] = []
 
-    async def view(self, city: str, borrower: str) -> View:
+    async def view(self, city: str, borrower: str) -> SharedView:
         if city not in self._views:
             raise Retryable(f"nobody runs {city}", reason="NEIGHBOUR_AWAY")
         return self._views[city](borrower)

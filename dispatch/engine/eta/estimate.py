@@ -16,7 +16,7 @@ import numpy as np
 from dispatch.engine.eta.calibration import Eta, Stage
 from dispatch.engine.eta.learning import EtaLearning
 from dispatch.engine.eta.open_order import OpenOrder, ahead_of, open_eta, starter_of
-from dispatch.engine.eta.plan import Known, plan_etas
+from dispatch.engine.eta.plan import LearnedTimes, plan_etas
 from dispatch.engine.model import Order, OrderId, OrderStatus, Point, Rider, RiderId, StopKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
@@ -47,7 +47,7 @@ class EtaQuestion:
     orders: Mapping[OrderId, Order]
     now_ms: int
     opened: tuple[tuple[OrderId, OpenOrder], ...] = ()
-    known: Known = field(default_factory=Known)
+    known: LearnedTimes = field(default_factory=LearnedTimes)
 
     def __bool__(self) -> bool:
         return bool(self.riders or self.opened)

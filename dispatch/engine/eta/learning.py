@@ -17,15 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.engine.eta.calibration import Band, Calibration, Quote, Stage
-from dispatch.engine.eta.plan import Known
+from dispatch.engine.eta.plan import LearnedTimes
 from dispatch.engine.inputs import Positions
 from dispatch.engine.model import Order, OrderId, Point, Rider, RiderId, StopKind
 from dispatch.engine.notes import Note, NoteKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.service_times import half_ms
+from dispatch.engine.travel.driven_stretches import LastFixes
 from dispatch.engine.travel.learner import TravelLearner
-from dispatch.engine.travel.legs import LegSums
-from dispatch.engine.travel.probes import Look
+from dispatch.engine.travel.leg_corrections import LegSums
 from dispatch.engine.travel.ratio import Ratio
 
 #: Looks at the riders are at least so far apart, domain milliseconds.
@@ -59,7 +59,7 @@ class EtaLearning:
             for r in positions.rider_ids.tolist()
         ]
         ts_ms = now_ms - np.asarray(positions.age_ms, np.int64)
-        seen = Look(positions.rider_ids, positions.lat_e7, positions.lng_e7, ts_ms, np.array(paces))
+        seen = LastFixes(positions.rider_ids, positions.lat_e7, positions.lng_e7, ts_ms, np.array(paces))
         self.travel.look(seen, now_ms)
 
     def heard(
@@ -94,9 +94,9 @@ class EtaLearning:
         for quote in quotes:
             self.calibration = self.calibration.learned(quote, at_ms)
 
-    def known(self, riders: Iterable[Rider]) -> Known:
+    def known(self, riders: Iterable[Rider]) -> LearnedTimes:
         """What ETAs of these riders go by."""
-        return Known(self.calibration, {rider.rider_id: self.travel.pace_of(rider.rider_id) for rider in riders})
+        return LearnedTimes(self.calibration, {rider.rider_id: self.travel.pace_of(rider.rider_id) for rider in riders})
 
     def saved(self) -> bytes:
         """All of it but what is under way, for the next owner; sums are rounded to 32 bits."""

@@ -9,8 +9,8 @@ from math import hypot
 import numpy as np
 
 from dispatch.engine.eta.calibration import Calibration, Quote, Stage
+from dispatch.engine.eta.later_of_two import later_of
 from dispatch.engine.eta.plan import kitchen_spread_s
-from dispatch.engine.eta.waiting import later_of
 from dispatch.engine.model import Point, Rider, StopKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes

@@ -1,4 +1,4 @@
-"""When food will be where: the sum along a rider's plan, and how sure it is.
+"""Estimate when each stop of a rider's plan is reached: median and 90th percentile.
 
 The sum follows the plan stop by stop (`service_times`). Ways, kitchens and doors are taken as independent, so their
 variances add along the plan; of rider and food the later counts (`waiting.later_of`):
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from math import hypot
 
 from dispatch.engine.eta.calibration import Calibration, Quote, Stage
-from dispatch.engine.eta.waiting import later_of
+from dispatch.engine.eta.later_of_two import later_of
 from dispatch.engine.model import Order, OrderId, Point, Rider, RiderId, Stop, StopKind
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
@@ -25,8 +25,8 @@ from node.geodesy import points
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the past has taught: how sure quotes are, and how long a rider takes against the others (1: as long)."""
+class LearnedTimes:
+    """Learned corrections: spread of quotes, and each rider's time over that of others (1: as long)."""
 
     calibration: Calibration = field(default_factory=Calibration)
     pace: Mapping[RiderId, float] = field(default_factory=dict)
@@ -60,7 +60,7 @@ def plan_etas(
     now_ms: int,
     travel: TravelTimes,
     params: EngineParams,
-    known: Known | None = None,
+    known: LearnedTimes | None = None,
 ) -> tuple[StopEta, ...]:
     """ETAs of the rider's stops, in order. Without a position the plan's own expectation is the first arrival.
 
@@ -68,7 +68,7 @@ def plan_etas(
     """
     if not rider.stops:
         return ()
-    known = known or Known()
+    known = known or LearnedTimes()
     hops_s = _hops_s(rider, position, now_ms, travel, known.pace_of(rider, params))
     etas: list[StopEta] = []
     at_s, spread_s = _still_there_s(rider, orders, now_ms, params), 0.0

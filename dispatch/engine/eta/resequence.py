@@ -1,4 +1,4 @@
-"""Plans in a better order: the doors that a rider has still to go to, put in order anew as things come out otherwise.
+"""Put the remaining drops of riders' plans into a better order, as times turn out otherwise than planned.
 
 A plan's doors were put in order when its offer was made. Since then the kitchen was late, traffic turned, an order
 went. Pickups stay where they are in the plan; only doors that follow one another change places, and only when that is

@@ -1,4 +1,4 @@
-"""The best order of a rider's stops: pickups before their drops, no earlier than the food, within the load.
+"""Find the best order of a rider's stops: pickups before their drops, no earlier than the food, within the load.
 
     cost = sum over drops of (handed over + late x what it is past its promise), seconds from now
 

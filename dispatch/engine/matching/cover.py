@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ortools.sat.python import cp_model
 
-from dispatch.engine.matching.columns import Columns
+from dispatch.engine.matching.packing_columns import SetPackingColumns
 from dispatch.engine.matching.problem import Ints, Problem
 from dispatch.engine.matching.waves import Waves
 from dispatch.engine.params import SolverParams
@@ -26,7 +26,7 @@ class Cover:
 
 def cover(
     problem: Problem,
-    columns: Columns,
+    columns: SetPackingColumns,
     open_columns: Ints,
     later: Waves,
     hint: NDArray[np.bool_],

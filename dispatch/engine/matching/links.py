@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from dispatch.engine.matching.problem import Floats, Ints, Links, Orders
+from dispatch.engine.matching.problem import Floats, Ints, Links, OrderColumns
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import Points, TravelTimes
 from dispatch.engine.travel.pairs import pair_seconds
@@ -24,7 +24,7 @@ E7_PER_M = 90.0
 
 
 def links_of(
-    orders: Orders,
+    orders: OrderColumns,
     counters: Points,
     drops: Points,
     now_ms: int,
@@ -80,7 +80,13 @@ def _nearest(pairs: Ints, apart_m: Floats, partners: int) -> Ints:
 
 
 def _timed(
-    orders: Orders, counters: Points, drops: Points, pairs: Ints, now_ms: int, travel: TravelTimes, params: EngineParams
+    orders: OrderColumns,
+    counters: Points,
+    drops: Points,
+    pairs: Ints,
+    now_ms: int,
+    travel: TravelTimes,
+    params: EngineParams,
 ) -> Links:
     if len(pairs) == 0:
         return Links.none()

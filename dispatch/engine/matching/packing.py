@@ -26,8 +26,8 @@ from scipy.sparse.csgraph import connected_components
 
 from dispatch.engine.matching.across import any_of, least, sum_of
 from dispatch.engine.matching.assignment import match, prices
-from dispatch.engine.matching.columns import Columns, columns_of
 from dispatch.engine.matching.cover import cover
+from dispatch.engine.matching.packing_columns import SetPackingColumns, columns_of
 from dispatch.engine.matching.problem import Assigned, Floats, Ints, Problem, Solution
 from dispatch.engine.matching.waves import waves
 from dispatch.engine.params import CostParams, EngineParams
@@ -82,7 +82,7 @@ class _Singles:
     `over` is how much more a column costs than the prices of its orders allow, its rider's worth included.
     """
 
-    def __init__(self, problem: Problem, columns: Columns, open_cost: Floats) -> None:
+    def __init__(self, problem: Problem, columns: SetPackingColumns, open_cost: Floats) -> None:
         single = np.flatnonzero(columns.size == 1)
         rider, order, cost = columns.rider[single], columns.orders[single, 0], columns.cost[single]
         matched = match(problem, rider, order, cost, open_cost)
@@ -107,7 +107,7 @@ class _Singles:
         return np.sort(near)
 
 
-def _touched(problem: Problem, columns: Columns, first: _Singles) -> Ints:
+def _touched(problem: Problem, columns: SetPackingColumns, first: _Singles) -> Ints:
     """The columns that could be in a better packing, and what the matching has for their orders and riders.
 
     With riders on their way, who must get something, prices prove less: there everything within `REACH_S` is near
@@ -128,7 +128,7 @@ def _touched(problem: Problem, columns: Columns, first: _Singles) -> Ints:
     return near
 
 
-def _displaced(problem: Problem, columns: Columns, first: _Singles, near: Ints, gain_s: Floats) -> Ints:
+def _displaced(problem: Problem, columns: SetPackingColumns, first: _Singles, near: Ints, gain_s: Floats) -> Ints:
     """The near columns that a cheap one can bring into play.
 
     A trip displaces the order that the matching gave its rider: any column that holds it may take it on. A trip frees
@@ -163,7 +163,7 @@ def _displaced(problem: Problem, columns: Columns, first: _Singles, near: Ints, 
     return _with_chosen(columns, first.chosen, np.sort(near[nearest[to_s[nearest] <= gain_s[nearest]]]))
 
 
-def _with_chosen(columns: Columns, chosen: Ints, found: Ints) -> Ints:
+def _with_chosen(columns: SetPackingColumns, chosen: Ints, found: Ints) -> Ints:
     """The columns found, and those of the matching that share an order or a rider with them."""
     orders = columns.orders[found]
     shares = np.isin(columns.rider[chosen], columns.rider[found])
@@ -171,7 +171,7 @@ def _with_chosen(columns: Columns, chosen: Ints, found: Ints) -> Ints:
     return np.union1d(found, chosen[shares])
 
 
-def _parts(problem: Problem, columns: Columns, near: Ints) -> tuple[Ints, int]:
+def _parts(problem: Problem, columns: SetPackingColumns, near: Ints) -> tuple[Ints, int]:
     """Connected parts of columns, over shared orders and riders: the part of each, and how many there are."""
     n, m = len(problem.orders.ids), len(problem.riders.ids)
     orders = columns.orders[near]
@@ -182,7 +182,7 @@ def _parts(problem: Problem, columns: Columns, near: Ints) -> tuple[Ints, int]:
     return component[node].astype(np.int64), int(parts)
 
 
-def _gain_s(columns: Columns, near: Ints, first: _Singles, part: Ints, parts: int) -> Floats:
+def _gain_s(columns: SetPackingColumns, near: Ints, first: _Singles, part: Ints, parts: int) -> Floats:
     """What each part could gain at most, (parts,).
 
     No rider makes two trips: the best of each rider, summed. No order is in two trips: the best share of each order,
@@ -208,7 +208,7 @@ def _best_summed(key: Ints, gain_s: Floats, part: Ints, parts: int) -> Floats:
     return summed
 
 
-def _solution(columns: Columns, chosen: Ints, status: str, work: int, cost: float, price: float) -> Solution:
+def _solution(columns: SetPackingColumns, chosen: Ints, status: str, work: int, cost: float, price: float) -> Solution:
     chosen = chosen[np.argsort(columns.rider[chosen], kind="stable")]
     picked = (columns.rider, columns.orders, columns.size, columns.link)
     rows = zip(*(column[chosen].tolist() for column in picked), strict=True)

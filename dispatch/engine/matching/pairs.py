@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dispatch.engine.matching.cost import Routes, Terms, terms, weighted
-from dispatch.engine.matching.problem import Edges, Floats, Ints, Problem
+from dispatch.engine.matching.problem import CandidateEdges, Floats, Ints, Problem
 from dispatch.engine.matching.rules import allowed, held, in_time
 from dispatch.engine.params import EngineParams
 
@@ -23,7 +23,7 @@ class Pairs:
     terms: Terms
 
 
-def expand_restaurants(edges: Edges, restaurants: int, restaurant: Ints) -> tuple[Ints, Ints]:
+def expand_restaurants(edges: CandidateEdges, restaurants: int, restaurant: Ints) -> tuple[Ints, Ints]:
     """For each restaurant row given, its edges: (edge, index into `restaurant`), in that order.
 
     `restaurants` is how many rows there are in all.

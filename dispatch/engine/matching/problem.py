@@ -1,4 +1,4 @@
-"""One tick's question and its answer, as arrays: what goes to the solver's process and back.
+"""The matching problem of one tick and its solution, as arrays for the solver's process.
 
 All times are seconds relative to `now_ms`; negative ones lie in the past.
 """
@@ -20,7 +20,7 @@ ANY_ZONE = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Orders:
+class OrderColumns:
     """Orders to be matched, one row each. `restaurant` indexes `Problem.restaurant_ids`.
 
     `direct_s` is the way from restaurant to customer. `holder` is the row of the rider who has
@@ -39,7 +39,7 @@ class Orders:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Riders:
+class RiderColumns:
     """Riders who may be asked, one row each.
 
     `free_s` is when the rider can start for a pickup, `room` the capacity then. `heading` is the restaurant
@@ -62,7 +62,7 @@ class Riders:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Edges:
+class CandidateEdges:
     """Riders near restaurants: who could pick up where, and how long the way there takes.
 
     Sorted by restaurant, then rider; each pair once.
@@ -126,9 +126,9 @@ class Problem:
     """All a solver needs. `barred` (b, 2) are (rider row, order row) pairs not to be made."""
 
     now_ms: int
-    orders: Orders
-    riders: Riders
-    edges: Edges
+    orders: OrderColumns
+    riders: RiderColumns
+    edges: CandidateEdges
     restaurant_ids: tuple[RestaurantId, ...]
     groups: Groups
     links: Links

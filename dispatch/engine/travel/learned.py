@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dispatch.engine.ports import Points, Seconds
 from dispatch.engine.travel.free_flow import FreeFlowTravel
-from dispatch.engine.travel.legs import LegFit, sector_of
+from dispatch.engine.travel.leg_corrections import LegFit, sector_of
 from dispatch.engine.travel.speeds import HOURS, Floats
 
 RESOLUTION: Final = 8

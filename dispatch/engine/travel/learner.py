@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from dispatch.engine.model import Point, RiderId
 from dispatch.engine.ports import Points
+from dispatch.engine.travel.driven_stretches import LastFixes, StretchTracker
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.engine.travel.learned import LearnedTravel, Raster
-from dispatch.engine.travel.legs import LegSums, sector_of
-from dispatch.engine.travel.probes import Look, Probes
+from dispatch.engine.travel.leg_corrections import LegSums, sector_of
 from dispatch.engine.travel.ratio import Ratio
 from dispatch.engine.travel.speeds import Drives, Floats, SpeedParams, SpeedSums
 from node.geodesy import points
@@ -52,18 +52,18 @@ class TravelLearner:
     present_ms: int = 0
     legs: LegSums = field(default_factory=LegSums)
     riders: dict[int, Ratio] = field(default_factory=dict)
-    _probes: Probes = field(init=False)
+    _stretches: StretchTracker = field(init=False)
     _usual: LearnedTravel = field(init=False)
     _cells: NDArray[np.uint64] = field(init=False)
 
     def __post_init__(self) -> None:
         self.sums = SpeedSums(self.params)
-        self._probes = Probes(self.base.speed_mps)
+        self._stretches = StretchTracker(self.base.speed_mps)
         self.refresh()
 
-    def look(self, seen: Look, now_ms: int) -> int:
+    def look(self, seen: LastFixes, now_ms: int) -> int:
         """Last fixes of the riders; returns how many stretches they taught."""
-        drives = self._probes.look(seen)
+        drives = self._stretches.look(seen)
         self._fade(now_ms)
         if len(drives):
             self._compare(drives)
@@ -103,11 +103,11 @@ class TravelLearner:
 
     def under_way(self) -> dict[str, NDArray[Any]]:
         """The last looks at the riders, and what counts as usual since the last `refresh`; for `go_on_from`."""
-        return {"probes": self._probes.rows, "usual_cells": self._cells, "usual_paces": self._usual.paces}
+        return {"probes": self._stretches.rows, "usual_cells": self._cells, "usual_paces": self._usual.paces}
 
     def go_on_from(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Restore what was `under_way`."""
-        self._probes.rows = arrays["probes"].astype(self._probes.rows.dtype)
+        self._stretches.rows = arrays["probes"].astype(self._stretches.rows.dtype)
         self._cells = arrays["usual_cells"].astype(np.uint64)
         self._usual = LearnedTravel(self.base, Raster.of(self._cells), arrays["usual_paces"].astype(np.float64))
 

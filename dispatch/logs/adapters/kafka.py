@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from google.protobuf.message import DecodeError
 
-from dispatch.engine.intake import LogEvent
+from dispatch.engine.log_inputs import LogEvent
 from dispatch.logs import wire
 from dispatch.logs.cut import Cut
 from dispatch.logs.errors import LogReplaced

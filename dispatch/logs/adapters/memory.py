@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from dispatch.engine.intake import LogEvent
+from dispatch.engine.log_inputs import LogEvent
 from dispatch.logs import wire
 from dispatch.logs.cut import Cut
 from dispatch.logs.errors import LogReplaced

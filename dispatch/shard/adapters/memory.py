@@ -10,12 +10,12 @@ from typing import Any
 from dispatch.engine.codec import to_plain
 from dispatch.engine.model import Cooldown, Offer, OfferStatus, Order, OrderId, Rider, RiderId
 from dispatch.engine.tracks import Track
-from dispatch.logs.cut import Applied, Cut
+from dispatch.logs.cut import AppliedRange, Cut
 from dispatch.shard import wire
 from dispatch.shard.adapters.rows import explained
 from dispatch.shard.errors import CityLost, DoubleAssignment
 from dispatch.shard.holdings import Holding, HoldingChanges
-from dispatch.shard.ports import Changed, Letter, LivePosition, Stored, TickCommit
+from dispatch.shard.ports import CommittedChanges, Letter, LivePosition, StoredCity, TickCommit
 from node.errors import Retryable
 from node.set_aside import BadMessage
 from proto.fix_columns import FixColumns
@@ -48,7 +48,7 @@ class MemoryDecisionLog:
         self._logs: dict[str, str] = {}
         self.refused: list[BadMessage] = []
 
-    async def load(self, ownership: Ownership, ended_since_ms: int) -> Stored:
+    async def load(self, ownership: Ownership, ended_since_ms: int) -> StoredCity:
         city, rows = ownership.city, self._rows(ownership.city)
         orders = [
             order
@@ -59,7 +59,7 @@ class MemoryDecisionLog:
         open_ids = {order.order_id for order in orders if not order.ended}
         cooldowns = [c for c in rows.cooldowns.values() if c.order_id in open_ids]
         tracks = (self._tracks.get(order.order_id) for order in orders)
-        return Stored(
+        return StoredCity(
             tick=rows.tick,
             cut=rows.cut,
             entities=(*orders, *rows.riders.values(), *offers, *cooldowns),
@@ -67,13 +67,13 @@ class MemoryDecisionLog:
             holdings=tuple(holding for name, holding in self.holdings.values() if name == city),
         )
 
-    async def changed(self, city: str, after_tick: int, ended_since_ms: int) -> Changed:
+    async def changed(self, city: str, after_tick: int, ended_since_ms: int) -> CommittedChanges:
         rows = self._rows(city)
         fresh = [rows.ticks[number].changes for number in sorted(rows.ticks) if number > after_tick]
         told = [rows.ticks[number].tracks for number in sorted(rows.ticks) if number > after_tick]
         offers = [o for name, o in self._offers.values() if name == city and o.status is OfferStatus.LIVE]
         open_ids = {o for o, order in self.orders.items() if self._city_of[o] == city and not order.ended}
-        return Changed(
+        return CommittedChanges(
             tick=rows.tick,
             cut=rows.cut,
             entities=(
@@ -117,7 +117,7 @@ class MemoryDecisionLog:
         found = self._rows(city).ticks.get(tick)
         return found is not None and found.ownership.epoch == epoch
 
-    async def save_cut(self, ownership: Ownership, tick: int, applied: Applied) -> None:
+    async def save_cut(self, ownership: Ownership, tick: int, applied: AppliedRange) -> None:
         self._check(ownership)
         self._save_cut(ownership, applied)
 
@@ -180,7 +180,7 @@ class MemoryDecisionLog:
         if not self._owns(ownership):
             raise CityLost(f"{ownership.city} is not owned in epoch {ownership.epoch}")
 
-    def _save_cut(self, own: Ownership, applied: Applied) -> None:
+    def _save_cut(self, own: Ownership, applied: AppliedRange) -> None:
         self._rows(own.city).cut = applied.cut
         self.ranges[own.city, own.epoch, applied.first] = applied.cut
 

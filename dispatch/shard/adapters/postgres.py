@@ -13,12 +13,12 @@ import asyncpg
 
 from dispatch.engine.model import Cooldown, Offer, Order, OrderId, Rider, RiderId
 from dispatch.engine.tracks import Track
-from dispatch.logs.cut import Applied, Cut
+from dispatch.logs.cut import AppliedRange, Cut
 from dispatch.shard.adapters.rows import explained, offer_of, order_of, rider_of, track_of
 from dispatch.shard.adapters.tick_rows import Write, writes_of
 from dispatch.shard.errors import DoubleAssignment, OutcomeUnknown
 from dispatch.shard.holdings import Holding
-from dispatch.shard.ports import Changed, Letter, Stored, TickCommit
+from dispatch.shard.ports import CommittedChanges, Letter, StoredCity, TickCommit
 from node import postgres
 from node.errors import Retryable
 from node.postgres import Schema, UniqueViolated, migrate, statements
@@ -69,7 +69,7 @@ class PostgresDecisionLog:
         self._pool = pool
         self._shard_id = shard_id
 
-    async def load(self, ownership: Ownership, ended_since_ms: int) -> Stored:
+    async def load(self, ownership: Ownership, ended_since_ms: int) -> StoredCity:
         city = ownership.city
         async with _snapshot(self._pool) as session:
             cut = await session.fetchrow(SQL.load_cut, city)
@@ -82,7 +82,7 @@ class PostgresDecisionLog:
             holdings = await session.fetch(SQL.load_holdings, city)
         # In a thread: a big city is thousands of documents, and other cities run here.
         entities = await asyncio.to_thread(_entities, orders, riders, offers, cooldowns)
-        return Stored(
+        return StoredCity(
             tick=tick,
             cut=_cut(cut),
             entities=entities,
@@ -90,7 +90,7 @@ class PostgresDecisionLog:
             holdings=_holdings(holdings),
         )
 
-    async def changed(self, city: str, after_tick: int, ended_since_ms: int) -> Changed:
+    async def changed(self, city: str, after_tick: int, ended_since_ms: int) -> CommittedChanges:
         async with _snapshot(self._pool) as session:
             cut = await session.fetchrow(SQL.load_cut, city)
             tick = await session.fetchval(SQL.last_tick, city)
@@ -101,7 +101,7 @@ class PostgresDecisionLog:
             tracks = await session.fetch(SQL.changed_tracks, city, ended_since_ms, after_tick)
             holdings = await session.fetch(SQL.load_holdings, city)
         fresh_offers = [row for row in offers if row["body"] is not None]
-        return Changed(
+        return CommittedChanges(
             tick=tick,
             cut=_cut(cut),
             entities=await asyncio.to_thread(_entities, orders, riders, fresh_offers, cooldowns),
@@ -125,7 +125,7 @@ class PostgresDecisionLog:
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
             return bool(await session.fetchval(SQL.committed, city, tick, epoch))
 
-    async def save_cut(self, ownership: Ownership, tick: int, applied: Applied) -> None:
+    async def save_cut(self, ownership: Ownership, tick: int, applied: AppliedRange) -> None:
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session, session.transaction():
             await session.execute(SQL.hold, ownership.city, self._shard_id, ownership.epoch)
             await _save_cut(session, ownership, tick, applied)
@@ -168,7 +168,7 @@ class PostgresDecisionLog:
                 await session.execute(SQL[write.statement], *write.values)
 
 
-async def _save_cut(session: Any, own: Ownership, tick: int, applied: Applied) -> None:
+async def _save_cut(session: Any, own: Ownership, tick: int, applied: AppliedRange) -> None:
     first, cut = applied.first, applied.cut
     offsets = (cut.pings_offset, cut.events_offset)
     await session.execute(SQL.save_cut, own.city, own.epoch, tick, cut.incarnation, cut.partition, *offsets)

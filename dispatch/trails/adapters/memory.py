@@ -8,7 +8,7 @@ import numpy as np
 
 from dispatch.logs.cut import Cut
 from dispatch.trails.errors import TooMany
-from dispatch.trails.minutes import MINUTE_MS, TrailKey, chunks, middle
+from dispatch.trails.minute_documents import MINUTE_MS, TrailKey, chunks, middle
 from dispatch.trails.model import HOUR_MS
 from dispatch.trails.ports import HourPart
 from node.geodesy import distances_m

@@ -18,7 +18,7 @@ from pymongo import GEOSPHERE, AsyncMongoClient, IndexModel, ReplaceOne, WriteCo
 from pymongo.errors import DuplicateKeyError
 
 from dispatch.logs.cut import Cut
-from dispatch.trails.minutes import TrailKey, chunks, middle, packed, unpacked
+from dispatch.trails.minute_documents import TrailKey, chunks, middle, packed, unpacked
 from node.errors import Retryable
 from node.mongo import BATCH, DATABASE, Document, bulk, ensure, errors, expiry
 from proto.fix_columns import FixColumns

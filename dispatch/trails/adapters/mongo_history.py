@@ -11,7 +11,7 @@ from pymongo import AsyncMongoClient, UpdateMany
 
 from dispatch.trails.adapters.mongo import trail_id
 from dispatch.trails.errors import BadSpan, TooMany
-from dispatch.trails.minutes import MINUTE_MS, TrailKey, chunks, unpacked
+from dispatch.trails.minute_documents import MINUTE_MS, TrailKey, chunks, unpacked
 from dispatch.trails.model import HOUR_MS
 from dispatch.trails.ports import HourPart
 from node.geodesy import EARTH_RADIUS_M

@@ -24,8 +24,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dispatch.trails.errors import ArchiveBroken, TooMany
-from dispatch.trails.model import HOUR_MS, POINT_COLUMNS, POINT_TYPES, Points
-from dispatch.trails.path import around
+from dispatch.trails.interpolation import around
+from dispatch.trails.model import HOUR_MS, POINT_COLUMNS, POINT_TYPES, TrailColumns
 from node.errors import Retryable
 
 _ERROR_KEY = b"forno.error_m"
@@ -55,7 +55,7 @@ class ParquetArchive:
     def __init__(self, url: str) -> None:
         self._fs, self._root = fsspec.core.url_to_fs(posixpath.join(url, "trails"))
 
-    def read(self, city: str, hour: int, rider_ids: Sequence[int] | None = None) -> tuple[Points, float] | None:
+    def read(self, city: str, hour: int, rider_ids: Sequence[int] | None = None) -> tuple[TrailColumns, float] | None:
         with _errors():
             try:
                 with self._fs.open(self._path(city, hour), "rb") as source:
@@ -68,7 +68,7 @@ class ParquetArchive:
                 return None
         return _points(table), float(meta.metadata[_ERROR_KEY])
 
-    def around(self, city: str, hour: int, at_ms: int, most: int) -> tuple[Points, float] | None:
+    def around(self, city: str, hour: int, at_ms: int, most: int) -> tuple[TrailColumns, float] | None:
         parts, riders = [], 0
         with _errors():
             try:
@@ -84,7 +84,7 @@ class ParquetArchive:
                     if riders > most:
                         raise TooMany(f"more than {most} riders were in {city} in that hour, which is archived")
                     parts.append(part)
-                return Points.concat(parts), float(file.metadata.metadata[_ERROR_KEY])
+                return TrailColumns.concat(parts), float(file.metadata.metadata[_ERROR_KEY])
 
     def begin(self, city: str, hour: int, error_m: float) -> ParquetHour:
         path = self._path(city, hour)
@@ -117,7 +117,7 @@ class ParquetHour:
             schema = _SCHEMA.with_metadata({_ERROR_KEY: f"{error_m:g}".encode()})
             self._writer = pq.ParquetWriter(self._file, schema, compression="zstd", use_dictionary=False)
 
-    def add(self, points: Points) -> None:
+    def add(self, points: TrailColumns) -> None:
         self._digest.update(_bytes(points))
         columns = [getattr(points, name) for name in POINT_COLUMNS]
         with _errors():
@@ -144,15 +144,15 @@ class ParquetHour:
             self._fs.rm(self._part)
 
 
-def _points(table: pa.Table) -> Points:
+def _points(table: pa.Table) -> TrailColumns:
     columns = [
         np.asarray(column.combine_chunks().cast(kind) if kind else column)
         for column, kind in zip(table.columns, (None, pa.int64(), None, None, None, None), strict=True)
     ]
-    return Points(*(np.ascontiguousarray(c, kind) for c, kind in zip(columns, POINT_TYPES, strict=True)))
+    return TrailColumns(*(np.ascontiguousarray(c, kind) for c, kind in zip(columns, POINT_TYPES, strict=True)))
 
 
-def _bytes(points: Points) -> bytes:
+def _bytes(points: TrailColumns) -> bytes:
     return b"".join(getattr(points, name).tobytes() for name in POINT_COLUMNS)
 
 

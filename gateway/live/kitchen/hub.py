@@ -17,7 +17,7 @@ from gateway import metrics
 from gateway.live import frames
 from gateway.live.kitchen.model import Command, Kitchen, KitchenSource, Ticket
 from gateway.live.kitchen.watch import KitchenWatch
-from gateway.live.outbox import Outbox
+from gateway.live.socket_queue import SocketQueue
 from node.clock import Clock
 from node.errors import FornoError
 
@@ -36,7 +36,7 @@ class WatchedKitchen:
     """A kitchen and its screens."""
 
     watch: KitchenWatch
-    outboxes: set[Outbox] = field(default_factory=set)
+    queues: set[SocketQueue] = field(default_factory=set)
     #: The board is to be looked at at once.
     soon: asyncio.Event = field(default_factory=asyncio.Event)
     left_s: float = 0.0
@@ -93,13 +93,13 @@ class KitchenHub:
     async def _keep(self, kitchen: Kitchen, found: WatchedKitchen) -> None:
         """Looks at one board until nobody has been there for a while."""
         try:
-            while found.outboxes or self._clock.monotonic_s() - found.left_s < LINGER_S:
+            while found.queues or self._clock.monotonic_s() - found.left_s < LINGER_S:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._look_s):
                         await found.soon.wait()
                 found.soon.clear()
                 await self._look(kitchen, found)
-                if found.outboxes:
+                if found.queues:
                     found.left_s = self._clock.monotonic_s()
         finally:
             del self._kitchens[kitchen]
@@ -115,19 +115,19 @@ class KitchenHub:
         self._tell_link(found, away=False)
         frame = found.watch.on_board(board)
         if frame is not None:
-            for outbox in tuple(found.outboxes):
-                outbox.event(frame)
+            for queue in tuple(found.queues):
+                queue.event(frame)
 
     def _tell_link(self, found: WatchedKitchen, *, away: bool) -> None:
         """Says when the orders service went away or came back."""
         if away != found.away:
             found.away = away
-            for outbox in tuple(found.outboxes):
-                outbox.latest("link", _AWAY if away else _BACK)
+            for queue in tuple(found.queues):
+                queue.latest("link", _AWAY if away else _BACK)
 
     async def _heartbeat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
             for found in self._kitchens.values():
-                for outbox in found.outboxes:
-                    outbox.latest("heartbeat", _HEARTBEAT)
+                for queue in found.queues:
+                    queue.latest("heartbeat", _HEARTBEAT)

@@ -12,7 +12,7 @@ from gateway.live.connection import LiveConnection
 from gateway.live.kitchen import commands
 from gateway.live.kitchen.hub import KitchenHub
 from gateway.live.kitchen.model import Kitchen
-from gateway.live.outbox import Outbox
+from gateway.live.socket_queue import SocketQueue
 from node.errors import FornoError
 from node.tokens import Subject
 
@@ -28,18 +28,18 @@ def kitchen_of(who: Subject, restaurant_id: str) -> Kitchen:
 async def serve_kitchen(hub: KitchenHub, connection: LiveConnection, kitchen: Kitchen, epoch: int, seq: int) -> None:
     """Serves a screen until it leaves. Commands are obeyed in turn: a screen that shouts waits for itself."""
     found = await hub.open(kitchen)
-    outbox = Outbox(connection, found.watch.snapshot)
-    connection.outbox = outbox
+    queue = SocketQueue(connection, found.watch.snapshot)
+    connection.queue = queue
     missed = found.watch.resumed(epoch, seq)
     for frame in missed if missed is not None else [found.watch.snapshot()]:
-        outbox.event(frame)
-    found.outboxes.add(outbox)
+        queue.event(frame)
+    found.queues.add(queue)
     try:
         with metrics.SOCKETS.labels("kitchen").track_inprogress(), suppress(ConnectionClosed):
             async for message in connection:
-                outbox.event(await _obeyed(hub, kitchen, message))
+                queue.event(await _obeyed(hub, kitchen, message))
     finally:
-        found.outboxes.discard(outbox)
+        found.queues.discard(queue)
 
 
 async def _obeyed(hub: KitchenHub, kitchen: Kitchen, message: str | bytes) -> bytes:

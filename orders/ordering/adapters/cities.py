@@ -12,7 +12,7 @@ import structlog
 
 from node.errors import FornoError
 from orders.model import Basket, Position
-from orders.ordering.ports import City, Eta
+from orders.ordering.ports import Eta, ServedCity
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1.dispatch_pb2 import EstimateRequest
 from shard_router.client import Directory
@@ -27,9 +27,9 @@ class MappedCities:
 
     directory: Directory
 
-    def city(self, name: str) -> City:
+    def city(self, name: str) -> ServedCity:
         entry = self.directory.entry(name)
-        return City(entry.city, entry.currency, Position(entry.center_lat_e7, entry.center_lng_e7))
+        return ServedCity(entry.city, entry.currency, Position(entry.center_lat_e7, entry.center_lng_e7))
 
     def partition(self, name: str) -> int:
         """The city's partition of city.events."""

@@ -26,7 +26,7 @@ _PREFETCH: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BorderQuery:
     """Borders after a version: of one city (empty: of all), the newest of each only, without the feature itself."""
 
     after_version: int
@@ -50,7 +50,7 @@ class PostgresBorders:
         self._pool = pool
         self._shipped = tuple(shipped)
 
-    async def page(self, wanted: Wanted) -> Page:
+    async def page(self, wanted: BorderQuery) -> Page:
         """The first of the wanted borders, oldest first, as many as make a page. Raises `Retryable`."""
         borders: list[Border] = []
         size = 0

@@ -13,7 +13,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
 from deploy.stack.stack import LocalStack
-from dispatch.engine.intake import LogEvent
+from dispatch.engine.log_inputs import LogEvent
 from dispatch.logs.adapters.kafka import KafkaCityLogs
 from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
 from dispatch.logs.cut import Cut

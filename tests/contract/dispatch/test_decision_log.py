@@ -15,7 +15,7 @@ import pytest_asyncio
 from dispatch.engine.eta.calibration import Eta
 from dispatch.engine.model import OfferStatus, OrderId, OrderStatus, RiderId
 from dispatch.engine.tracks import Result, ResultKind, Track, TrackChanges
-from dispatch.logs.cut import Applied, Cut
+from dispatch.logs.cut import AppliedRange, Cut
 from dispatch.shard.adapters.memory import MemoryDecisionLog
 from dispatch.shard.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare
 from dispatch.shard.errors import CityLost, DoubleAssignment
@@ -174,13 +174,13 @@ async def test_a_stale_owner_writes_nothing(bench: Bench) -> None:
     with pytest.raises(CityLost):
         await bench.log.commit(tick_of(stale, 1, orders=(order("o-1"),)))
     with pytest.raises(CityLost):
-        await bench.log.save_cut(stale, 0, Applied(Cut("log", 0, 0, 0), Cut("log", 0, 1, 1)))
+        await bench.log.save_cut(stale, 0, AppliedRange(Cut("log", 0, 0, 0), Cut("log", 0, 1, 1)))
     assert (await bench.log.load(bench.own, 0)).entities == ()
 
 
 async def test_the_cut_moves_between_ticks(bench: Bench) -> None:
     """A saved cut is where the next owner begins."""
-    await bench.log.save_cut(bench.own, 0, Applied(Cut("log", 0, 0, 0), Cut("log", 0, 30, 40)))
+    await bench.log.save_cut(bench.own, 0, AppliedRange(Cut("log", 0, 0, 0), Cut("log", 0, 30, 40)))
     assert (await bench.log.load(bench.own, 0)).cut == Cut("log", 0, 30, 40)
 
 

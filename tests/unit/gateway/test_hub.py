@@ -13,7 +13,7 @@ import structlog
 from gateway.live.adapters.memory import MemoryFeed, MemoryOrders
 from gateway.live.hub import Hub, WatchedOrder
 from gateway.live.model import OrderId
-from gateway.live.outbox import Outbox
+from gateway.live.socket_queue import SocketQueue
 from gateway.live.watch import OrderWatch
 from node.clock import SystemClock
 from node.errors import NotFound
@@ -37,12 +37,12 @@ class World:
         """Somebody with a fast line who looks at the order."""
         async with self.hub.visit(ORDER) as order:
             wire = StiffWire()
-            outbox = Outbox(wire, order.watch.snapshot)
-            order.outboxes.add(outbox)
+            queue = SocketQueue(wire, order.watch.snapshot)
+            order.queues.add(queue)
             try:
                 yield order, wire
             finally:
-                order.outboxes.discard(outbox)
+                order.queues.discard(queue)
 
 
 @asynccontextmanager
@@ -151,11 +151,11 @@ async def test_positions_of_orders_that_nobody_watches_are_nothing() -> None:
 async def test_the_end_of_an_order_ends_its_sockets() -> None:
     """After the last status each outbox is told to end, with the reason."""
     async with world() as w, w.watcher() as (order, wire):
-        (outbox,) = order.outboxes
+        (queue,) = order.queues
         w.source.tracks[ORDER] = track("picked_up", "delivered")
         await w.feed.publish_wake(CITY, 1, [ORDER])
         async with asyncio.timeout(_DEADLINE_S):
-            assert await outbox.ended == "delivered"
+            assert await queue.ended == "delivered"
         assert words(wire) == ["picked_up", "delivered"]
 
 

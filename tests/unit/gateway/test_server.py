@@ -16,7 +16,7 @@ from gateway.live.adapters.kitchens import ServiceKitchens
 from gateway.live.adapters.memory import MemoryFeed, MemoryOrders, MemoryStreams
 from gateway.live.hub import Hub
 from gateway.live.kitchen.hub import KitchenHub
-from gateway.live.ops import OpsHub
+from gateway.live.operator_view import OperatorHub
 from gateway.live.server import LiveServer
 from node.clock import SystemClock
 from node.tokens import TokenSigner, TokenVerifier, create_keys
@@ -30,7 +30,7 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
     log, clock, feed, orders = structlog.get_logger(), SystemClock(), MemoryFeed(), MemoryOrders()
     orders.orders[ORDER] = order_at_the_kitchen()
     hub = Hub(orders, feed, clock, CLOCK_LINE, log, poll_s=60, polls_per_s=1)
-    ops = OpsHub(MemoryStreams(), feed, dict, hub.ages, CLOCK_LINE, log)
+    ops = OperatorHub(MemoryStreams(), feed, dict, hub.ages, CLOCK_LINE, log)
     async with grpc.aio.insecure_channel("127.0.0.1:1") as nobody:
         kitchens = KitchenHub(ServiceKitchens(nobody), clock, CLOCK_LINE, log)
         verifier = TokenVerifier(tmp_path / "jwks.json")

@@ -20,7 +20,7 @@ from orders.ordering.basket import MAX_LINES
 from orders.ordering.errors import KeyReused, TransitionRefused
 from orders.ordering.events import Change
 from orders.ordering.grpc_api import OrdersApi
-from orders.ordering.ports import City, Eta
+from orders.ordering.ports import Eta, ServedCity
 from orders.ordering.service import OrderService
 from proto.orders.v1 import orders_pb2 as pb
 from shard_router.cities.catalogue import CityLookup, load_cities
@@ -353,6 +353,6 @@ async def test_a_call_too_many_is_turned_away_at_once() -> None:
 class OneCity:
     """Every name is La Serena."""
 
-    def city(self, name: str) -> City:
+    def city(self, name: str) -> ServedCity:
         """It is there, whatever it is called."""
-        return City(name, "CLP", TWO_PIZZAS.dropoff)
+        return ServedCity(name, "CLP", TWO_PIZZAS.dropoff)

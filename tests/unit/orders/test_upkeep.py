@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from node.errors import Retryable
-from orders.ordering.upkeep import Upkeep
+from orders.ordering.upkeep import OrderUpkeep
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +40,5 @@ async def test_a_database_that_fails_holds_up_no_other_and_partitions_come_first
     """The first of three is away: the others get all they need, before anything else the months to come."""
     done: list[str] = []
     databases = [Database("a", done, away=True), Database("b", done), Database("c", done)]
-    await Upkeep(databases, databases, structlog.get_logger()).once()
+    await OrderUpkeep(databases, databases, structlog.get_logger()).once()
     assert done == ["b partitions", "c partitions", "b forgotten", "c forgotten", "b index", "c index"]

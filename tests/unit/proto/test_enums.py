@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
-from dispatch.shard.answers import Activity
+from dispatch.shard.queries import Activity
 from proto.dispatch.v1 import dispatch_pb2
 from proto.tracking.v1 import rider_link_pb2
 from tracking.client.values import StopKind

@@ -13,8 +13,8 @@ from node.clock import ManualClock
 from tests.unit.tracking.lines import Line, memory_link
 from tests.unit.tracking.test_edge import until
 from tests.unit.tracking.worlds import LAT_E7, LNG_E7, NOW_MS, EdgeWorld
-from tracking.client import Outbox, RiderClient, RiderStatus, Stopped, wire
-from tracking.client.outbox import Batch, Single, Status
+from tracking.client import RiderClient, RiderStatus, SendBuffer, Stopped, wire
+from tracking.client.send_buffer import Batch, Single, Status
 from tracking.model import RiderReplied
 
 
@@ -33,10 +33,10 @@ class SlowLine(Line):
         return said
 
 
-def offline(outbox: Outbox) -> RiderClient:
+def offline(buffer: SendBuffer) -> RiderClient:
     """A client that was not started, whose outbox is open all the same."""
-    outbox.opened(1)
-    return RiderClient(memory_link(EdgeWorld()), "", ManualClock(NOW_MS), outbox=outbox)
+    buffer.opened(1)
+    return RiderClient(memory_link(EdgeWorld()), "", ManualClock(NOW_MS), buffer=buffer)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def offline(outbox: Outbox) -> RiderClient:
 )
 async def test_what_sensors_say_is_made_to_fit(name: str, said: dict[str, Any], sent: dict[str, int]) -> None:
     """A fix with an odd accuracy, heading or speed is sent with the nearest that the columns hold."""
-    outbox = Outbox()
-    offline(outbox).fix(LAT_E7, LNG_E7, **said)
-    message = outbox.next_message()
+    buffer = SendBuffer()
+    offline(buffer).fix(LAT_E7, LNG_E7, **said)
+    message = buffer.next_message()
     assert isinstance(message, Batch)
     wire.request(message)
     columns = dict(zip(("accuracy_dm", "heading_cdeg", "speed_cms"), message.fixes[0][3:], strict=True))
@@ -77,10 +77,10 @@ async def test_what_sensors_say_is_made_to_fit(name: str, said: dict[str, Any], 
 )
 async def test_a_fix_that_is_nowhere_is_told_at_once(field: str, said: dict[str, Any]) -> None:
     """The caller hears of it, and nothing waits to be sent."""
-    outbox = Outbox()
+    buffer = SendBuffer()
     with pytest.raises(ValueError, match=f"^{field}: "):
-        offline(outbox).fix(**{"lat_e7": LAT_E7, "lng_e7": LNG_E7} | said)
-    assert outbox.empty
+        offline(buffer).fix(**{"lat_e7": LAT_E7, "lng_e7": LNG_E7} | said)
+    assert buffer.empty
 
 
 @pytest.mark.parametrize(
@@ -98,10 +98,10 @@ async def test_a_fix_that_is_nowhere_is_told_at_once(field: str, said: dict[str,
 )
 async def test_a_status_that_no_message_holds_is_told_at_once(said: dict[str, Any]) -> None:
     """The caller hears of it, and nothing waits to be sent."""
-    outbox = Outbox()
+    buffer = SendBuffer()
     with pytest.raises(ValueError, match=r"."):
-        offline(outbox).status(**{"status": RiderStatus.ONLINE} | said)
-    assert outbox.empty
+        offline(buffer).status(**{"status": RiderStatus.ONLINE} | said)
+    assert buffer.empty
 
 
 async def test_a_writer_that_dies_ends_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,38 +166,38 @@ async def test_a_clock_that_is_minutes_off_is_still_refused() -> None:
 
 def test_what_is_sent_again_says_the_same_time() -> None:
     """A clock that was set right while offline: what had been sent keeps its time, what had not gets the new one."""
-    outbox = Outbox(offset_ms=90_000)
-    outbox.opened(1)
-    outbox.fix((1_000, 0, 0, 0, 0, 0))
-    outbox.event(Status(RiderStatus.ONLINE, 1_000))
-    online, first = outbox.next_message(), outbox.next_message()
+    buffer = SendBuffer(offset_ms=90_000)
+    buffer.opened(1)
+    buffer.fix((1_000, 0, 0, 0, 0, 0))
+    buffer.event(Status(RiderStatus.ONLINE, 1_000))
+    online, first = buffer.next_message(), buffer.next_message()
     assert isinstance(first, Batch)
     assert isinstance(online, Single)
     assert (first.fixes[0][0], online.event.ts_ms) == (91_000, 91_000)
-    outbox.fix((2_000, 0, 0, 0, 0, 0))
-    outbox.event(Status(RiderStatus.OFFLINE, 2_000))
-    outbox.disconnected()
-    outbox.offset_ms = 7
-    outbox.opened(2)
-    again = [outbox.next_message() for _ in range(3)]
+    buffer.fix((2_000, 0, 0, 0, 0, 0))
+    buffer.event(Status(RiderStatus.OFFLINE, 2_000))
+    buffer.disconnected()
+    buffer.offset_ms = 7
+    buffer.opened(2)
+    again = [buffer.next_message() for _ in range(3)]
     assert [one.event.ts_ms for one in again if isinstance(one, Single)] == [91_000, 2_007]
     assert [[fix[0] for fix in one.fixes] for one in again if isinstance(one, Batch)] == [[91_000, 2_007]]
 
 
 def test_thinning_and_forgetting_know_what_was_sent() -> None:
     """Of ten fixes that were sent and ten that were not, each that stays has the time of its kind."""
-    outbox = Outbox(max_fixes=20, offset_ms=1_000_000)
-    outbox.opened(1)
+    buffer = SendBuffer(max_fixes=20, offset_ms=1_000_000)
+    buffer.opened(1)
     for n in range(20):
-        outbox.fix((n, 0, 0, 0, 0, 0))
+        buffer.fix((n, 0, 0, 0, 0, 0))
         if n == 9:
-            outbox.next_message()
-            outbox.disconnected()
-            outbox.offset_ms = 2_000_000
-    outbox.fix((20, 0, 0, 0, 0, 0))  # of the older ten every second goes
-    outbox.drop_older(1_000_005)
-    outbox.opened(2)
-    message = outbox.next_message()
+            buffer.next_message()
+            buffer.disconnected()
+            buffer.offset_ms = 2_000_000
+    buffer.fix((20, 0, 0, 0, 0, 0))  # of the older ten every second goes
+    buffer.drop_older(1_000_005)
+    buffer.opened(2)
+    message = buffer.next_message()
     assert isinstance(message, Batch)
     told = [1_000_000 + n for n in (5, 7, 9)]
     assert [fix[0] for fix in message.fixes] == told + [2_000_000 + n for n in range(10, 21)]

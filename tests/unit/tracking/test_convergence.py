@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking.client.outbox import Batch, Outbox
+from tracking.client.send_buffer import Batch, SendBuffer
 from tracking.engine.ledger import AckLedger, Ticket
 from tracking.engine.session import next_session
 
@@ -25,7 +25,7 @@ class Stream:
 class Model:
     """A rider's outbox, the edge's stream and the log: fixes are named by the order in which they were made."""
 
-    outbox: Outbox = field(default_factory=Outbox)
+    buffer: SendBuffer = field(default_factory=SendBuffer)
     log: list[tuple[int, int, int]] = field(default_factory=list)
     late: list[tuple[int, Batch]] = field(default_factory=list)
     stream: Stream = field(default_factory=lambda: Stream(0))
@@ -34,17 +34,17 @@ class Model:
 
     def connect(self) -> None:
         """A new session; the clock need not have moved."""
-        self.stream = Stream(next_session(self.wall_ms, self.outbox.session))
-        self.outbox.opened(self.stream.session)
+        self.stream = Stream(next_session(self.wall_ms, self.buffer.session))
+        self.buffer.opened(self.stream.session)
 
     def make(self) -> None:
         """The rider moves."""
-        self.outbox.fix((self.made, 0, 0, 0, 0, 0))
+        self.buffer.fix((self.made, 0, 0, 0, 0, 0))
         self.made += 1
 
     def send(self) -> None:
         """The app sends one message."""
-        message = self.outbox.next_message()
+        message = self.buffer.next_message()
         if isinstance(message, Batch):
             self.stream.received.append((self.stream.ledger.take(message.last_seq, len(message.fixes)), message))
 
@@ -61,13 +61,13 @@ class Model:
 
     def ack(self) -> None:
         """The edge's ack reaches the app."""
-        self.outbox.ack(self.stream.ledger.acked)
+        self.buffer.ack(self.stream.ledger.acked)
 
     def lose(self, appended: bool) -> None:
         """The edge dies; what it had received is lost, or was on its way and lands after all that comes later."""
         if appended:
             self.late += [(self.stream.session, batch) for _, batch in self.stream.received]
-        self.outbox.disconnected()
+        self.buffer.disconnected()
         self.connect()
 
 
@@ -91,14 +91,14 @@ def test_streams_that_break_converge(steps: list[tuple[object, ...]]) -> None:
     model.make()
     for name, *arguments in steps:
         getattr(model, str(name))(*arguments)
-    while not model.outbox.empty:
+    while not model.buffer.empty:
         model.send()
         model.append(0)
         model.ack()
     for session, batch in model.late:
         model.land(session, batch)
     in_log = {(session, seq) for session, seq, _ in model.log}
-    assert set(model.outbox.journal.acked_fixes) <= in_log
+    assert set(model.buffer.journal.acked_fixes) <= in_log
     assert {made for _, _, made in model.log} == set(range(model.made))
     assert len(in_log) == len(model.log), "a number was used twice"
     assert max(model.log)[2] == model.made - 1

@@ -11,11 +11,11 @@ from node.errors import Invalid
 from proto.fix_columns import FixColumns
 from tests.unit.tracking.worlds import NOW_MS, EdgeWorld
 from tracking.adapters.memory import MemoryEventLog, MemoryFixLog
+from tracking.engine.down_queue import Acked, GoAway, Throttled
 from tracking.engine.edge import ACK_AT, ACKS_PER_S
 from tracking.engine.limits import Limits
-from tracking.engine.outbox import Acked, GoAway, Throttled
 from tracking.engine.session import RiderSession
-from tracking.errors import BadHello, Draining, Superseded
+from tracking.errors import BadHello, Closing, Superseded
 from tracking.model import Refusal, RiderEvent, RiderId, RiderReplied, RiderStatusChanged
 from tracking.statuses import RiderStatus
 
@@ -60,7 +60,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 def acked(session: RiderSession) -> int:
     """The last Ack in what is to be sent."""
-    return max((message.seq for message in session.outbox.take() if isinstance(message, Acked)), default=0)
+    return max((message.seq for message in session.down_queue.take() if isinstance(message, Acked)), default=0)
 
 
 async def test_ack_comes_after_the_log_and_not_before() -> None:
@@ -139,7 +139,7 @@ async def test_sequence_numbers_must_grow() -> None:
     world.send(ana, 5, 2)
     world.send(ana, 6)
     world.edge.event(ana, 6, RiderReplied("o-1", True, NOW_MS))
-    refusals = [(one.seq, one.field) for one in ana.outbox.take() if isinstance(one, Refusal)]
+    refusals = [(one.seq, one.field) for one in ana.down_queue.take() if isinstance(one, Refusal)]
     assert refusals == [(6, "pings.seq[0]"), (6, "reply.seq")]
     await until(lambda: ana.ledger.empty)
     assert [seq for _, _, seq in world.logged()] == [5, 6]
@@ -153,7 +153,7 @@ async def test_a_refused_batch_is_covered_by_the_ack() -> None:
     world.send(ana, 2, lat_e7=2_000_000_000)
     world.send(ana, 3)
     await until(lambda: ana.ledger.empty)
-    sent = ana.outbox.take()
+    sent = ana.down_queue.take()
     assert [type(one) for one in sent] == [Refusal, Acked]
     assert ana.ledger.acked == 3
     assert [seq for _, _, seq in world.logged()] == [1, 3]
@@ -167,8 +167,8 @@ async def test_the_newer_session_supersedes_the_older() -> None:
     world.send(first, 1)
     second = world.rider(1)
     assert second.session > first.session
-    assert first.outbox.end is not None
-    assert isinstance(first.outbox.end[0], Superseded)
+    assert first.down_queue.end is not None
+    assert isinstance(first.down_queue.end[0], Superseded)
     assert not first.reading, "its row is the second one's now"
     world.send(second, 1)
     await until(lambda: second.ledger.empty and first.ledger.empty)
@@ -263,13 +263,13 @@ async def test_only_the_late_city_is_throttled() -> None:
     running = asyncio.create_task(world.edge.run())
     ana, ben = world.rider(1), world.rider(2, "coquimbo")
     world.send(ana, 1)
-    await until(lambda: world.edge._fix_lanes["la-serena"].waiting == 1)
+    await until(lambda: world.edge._fix_writers["la-serena"].waiting == 1)
     world.clock.advance(3_100)
-    await until(lambda: ana.outbox.pending)
-    assert ana.outbox.take() == [Throttled(0.2)]
-    assert world.rider(3).outbox.take() == [Throttled(0.2)]
-    assert not ben.outbox.pending
-    assert not world.rider(4, "coquimbo").outbox.pending
+    await until(lambda: ana.down_queue.pending)
+    assert ana.down_queue.take() == [Throttled(0.2)]
+    assert world.rider(3).down_queue.take() == [Throttled(0.2)]
+    assert not ben.down_queue.pending
+    assert not world.rider(4, "coquimbo").down_queue.pending
     running.cancel()
     world.edge.stop()
 
@@ -282,7 +282,7 @@ async def test_refusals_nobody_reads_hold_the_stream_back() -> None:
         world.edge.refuse(ana, Refusal(0, "", "bad_message", "rubbish"))
     waiting = asyncio.create_task(world.edge.room(ana))
     await asyncio.sleep(0)
-    assert len(ana.outbox.take()) == 64
+    assert len(ana.down_queue.take()) == 64
     await asyncio.wait_for(waiting, 5)
 
 
@@ -296,11 +296,11 @@ async def test_riders_are_throttled_while_durability_is_late() -> None:
     await until(lambda: world.edge.waiting_fixes == 1)
     await asyncio.sleep(0.01)
     world.clock.advance(3_100)
-    await until(lambda: ana.outbox.pending)
-    assert ana.outbox.take() == [Throttled(0.2)]
-    assert world.rider(2).outbox.take() == [Throttled(0.2)]
+    await until(lambda: ana.down_queue.pending)
+    assert ana.down_queue.take() == [Throttled(0.2)]
+    assert world.rider(2).down_queue.take() == [Throttled(0.2)]
     world.fix_log.go.set()
-    await until(lambda: Throttled(0.0) in ana.outbox.take())
+    await until(lambda: Throttled(0.0) in ana.down_queue.take())
     running.cancel()
 
 
@@ -312,15 +312,15 @@ async def test_a_drain_acks_everything_and_sends_riders_away() -> None:
     world.send(ana, 1, 5)
     draining = asyncio.create_task(world.edge.drain(5))
     await asyncio.sleep(0.01)
-    with pytest.raises(Draining):
+    with pytest.raises(Closing):
         world.rider(2)
-    assert ana.outbox.end is None
+    assert ana.down_queue.end is None
     world.fix_log.go.set()
     await draining
-    sent = ana.outbox.take()
+    sent = ana.down_queue.take()
     assert Acked(5) in sent
     assert any(isinstance(one, GoAway) for one in sent)
-    assert ana.outbox.end == (None,)
+    assert ana.down_queue.end == (None,)
 
 
 async def test_a_drain_ends_at_its_deadline() -> None:

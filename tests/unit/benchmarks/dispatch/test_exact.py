@@ -8,9 +8,9 @@ import pytest
 from benchmarks.dispatch import exact as bench
 from benchmarks.dispatch.exact import SIDE_E7, Sample, everything, optimum, packed
 from benchmarks.dispatch.snapshot import NOW_MS, snapshot, warm
-from dispatch.engine.matching.columns import columns_of
 from dispatch.engine.matching.greedy import greedy
 from dispatch.engine.matching.packing import busy_price
+from dispatch.engine.matching.packing_columns import columns_of
 from dispatch.engine.matching.solve import solve
 from dispatch.engine.matching.waves import waves
 from dispatch.engine.params import EngineParams

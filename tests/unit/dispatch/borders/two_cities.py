@@ -8,16 +8,16 @@ from typing import Any
 import structlog
 
 from dispatch.borders.adapters.memory import MemoryBorderLogs, MemoryLoanBook, MemoryNeighbours
-from dispatch.borders.desk import BorderDesk, view_for
-from dispatch.borders.ground import Ground
-from dispatch.borders.wishes import may_be_lent
+from dispatch.borders.borrow_choice import may_be_lent
+from dispatch.borders.loan_exchange import LoanExchange, view_for
+from dispatch.borders.reach import NeighbourReach
 from dispatch.engine.model import Loan, Offer, OrderStatus, Rider, RiderId
 from dispatch.engine.params import EngineParams, LoanParams, OfferParams, ServiceParams, SolverParams
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
 from dispatch.shard.adapters.lessons import MemoryLessonStore
 from dispatch.shard.adapters.memory import MemoryAnnouncements, MemoryResultTopic
-from dispatch.shard.parts import Parts
+from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.runner import CityRunner
 from dispatch.shard.solver import InlineSolver
 from node.clock import ManualClock
@@ -31,7 +31,7 @@ from tests.unit.dispatch.shard.worlds import DOWNTOWN, NOON_MS, fixes, ownership
 HOME, BORROWER = "coquimbo", "la-serena"
 PARTITIONS = {HOME: 1, BORROWER: 2}
 STEP_E7 = 10_000
-GROUND = Ground(load_cities()[:2])
+GROUND = NeighbourReach(load_cities()[:2])
 PARAMS = EngineParams(
     service=ServiceParams(2.0, 2.0),
     offers=OfferParams(timeout_s=20.0, cooldown_s=5.0),
@@ -45,7 +45,7 @@ class Owner:
     """A city in the memory of a shard."""
 
     runner: CityRunner
-    desk: BorderDesk
+    desk: LoanExchange
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class TwoCities:
         self.epochs[city] += 1
         self.owners.pop(city, None)
         announcements, solver = MemoryAnnouncements(), InlineSolver(FreeFlowTravel())
-        parts = Parts(
+        dependencies = Dependencies(
             clock=self.clock,
             log=structlog.get_logger(),
             solver=solver,
@@ -85,8 +85,8 @@ class TwoCities:
             rewind_s=600,
             forward=self.logs.forward,
         )
-        runner = await CityRunner.load(ownership(city, self.epochs[city], PARTITIONS[city]), parts, lambda: True)
-        desk = BorderDesk(
+        runner = await CityRunner.load(ownership(city, self.epochs[city], PARTITIONS[city]), dependencies, lambda: True)
+        desk = LoanExchange(
             runner.city,
             lambda: GROUND,
             self.book,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from dispatch.engine.matching.columns import columns_of
 from dispatch.engine.matching.packing import busy_price
+from dispatch.engine.matching.packing_columns import columns_of
 from dispatch.engine.model import OrderId, RiderId
 from tests.unit.dispatch.engine.small_worlds import SmallWorld, order, reply
 

@@ -14,7 +14,7 @@ from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
 from dispatch.shard.adapters.lessons import MemoryLessonStore
 from dispatch.shard.adapters.memory import MemoryAnnouncements, MemoryDecisionLog, MemoryResultTopic
-from dispatch.shard.parts import Parts
+from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.runner import CityRunner
 from dispatch.shard.solver import InlineSolver, Solving
 from node.clock import ManualClock
@@ -47,7 +47,7 @@ class MemoryCity:
 
     async def owner(self, epoch: int = 1) -> CityRunner:
         """A new owner with the city in its memory."""
-        parts = Parts(
+        dependencies = Dependencies(
             clock=self.clock,
             log=structlog.get_logger(),
             solver=self.solver,
@@ -62,7 +62,7 @@ class MemoryCity:
             tick_period_ms=1000,
             rewind_s=600,
         )
-        return await CityRunner.load(ownership(CITY, epoch, PARTITION), parts, lambda: self.holds)
+        return await CityRunner.load(ownership(CITY, epoch, PARTITION), dependencies, lambda: self.holds)
 
     async def step(self, runner: CityRunner, ms: int = 1000) -> None:
         """Time goes on, the logs are read to their ends, one tick."""

@@ -12,7 +12,7 @@ from dispatch.borders.grpc_api import LentRiders
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.shard.errors import UnknownOrder
 from dispatch.shard.grpc_api import DispatchApi
-from dispatch.shard.hosted import Hosted, HostState
+from dispatch.shard.hosted_city import HostedCity, HostState
 from dispatch.shard.runner import CityRunner
 from dispatch.shard.shard import Shard
 from node.errors import Invalid
@@ -50,8 +50,8 @@ async def offered() -> Answering:
     await world.online({1: (0, 1), 2: (0, 40)})
     await world.open_order("o-1")
     runner = await world.owner()
-    shard = Shard("shard-1", runner.parts, holding(runner.city.ownership))
-    shard._hosted[CITY] = Hosted(HostState.RUNNING, runner=runner)
+    shard = Shard("shard-1", runner.dependencies, holding(runner.city.ownership))
+    shard._hosted[CITY] = HostedCity(HostState.RUNNING, runner=runner)
     await world.step(runner)
     return Answering(world, shard, runner)
 
@@ -174,7 +174,7 @@ async def test_a_city_of_another_is_not_spoken_for(offered: Answering) -> None:
 async def test_a_shard_takes_and_drops(offered: Answering) -> None:
     """After a drop the city is not here; its cut is stored; dropping again does nothing."""
     runner = offered.runner
-    shard = Shard("shard-1", runner.parts, holding(Ownership(CITY, PARTITION, 2)))
+    shard = Shard("shard-1", runner.dependencies, holding(Ownership(CITY, PARTITION, 2)))
     await shard.take(Ownership(CITY, PARTITION, 2))
     assert shard.city(CITY).committed.tick == 1
     assert shard.load().open_orders == 1

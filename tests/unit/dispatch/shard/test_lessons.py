@@ -120,11 +120,11 @@ async def test_only_where_it_is_asked_for(kind: LearnedTravel | None, learns: bo
     world = MemoryCity()
     await world.online({1: (0, 0)})
     runner = await world.owner()
-    solver = InlineSolver(kind) if kind is not None else runner.parts.solver
+    solver = InlineSolver(kind) if kind is not None else runner.dependencies.solver
     by_them = isinstance(solver.travel_of(CITY), LearnedTravel)
     assert by_them is learns
-    parts = replace(runner.parts, solver=solver)
-    lessons = Lessons(runner.city, parts.lessons, world.clock, structlog.get_logger(), travels_by_them=by_them)
+    dependencies = replace(runner.dependencies, solver=solver)
+    lessons = Lessons(runner.city, dependencies.lessons, world.clock, structlog.get_logger(), travels_by_them=by_them)
     await lessons.before()
     world.clock.advance(STORE_EVERY_MS)
     await lessons.before()

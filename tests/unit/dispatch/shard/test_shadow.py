@@ -31,7 +31,7 @@ async def until(true: Callable[[], bool]) -> None:
 async def taken(world: MemoryCity, shadow: Shadow, epoch: int = 2) -> CityRunner:
     """The city in the hands of the shadow's shard."""
     city, logs = await shadow.become(ownership(CITY, epoch, PARTITION))
-    return CityRunner(city, logs, (await world.owner()).parts, lambda: world.holds)
+    return CityRunner(city, logs, (await world.owner()).dependencies, lambda: world.holds)
 
 
 async def test_the_new_owner_goes_on_where_the_old_one_stopped() -> None:
@@ -41,7 +41,7 @@ async def test_the_new_owner_goes_on_where_the_old_one_stopped() -> None:
     await world.online({1: (0, 1), 2: (0, 5)})
     await world.open_order("o-1")
     await world.step(owner)
-    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), owner.parts)
+    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), owner.dependencies)
     await world.reply(owner, accepted=True)
     await world.open_order("o-2", door=(0, 9))
     await world.step(owner)
@@ -70,7 +70,7 @@ async def test_events_the_owner_did_not_take_are_taken_by_the_new_one() -> None:
     owner = await world.owner()
     await world.online({1: (0, 1)})
     await world.step(owner)
-    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), owner.parts)
+    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), owner.dependencies)
     await world.open_order("o-1")
     await world.step(owner)
     await world.open_order("o-2")
@@ -89,7 +89,7 @@ async def test_a_shadow_of_another_log_is_not_used() -> None:
     owner = await world.owner()
     await world.online({1: (0, 1)})
     await world.step(owner)
-    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), owner.parts)
+    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), owner.dependencies)
     world.decisions._rows(CITY).cut = None
     with pytest.raises(Retryable):
         await shadow.become(ownership(CITY, 2, PARTITION))
@@ -101,7 +101,7 @@ async def test_what_waits_for_the_owner_is_bounded() -> None:
     owner = await world.owner()
     await world.online({1: (0, 1)})
     await world.step(owner)
-    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), owner.parts)
+    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), owner.dependencies)
     for number in range(50):
         await world.open_order(f"o-{number}")
     await until(lambda: shadow.behind == 50)
@@ -117,8 +117,8 @@ async def test_what_does_not_end_does_not_hold_up_a_move(monkeypatch: pytest.Mon
     monkeypatch.setattr(runners, "LAST_CUT_S", 0.001)
     world, freed = MemoryCity(), asyncio.Event()
     owner = await world.owner()
-    parts = replace(owner.parts, logs_of=lambda city: Unclosed(world.log, city))
-    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), parts)
+    dependencies = replace(owner.dependencies, logs_of=lambda city: Unclosed(world.log, city))
+    shadow = await Shadow.begin(ownership(CITY, 1, PARTITION), dependencies)
 
     async def stubborn() -> None:
         while not freed.is_set():
@@ -155,8 +155,8 @@ async def test_catching_up_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     city = await recovery.load_city(
         ownership(CITY, 2, PARTITION), world.decisions, logs, world.clock, world.params, rewind_s=600
     )
-    runner = CityRunner(city, logs, owner.parts, lambda: True)
-    await recovery.catch_up(city, logs, runner.ingest.take, owner.parts.log)
+    runner = CityRunner(city, logs, owner.dependencies, lambda: True)
+    await recovery.catch_up(city, logs, runner.ingest.take, owner.dependencies.log)
     assert len(city.ingested.heard) == 10
 
 

@@ -25,9 +25,9 @@ async def shard(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shard]:
     monkeypatch.setattr(runners, "LAST_WORDS_S", 0.05)
     world = MemoryCity()
     world.clock = SystemClock()  # type: ignore[assignment]
-    parts = (await world.owner()).parts
+    dependencies = (await world.owner()).dependencies
     own = ownership(CITY, 1, PARTITION)
-    shard = Shard("shard-1", parts, holding(own))
+    shard = Shard("shard-1", dependencies, holding(own))
     await shard.take(own)
     yield shard
     await shard.drop(CITY, 1, "the test is over")
@@ -93,9 +93,9 @@ async def test_a_city_moves_between_shards_of_one_world() -> None:
     """Followed, settled, taken from the shadow; calls made while it is taken wait for it."""
     world = MemoryCity()
     world.clock = SystemClock()  # type: ignore[assignment]
-    parts = (await world.owner()).parts
+    dependencies = (await world.owner()).dependencies
     first, second = ownership(CITY, 1, PARTITION), ownership(CITY, 2, PARTITION)
-    old, new = Shard("old", parts, holding(first)), Shard("new", parts, holding(second))
+    old, new = Shard("old", dependencies, holding(first)), Shard("new", dependencies, holding(second))
     await old.take(first)
     await new.shadow(ownership(CITY, 1, PARTITION))
     assert new.load().shadows == {CITY: 0}

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch.trails.minutes import MINUTE_MS, TrailKey, chunks, middle, packed, unpacked
+from dispatch.trails.minute_documents import MINUTE_MS, TrailKey, chunks, middle, packed, unpacked
 from proto.fix_columns import FixColumns
 from tests.unit.dispatch.shard.worlds import DOWNTOWN, NOON_MS, fixes
 

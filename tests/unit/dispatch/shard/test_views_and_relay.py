@@ -18,9 +18,9 @@ from dispatch.metrics import VIEW_BEHIND_MS
 from dispatch.shard import wakes
 from dispatch.shard.adapters.memory import MemoryPositionsView
 from dispatch.shard.views import ViewFollower
-from dispatch.trails import keeper as trail_keeper
+from dispatch.trails import trail_follower as trail_keeper
 from dispatch.trails.adapters.memory import MemoryTrails
-from dispatch.trails.keeper import TrailKeeper
+from dispatch.trails.trail_follower import TrailFollower
 from node.errors import Retryable
 from node.retry import Policy
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
@@ -154,7 +154,7 @@ async def test_trails_are_kept_in_pieces() -> None:
     """Two flushes into one minute make one trail."""
     world, store = MemoryCity(), MemoryTrails()
     runner = await world.owner()
-    keeper = TrailKeeper(ownership(CITY), runner.logs, store, world.clock, structlog.get_logger())
+    keeper = TrailFollower(ownership(CITY), runner.logs, store, world.clock, structlog.get_logger())
     for seq in (2, 1):
         keeper.take(fixes({1: (seq, 0)}, seq=seq, ts_ms=NOON_MS + seq))
         await keeper.flush()
@@ -216,7 +216,7 @@ async def test_stores_that_hang_hold_up_nobody_and_catch_up(monkeypatch: pytest.
     runner = await world.owner()
     follower = ViewFollower("stuck", view, runner.city, world.clock, 0.001, 0.0, structlog.get_logger())
     logs = MemoryCityLogs(world.log, CITY)
-    keeper = TrailKeeper(ownership(CITY, 1, PARTITION), logs, store, world.clock, structlog.get_logger())
+    keeper = TrailFollower(ownership(CITY, 1, PARTITION), logs, store, world.clock, structlog.get_logger())
     tasks = [asyncio.create_task(follower.run()), asyncio.create_task(keeper.run())]
     try:
         for n in range(1, 6):
@@ -308,7 +308,7 @@ async def test_the_lag_of_trails_is_told_while_their_store_is_away(monkeypatch: 
     monkeypatch.setattr(trail_keeper, "PATIENT", Policy(0.0001, 0.0002))
     world, store, said = MemoryCity(), AwayTrails(), Warnings()
     logs, log = MemoryCityLogs(world.log, CITY), cast(structlog.stdlib.BoundLogger, said)
-    keeper = TrailKeeper(ownership(CITY, 1, PARTITION), logs, store, world.clock, log)
+    keeper = TrailFollower(ownership(CITY, 1, PARTITION), logs, store, world.clock, log)
     behind = VIEW_BEHIND_MS.labels(CITY, "trail")
 
     async def until(true: Callable[[], bool]) -> None:

@@ -13,7 +13,7 @@ from dispatch.engine.records import Alternative, DecisionRecord
 from dispatch.engine.results import Digests
 from dispatch.engine.state import Changes
 from dispatch.engine.tracks import TrackChanges
-from dispatch.logs.cut import Applied, Cut
+from dispatch.logs.cut import AppliedRange, Cut
 from dispatch.shard.holdings import HoldingChanges
 from dispatch.shard.ports import TickCommit
 from node.clock import SystemClock
@@ -126,7 +126,7 @@ def tick_of(
         ownership=own,
         tick=number,
         now_ms=NOON_MS,
-        applied=Applied(Cut("log", own.partition, 0, 0), Cut("log", own.partition, 10 * number, events_offset)),
+        applied=AppliedRange(Cut("log", own.partition, 0, 0), Cut("log", own.partition, 10 * number, events_offset)),
         params=EngineParams(),
         travel_version="test",
         strategy="assignment",

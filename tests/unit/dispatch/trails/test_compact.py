@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from dispatch.trails.adapters.memory import MemoryTrails
 from dispatch.trails.adapters.parquet import ParquetArchive, ParquetHour
 from dispatch.trails.compact import ROUNDING_M, archivable, compact
-from dispatch.trails.minutes import chunks
+from dispatch.trails.interpolation import places, places_at, points_of
+from dispatch.trails.minute_documents import chunks
 from dispatch.trails.model import HOUR_MS as AN_HOUR_MS
-from dispatch.trails.model import Points
-from dispatch.trails.path import places, places_at, points_of
+from dispatch.trails.model import TrailColumns
 from node.geodesy import distances_m
 from proto.fix_columns import FixColumns
 from tests.unit.dispatch.shard.worlds import BIG_RIDER
@@ -37,7 +37,7 @@ async def hot_with(*rides: FixColumns) -> MemoryTrails:
     return hot
 
 
-def same(a: Points, b: Points) -> bool:
+def same(a: TrailColumns, b: TrailColumns) -> bool:
     """Equal columns."""
     return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("rider_id", "ts_ms", "lat_e7", "fixes"))
 
@@ -130,7 +130,7 @@ async def test_late_fixes_are_added_to_what_is_gone(tmp_path: Path) -> None:
 )
 def test_what_was_promised_stays_promised(pieces: list[list[tuple[int, float, float]]], gone: list[bool]) -> None:
     """Batches come one after another, and between them the hot copy may expire: every fix stays within the error."""
-    stored, hot, ever = Points.none(), FixColumns.zeros(0), []
+    stored, hot, ever = TrailColumns.none(), FixColumns.zeros(0), []
     for number, (steps, expires) in enumerate(zip(pieces, gone, strict=False)):
         batch = trail(steps, session=number + 1)
         hot = FixColumns.concat([chunk for _, chunk in chunks(FixColumns.concat([hot, batch]))])
@@ -152,7 +152,7 @@ async def test_an_archive_that_lies_is_found_out(tmp_path: Path, monkeypatch: py
     hot, archive = await hot_with(straight(300, 8.0)), ParquetArchive(str(tmp_path))
     add = ParquetHour.add
 
-    def forget_one(self: ParquetHour, points: Points) -> None:
+    def forget_one(self: ParquetHour, points: TrailColumns) -> None:
         add(self, points)
         self._digest.update(b"and one more")
 

@@ -13,10 +13,10 @@ from dispatch.trails.adapters.memory import MemoryTrails
 from dispatch.trails.adapters.parquet import ParquetArchive
 from dispatch.trails.compact import compact
 from dispatch.trails.errors import BadSpan, NotHeard, TooMany
+from dispatch.trails.interpolation import places_at
 from dispatch.trails.model import HOUR_MS as AN_HOUR_MS
-from dispatch.trails.model import Points
-from dispatch.trails.path import places_at
-from dispatch.trails.questions import Trails
+from dispatch.trails.model import TrailColumns
+from dispatch.trails.service import TrailService
 from node.clock import ManualClock
 from node.errors import Invalid
 from proto.fix_columns import FixColumns
@@ -28,7 +28,7 @@ ERROR_M = 5.0
 HERE = (DOWNTOWN.lat_e7, DOWNTOWN.lng_e7)
 
 
-async def world(tmp_path: Path, state: str, *rides: FixColumns) -> Trails:
+async def world(tmp_path: Path, state: str, *rides: FixColumns) -> TrailService:
     """The rides, hot, or archived and gone from MongoDB, or both at once."""
     hot, archive = MemoryTrails(), ParquetArchive(str(tmp_path))
     await hot.write("roma", 1, FixColumns.concat(rides))
@@ -39,7 +39,7 @@ async def world(tmp_path: Path, state: str, *rides: FixColumns) -> Trails:
         hot.expire()
     # Half an hour later, or when the hot copy was to go.
     clock = ManualClock(HOUR_MS + (48 * AN_HOUR_MS if state == "cold" else 1_800_000))
-    return Trails(hot, archive, clock, error_m=ERROR_M, keep_h=24)
+    return TrailService(hot, archive, clock, error_m=ERROR_M, keep_h=24)
 
 
 STATES = pytest.mark.parametrize("state", ["hot", "both", "cold"])
@@ -89,10 +89,10 @@ async def test_who_was_near(tmp_path: Path, state: str) -> None:
 class ClosedArchive(ParquetArchive):
     """An archive that nobody may read."""
 
-    def read(self, city: str, hour: int, rider_ids: Sequence[int] | None = None) -> tuple[Points, float] | None:
+    def read(self, city: str, hour: int, rider_ids: Sequence[int] | None = None) -> tuple[TrailColumns, float] | None:
         raise AssertionError("an archived hour was read")
 
-    def around(self, city: str, hour: int, at_ms: int, most: int) -> tuple[Points, float] | None:
+    def around(self, city: str, hour: int, at_ms: int, most: int) -> tuple[TrailColumns, float] | None:
         raise AssertionError("an archived hour was read")
 
 
@@ -100,7 +100,7 @@ async def test_what_is_all_hot_is_not_looked_for_in_the_archive(tmp_path: Path) 
     """Within the hours that trails are kept, nothing is read from it when the hot trails have an answer."""
     hot, clock = MemoryTrails(), ManualClock(HOUR_MS + 23 * AN_HOUR_MS)
     await hot.write("roma", 1, straight(60, 0.0))
-    trails = Trails(hot, ClosedArchive(str(tmp_path)), clock, error_m=ERROR_M, keep_h=24)
+    trails = TrailService(hot, ClosedArchive(str(tmp_path)), clock, error_m=ERROR_M, keep_h=24)
     assert len(await trails.near("roma", HERE, HOUR_MS + 20_000, 140.0, 10)) == 1
     assert (await trails.where("roma", 1, HOUR_MS + 20_000)).error_m == 0
     clock.advance(AN_HOUR_MS)
@@ -115,7 +115,7 @@ async def test_a_trail_that_is_half_gone_is_found_in_the_archive(tmp_path: Path)
     await compact(hot, archive, "roma", HOUR, ERROR_M, 24)
     hot.expire()
     await hot.write("roma", 1, straight(60, 0.0, rider=2))
-    trails = Trails(hot, archive, ManualClock(HOUR_MS + 25 * AN_HOUR_MS), error_m=ERROR_M, keep_h=24)
+    trails = TrailService(hot, archive, ManualClock(HOUR_MS + 25 * AN_HOUR_MS), error_m=ERROR_M, keep_h=24)
     found = await trails.near("roma", HERE, HOUR_MS + 20_000, 140.0, 10)
     assert sorted(one.where.rider_id for one in found) == [1, 2]
 

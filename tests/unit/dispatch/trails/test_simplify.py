@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatch.trails.compact import ROUNDING_M
-from dispatch.trails.model import MAX_GAP_MS, Points
-from dispatch.trails.path import places, places_at, points_of
+from dispatch.trails.interpolation import places, places_at, points_of
+from dispatch.trails.model import MAX_GAP_MS, TrailColumns
 from dispatch.trails.simplify import simplified
 from node.geodesy import distances_m
 from proto.fix_columns import IMPLAUSIBLE_JUMP
@@ -88,6 +88,6 @@ def test_the_short_way_round_the_antimeridian() -> None:
     assert abs(abs(there[0, 1]) - 1_800_000_000) < 2
 
 
-def rows(points: Points) -> list[tuple[int, int, int]]:
+def rows(points: TrailColumns) -> list[tuple[int, int, int]]:
     """Time and place of each."""
     return list(zip(points.ts_ms.tolist(), points.lat_e7.tolist(), points.lng_e7.tolist(), strict=True))

@@ -9,7 +9,7 @@ from simulator.city.model import OfferId, OrderId, Place
 from simulator.drive.app import fix_row, messages_of, mind_hears
 from tests.unit.simulator.city.worlds import rider_at_home, street
 from tracking.client import values as app
-from tracking.client.outbox import Reply, Status
+from tracking.client.send_buffer import Reply, Status
 from tracking.statuses import RiderStatus, Vehicle
 
 O1, O2 = OrderId("o1"), OrderId("o2")

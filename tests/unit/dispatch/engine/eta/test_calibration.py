@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from dispatch.engine.eta.calibration import Z90, Band, Calibration, Quote, Stage
-from dispatch.engine.eta.waiting import later_of
+from dispatch.engine.eta.later_of_two import later_of
 
 SPREAD_S = 100.0
 

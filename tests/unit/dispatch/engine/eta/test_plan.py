@@ -8,7 +8,7 @@ import pytest
 
 from dispatch.engine.eta.calibration import Z90, Calibration, Stage
 from dispatch.engine.eta.open_order import OpenOrder, Starter, ahead_of, open_eta
-from dispatch.engine.eta.plan import Known, plan_etas
+from dispatch.engine.eta.plan import LearnedTimes, plan_etas
 from dispatch.engine.inputs import PickedUp, RiderArrived
 from dispatch.engine.model import OrderId, RiderId
 from dispatch.engine.params import EngineParams, EtaParams, OfferParams
@@ -30,7 +30,7 @@ def on_the_way(eta: EtaParams = SURE) -> SmallWorld:
 def medians(world: SmallWorld, minute: int, at: tuple[int, int] | None, pace: float = 1.0) -> list[float]:
     """Medians of all stops in minutes."""
     position = None if at is None else to_point(*at)
-    known = Known(pace={RiderId(1): pace})
+    known = LearnedTimes(pace={RiderId(1): pace})
     etas = plan_etas(world.rider_now(1), position, world.state.orders, minute * MINUTE_MS, TRAVEL, world.params, known)
     return [e.median_ms / MINUTE_MS for e in etas]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dispatch.engine.matching import solve as solving
-from dispatch.engine.matching.problem import Assigned, Edges, Problem, Solution
+from dispatch.engine.matching.problem import Assigned, CandidateEdges, Problem, Solution
 from dispatch.engine.matching.rules import Mask
 from dispatch.engine.params import EngineParams
 from dispatch.errors import NonsenseSolution
@@ -34,9 +34,9 @@ def fine_problem() -> Problem:
     return replace(problem, riders=replace(problem.riders, shift_end_s=np.full(3, 86_400.0)))
 
 
-def _edges(problem: Problem, keep: Mask) -> Edges:
+def _edges(problem: Problem, keep: Mask) -> CandidateEdges:
     edges = problem.edges
-    return Edges(edges.rider[keep], edges.restaurant[keep], edges.approach_s[keep])
+    return CandidateEdges(edges.rider[keep], edges.restaurant[keep], edges.approach_s[keep])
 
 
 #: What makes a fine trip of order row 0 by rider row 0 a forbidden one, and what is said of it.

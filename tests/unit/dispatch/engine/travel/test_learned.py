@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from dispatch.engine.model import Point, RiderId
+from dispatch.engine.travel.driven_stretches import LastFixes
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.engine.travel.learned import BrokenModel, LearnedTravel, Raster
 from dispatch.engine.travel.learner import TravelLearner
-from dispatch.engine.travel.legs import LegFit, LegSums, sector_of
-from dispatch.engine.travel.probes import Look
+from dispatch.engine.travel.leg_corrections import LegFit, LegSums, sector_of
 from dispatch.engine.travel.speeds import HOURS, SpeedParams, SpeedSums, hour_of_week
 from dispatch.errors import InvalidParams
 
@@ -42,7 +42,9 @@ def ride(learner: TravelLearner, mps: float, minutes: int, begin_ms: int = MONDA
         # To and fro over some 2 km, so that it stays in the city.
         metres = mps * 15 * i % 4000
         lat = LAT_E7 + round((metres if metres < 2000 else 4000 - metres) * METRE_E7)
-        seen = Look(np.array([rider], np.uint64), np.array([lat]), np.array([LNG_E7]), np.array([at_ms]), np.ones(1))
+        seen = LastFixes(
+            np.array([rider], np.uint64), np.array([lat]), np.array([LNG_E7]), np.array([at_ms]), np.ones(1)
+        )
         taught += learner.look(seen, at_ms)
     return taught
 
@@ -94,7 +96,10 @@ def test_standing_still_teaches_nothing() -> None:
         at_ms = MONDAY_NOON_MS + i * 200_000
         lat = np.array([LAT_E7 + i * 50_000])
         one = np.ones(1)
-        assert learner.look(Look(np.array([2], np.uint64), lat, np.array([LNG_E7]), np.array([at_ms]), one), at_ms) == 0
+        assert (
+            learner.look(LastFixes(np.array([2], np.uint64), lat, np.array([LNG_E7]), np.array([at_ms]), one), at_ms)
+            == 0
+        )
     assert ride(learner, 5.0, 5, rider=3) > 0
 
 
@@ -106,7 +111,7 @@ def test_a_slow_rider_is_told_from_a_slow_city() -> None:
         metres = [speed * 15 * i % 4000 for speed in (6.0, 3.0)]
         lats = np.array([LAT_E7 + round((m if m < 2000 else 4000 - m) * METRE_E7) for m in metres])
         ids, lngs = np.array([1, 2], np.uint64), np.array([LNG_E7, LNG_E7 + 100])
-        learner.look(Look(ids, lats, lngs, np.full(2, at_ms), np.ones(2)), at_ms)
+        learner.look(LastFixes(ids, lats, lngs, np.full(2, at_ms), np.ones(2)), at_ms)
         if i % 40 == 0:
             learner.refresh()
     assert learner.pace_of(RiderId(1)) < 0.95 < 1.05 < learner.pace_of(RiderId(2))
@@ -120,7 +125,7 @@ def test_rain_is_felt_now_and_forgotten_later() -> None:
     learner.refresh()
     ride(learner, 3.0, 20, begin_ms=MONDAY_NOON_MS + 3_600_000)
     assert learner.now_factor() > 1.15
-    nobody = Look(np.zeros(0, np.uint64), *(np.zeros(0, np.int64),) * 3, np.zeros(0))
+    nobody = LastFixes(np.zeros(0, np.uint64), *(np.zeros(0, np.int64),) * 3, np.zeros(0))
     learner.look(nobody, MONDAY_NOON_MS + 5 * 3_600_000)
     assert learner.now_factor() == pytest.approx(1.0, abs=0.01)
 
@@ -171,7 +176,7 @@ def learned(seed: str, poison: bool = False) -> bytes:
         metres = [speed * 15 * i % 4000 for speed in speeds]
         lats = np.array([LAT_E7 + round(m * METRE_E7) for m in metres])
         lngs = np.array([LNG_E7 + k * 2000 for k in range(20)])
-        learner.look(Look(np.arange(1, 21, dtype=np.uint64), lats, lngs, np.full(20, at_ms), np.ones(20)), at_ms)
+        learner.look(LastFixes(np.arange(1, 21, dtype=np.uint64), lats, lngs, np.full(20, at_ms), np.ones(20)), at_ms)
         start, end = Point(LAT_E7, LNG_E7), Point(LAT_E7 + 10_000 * (i % 7), LNG_E7 + 20_000)
         learner.leg(start, end, at_ms, rng.uniform(60, 300), RiderId(1 + i % 20), 1.0)
     return model
