@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from benchmarks.borders.town import town
-from benchmarks.borders.world import Axis, middle, replay_cut
+from benchmarks.borders.two_cities import Axis, middle, replay_cut
 from benchmarks.record import Figure, at_most, conclude, document
 from node import arguments
 from simulator.replay.checker import violations

@@ -10,11 +10,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks.eta.desk import SPEEDS_ALONE, Judged, Leg
-from benchmarks.eta.judge import leg_figures, quotes_of, stage_figures, targets
-from benchmarks.eta.play import Played, play_city
+from benchmarks.eta.held_back_days import Played, score_city
 from benchmarks.eta.plot import plot
-from benchmarks.eta.world import WorldParams
+from benchmarks.eta.quotes import SPEEDS_ALONE, Leg, ScoredQuote
+from benchmarks.eta.scoring import leg_figures, quotes_of, stage_figures, targets
+from benchmarks.eta.simulated_days import WorldParams
 from benchmarks.record import conclude, document
 from dispatch.engine.eta.calibration import Stage
 from node import arguments
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     began_s = time.perf_counter()
     worlds = [WorldParams(city, args.seed) for city in _CITIES]
     with ProcessPoolExecutor(min(args.jobs, len(worlds)), mp_context=get_context("spawn")) as pool:
-        played = list(pool.map(play_city, worlds, [args.history] * len(worlds), [args.days] * len(worlds)))
+        played = list(pool.map(score_city, worlds, [args.history] * len(worlds), [args.days] * len(worlds)))
     judged = [j for city in played for j in city.judged]
     legs = [leg for city in played for leg in city.legs]
     figures = targets(judged, legs)
@@ -66,10 +66,12 @@ def main(argv: list[str]) -> int:
 
 
 def _found(
-    played: list[Played], judged: list[Judged], legs: list[Leg], wall_s: float
+    played: list[Played], judged: list[ScoredQuote], legs: list[Leg], wall_s: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The sections of the report, and what its summary tells beside the targets."""
-    quotes = {desk: {str(stage): stage_figures(quotes_of(judged, desk, stage)) for stage in Stage} for desk in _DESKS}
+    quotes = {
+        model: {str(stage): stage_figures(quotes_of(judged, model, stage)) for stage in Stage} for model in _DESKS
+    }
     ways = leg_figures(legs)
     alone_s, free_flow_s = ways[f"{SPEEDS_ALONE} mae_s"], ways["free flow mae_s"]
     own = quotes["learned"]
@@ -99,10 +101,10 @@ def _found(
 def _show(report: dict[str, Any]) -> None:
     for day, words in report["weather"].items():
         print(f"{day}: {words}")
-    for desk, stages in report["quotes"].items():
+    for model, stages in report["quotes"].items():
         for stage, f in stages.items():
             print(
-                f"{desk:<13} {stage:<9} under p90 {f['under_p90']:.3f} (rain {f['under_p90_in_rain']:.3f}, slow riders"
+                f"{model:<13} {stage:<9} under p90 {f['under_p90']:.3f} (rain {f['under_p90_in_rain']:.3f}, slow riders"
                 f" {f['under_p90_slow_riders']:.3f})  under median {f['under_median']:.3f}  mae {f['mae_s']:6.1f} s"
                 f"  pinball90 {f['pinball90_s']:5.1f} s  p90 is {f['p90_after_median_s']:5.0f} s after the median"
             )
@@ -110,7 +112,7 @@ def _show(report: dict[str, Any]) -> None:
         print(f"ways: {name:<24} {value}")
 
 
-def _picture(judged: list[Judged], legs: list[Leg], file: Path) -> None:
+def _picture(judged: list[ScoredQuote], legs: list[Leg], file: Path) -> None:
     try:
         plot(judged, legs, file)
     except ImportError:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.eta.desk import Judged, Leg
-from benchmarks.eta.judge import LEARNED, PEER, ROAD, quotes_of, reliability
+from benchmarks.eta.quotes import Leg, ScoredQuote
+from benchmarks.eta.scoring import LEARNED, PEER, ROAD, quotes_of, reliability
 from dispatch.engine.eta.calibration import Stage
 
 _LEVELS = np.linspace(0.05, 0.95, 19)
 
 
-def plot(judged: Sequence[Judged], legs: Sequence[Leg], file: Path) -> None:
+def plot(judged: Sequence[ScoredQuote], legs: Sequence[Leg], file: Path) -> None:
     """Writes a PNG. Raises `ImportError` where matplotlib is not installed."""
     import matplotlib
 

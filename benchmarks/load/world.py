@@ -16,7 +16,7 @@ from simulator.city.model import Place
 from simulator.city.motion import Trip, straight
 from simulator.city.params import RiderParams
 from simulator.city.rider import Rider
-from simulator.city.scenario import City, CityParams, Ground, build
+from simulator.city.scenario import CityParams, CitySite, SimulatedCity, build
 from simulator.drive.tokens import Tokens
 
 CITY = "la-serena"
@@ -50,12 +50,12 @@ class LoadWorld:
         self.minds: Iterator[Rider] = cycle(self.city.riders)
 
 
-def _city(now_ms: int, speed: float, seed: int) -> City:
+def _city(now_ms: int, speed: float, seed: int) -> SimulatedCity:
     rng = Random(seed)
     places = [
         Place(_CENTER.lat_e7 + rng.randint(-_HALF_E7, _HALF_E7), _CENTER.lng_e7 + rng.randint(-_HALF_E7, _HALF_E7))
         for _ in range(_PLACES)
     ]
-    ground = Ground(CITY, ZoneInfo("America/Santiago"), _CENTER, places, StraightWays())
+    ground = CitySite(CITY, ZoneInfo("America/Santiago"), _CENTER, places, StraightWays())
     rider = RiderParams(fix_every_s=max(1.0, 0.5 * speed), losses_per_hour=0)
     return build(ground, CityParams(riders=_RIDERS, restaurants=20, rider=rider), seed, now_ms)

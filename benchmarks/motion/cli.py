@@ -10,7 +10,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.motion import edge, growth, index, pushes, screen
+from benchmarks.motion import edge, fix_to_screen, growth, index, pushes
 from benchmarks.record import Figure, conclude, document
 from node import arguments
 
@@ -69,11 +69,11 @@ async def measure(
         found["growth"] = await growth.measure(found["pushes"]["live"]["us_a_push"], tell)
         figures += growth.figures(found["growth"])
     if "apache" in wanted:
-        found["apache"] = await screen.fix_to_screen(screen.Shape(), "apache", seconds, tell)
-        figures += screen.figures(found["apache"])
+        found["apache"] = await fix_to_screen.fix_to_screen(fix_to_screen.Shape(), "apache", seconds, tell)
+        figures += fix_to_screen.figures(found["apache"])
     if "embedded" in wanted:
-        found["embedded"] = await screen.fix_to_screen(screen.Shape(), "embedded", seconds, tell)
-        figures += screen.figures(found["embedded"])
+        found["embedded"] = await fix_to_screen.fix_to_screen(fix_to_screen.Shape(), "embedded", seconds, tell)
+        figures += fix_to_screen.figures(found["embedded"])
     return figures, found
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import structlog
 import uvloop
 
-from benchmarks.motion.child import Child, left, say
+from benchmarks.motion.child_process import ChildProcess, left, say
 from benchmarks.motion.place import CITY
 from benchmarks.orders.cpu import cpu_s
 from benchmarks.record import Figure, Say, at_least
@@ -223,7 +223,7 @@ async def rate(kind: str, case: Case, seconds: float) -> float:
         create_keys(Path(folder) / "key.pem", Path(folder) / "jwks.json")
         signer = TokenSigner(Path(folder) / "key.pem")
         words = ("--serve", kind, "--keys", folder, "--batch", str(case.batch))
-        async with Child("benchmarks.motion.edge", words) as server:
+        async with ChildProcess("benchmarks.motion.edge", words) as server:
             port = (await server.told())["port"]
             return await drive(kind, port, server.pid, case, signer, seconds)
 

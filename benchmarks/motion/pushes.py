@@ -24,7 +24,7 @@ import structlog
 import uvloop
 from websockets.asyncio.server import ServerConnection, serve
 
-from benchmarks.motion.child import Child, say, words
+from benchmarks.motion.child_process import ChildProcess, say, words
 from benchmarks.record import Figure, Say, at_least
 from gateway.live.adapters import decode
 from gateway.live.adapters.kitchens import ServiceKitchens
@@ -207,7 +207,7 @@ class Listeners:
 async def measure_one(kind: str, folder: Path, signer: TokenSigner, seconds: float) -> dict[str, float]:
     """Pushes a CPU second and a wall second of one server."""
     listeners = Listeners()
-    async with Child("benchmarks.motion.pushes", ("--serve", kind, "--keys", str(folder))) as server:
+    async with ChildProcess("benchmarks.motion.pushes", ("--serve", kind, "--keys", str(folder))) as server:
         port = (await server.told())["port"]
         ids = [order_id(number) for number in range(SOCKETS)]
         paths = [f"/v1/live/orders/{one}?token={signer.sign('order', one, ttl_s=600, city=CITY)}" for one in ids]

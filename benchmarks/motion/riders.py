@@ -15,7 +15,7 @@ from random import Random
 
 import uvloop
 
-from benchmarks.motion.child import say, words
+from benchmarks.motion.child_process import say, words
 from benchmarks.motion.place import CITY, somewhere
 from node import arguments
 from node.clock import SystemClock

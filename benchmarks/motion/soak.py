@@ -27,7 +27,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.motion import screen
+from benchmarks.motion import fix_to_screen
 from benchmarks.record import Figure, Say, at_most, conclude, document
 from node import arguments
 
@@ -82,15 +82,15 @@ def _shared_fairly_kb(rollup: str) -> int:
 async def run(seconds: float, window_s: float, riders: int, tell: Say) -> dict[str, Any]:
     """Windows of a steady load."""
     orders, carried = (round(n * riders / RIDERS) for n in SHAPE_ORDERS)
-    shape = screen.Shape(riders, orders, carried)
+    shape = fix_to_screen.Shape(riders, orders, carried)
     windows: list[dict[str, Any]] = []
-    async with screen.scene(shape, "apache", tell) as running:
+    async with fix_to_screen.scene(shape, "apache", tell) as running:
         await asyncio.sleep(WARM_UP_S)
         begun_s, before = time.monotonic(), await running.riders.ask("totals")
         while time.monotonic() - begun_s < seconds:
-            await running.audience.ask("begin")
+            await running.readers.ask("begin")
             await asyncio.sleep(window_s)
-            seen = await running.audience.ask("end")
+            seen = await running.readers.ask("end")
             at_s = round(time.monotonic() - begun_s, 1)
             memory = {name: round(memory_mb(pid), 1) for name, pid in running.pids().items()}
             seen.pop("by_2_ms", None)

@@ -21,10 +21,10 @@ import httpx
 import uvloop
 from rich.console import Console
 
-from benchmarks.move.custom import Customers
-from benchmarks.move.fleet import Fleet
-from benchmarks.move.picture import draw
-from benchmarks.move.proof import MoveTime, applied_to_the_end, assignments, lost_fixes, move_times
+from benchmarks.move.chart import draw
+from benchmarks.move.checks import MoveTime, applied_to_the_end, assignments, lost_fixes, move_times
+from benchmarks.move.customers import Customers
+from benchmarks.move.riders import RiderFleet
 from benchmarks.orders.cpu import cpu_s
 from benchmarks.record import Figure, at_least, at_most, conclude, document
 from deploy.stack.services import SERVICES
@@ -113,7 +113,9 @@ async def _measured(
 ) -> tuple[list[Figure], dict[str, Any]]:
     tokens = Tokens(TokenSigner(Path(stack.env["FORNO_JWT_PRIVATE_KEY_FILE"])))
     store, clock, kafka_url = PostgresRouterStore(pool), SystemClock(), stack.env["FORNO_KAFKA_URL"]
-    fleet = Fleet(clock, stack.env["FORNO_TRACKING_ADDRESS"], lambda n: tokens.get("rider", str(n), city=CITY), CENTER)
+    fleet = RiderFleet(
+        clock, stack.env["FORNO_TRACKING_ADDRESS"], lambda n: tokens.get("rider", str(n), city=CITY), CENTER
+    )
     async with httpx.AsyncClient(base_url=stack.env["FORNO_GATEWAY_URL"], timeout=20, trust_env=False) as http:
         degrees = (CENTER[0] / 1e7, CENTER[1] / 1e7)
         customers = Customers(http, tokens, CITY, degrees, words.orders + _SPARE, words.watchers + _SPARE_SOCKETS)
@@ -155,7 +157,7 @@ async def _moved_under_load(
     stack: LocalStack,
     pool: asyncpg.Pool,
     store: PostgresRouterStore,
-    fleet: Fleet,
+    fleet: RiderFleet,
     customers: Customers,
 ) -> Stretch:
     """Riders ride, customers order and watch; once all are there, the moves."""
@@ -230,7 +232,12 @@ async def _moves(store: PostgresRouterStore, count: int) -> None:
 
 
 async def _look(
-    pool: asyncpg.Pool, open_orders: list[int], fleet: Fleet, customers: Customers, loads: list[Load], began_s: float
+    pool: asyncpg.Pool,
+    open_orders: list[int],
+    fleet: RiderFleet,
+    customers: Customers,
+    loads: list[Load],
+    began_s: float,
 ) -> None:
     """What is under way, each second."""
     sent, at_s = fleet.sent, time.monotonic()

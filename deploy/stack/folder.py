@@ -21,7 +21,7 @@ from pathlib import Path
 from deploy.stack.errors import FolderInUse, StackError
 from node.running import is_alive
 
-#: How long a new stack waits for the guard of a killed one to finish its work (`deploy.stack.guard`).
+#: How long a new stack waits for the guard of a killed one to finish its work (`deploy.stack.orphan_guard`).
 _LEFTOVERS_S = 10.0
 _TAIL_BYTES = 8_192
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from deploy.stack.part import Command
 
-_GUARD_SCRIPT = Path(__file__).with_name("guard.py")
+_GUARD_SCRIPT = Path(__file__).with_name("orphan_guard.py")
 
 
 class Guard:
-    """Our end of the pipe to the guard process (`deploy.stack.guard`)."""
+    """Our end of the pipe to the guard process (`deploy.stack.orphan_guard`)."""
 
     def __init__(self, lock_fd: int) -> None:
         # -I -S: nothing of the environment, no site packages. It starts in some 15 ms and cannot be broken by either.

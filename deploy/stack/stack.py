@@ -15,16 +15,16 @@ from typing import Self
 
 from deploy.stack.errors import StackError
 from deploy.stack.folder import Folder
-from deploy.stack.keeper import Keeper
 from deploy.stack.keys import ensure_keys
-from deploy.stack.leftovers import end_leftovers
 from deploy.stack.manifest import Manifest, Row
+from deploy.stack.orphans import end_orphans
 from deploy.stack.part import Part
 from deploy.stack.ports import Ports
 from deploy.stack.process import Guard
 from deploy.stack.servers.choice import URL_SETTINGS, choose
 from deploy.stack.servers.kafka import Broker
 from deploy.stack.service import Service, ServicePart
+from deploy.stack.supervisor import PartSupervisor
 
 #: One deadline for the whole stop. Who is not gone by then is killed.
 _STOP_WITHIN_S = 10.0
@@ -56,7 +56,7 @@ class LocalStack:
         self._services = tuple(services)
         self._settings = dict(settings or {})
         self._on_change = on_change
-        self._keepers: dict[str, Keeper] = {}
+        self._supervisors: dict[str, PartSupervisor] = {}
         self._exit = AsyncExitStack()
         #: The settings every service is given, connections and `settings`; who joins the stack needs the same.
         self.env: dict[str, str] = {}
@@ -73,49 +73,49 @@ class LocalStack:
     @property
     def versions(self) -> dict[str, str]:
         """What each part reports of itself."""
-        return {name: keeper.version for name, keeper in self._keepers.items()}
+        return {name: supervisor.version for name, supervisor in self._supervisors.items()}
 
     @property
     def addresses(self) -> dict[str, str]:
         """Where each part answers."""
-        return {name: keeper.part.address for name, keeper in self._keepers.items()}
+        return {name: supervisor.part.address for name, supervisor in self._supervisors.items()}
 
     @property
     def metrics(self) -> dict[str, str]:
         """Where each service answers Prometheus, host:port."""
-        parts = {name: keeper.part for name, keeper in self._keepers.items()}
+        parts = {name: supervisor.part for name, supervisor in self._supervisors.items()}
         return {name: part.metrics for name, part in parts.items() if isinstance(part, ServicePart)}
 
     def pid(self, name: str) -> int | None:
         """The process of a part; None while there is none."""
-        return self._keepers[name].pid
+        return self._supervisors[name].pid
 
     async def kill(self, name: str, number: Signals = SIGKILL) -> None:
         """Send a signal to a part, for a drill. A deadly one is waited for; the part is then restarted."""
-        await self._keepers[name].kill(number)
+        await self._supervisors[name].kill(number)
 
     async def restart(self, name: str) -> None:
         """Stop a part in good order and wait until it is healthy again."""
-        await self._keepers[name].restart(_STOP_WITHIN_S)
+        await self._supervisors[name].restart(_STOP_WITHIN_S)
 
     async def until_healthy(self, name: str) -> None:
         """Wait until a part serves, for instance after `kill`."""
-        await self._keepers[name].healthy.wait()
+        await self._supervisors[name].healthy.wait()
 
     def manifest(self) -> Manifest:
         """What runs where, now."""
-        rows = [self._row(keeper) for keeper in self._keepers.values()]
+        rows = [self._row(supervisor) for supervisor in self._supervisors.values()]
         return Manifest(os.getpid(), str(self._folder.root), self.env, tuple(rows))
 
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
         lock_fd = self._folder.claim()
-        end_leftovers(self._folder)
+        end_orphans(self._folder)
         guard = Guard(lock_fd)
         try:
             with Ports() as ports:
                 parts = self._parts(ports)
-                self._keepers = {part.name: self._keeper(part, guard) for part in parts}
+                self._supervisors = {part.name: self._supervisor(part, guard) for part in parts}
                 try:
                     async with self._kept():
                         yield
@@ -128,15 +128,17 @@ class LocalStack:
 
     @asynccontextmanager
     async def _kept(self) -> AsyncIterator[None]:
-        """Run the keepers around the body. The first of them to fail cancels it and is what is raised."""
+        """Run the supervisors around the body. The first failure cancels the body and is raised."""
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(keeper.run(tuple(self._keepers[need] for need in keeper.part.needs)), name=name)
-                    for name, keeper in self._keepers.items()
+                    group.create_task(
+                        supervisor.run(tuple(self._supervisors[need] for need in supervisor.part.needs)), name=name
+                    )
+                    for name, supervisor in self._supervisors.items()
                 ]
-                for keeper in self._keepers.values():
-                    await keeper.healthy.wait()
+                for supervisor in self._supervisors.values():
+                    await supervisor.healthy.wait()
                 yield
                 for task in tasks:
                     task.cancel()
@@ -160,8 +162,8 @@ class LocalStack:
             self.env |= service.announced
         return (*servers, *services)
 
-    def _keeper(self, part: Part, guard: Guard) -> Keeper:
-        return Keeper(part, self._folder, guard, self.env, fail_fast=self._fail_fast, on_change=self._changed)
+    def _supervisor(self, part: Part, guard: Guard) -> PartSupervisor:
+        return PartSupervisor(part, self._folder, guard, self.env, fail_fast=self._fail_fast, on_change=self._changed)
 
     def _changed(self) -> None:
         manifest = self.manifest()
@@ -169,35 +171,35 @@ class LocalStack:
         if self._on_change is not None:
             self._on_change(manifest)
 
-    def _row(self, keeper: Keeper) -> Row:
-        part = keeper.part
-        log = str(self._folder.log(part.name)) if keeper.runs_here else ""
+    def _row(self, supervisor: PartSupervisor) -> Row:
+        part = supervisor.part
+        log = str(self._folder.log(part.name)) if supervisor.runs_here else ""
         return Row(
             part.name,
             part.kind,
-            keeper.state,
-            keeper.version,
+            supervisor.state,
+            supervisor.version,
             part.address,
-            keeper.pid,
-            keeper.restarts,
-            keeper.note,
+            supervisor.pid,
+            supervisor.restarts,
+            supervisor.note,
             log,
         )
 
     async def _stop(self) -> None:
         """End the parts, those that need others before what they need, all within one deadline."""
         deadline_s = time.monotonic() + _STOP_WITHIN_S
-        layers = list(_layers(self._keepers.values()))
+        layers = list(_layers(self._supervisors.values()))
         while layers:
             layer = layers.pop()
             # A service that hangs must not use up the time of the servers below it.
             within_s = max(0.0, deadline_s - time.monotonic() - _RESERVE_S * len(layers))
-            await asyncio.gather(*(self._keepers[name].stop(within_s) for name in layer))
+            await asyncio.gather(*(self._supervisors[name].stop(within_s) for name in layer))
 
 
-def _layers(keepers: Iterable[Keeper]) -> Iterable[tuple[str, ...]]:
+def _layers(supervisors: Iterable[PartSupervisor]) -> Iterable[tuple[str, ...]]:
     """Names of the parts in the order of their needs: each layer needs only layers before it."""
-    sorter = TopologicalSorter({keeper.part.name: keeper.part.needs for keeper in keepers})
+    sorter = TopologicalSorter({supervisor.part.name: supervisor.part.needs for supervisor in supervisors})
     sorter.prepare()
     while sorter.is_active():
         layer = sorter.get_ready()

@@ -1,4 +1,4 @@
-"""How long a kitchen takes against what it says, learned from what it called ready. Pure.
+"""Learn a kitchen's pace: time taken over time said, from orders that it called ready. Pure.
 
 A sample is time taken over time said, of one order. The median and the 90th percentile of a few hundred samples are
 robust: one order forgotten on the counter moves neither. Little history moves little: an estimate from `n` samples is

@@ -17,8 +17,8 @@ from simulator.city.menu import Item
 from simulator.city.model import Place, Restaurant, RestaurantId, RiderId
 from simulator.city.motion import Trip
 from simulator.city.params import RiderParams
-from simulator.city.rider import Profile, Rider, World
-from simulator.city.scenario import City
+from simulator.city.rider import Profile, Rider, RiderSurroundings
+from simulator.city.scenario import SimulatedCity
 from simulator.city.shifts import FixedShifts, Shift
 from simulator.replay.instance import Instance, Xy
 
@@ -72,7 +72,7 @@ def span_from(instance: Instance, first_ms: int) -> Span:
     return Span(zero_ms, first_ms, zero_ms + last * _MINUTE_MS)
 
 
-def build_instance(instance: Instance, span: Span, fix_every_s: float, seed: int, now_ms: int) -> City:
+def build_instance(instance: Instance, span: Span, fix_every_s: float, seed: int, now_ms: int) -> SimulatedCity:
     """The city of an instance."""
     rules = instance.rules
     params = RiderParams(
@@ -88,7 +88,7 @@ def build_instance(instance: Instance, span: Span, fix_every_s: float, seed: int
         confirm_s=600,
     )
     counter = Pass()
-    world = World(PlanarWays(rules.metres_per_minute), counter.ready_ms, lambda near, rng: near)
+    world = RiderSurroundings(PlanarWays(rules.metres_per_minute), counter.ready_ms, lambda near, rng: near)
     restaurants = {
         name: Restaurant(RestaurantId(name), f"Restaurant {name}", _place(xy))
         for name, xy in instance.restaurants.items()
@@ -108,7 +108,7 @@ def build_instance(instance: Instance, span: Span, fix_every_s: float, seed: int
         )
         for number, courier in enumerate(instance.couriers, start=1)
     )
-    return City(CITY, tuple(restaurants.values()), riders, _orders(instance, restaurants, span, seed), counter)
+    return SimulatedCity(CITY, tuple(restaurants.values()), riders, _orders(instance, restaurants, span, seed), counter)
 
 
 def _orders(instance: Instance, restaurants: dict[str, Restaurant], span: Span, seed: int) -> InstanceOrders:

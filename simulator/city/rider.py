@@ -1,4 +1,4 @@
-"""A rider: shift, road, counter, door. One state machine that is told the time and what the app shows.
+"""A simulated rider: a state machine over shift, road, counter and door, driven by the time and by what the app shows.
 
 ```
  off ── shift begins ──> resting ── route ──> driving ──> at a stop ──> driving … ──> resting ── shift ends ──> off
@@ -32,8 +32,8 @@ from simulator.city.gps import Gps
 from simulator.city.model import Offer, OfferId, OrderId, Place, Pose, RiderId, Route, Stop, StopKind
 from simulator.city.motion import Trip, Ways
 from simulator.city.params import RiderParams
+from simulator.city.rider_tasks import RiderTasks
 from simulator.city.shifts import Shifts
-from simulator.city.todo import Todo
 from simulator.city.traffic import FreeTraffic, Traffic
 
 #: Later than any event.
@@ -58,8 +58,8 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """What a rider finds: ways, kitchens, places to wait, traffic."""
+class RiderSurroundings:
+    """A rider's surroundings: ways, kitchens, places to wait, traffic."""
 
     ways: Ways
     ready_ms: ReadyTimes
@@ -100,13 +100,15 @@ class _AtStop:
 class Rider:
     """One rider. `step` and `hear` give what the rider does; nothing else has an effect."""
 
-    def __init__(self, profile: Profile, world: World, params: RiderParams, rng: Random, now_ms: int) -> None:
+    def __init__(
+        self, profile: Profile, world: RiderSurroundings, params: RiderParams, rng: Random, now_ms: int
+    ) -> None:
         self.profile = profile
         self._world = world
         self._params = params
         self._rng = rng
         self._gps = Gps(params, rng, now_ms)
-        self._todo = Todo()
+        self._todo = RiderTasks()
         self._doing: _Resting | _Driving | _AtStop = _Resting(Pose(profile.home), NEVER_MS)
         self._shift = profile.shifts.after(now_ms)
         self._working = False

@@ -1,4 +1,4 @@
-"""A seeded city, made of road places: its restaurants, riders and customers."""
+"""Build a seeded city of restaurants, riders and customers on places along roads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from simulator.city.menu import restaurant_names
 from simulator.city.model import Place, Restaurant, RestaurantId, RiderId
 from simulator.city.motion import Ways
 from simulator.city.params import CustomerParams, KitchenParams, RiderParams
-from simulator.city.rider import Profile, Rider, World
+from simulator.city.rider import Profile, Rider, RiderSurroundings
 from simulator.city.shifts import DailyShifts, Shifts
 from simulator.city.traffic import FreeTraffic, Traffic
 
@@ -27,8 +27,8 @@ _DRIFT_CHOICES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """What a city is built on: its slug, time zone and centre, places on its roads, ways between them."""
+class CitySite:
+    """The site of a simulated city: its slug, time zone and centre, places on its roads, ways between them."""
 
     city: str
     zone: ZoneInfo
@@ -53,7 +53,7 @@ class CityParams:
 
 
 @dataclass(frozen=True, slots=True)
-class City:
+class SimulatedCity:
     """A city and all who live in it. `counter` is where finished food waits."""
 
     city: str
@@ -63,14 +63,16 @@ class City:
     counter: Pass
 
 
-def build(ground: Ground, params: CityParams, seed: int, now_ms: int, *, shifts: Shifts | None = None) -> City:
+def build(
+    ground: CitySite, params: CityParams, seed: int, now_ms: int, *, shifts: Shifts | None = None
+) -> SimulatedCity:
     """The city of a seed. Each inhabitant has a random stream of its own: more riders do not change the customers.
 
     `shifts` are those of every rider; by default each has a daily habit.
     """
     restaurants = _restaurants(ground, params.restaurants, _stream(seed, ground.city, "restaurants"))
     counter = Pass()
-    world = World(ground.ways, counter.ready_ms, _Magnets(restaurants), ground.traffic)
+    world = RiderSurroundings(ground.ways, counter.ready_ms, _Magnets(restaurants), ground.traffic)
     homes = _homes(ground, restaurants, params.riders, _stream(seed, ground.city, "homes"))
     riders = tuple(
         _rider(ground, params, world, shifts, RiderId(params.first_rider_id + i), home, seed, now_ms)
@@ -79,7 +81,7 @@ def build(ground: Ground, params: CityParams, seed: int, now_ms: int, *, shifts:
     curve = DayCurve(params.customer.orders_per_hour, ground.zone)
     rng = _stream(seed, ground.city, "customers")
     customers = Customers(restaurants, ground.places, curve, params.customer, params.kitchen, rng, now_ms)
-    return City(ground.city, restaurants, riders, customers, counter)
+    return SimulatedCity(ground.city, restaurants, riders, customers, counter)
 
 
 def _stream(seed: int, city: str, what: str) -> Random:
@@ -87,7 +89,7 @@ def _stream(seed: int, city: str, what: str) -> Random:
     return Random(f"{seed}/{city}/{what}")
 
 
-def _restaurants(ground: Ground, count: int, rng: Random) -> tuple[Restaurant, ...]:
+def _restaurants(ground: CitySite, count: int, rng: Random) -> tuple[Restaurant, ...]:
     """Restaurants on distinct places while there are enough; the k-th is ordered from as 1 / (k + 3) (Zipf's law)."""
     places = _some_near(ground.center, ground.places, _CENTRE_M, count, rng)
     names = restaurant_names(len(places), rng)
@@ -104,9 +106,9 @@ def _some_near(middle: Place, places: Sequence[Place], scale_m: float, count: in
 
 
 def _rider(
-    ground: Ground,
+    ground: CitySite,
     params: CityParams,
-    world: World,
+    world: RiderSurroundings,
     shifts: Shifts | None,
     rider_id: RiderId,
     home: Place,
@@ -126,7 +128,7 @@ def _rider(
     return Rider(profile, world, params.rider, rng, now_ms)
 
 
-def _homes(ground: Ground, restaurants: Sequence[Restaurant], count: int, rng: Random) -> list[Place]:
+def _homes(ground: CitySite, restaurants: Sequence[Restaurant], count: int, rng: Random) -> list[Place]:
     """Where riders begin: a few places near each restaurant, in turn."""
     each = -(-count // len(restaurants))
     near = [_some_near(r.at, ground.places, _HOME_M, each, rng) for r in restaurants]

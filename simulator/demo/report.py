@@ -1,4 +1,4 @@
-"""The report of a run: figures from where they are kept, and what must hold among them."""
+"""Report a run: its figures, and the conditions that must hold among them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from shard_router.audit.checks import Audit
 from simulator.demo.facts.database import DispatchFacts, Spread
 from simulator.demo.facts.logs import FixKeys, LoggedFixes, missing
-from simulator.demo.facts.shards import Applied, ShardRow
+from simulator.demo.facts.shards import AppliedFixes, ShardRow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Findings:
-    """Everything that was found out after a run."""
+class RunFacts:
+    """Facts about a run, gathered after it."""
 
     seed: int
     speed: float
@@ -41,7 +41,7 @@ class Findings:
     fixes_unsettled: int
     messages_refused: Mapping[str, int]
     logged: LoggedFixes
-    applied: Applied
+    applied: AppliedFixes
     #: At the WebSockets: how old each fix was, and whether a phone without network made it.
     fix_age_ms: NDArray[np.float64]
     fix_was_offline: NDArray[np.bool_]
@@ -53,7 +53,7 @@ class Findings:
     audit: Audit
 
 
-def report(found: Findings) -> dict[str, Any]:
+def report(found: RunFacts) -> dict[str, Any]:
     """The JSON document of `--report`."""
     acked = applied_of_acked(found)
     return {
@@ -101,17 +101,17 @@ def report(found: Findings) -> dict[str, Any]:
     }
 
 
-def applied_of_acked(found: Findings) -> Applied:
+def applied_of_acked(found: RunFacts) -> AppliedFixes:
     """What the shards did with the acknowledged fixes, each counted once.
 
     Their counters count rows of the log. Rows said twice are superseded by themselves; rows whose acknowledgement was
     lost were sent again under another number, and are taken out as the log shows that they were counted.
     """
     newest, overtaken = found.logged.unacked(found.fixes_acked)
-    return Applied(found.applied.applied - newest, found.applied.superseded - found.logged.duplicates - overtaken)
+    return AppliedFixes(found.applied.applied - newest, found.applied.superseded - found.logged.duplicates - overtaken)
 
 
-def broken(found: Findings) -> list[str]:
+def broken(found: RunFacts) -> list[str]:
     """What had to hold and does not, one line each."""
     applied = applied_of_acked(found)
     acked, logged = len(found.fixes_acked), len(found.logged.keys)

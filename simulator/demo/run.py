@@ -27,10 +27,10 @@ from shard_router.audit.checks import audit
 from shard_router.client import Directory
 from simulator.demo import pages
 from simulator.demo.facts import database, logs, shards
-from simulator.demo.facts.hops import hop_buckets, percentiles
+from simulator.demo.facts.fix_ages import hop_buckets, percentiles
 from simulator.demo.monitor import Monitor
 from simulator.demo.options import Options
-from simulator.demo.report import Findings, report
+from simulator.demo.report import RunFacts, report
 from simulator.demo.scenes import Play, Scene, scene_of, stored
 from simulator.demo.screen import CityLine, Screen, Summary
 from simulator.demo.town import Endpoints, Town
@@ -250,7 +250,7 @@ async def _finish(run: Run) -> int:
     return 1 if document["broken"] else 0
 
 
-async def _findings(run: Run) -> Findings:
+async def _findings(run: Run) -> RunFacts:
     town, env, seconds = run.town, run.stack.env, run.elapsed_s
     at_hops = await hop_buckets(run.stack.metrics)
     await town.stop_ordering()
@@ -259,7 +259,7 @@ async def _findings(run: Run) -> Findings:
     applied = await shards.applied_of(env["FORNO_ROUTER_ADDRESS"], run.scene.cities, len(logged.rows))
     carriers = await logs.carriers(env["FORNO_KAFKA_URL"])
     postgres = env["FORNO_POSTGRES_URL"]
-    return Findings(
+    return RunFacts(
         seed=run.options.seed,
         speed=run.scene.clock.speed,
         seconds=seconds,

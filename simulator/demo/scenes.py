@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from dispatch.engine.travel.network import RoadNetwork
 from node.clock import SystemClock
 from simulator.city.instance import CITY, build_instance, span_from
-from simulator.city.scenario import City
+from simulator.city.scenario import SimulatedCity
 from simulator.demo.options import Options
 from simulator.demo.screen import Screen
 from simulator.demo.town import SHARES, fix_period_s, start_of_evening, two_cities
@@ -33,7 +33,7 @@ EVENING_ZONE = ZoneInfo("America/Santiago")
 class Play:
     """The people of a scene, and when it is over: after `orders` orders, or at `ends_ms`; None: never by itself."""
 
-    cities: tuple[City, ...]
+    cities: tuple[SimulatedCity, ...]
     orders: int | None = None
     ends_ms: int | None = None
 

@@ -19,7 +19,7 @@ from node.clock import Clock
 from shard_router.cities.catalogue import load_cities
 from simulator.city.model import Place
 from simulator.city.params import CustomerParams, RiderParams
-from simulator.city.scenario import City, CityParams, Ground, build
+from simulator.city.scenario import CityParams, CitySite, SimulatedCity, build
 from simulator.drive.customers import CustomerDriver, PlacedOrder
 from simulator.drive.kitchens import Kitchens
 from simulator.drive.riders import Fleet
@@ -59,15 +59,15 @@ def fix_period_s(speed: float) -> float:
 
 def two_cities(
     network: RoadNetwork, *, riders: int, orders_per_hour: float, seed: int, speed: float, now_ms: int
-) -> tuple[City, ...]:
+) -> tuple[SimulatedCity, ...]:
     """La Serena and Coquimbo on their roads."""
     ways = RoadWays(network)
     known = {city.slug: city for city in load_cities()}
-    cities: list[City] = []
+    cities: list[SimulatedCity] = []
     for slug, share in SHARES.items():
         lat_e7, lng_e7 = known[slug].center_e7
         center = Place(lat_e7, lng_e7)
-        ground = Ground(slug, ZoneInfo(known[slug].time_zone), center, places_in(network, known[slug]), ways)
+        ground = CitySite(slug, ZoneInfo(known[slug].time_zone), center, places_in(network, known[slug]), ways)
         params = CityParams(
             riders=round(riders * share),
             first_rider_id=1 + sum(len(city.riders) for city in cities),
@@ -81,7 +81,7 @@ def two_cities(
 class Town:
     """Cities that live: `async with Town(...) as town`. Everything they do goes through the public APIs."""
 
-    def __init__(self, cities: Sequence[City], endpoints: Endpoints, tokens: Tokens, clock: Clock) -> None:
+    def __init__(self, cities: Sequence[SimulatedCity], endpoints: Endpoints, tokens: Tokens, clock: Clock) -> None:
         self.cities = tuple(cities)
         self.watchers = Watchers(clock, _WATCHED_AT_ONCE)
         riders = [(city.city, rider) for city in cities for rider in city.riders]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from math import isqrt
 
-from simulator.replay.history import Commitment, Drop, History, Move, Pickup
+from simulator.replay.history import Commitment, Drop, History, Leg, Pickup
 from simulator.replay.instance import Courier, Instance, InstanceOrder, Xy
 
 
@@ -159,19 +159,19 @@ class _Day:
             self._depart(move)
             self.free = move.departed + self.c.travel(move.origin, move.destination)
 
-    def _repositions(self, move: Move, pickup: Pickup) -> bool:
+    def _repositions(self, move: Leg, pickup: Pickup) -> bool:
         """The move leads to a restaurant without a bundle; the next move is another one."""
         bound = any(c.at == move.departed and c.orders for c in self.commitments)
         return self.idle_moves and not bound
 
-    def _depart(self, move: Move) -> None:
+    def _depart(self, move: Leg) -> None:
         if move.origin != self.place:
             self.fail(f"left {move.origin} at {move.departed}, but was at {self.place}")
         if move.departed < self.free:
             self.fail(f"left {move.origin} at {move.departed}, free at {self.free}")
         self.place = move.destination
 
-    def _pick_up(self, pickup: Pickup, move: Move) -> None:
+    def _pick_up(self, pickup: Pickup, move: Leg) -> None:
         half = self.c.rules.pickup_service // 2
         arrival = move.departed + self.c.travel(move.origin, move.destination)
         mine = [c for c in self.commitments if move.departed <= c.at <= pickup.at]
@@ -193,7 +193,7 @@ class _Day:
                 self.fail(f"lost its whole bundle on the way at {commitment.at}")
         self.free = pickup.at + half
 
-    def _drop(self, order: str, leg: Move) -> None:
+    def _drop(self, order: str, leg: Leg) -> None:
         half = self.c.rules.dropoff_service // 2
         self._depart(leg)
         if leg.departed != self.free:

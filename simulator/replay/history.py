@@ -1,4 +1,4 @@
-"""What happened in a replay, in minutes and in the instance's own names.
+"""Events of a replay, in minutes and in the instance's own names.
 
 It is all that the checker, the metrics and the solution files see: no engine type, no millisecond.
 """
@@ -36,7 +36,7 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Leg:
     """A courier left `origin` for `destination`: names of couriers (start places), restaurants or orders."""
 
     departed: int
@@ -52,4 +52,4 @@ class History:
     commitments: list[Commitment] = field(default_factory=list)
     pickups: list[Pickup] = field(default_factory=list)
     drops: list[Drop] = field(default_factory=list)
-    moves: list[Move] = field(default_factory=list)
+    moves: list[Leg] = field(default_factory=list)

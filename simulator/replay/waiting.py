@@ -10,12 +10,12 @@ from dispatch.engine.params import EngineParams
 from dispatch.engine.prepositioning.demand import Demand
 from dispatch.engine.prepositioning.moves import Idle, idle_moves
 from dispatch.engine.results import Matched
-from simulator.replay.history import Move
+from simulator.replay.history import Leg
 from simulator.replay.instance import Instance
-from simulator.replay.world import MINUTE_MS, World
+from simulator.replay.world import MINUTE_MS, ReplayWorld
 
 
-class WaitingWorld(World):
+class WaitingWorld(ReplayWorld):
     """A day with prepositioning, by `EngineParams.prepositioning`; what is expected comes from orders placed so far."""
 
     def __init__(self, instance: Instance, params: EngineParams) -> None:
@@ -56,7 +56,7 @@ class WaitingWorld(World):
         idle = Idle(ids, places, left_s)
         for move in idle_moves(idle, self.demand, now * MINUTE_MS, self.travel, self.params.prepositioning):
             body, restaurant = self.body_of[move.rider_id], str(move.restaurant_id)
-            self.history.moves.append(Move(now, body.courier.name, body.place, restaurant))
+            self.history.moves.append(Leg(now, body.courier.name, body.place, restaurant))
             self._away[move.rider_id] = now + self._way(body.place, restaurant)
             self._sent[move.rider_id] = now
             body.place = restaurant

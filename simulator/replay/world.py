@@ -30,7 +30,7 @@ from dispatch.engine.state import CityState
 from dispatch.engine.tick import run_matching
 from dispatch.engine.travel.planar import PlanarTravel, to_point
 from simulator.replay.checker import travel_minutes
-from simulator.replay.history import Commitment, Drop, History, Move, Pickup
+from simulator.replay.history import Commitment, Drop, History, Leg, Pickup
 from simulator.replay.instance import Courier, Instance, InstanceOrder, Xy
 
 MINUTE_MS = 60_000
@@ -39,7 +39,7 @@ CAPACITY = 1_000_000
 
 
 @dataclass(slots=True)
-class _Body:
+class _RiderMotion:
     """A courier in the flesh. `place` is a name; `arrives` and `bundle` are set on the way to a counter."""
 
     courier: Courier
@@ -56,10 +56,10 @@ class _Body:
 
 def replay(instance: Instance, params: EngineParams) -> History:
     """Play the whole day, until no courier has anything left to do."""
-    return World(instance, params).run()
+    return ReplayWorld(instance, params).run()
 
 
-class World:
+class ReplayWorld:
     """The day of one instance. A subclass may split it over several cities: it changes `minute` and `inbox`; or do
     something with the couriers beside what the tick decides: `_happen`, `_positions` and `_decided` are its hooks."""
 
@@ -76,7 +76,7 @@ class World:
         self.places: dict[str, Xy] = dict(instance.restaurants)
         self.places |= {o.name: o.xy for o in instance.orders}
         self.places |= {c.name: c.xy for c in instance.couriers}
-        self.bodies = [_Body(c, RiderId(i + 1), c.name) for i, c in enumerate(instance.couriers)]
+        self.bodies = [_RiderMotion(c, RiderId(i + 1), c.name) for i, c in enumerate(instance.couriers)]
         self.body_of = {b.rider_id: b for b in self.bodies}
         self.inbox: list[Input] = []
 
@@ -131,7 +131,7 @@ class World:
             promised_ms=(order.placed + self.rules.target_click_to_door) * MINUTE_MS,
         )
 
-    def _pick_up(self, body: _Body, now: int) -> None:
+    def _pick_up(self, body: _RiderMotion, now: int) -> None:
         """Take the bundle once all of it is ready and half the service is done; plan the drops."""
         half_pickup, half_drop = self.rules.pickup_service // 2, self.rules.dropoff_service // 2
         ready = max((self.orders[o].ready for o in body.bundle), default=0)
@@ -142,18 +142,18 @@ class World:
         self.inbox.append(PickedUp(now * MINUTE_MS, body.rider_id, tuple(map(OrderId, body.bundle))))
         leaves, place = now + half_pickup, self._at(body)
         for order in body.bundle:
-            self.history.moves.append(Move(leaves, name, place, order))
+            self.history.moves.append(Leg(leaves, name, place, order))
             drop = handover(leaves + self._way(place, order), half_drop)
             body.drops.append((drop, order))
             leaves, place = drop + half_drop, order
         body.bundle, body.restaurant = (), None
         body.place, body.busy_until = place, leaves
 
-    def _at(self, body: _Body) -> str:
+    def _at(self, body: _RiderMotion) -> str:
         assert body.restaurant is not None
         return body.restaurant
 
-    def _drop(self, body: _Body, now: int) -> None:
+    def _drop(self, body: _RiderMotion, now: int) -> None:
         while body.drops and body.drops[0][0] <= now:
             at, order = body.drops.pop(0)
             self.history.drops.append(Drop(at, body.courier.name, order))
@@ -188,7 +188,7 @@ class World:
         body = self.body_of[rider_id]
         if body.restaurant is None:
             restaurant = self.orders[bundle[0]].restaurant
-            self.history.moves.append(Move(now, body.courier.name, body.place, restaurant))
+            self.history.moves.append(Leg(now, body.courier.name, body.place, restaurant))
             body.restaurant, body.arrives = restaurant, now + self._way(body.place, restaurant)
         body.bundle = bundle
         self.history.commitments.append(Commitment(now, body.courier.name, bundle))

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 
 from dispatch.engine.travel.network import ROAD_CLASSES, RoadNetwork
-from simulator.roads.sea import sea_beside
+from simulator.roads.coastline import sea_beside
 
 _TOLERANCE_DEG: Final = 3e-5
 _DECIMALS: Final = 5

@@ -21,7 +21,7 @@ from dispatch.engine.travel.network import BrokenNetwork, RoadNetwork
 from simulator.roads import coquimbo, grid
 from simulator.roads.basemap import write_basemap
 from simulator.roads.build import NoRoads, build_network
-from simulator.roads.wheel import CannotFetch, WheelFile, fetch
+from simulator.roads.wheel_download import CannotFetch, WheelFile, fetch
 
 GRID_SEED: Final = 1
 

@@ -1,4 +1,4 @@
-"""What a recording says of the world rather than of the dispatcher: orders, riders' terms, where riders were."""
+"""Extract from a recording what the dispatcher did not decide: orders, riders' terms, where riders were."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Told = OrderOpened | OrderReadyChanged | OrderCancelled | RiderOnline | RiderOff
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ScriptedInput:
     """At `at_ms` the engine is told `item`; `place` is where a rider that comes online stands, if that is known."""
 
     at_ms: int
@@ -59,7 +59,7 @@ class Script:
     reply_ms: int
     service: ServiceParams
     pace: PaceParams
-    lines: Sequence[Line]
+    lines: Sequence[ScriptedInput]
     start: CityState
     places: dict[RiderId, Point]
 
@@ -83,12 +83,12 @@ def script_of(recording: Recording, redone: Sequence[Redone]) -> Script:
     )
 
 
-def _lines(redone: Iterable[Redone]) -> Iterable[Line]:
+def _lines(redone: Iterable[Redone]) -> Iterable[ScriptedInput]:
     for tick in redone:
         for event in tick.events:
             if isinstance(event.item, OrderOpened | OrderReadyChanged | OrderCancelled | RiderOnline | RiderOffline):
                 place = _point(event.seed, 0) if event.seed is not None and len(event.seed) else None
-                yield Line(tick.recorded.now_ms, event.item, place)
+                yield ScriptedInput(tick.recorded.now_ms, event.item, place)
 
 
 def _reply_ms(redone: Iterable[Redone]) -> int:

@@ -1,4 +1,4 @@
-"""The recorded city lived again under a policy.
+"""Simulate a recorded city again under another policy.
 
 Orders, kitchens' words and riders' terms are as recorded; what riders do is modelled: each accepts after the recorded
 median time, goes the straight way in the time of the travel model at its vehicle's pace, waits for the food, and hands
@@ -37,7 +37,7 @@ _AFTERMATH_MS = 3 * 3_600_000
 
 
 @dataclass(slots=True)
-class _Body:
+class _RiderMotion:
     """A rider: on the way from `origin` (left at `left_ms`) to the stop ahead (there at `there_ms`)."""
 
     place: Point
@@ -78,10 +78,10 @@ class Fates:
 
 def live_again(script: Script, params: EngineParams, travel: TravelTimes) -> Fates:
     """Plays the script under a policy. Deterministic."""
-    return _World(script, params, travel).run()
+    return _WhatIfWorld(script, params, travel).run()
 
 
-class _World:
+class _WhatIfWorld:
     def __init__(self, script: Script, params: EngineParams, travel: TravelTimes) -> None:
         self._script, self._params, self._travel = script, params, travel
         self._state = CityState()
@@ -90,7 +90,7 @@ class _World:
         self._state.offers |= script.start.offers
         self._state.cooldowns |= script.start.cooldowns
         self._state.ended |= script.start.ended
-        self._bodies: dict[RiderId, _Body] = {}
+        self._bodies: dict[RiderId, _RiderMotion] = {}
         self._ready: dict[OrderId, int] = {o.order_id: o.ready_ms for o in script.start.orders.values()}
         self._replies: list[tuple[int, OfferReplied]] = []
         self._inbox: list[Input] = []
@@ -137,7 +137,7 @@ class _World:
         if rider_id in self._bodies:
             self._bodies[rider_id].vehicle = vehicle
         elif known is not None:
-            self._bodies[rider_id] = _Body(known, vehicle)
+            self._bodies[rider_id] = _RiderMotion(known, vehicle)
 
     def _move(self, now_ms: int) -> None:
         while self._replies and self._replies[0][0] <= now_ms:
@@ -146,7 +146,7 @@ class _World:
             while body.stops and self._step(rider_id, body, now_ms):
                 pass
 
-    def _step(self, rider_id: RiderId, body: _Body, now_ms: int) -> bool:
+    def _step(self, rider_id: RiderId, body: _RiderMotion, now_ms: int) -> bool:
         """The next thing the rider does at its stop, if its time has come."""
         if now_ms < body.there_ms:
             return False
@@ -176,7 +176,7 @@ class _World:
             self._leave(body, body.busy_until_ms)
         return True
 
-    def _leave(self, body: _Body, at_ms: int) -> None:
+    def _leave(self, body: _RiderMotion, at_ms: int) -> None:
         """Sets out for the stop ahead."""
         start, target = body.place, body.stops[0].point
         ends = points([start]), points([target])
@@ -206,7 +206,7 @@ class _World:
         self._replies.append((at_ms, OfferReplied(at_ms, OfferId(offer.offer_id), offer.rider_id, accepted=True)))
         self._replies.sort(key=lambda reply: (reply[0], reply[1].offer_id))
 
-    def _head_for(self, body: _Body, stops: tuple[Stop, ...], now_ms: int, arrived: bool) -> None:
+    def _head_for(self, body: _RiderMotion, stops: tuple[Stop, ...], now_ms: int, arrived: bool) -> None:
         """Takes the plan; if the place ahead is another one, turns there from where the rider is."""
         same = bool(stops) and bool(body.stops) and stops[0].point == body.stops[0].point
         here = body.at(now_ms)

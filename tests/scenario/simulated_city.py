@@ -33,7 +33,7 @@ from simulator.city import model as city
 from simulator.city.motion import Trip, straight
 from simulator.city.params import CustomerParams, RiderParams
 from simulator.city.rider import Rider
-from simulator.city.scenario import City, CityParams, Ground, build
+from simulator.city.scenario import CityParams, CitySite, SimulatedCity, build
 
 SPEED_MPS = 7.0
 TICK_S = 5
@@ -47,11 +47,11 @@ class Crow:
         return straight((start, end), SPEED_MPS / 1.3)
 
 
-def small_town(seed: int, now_ms: int, *, riders: int = 12, rider: RiderParams | None = None) -> City:
+def small_town(seed: int, now_ms: int, *, riders: int = 12, rider: RiderParams | None = None) -> SimulatedCity:
     """A square of 21 by 21 places, 150 m apart, six restaurants, sixty orders an hour."""
     step_e7 = round(150 / M_PER_E7)
     places = [city.Place(k % 21 * step_e7, k // 21 * step_e7) for k in range(441)]
-    ground = Ground("small-town", ZoneInfo("America/Santiago"), places[220], places, Crow())
+    ground = CitySite("small-town", ZoneInfo("America/Santiago"), places[220], places, Crow())
     params = CityParams(
         riders=riders,
         restaurants=6,
@@ -64,7 +64,7 @@ def small_town(seed: int, now_ms: int, *, riders: int = 12, rider: RiderParams |
 class Life:
     """A city and an engine that know each other only by what the public APIs would carry."""
 
-    def __init__(self, town: City, now_ms: int) -> None:
+    def __init__(self, town: SimulatedCity, now_ms: int) -> None:
         self.town = town
         self.now_ms = now_ms
         self.state = CityState()

@@ -67,7 +67,7 @@ class Redis(Part):
             "save": "",
             "appendonly": "no",
             "daemonize": "no",
-            # Redis would write its title over its environment, by which `leftovers` knows it.
+            # Redis would write its title over its environment, by which `end_orphans` knows it.
             "set-proc-title": "no",
         }
         flags = (word for key, value in settings.items() for word in (f"--{key}", value))

@@ -27,7 +27,7 @@ class ShardRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedFixes:
     """Fixes the owners applied, and those that came too late to change anything (duplicates are among them)."""
 
     applied: int
@@ -56,12 +56,12 @@ async def counters(router_address: str, cities: Sequence[str]) -> dict[str, City
     return {city: await _counters(address, city) for city, address in addresses.items()}
 
 
-async def applied_of(router_address: str, cities: Sequence[str], rows: int) -> Applied:
+async def applied_of(router_address: str, cities: Sequence[str], rows: int) -> AppliedFixes:
     """What the owners applied, as soon as that is `rows` fixes in all, or after a while anyway."""
     deadline_s = asyncio.get_running_loop().time() + _DRAIN_WITHIN_S
     while True:
         found = (await counters(router_address, cities)).values()
-        applied = Applied(sum(c.fixes_applied for c in found), sum(c.fixes_superseded for c in found))
+        applied = AppliedFixes(sum(c.fixes_applied for c in found), sum(c.fixes_superseded for c in found))
         if applied.total >= rows or asyncio.get_running_loop().time() > deadline_s:
             return applied
         await asyncio.sleep(0.2)

@@ -1,4 +1,4 @@
-"""Small parts for tests of the keeper, and waiting for processes to be gone."""
+"""Small parts for tests of the supervisor, and waiting for processes to be gone."""
 
 from __future__ import annotations
 

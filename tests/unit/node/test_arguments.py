@@ -135,7 +135,7 @@ def test_every_verb_is_in_the_table() -> None:
         ("benchmarks.orders.place", "127.0.0.1:1 --rate -1"),
         ("benchmarks.orders.place", "nowhere"),
         ("benchmarks.motion.riders", "--riders 0"),
-        ("benchmarks.motion.audience", "--orders -3"),
+        ("benchmarks.motion.websocket_readers", "--orders -3"),
         ("benchmarks.motion.edge", "--serve edge --keys /nowhere --batch 1"),
         ("benchmarks.motion.pushes", "--serve live --keys /nowhere"),
         ("simulator.demo.picture", "/nowhere/picture.png"),

@@ -24,7 +24,7 @@ OWN = {
     # Pauses that grow. A rider's app, which must not need the server's parts; leases and reloads, whose pauses are
     # bound to a lease's life; a server that is started again; a payment put off, whose pause lies in its row.
     r"pause_s = min\(|\* 2(\.0)? \*\* ": {
-        "deploy/stack/keeper.py",
+        "deploy/stack/supervisor.py",
         "node/retry.py",
         "orders/payments/payment_worker.py",
         "shard_router/leases/shard_lease.py",

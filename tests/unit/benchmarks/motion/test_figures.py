@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.motion import cli, edge, growth, index, screen
+from benchmarks.motion import cli, edge, fix_to_screen, growth, index
 from benchmarks.record import at_least, at_most, document
 from node.geodesy import EARTH_RADIUS_M
 
@@ -41,7 +41,7 @@ def test_the_document_holds_value_target_peer_and_ratio() -> None:
 )
 def test_fix_to_screen_counts_only_with_everybody_watching(label: str, seen: dict[str, Any], short: set[str]) -> None:
     """Ages on Apache Kafka, and that enough orders were watched and their fixes seen."""
-    found = screen.figures({"broker": "apache", "seconds": 40, "screen": seen})
+    found = fix_to_screen.figures({"broker": "apache", "seconds": 40, "screen": seen})
     assert {figure.name.rpartition(", ")[2] for figure in found if not figure.met} == short, label
 
 

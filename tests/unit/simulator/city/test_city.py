@@ -13,7 +13,7 @@ from simulator.city.demand import DayCurve
 from simulator.city.kitchen import Kitchen, Pass
 from simulator.city.model import OrderId, Place, Restaurant, RestaurantId
 from simulator.city.params import BadParams, CustomerParams, KitchenParams, RiderParams
-from simulator.city.scenario import City, CityParams, Ground, build
+from simulator.city.scenario import CityParams, CitySite, SimulatedCity, build
 from simulator.city.shifts import DailyShifts
 from tests.unit.simulator.city.worlds import HOUR_MS, Street, street
 
@@ -22,9 +22,9 @@ SANTIAGO = ZoneInfo("America/Santiago")
 EVENING_MS = round(datetime(2026, 11, 23, 23, 0, tzinfo=UTC).timestamp() * 1000)
 
 
-def village(seed: int = 1, riders: int = 6) -> City:
+def village(seed: int = 1, riders: int = 6) -> SimulatedCity:
     """A street of 41 places, five restaurants, a hundred orders an hour."""
-    ground = Ground("village", SANTIAGO, street(2), [street(k / 10) for k in range(41)], Street())
+    ground = CitySite("village", SANTIAGO, street(2), [street(k / 10) for k in range(41)], Street())
     return build(ground, CityParams(riders=riders, restaurants=5), seed, EVENING_MS)
 
 

@@ -13,7 +13,7 @@ from simulator.city.kitchen import Kitchen
 from simulator.city.model import Place
 from simulator.city.motion import straight
 from simulator.city.params import BadParams, KitchenParams, TrafficParams
-from simulator.city.scenario import CityParams, Ground, build
+from simulator.city.scenario import CityParams, CitySite, build
 from simulator.city.traffic import Closure, FreeTraffic, HiddenTraffic, Rain, Weather, draw_weather
 
 UTC = ZoneInfo("UTC")
@@ -78,7 +78,7 @@ def test_some_riders_are_slow_and_nobody_else_changes() -> None:
         def trip(self, start: Place, end: Place) -> object:
             return straight((start, end), 8.0)
 
-    ground = Ground("test", UTC, CENTER, places, _Flight())  # type: ignore[arg-type]
+    ground = CitySite("test", UTC, CENTER, places, _Flight())  # type: ignore[arg-type]
     usual, some = (build(ground, CityParams(riders=200, slow=share), 3, MONDAY_MS).riders for share in (0.0, 0.15))
     slower = [b.profile.pace / a.profile.pace for a, b in zip(usual, some, strict=True)]
     assert 15 <= sum(pace > 1 for pace in slower) <= 45

@@ -10,7 +10,7 @@ from simulator.city.kitchen import Pass
 from simulator.city.model import Offer, OfferId, OrderId, Place, RiderId, Route, Stop, StopKind
 from simulator.city.motion import Trip, straight
 from simulator.city.params import RiderParams
-from simulator.city.rider import Profile, Rider, World
+from simulator.city.rider import Profile, Rider, RiderSurroundings
 from simulator.city.shifts import FixedShifts, Shift
 
 SPEED_MPS = 10.0
@@ -52,7 +52,7 @@ def rider_at_home(
 ) -> Rider:
     """A rider at kilometre 0 whose shift begins at once."""
     ready_ms = (counter or Pass()).ready_ms
-    world = World(Street(), ready_ms, lambda near, rng: street(3))
+    world = RiderSurroundings(Street(), ready_ms, lambda near, rng: street(3))
     return Rider(Profile(RiderId(1), street(0), FixedShifts((shift,))), world, params, Random(seed), now_ms=0)
 
 

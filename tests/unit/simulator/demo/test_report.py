@@ -10,15 +10,15 @@ import pytest
 from shard_router.audit.checks import Audit, AuditFinding
 from simulator.demo.facts.database import DispatchFacts, Spread
 from simulator.demo.facts.logs import LoggedFixes, fix_keys, missing
-from simulator.demo.facts.shards import Applied, ShardRow
-from simulator.demo.report import Findings, broken, report
+from simulator.demo.facts.shards import AppliedFixes, ShardRow
+from simulator.demo.report import RunFacts, broken, report
 
 #: Rider 1: fixes 1 and 2 of session 10, of which the acknowledgement of 2 was lost, and 1 of session 11, its resend.
 ROWS = fix_keys([(1, 10, 1), (1, 10, 2), (1, 11, 1), (2, 7, 1)])
 ACKED = fix_keys([(1, 10, 1), (1, 11, 1), (2, 7, 1)])
 NOTHING = Spread(0, None, None)
 
-GOOD = Findings(
+GOOD = RunFacts(
     seed=1,
     speed=30,
     seconds=60,
@@ -44,7 +44,7 @@ GOOD = Findings(
     fixes_unsettled=0,
     messages_refused={},
     logged=LoggedFixes.of(ROWS),
-    applied=Applied(4, 0),
+    applied=AppliedFixes(4, 0),
     fix_age_ms=np.array([10.0, 20.0, 500.0]),
     fix_was_offline=np.array([False, False, True]),
     watched=2,
@@ -72,7 +72,7 @@ def test_a_good_run_is_whole() -> None:
 def test_rows_said_twice_are_superseded_by_themselves() -> None:
     """A duplicate row is not a fix of its own: the shard counted it as superseded, the report does not."""
     twice = LoggedFixes.of(np.concatenate([ROWS, ROWS[:1]]))
-    document = report(replace(GOOD, logged=twice, applied=Applied(4, 1)))
+    document = report(replace(GOOD, logged=twice, applied=AppliedFixes(4, 1)))
     assert (document["pings"]["duplicates"], document["pings"]["superseded"], document["broken"]) == (1, 0, [])
 
 
@@ -95,7 +95,7 @@ def test_missing_keys_are_counted() -> None:
         ({"carried_twice": ["o1"]}, "carried by two riders"),
         ({"logged": LoggedFixes.of(ROWS[:2])}, "missing from the log"),
         ({"fixes_unsettled": 2}, "still unacknowledged"),
-        ({"applied": Applied(2, 0)}, "3 fixes acknowledged, but 1 applied"),
+        ({"applied": AppliedFixes(2, 0)}, "3 fixes acknowledged, but 1 applied"),
         ({"messages_refused": {"out_of_range": 1}}, "refused messages"),
         ({"order_statuses": {"completed": 2}}, "3 orders were confirmed"),
         (

@@ -9,7 +9,7 @@ import pytest
 
 from dispatch.engine.travel.network import RoadNetwork
 from shard_router.cities.catalogue import CityLookup, load_cities
-from simulator.city.scenario import City
+from simulator.city.scenario import SimulatedCity
 from simulator.demo.town import SHARES, fix_period_s, start_of_evening, two_cities
 from simulator.roads import grid
 from simulator.roads.build import build_network
@@ -25,12 +25,12 @@ def network() -> RoadNetwork:
 
 
 @pytest.fixture(scope="module")
-def cities(network: RoadNetwork) -> tuple[City, ...]:
+def cities(network: RoadNetwork) -> tuple[SimulatedCity, ...]:
     """Forty riders, a hundred orders an hour."""
     return two_cities(network, riders=40, orders_per_hour=100, seed=1, speed=30, now_ms=EVENING_MS)
 
 
-def test_both_cities_live(cities: tuple[City, ...]) -> None:
+def test_both_cities_live(cities: tuple[SimulatedCity, ...]) -> None:
     """Each has its share of the riders, all with ids of their own, all on shift at dinner."""
     assert [city.city for city in cities] == list(SHARES)
     ids = [rider.profile.rider_id for city in cities for rider in city.riders]
@@ -41,7 +41,7 @@ def test_both_cities_live(cities: tuple[City, ...]) -> None:
             assert rider.working
 
 
-def test_everything_lies_in_its_city(cities: tuple[City, ...]) -> None:
+def test_everything_lies_in_its_city(cities: tuple[SimulatedCity, ...]) -> None:
     """Restaurants, homes of riders and drop-offs are on the city's own ground."""
     lookup = CityLookup(load_cities())
     for city in cities:

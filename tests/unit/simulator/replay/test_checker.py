@@ -11,7 +11,7 @@ import pytest
 from dispatch.engine.travel.planar import PlanarTravel, to_point
 from node.geodesy import points
 from simulator.replay.checker import travel_minutes, violations
-from simulator.replay.history import Commitment, History, Move
+from simulator.replay.history import Commitment, History, Leg
 from simulator.replay.instance import Courier, Instance
 from tests.unit.simulator.replay.worlds import its_history, one_courier_two_orders
 
@@ -34,12 +34,12 @@ def change(field: str, index: int, **values: object) -> Callable[[History], None
 def bind_early(history: History) -> None:
     """The whole bundle, before the second order is placed."""
     history.commitments[0] = Commitment(0, "c1", ("o1", "o2"))
-    history.moves[0] = Move(0, "c1", "c1", "r1")
+    history.moves[0] = Leg(0, "c1", "c1", "r1")
 
 
 def leave_unbound(history: History) -> None:
     """The courier sets out a minute before it has a bundle."""
-    history.moves[0] = Move(5, "c1", "c1", "r1")
+    history.moves[0] = Leg(5, "c1", "c1", "r1")
 
 
 def forget_a_move(history: History) -> None:
@@ -124,7 +124,7 @@ def test_an_order_is_dropped_by_who_picked_it_up() -> None:
 def test_idle_moves_are_a_variant() -> None:
     """A trip for nothing is a violation, unless the variant allows it."""
     history = its_history()
-    history.moves.append(Move(25, "c1", "o2", "r1"))
+    history.moves.append(Leg(25, "c1", "o2", "r1"))
     assert violations(one_courier_two_orders(), history) == ["c1: moved to r1 at 25 for nothing"]
     assert violations(one_courier_two_orders(), history, idle_moves=True) == []
 

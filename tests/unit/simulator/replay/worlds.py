@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.replay.history import Commitment, Drop, History, Move, Pickup
+from simulator.replay.history import Commitment, Drop, History, Leg, Pickup
 from simulator.replay.instance import Courier, Instance, InstanceOrder, Rules
 
 RULES = Rules(
@@ -37,7 +37,7 @@ def its_history() -> History:
         commitments=[Commitment(6, "c1", ("o1", "o2"))],
         pickups=[Pickup(10, "c1", ("o1", "o2"))],
         drops=[Drop(17, "c1", "o1"), Drop(23, "c1", "o2")],
-        moves=[Move(6, "c1", "c1", "r1"), Move(12, "c1", "r1", "o1"), Move(19, "c1", "o1", "o2")],
+        moves=[Leg(6, "c1", "c1", "r1"), Leg(12, "c1", "r1", "o1"), Leg(19, "c1", "o1", "o2")],
     )
 
 

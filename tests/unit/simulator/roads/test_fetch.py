@@ -19,7 +19,7 @@ import pytest
 from dispatch.engine.travel.network import RoadNetwork
 from simulator.roads import fetch
 from simulator.roads.fetch import basemap_of, ensure_artefact, ensure_network
-from simulator.roads.wheel import WheelFile
+from simulator.roads.wheel_download import WheelFile
 from tests.unit.simulator.roads.test_build import LINKS_TABLE, blob
 
 WHEEL = "roads-1-py3-none-any.whl"

@@ -12,7 +12,7 @@ from dispatch.engine.params import EngineParams, OfferParams, PaceParams, Servic
 from dispatch.engine.ports import Points, Seconds
 from dispatch.engine.state import CityState
 from simulator.whatif.regret import outcome, regret, worst
-from simulator.whatif.script import Line, Script
+from simulator.whatif.script import Script, ScriptedInput
 from simulator.whatif.world import live_again
 
 RIDER = RiderId(7)
@@ -33,7 +33,7 @@ def script(ready_min: int, vehicle: Vehicle = Vehicle.MOTORBIKE) -> Script:
     """A rider two minutes from the counter; one order to a door five minutes on; ticks each second."""
     counter, door = Point(2000, 0), Point(7000, 0)
     order = OrderOpened(0, OrderId("a"), RestaurantId("r"), counter, door, 0, 60_000 * ready_min, 60_000 * 9, 1)
-    lines = [Line(0, RiderOnline(0, RIDER, 10**9, 3, vehicle)), Line(0, order)]
+    lines = [ScriptedInput(0, RiderOnline(0, RIDER, 10**9, 3, vehicle)), ScriptedInput(0, order)]
     return Script(
         city="town",
         began_ms=0,

@@ -17,10 +17,10 @@ from dispatch.engine.travel.free_flow import FreeFlowTravel
 from simulator.city.model import Place
 from simulator.city.motion import Trip, straight
 from simulator.city.params import CustomerParams, RiderParams, TrafficParams
-from simulator.city.scenario import CityParams, Ground, build
+from simulator.city.scenario import CityParams, CitySite, build
 from simulator.city.shifts import FixedShifts, Shift
 from simulator.city.traffic import HiddenTraffic, Rain, Weather
-from simulator.drive.alone import TICK_MS, Alone, Moment
+from simulator.drive.engine_only import TICK_MS, EngineOnlyCity, Moment
 from tests.unit.dispatch.engine.small_worlds import MINUTE_MS, SmallWorld, order, reply
 
 NOON_MS = 1_789_387_200_000
@@ -112,7 +112,7 @@ def an_afternoon(weather: Weather, hours: float = 0.8) -> _Pupil:
         Place(CENTER.lat_e7 + i * 9_000, CENTER.lng_e7 + j * 9_000) for i in range(-10, 11) for j in range(-10, 11)
     ]
     traffic = HiddenTraffic(TrafficParams(), ZoneInfo("UTC"), CENTER, 5, weather)
-    ground = Ground("test", ZoneInfo("UTC"), CENTER, places, _Flight(), traffic)
+    ground = CitySite("test", ZoneInfo("UTC"), CENTER, places, _Flight(), traffic)
     params = CityParams(
         riders=8,
         restaurants=6,
@@ -121,7 +121,7 @@ def an_afternoon(weather: Weather, hours: float = 0.8) -> _Pupil:
     )
     shifts = FixedShifts((Shift(NOON_MS, NOON_MS + 6 * HOUR_MS),))
     city, pupil = build(ground, params, 3, NOON_MS, shifts=shifts), _Pupil()
-    Alone(city, EngineParams(), pupil, NOON_MS).run(NOON_MS + round(hours * HOUR_MS))
+    EngineOnlyCity(city, EngineParams(), pupil, NOON_MS).run(NOON_MS + round(hours * HOUR_MS))
     return pupil
 
 

@@ -1,4 +1,4 @@
-"""What a rider still has to do: the last route, what was accepted since, less what is done already."""
+"""Stops a rider has still to make: those of the last route and of orders accepted since, less those done."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Promise:
     forget_ms: int
 
 
-class Todo:
+class RiderTasks:
     """The stops ahead.
 
     Routes come late and out of step with what the rider does: a route that still shows a finished stop does not bring

@@ -1,4 +1,4 @@
-"""Customers: orders through the gateway so that enough are open, and a WebSocket for each watcher."""
+"""Customers who keep enough orders open through the gateway, and watch them over WebSockets."""
 
 from __future__ import annotations
 

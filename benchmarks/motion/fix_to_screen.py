@@ -1,4 +1,4 @@
-"""From a rider's send to a customer's screen, on the real system: servers, services, riders, orders, sockets.
+"""Measure the time from a rider's send to a customer's screen, on the real system.
 
     riders process ══ gRPC ══> tracking ──> Kafka ──> shard ──> Redis ──> live ══ WebSocket ══> audience process
 
@@ -17,14 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.motion.child import Child
+from benchmarks.motion.child_process import ChildProcess
 from benchmarks.motion.place import CITY
 from benchmarks.orders.cpu import cpu_s
 from benchmarks.record import Figure, Say, at_least, at_most
 from deploy.stack.servers.kafka import Broker
 from deploy.stack.services import SERVICES
 from deploy.stack.stack import LocalStack
-from simulator.demo.facts.hops import hop_buckets, percentiles
+from simulator.demo.facts.fix_ages import hop_buckets, percentiles
 
 #: One shard: all riders are in one city.
 LEFT_OUT = {"shard-2"}
@@ -46,13 +46,13 @@ class Scene:
     """A running system under a steady load."""
 
     stack: LocalStack
-    riders: Child
-    audience: Child
+    riders: ChildProcess
+    readers: ChildProcess
 
     def pids(self) -> dict[str, int]:
         """The processes, the bench's own too."""
         pids = {name: pid for name in self.stack.addresses if (pid := self.stack.pid(name)) is not None}
-        return pids | {"riders (bench)": self.riders.pid, "audience (bench)": self.audience.pid}
+        return pids | {"riders (bench)": self.riders.pid, "audience (bench)": self.readers.pid}
 
     def cpu_s(self) -> dict[str, float]:
         """CPU seconds that each process (with its children) has used."""
@@ -69,14 +69,14 @@ async def scene(shape: Shape, broker: Broker, say: Say) -> AsyncIterator[Scene]:
         async with LocalStack(Path(folder), kafka=broker, fail_fast=True, services=services) as stack:
             env = {**os.environ, **stack.env, **settings}
             say(f"{broker}: {shape.riders} riders connect")
-            async with Child("benchmarks.motion.riders", ("--riders", str(shape.riders)), env) as riders:
+            async with ChildProcess("benchmarks.motion.riders", ("--riders", str(shape.riders)), env) as riders:
                 await riders.told()
                 say(f"{broker}: {shape.orders} orders, a socket each")
                 words = ("--orders", str(shape.orders), "--carried", str(shape.carried))
-                async with Child("benchmarks.motion.audience", words, env) as audience:
-                    await audience.told()
+                async with ChildProcess("benchmarks.motion.websocket_readers", words, env) as readers:
+                    await readers.told()
                     await asyncio.sleep(SETTLE_S)
-                    yield Scene(stack, riders, audience)
+                    yield Scene(stack, riders, readers)
 
 
 async def fix_to_screen(shape: Shape, broker: Broker, seconds: float, say: Say) -> dict[str, Any]:
@@ -85,9 +85,9 @@ async def fix_to_screen(shape: Shape, broker: Broker, seconds: float, say: Say) 
         say(f"{broker}: measuring {seconds:.0f} s")
         before, cpu = await running.riders.ask("totals"), running.cpu_s()
         hops = await hop_buckets(running.stack.metrics)
-        await running.audience.ask("begin")
+        await running.readers.ask("begin")
         await asyncio.sleep(seconds)
-        seen = await running.audience.ask("end")
+        seen = await running.readers.ask("end")
         spent = {name: used - cpu[name] for name, used in running.cpu_s().items()}
         after = await running.riders.ask("totals")
         hops_after = await hop_buckets(running.stack.metrics)

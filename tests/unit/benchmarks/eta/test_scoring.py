@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.eta.desk import SPEEDS_ALONE, Judged, Leg
-from benchmarks.eta.judge import leg_figures, quotes_of, reliability, stage_figures, targets
+from benchmarks.eta.quotes import SPEEDS_ALONE, Leg, ScoredQuote
+from benchmarks.eta.scoring import leg_figures, quotes_of, reliability, stage_figures, targets
 from dispatch.engine.eta.calibration import Quote, Stage
 
 
 def judged(
-    came_s: int, *, desk: str = "learned", stage: Stage = Stage.CARRIED, day: str = "d", rain: bool = False
-) -> Judged:
+    came_s: int, *, model: str = "learned", stage: Stage = Stage.CARRIED, day: str = "d", rain: bool = False
+) -> ScoredQuote:
     """Promised for second 600, 700 at the latest; came at `came_s`."""
     quote = Quote(stage, 0, 600_000, 60_000, 600_000, 700_000)
-    return Judged(desk, day, quote, came_s * 1000, rain, slow_rider=rain)
+    return ScoredQuote(model, day, quote, came_s * 1000, rain, slow_rider=rain)
 
 
 def leg(took_s: float, learned_s: float, free_flow_s: float) -> Leg:
@@ -66,16 +66,16 @@ def test_ways_and_the_best_single_factor() -> None:
 def test_targets(label: str, learned_s: float, came_s: list[int], met: list[bool]) -> None:
     """The ways' error is at most 85 % of free flow's 100 s, nine tenths of the quotes in each stage are kept."""
     quotes = [
-        judged(s, desk=desk, stage=stage) for desk in ("learned", "uncalibrated") for stage in Stage for s in came_s
+        judged(s, model=model, stage=stage) for model in ("learned", "uncalibrated") for stage in Stage for s in came_s
     ]
     found = targets(quotes, [leg(100, learned_s, 200)])
     assert [figure.met for figure in found] == met, label
     assert found[0].peer == 100
 
 
-def test_a_desk_is_judged_by_its_own_quotes() -> None:
+def test_a_model_is_judged_by_its_own_quotes() -> None:
     """In one stage."""
-    all_ = [judged(600), judged(601, desk="road"), judged(602, stage=Stage.OPEN)]
+    all_ = [judged(600), judged(601, model="road"), judged(602, stage=Stage.OPEN)]
     assert quotes_of(all_, "learned", Stage.CARRIED) == [all_[0]]
 
 

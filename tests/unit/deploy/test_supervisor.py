@@ -13,9 +13,9 @@ import pytest
 
 from deploy.stack.errors import PartFailed
 from deploy.stack.folder import Folder
-from deploy.stack.keeper import Backoff, Keeper
 from deploy.stack.part import Part
 from deploy.stack.process import Guard
+from deploy.stack.supervisor import Backoff, PartSupervisor
 from tests.unit.deploy.processes import OBEDIENT, Script, until_gone
 
 #: Becomes healthy, with a worker in its process group that writes its pid to the ready file.
@@ -29,7 +29,7 @@ time.sleep(600)
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {OBEDIENT}"
 
 
-Keep = Callable[..., Keeper]
+Keep = Callable[..., PartSupervisor]
 
 
 @pytest.fixture
@@ -43,20 +43,20 @@ def guard(own_folder: Path) -> Iterator[Guard]:
 
 
 @pytest.fixture
-def keeper(own_folder: Path, guard: Guard) -> Keep:
-    """Makes keepers of parts of this folder."""
+def supervisor(own_folder: Path, guard: Guard) -> Keep:
+    """Makes supervisors of parts of this folder."""
 
-    def make(part: Part, *, fail_fast: bool = False, on_change: Callable[[], None] = lambda: None) -> Keeper:
-        return Keeper(part, Folder(own_folder), guard, {}, fail_fast=fail_fast, on_change=on_change)
+    def make(part: Part, *, fail_fast: bool = False, on_change: Callable[[], None] = lambda: None) -> PartSupervisor:
+        return PartSupervisor(part, Folder(own_folder), guard, {}, fail_fast=fail_fast, on_change=on_change)
 
     return make
 
 
 @asynccontextmanager
-async def kept(keeper: Keeper) -> AsyncIterator[asyncio.Task[None]]:
-    """The keeper's `run` as a task, the part healthy on entry; all is ended on exit."""
-    task = asyncio.create_task(keeper.run(()))
-    healthy = asyncio.create_task(keeper.healthy.wait())
+async def kept(supervisor: PartSupervisor) -> AsyncIterator[asyncio.Task[None]]:
+    """The supervisor's `run` as a task, the part healthy on entry; all is ended on exit."""
+    task = asyncio.create_task(supervisor.run(()))
+    healthy = asyncio.create_task(supervisor.healthy.wait())
     try:
         await asyncio.wait({task, healthy}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -66,17 +66,17 @@ async def kept(keeper: Keeper) -> AsyncIterator[asyncio.Task[None]]:
         task.cancel()
         healthy.cancel()
         await asyncio.gather(task, healthy, return_exceptions=True)
-        await keeper.stop(10.0)
+        await supervisor.stop(10.0)
 
 
-def _pid(keeper: Keeper) -> int:
-    assert keeper.pid is not None
-    return keeper.pid
+def _pid(supervisor: PartSupervisor) -> int:
+    assert supervisor.pid is not None
+    return supervisor.pid
 
 
-async def test_what_dies_is_restarted(own_folder: Path, keeper: Keep) -> None:
+async def test_what_dies_is_restarted(own_folder: Path, supervisor: Keep) -> None:
     """After SIGKILL there is a new healthy process, and the restart is counted."""
-    script = keeper(Script("script", OBEDIENT, own_folder))
+    script = supervisor(Script("script", OBEDIENT, own_folder))
     async with kept(script):
         first = _pid(script)
         await script.kill(signal.SIGKILL)
@@ -85,9 +85,9 @@ async def test_what_dies_is_restarted(own_folder: Path, keeper: Keep) -> None:
         assert _pid(script) != first
 
 
-async def test_a_death_under_fail_fast_is_reported_with_the_log(own_folder: Path, keeper: Keep) -> None:
-    """The first death ends the keeper: who, of what, and its last words."""
-    oven = keeper(Script("oven", f"print('out of flour', flush=True); {OBEDIENT}", own_folder), fail_fast=True)
+async def test_a_death_under_fail_fast_is_reported_with_the_log(own_folder: Path, supervisor: Keep) -> None:
+    """The first death ends the supervisor: who, of what, and its last words."""
+    oven = supervisor(Script("oven", f"print('out of flour', flush=True); {OBEDIENT}", own_folder), fail_fast=True)
     async with kept(oven) as task:
         os.kill(_pid(oven), signal.SIGKILL)
         with pytest.raises(PartFailed, match="oven was killed by SIGKILL") as failed:
@@ -95,9 +95,9 @@ async def test_a_death_under_fail_fast_is_reported_with_the_log(own_folder: Path
     assert "  out of flour" in failed.value.log_tail.splitlines()
 
 
-async def test_a_drill_does_not_count_as_failure(own_folder: Path, keeper: Keep) -> None:
+async def test_a_drill_does_not_count_as_failure(own_folder: Path, supervisor: Keep) -> None:
     """`kill` under fail-fast brings the part back."""
-    script = keeper(Script("script", OBEDIENT, own_folder), fail_fast=True)
+    script = supervisor(Script("script", OBEDIENT, own_folder), fail_fast=True)
     async with kept(script):
         await script.kill(signal.SIGKILL)
         await script.healthy.wait()
@@ -111,37 +111,37 @@ async def test_a_drill_does_not_count_as_failure(own_folder: Path, keeper: Keep)
         ("import os; os.kill(os.getpid(), 11)", "was killed by SIGSEGV while it started"),
     ],
 )
-async def test_a_part_that_dies_at_once_fails(text: str, reason: str, own_folder: Path, keeper: Keep) -> None:
+async def test_a_part_that_dies_at_once_fails(text: str, reason: str, own_folder: Path, supervisor: Keep) -> None:
     """The first start must succeed, fail-fast or not."""
-    script = keeper(Script("script", text, own_folder))
+    script = supervisor(Script("script", text, own_folder))
     with pytest.raises(PartFailed, match=reason):
         await script.run(())
     assert script.pid is None
 
 
-async def test_a_part_that_is_never_ready_fails(own_folder: Path, keeper: Keep) -> None:
+async def test_a_part_that_is_never_ready_fails(own_folder: Path, supervisor: Keep) -> None:
     """The reason says what the check last said, and nothing is left running."""
     part = Script("script", "import time; time.sleep(600)", own_folder)
     part.ready_within_s = 0.2
-    script = keeper(part)
+    script = supervisor(part)
     with pytest.raises(PartFailed, match=r"was not ready within 0\.2 s: no file yet"):
         await script.run(())
     assert script.pid is None
 
 
-async def test_workers_die_with_their_service(own_folder: Path, keeper: Keep) -> None:
+async def test_workers_die_with_their_service(own_folder: Path, supervisor: Keep) -> None:
     """A restarted service does not find the workers of its dead self."""
     part = Script("script", WITH_WORKER, own_folder)
-    script = keeper(part)
+    script = supervisor(part)
     async with kept(script):
         worker = int(part.ready.read_text())
         await script.kill(signal.SIGKILL)
         await until_gone(worker)
 
 
-async def test_who_does_not_stop_is_killed(own_folder: Path, keeper: Keep) -> None:
+async def test_who_does_not_stop_is_killed(own_folder: Path, supervisor: Keep) -> None:
     """A part that ignores SIGTERM is gone after the deadline, even when it was frozen."""
-    script = keeper(Script("script", DEAF, own_folder))
+    script = supervisor(Script("script", DEAF, own_folder))
     async with kept(script):
         pid = _pid(script)
         await script.kill(signal.SIGSTOP)
@@ -149,11 +149,11 @@ async def test_who_does_not_stop_is_killed(own_folder: Path, keeper: Keep) -> No
         await until_gone(pid)
 
 
-async def test_a_part_waits_for_what_it_needs(own_folder: Path, keeper: Keep) -> None:
+async def test_a_part_waits_for_what_it_needs(own_folder: Path, supervisor: Keep) -> None:
     """It is started only when its needs are healthy."""
-    oven = keeper(Script("oven", OBEDIENT, own_folder))
+    oven = supervisor(Script("oven", OBEDIENT, own_folder))
     oven_was_healthy: list[bool] = []
-    pizza = keeper(
+    pizza = supervisor(
         Script("pizza", OBEDIENT, own_folder, needs=("oven",)),
         on_change=lambda: oven_was_healthy.append(oven.healthy.is_set()),
     )

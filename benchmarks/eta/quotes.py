@@ -1,8 +1,8 @@
-"""Quotes by several travel models on the same days, each judged by what came.
+"""Quote ETAs by several travel models on the same days, and compare each with the delivery.
 
-The `learned` desk is what a shard does: it learns from pings and deliveries as they come, and the engine decides by its
-travel times. The others look on: free flow and the road network, with the same calibration of their own quotes. They
-know a rider's vehicle and not the rider's own pace, which the `learned` desk has learned; so its ways are told without
+The `learned` model is what a shard does: it learns from pings and deliveries as they come, and the engine decides by
+its travel times. The others look on: free flow and the road network, with the same calibration of their own quotes. They
+know a rider's vehicle and not the rider's own pace, which the `learned` model has learned; so its ways are told without
 that pace, too (`SPEEDS_ALONE`).
 """
 
@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.eta.world import Day
+from benchmarks.eta.simulated_days import Day
 from dispatch.engine.eta.calibration import Calibration, Quote, Stage
 from dispatch.engine.eta.estimate import STARTERS, EtaQuestion, estimate
 from dispatch.engine.eta.learning import EtaLearning
@@ -28,20 +28,20 @@ from dispatch.engine.service_times import half_ms, half_s
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.engine.travel.learned import LearnedTravel
 from node.geodesy import distances_m, points
-from simulator.drive.alone import Moment
+from simulator.drive.engine_only import Moment
 
 #: A new travel model is made so often, domain milliseconds.
 MODEL_EVERY_MS: Final = 600_000
 _FRESH_MS: Final = 60_000
-#: The ways of the learned desk with everybody as fast as their vehicle.
+#: The ways of the learned model with everybody as fast as their vehicle.
 SPEEDS_ALONE: Final = "learned speeds alone"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ScoredQuote:
     """A quote against the truth; whether it rained at the delivery, whether its rider was a slow one."""
 
-    desk: str
+    model: str
     day: str
     quote: Quote
     delivered_ms: int
@@ -51,7 +51,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A way with food on board, to a door: what each desk said when it began, and what it took."""
+    """A way with food on board, to a door: what each model said when it began, and what it took."""
 
     day: str
     said_s: dict[str, float]
@@ -59,7 +59,7 @@ class Leg:
 
 
 @dataclass(slots=True)
-class Desk:
+class QuotingModel:
     """One travel model and the calibration of its quotes."""
 
     name: str
@@ -88,39 +88,39 @@ class Desk:
 
 
 @dataclass(slots=True)
-class Desks:
-    """Looks on a day (`simulator.drive.alone.Watcher`): `desks[0]` learns, and its travel times are the engine's."""
+class QuotingModels:
+    """Watches a day (`simulator.drive.engine_only.Watcher`): `models[0]` learns; the engine uses its travel times."""
 
-    desks: list[Desk]
+    models: list[QuotingModel]
     params: EngineParams
     day: Day | None = None
-    judged: list[Judged] = field(default_factory=list)
+    judged: list[ScoredQuote] = field(default_factory=list)
     legs: list[Leg] = field(default_factory=list)
     _next_model_ms: int = 0
     _left: dict[RiderId, tuple[Point, int, dict[str, float]]] = field(default_factory=dict)
 
     def travel(self, now_ms: int) -> TravelTimes:
-        learned = self.desks[0]
+        learned = self.models[0]
         if now_ms >= self._next_model_ms:
             self._next_model_ms = now_ms + MODEL_EVERY_MS
             learned.travel = learned.learning.travel.model()
         return learned.travel
 
     def saw(self, moment: Moment) -> None:
-        learning = self.desks[0].learning
+        learning = self.models[0].learning
         state, now_ms = moment.state, moment.now_ms
         orders = {**state.orders, **{order.order_id: order for order in moment.ended}}
         if learning.due(now_ms):
             learning.look(moment.positions, state.riders, now_ms, self.params)
         self._finish_legs(moment, orders)
         learning.heard(moment.notes, orders, state.riders, self.params)
-        for desk in self.desks:
-            self._quote(desk, moment)
+        for model in self.models:
+            self._quote(model, moment)
         for order in moment.ended:
             self._judge(order)
         self._begin_legs(moment)
 
-    def _quote(self, desk: Desk, moment: Moment) -> None:
+    def _quote(self, model: QuotingModel, moment: Moment) -> None:
         """New orders, and those that a rider accepted or picked up."""
         told = {NoteKind.ASSIGNED, NoteKind.PICKED_UP}
         news = [
@@ -131,29 +131,29 @@ class Desks:
             return
         seen = _seen(moment)
         online = {r: p for r, p in seen.items() if moment.state.riders[r].online}
-        known = desk.known([*riders.values(), *(moment.state.riders[r] for r in online)])
+        known = model.known([*riders.values(), *(moment.state.riders[r] for r in online)])
         opened = tuple((o.order_id, _open(o, moment, online, known, self.params)) for o in moment.placed)
         places = tuple(seen.get(r) for r in riders)
         asked = EtaQuestion(tuple(riders.values()), places, moment.state.orders, moment.now_ms, opened, known)
-        etas = estimate(asked, desk.travel, self.params)
+        etas = estimate(asked, model.travel, self.params)
         for order_id in [*(order.order_id for order in moment.placed), *(n.order_id for n in news)]:
             eta = etas.get(order_id) if order_id is not None else None
             if eta is not None and eta.quote is not None and order_id is not None:
-                desk.quotes.setdefault(order_id, {})[eta.quote.stage] = eta.quote
+                model.quotes.setdefault(order_id, {})[eta.quote.stage] = eta.quote
 
     def _judge(self, order: Order) -> None:
         assert self.day is not None
-        for desk in self.desks:
-            quotes = desk.quotes.pop(order.order_id, {})
+        for model in self.models:
+            quotes = model.quotes.pop(order.order_id, {})
             if order.status is not OrderStatus.DELIVERED or order.ended_ms is None:
                 continue
-            desk.learning.delivered(quotes.values(), order.ended_ms)
+            model.learning.delivered(quotes.values(), order.ended_ms)
             rain, slow = self.day.weather.rains(order.ended_ms), order.rider_id in self.day.slow_riders
             for quote in quotes.values():
-                self.judged.append(Judged(desk.name, self.day.name, quote, order.ended_ms, rain, slow))
+                self.judged.append(ScoredQuote(model.name, self.day.name, quote, order.ended_ms, rain, slow))
 
     def _begin_legs(self, moment: Moment) -> None:
-        """What each desk says of the ways that begin now with food on board."""
+        """What each model says of the ways that begin now with food on board."""
         for note in moment.notes:
             if note.rider_id is None or note.kind not in (NoteKind.PICKED_UP, NoteKind.DELIVERED):
                 continue
@@ -165,8 +165,8 @@ class Desks:
             place = moment.state.orders[note.order_id].pickup if picked else _drop(note.order_id, moment)
             left_ms = note.at_ms + half_ms(StopKind.PICKUP if picked else StopKind.DROP, self.params.service)
             door = rider.stops[0].point
-            said = {desk.name: desk.way_s(rider, place, door, left_ms, self.params) for desk in self.desks}
-            said[SPEEDS_ALONE] = self.desks[0].anyones_way_s(rider.vehicle, place, door, left_ms, self.params)
+            said = {model.name: model.way_s(rider, place, door, left_ms, self.params) for model in self.models}
+            said[SPEEDS_ALONE] = self.models[0].anyones_way_s(rider.vehicle, place, door, left_ms, self.params)
             self._left[note.rider_id] = door, left_ms, said
 
     def _finish_legs(self, moment: Moment, orders: dict[OrderId, Order]) -> None:
@@ -205,11 +205,11 @@ def _open(
     return OpenOrder(order.pickup, order.drop, order.ready_ms, starters, ahead_of(waiting, len(online), len(starters)))
 
 
-def new_desks(road: TravelTimes) -> list[Desk]:
+def new_models(road: TravelTimes) -> list[QuotingModel]:
     """The learned model, and its peers."""
     return [
-        Desk("learned", LearnedTravel.ignorant(), knows_riders=True),
-        Desk("free flow", FreeFlowTravel()),
-        Desk("road", road),
-        Desk("uncalibrated", FreeFlowTravel(), calibrated=False),
+        QuotingModel("learned", LearnedTravel.ignorant(), knows_riders=True),
+        QuotingModel("free flow", FreeFlowTravel()),
+        QuotingModel("road", road),
+        QuotingModel("uncalibrated", FreeFlowTravel(), calibrated=False),
     ]

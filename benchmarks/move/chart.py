@@ -1,4 +1,4 @@
-"""The pauses of a run as a picture."""
+"""Draw the pauses of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process of a bench and its parent, which writes words, one a line; the child answers each with a line of JSON."""
+"""Child process of a bench: the parent writes words, one a line, and the child answers each with a line of JSON."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def left() -> None:
         pass
 
 
-class Child:
+class ChildProcess:
     """`async with Child("benchmarks.motion.riders", words, env) as riders:` it is told to leave at the end."""
 
     def __init__(self, module: str, words: tuple[str, ...], env: Mapping[str, str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A city's history, in which everything is learned as it happens, and the held-back days that are judged."""
+"""Play a city's history, learning as it happens, then score quotes on held-back days."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.eta.desk import Desk, Desks, Judged, Leg, new_desks
-from benchmarks.eta.world import Day, World, WorldParams
+from benchmarks.eta.quotes import Leg, QuotingModel, QuotingModels, ScoredQuote, new_models
+from benchmarks.eta.simulated_days import Day, SimulatedDays, WorldParams
 from dispatch.engine.params import EngineParams
 from dispatch.engine.travel.road import RoadTravel
-from simulator.drive.alone import Alone
+from simulator.drive.engine_only import EngineOnlyCity
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,29 +20,29 @@ class Played:
 
     city: str
     seed: int
-    judged: tuple[Judged, ...]
+    judged: tuple[ScoredQuote, ...]
     legs: tuple[Leg, ...]
     weather: dict[str, str]
     learned: dict[str, object]
     cpu_s: float
 
 
-def play_city(world_params: WorldParams, history: int, held_back: int) -> Played:
+def score_city(world_params: WorldParams, history: int, held_back: int) -> Played:
     """Plays `history` ordinary working days in turn, then each held-back day as if it were the next one.
 
     A held-back day goes on learning while it lasts, as a shard does, and knows nothing of the other held-back days.
     """
     began_s = time.process_time()
-    world, params = World(world_params), EngineParams()
-    desks = new_desks(RoadTravel(world.network))
+    world, params = SimulatedDays(world_params), EngineParams()
+    models = new_models(RoadTravel(world.network))
     for number in range(history):
-        _play(world.day(number, held_back=False), desks, params)
-    judged: list[Judged] = []
+        _play(world.day(number, held_back=False), models, params)
+    judged: list[ScoredQuote] = []
     legs: list[Leg] = []
     weather: dict[str, str] = {}
     for number in range(held_back):
         day = world.day(history + number, held_back=True)
-        seen = _play(day, [_as_of_now(desk) for desk in desks], params)
+        seen = _play(day, [_as_of_now(model) for model in models], params)
         judged += seen.judged
         legs += seen.legs
         weather[day.name] = _in_words(day)
@@ -52,19 +52,19 @@ def play_city(world_params: WorldParams, history: int, held_back: int) -> Played
         tuple(judged),
         tuple(legs),
         weather,
-        _learned(desks),
+        _learned(models),
         time.process_time() - began_s,
     )
 
 
-def _play(day: Day, desks: list[Desk], params: EngineParams) -> Desks:
-    seen = Desks(desks, params, day)
-    Alone(day.city, params, seen, day.begin_ms).run(day.end_ms, day.orders_until_ms)
+def _play(day: Day, models: list[QuotingModel], params: EngineParams) -> QuotingModels:
+    seen = QuotingModels(models, params, day)
+    EngineOnlyCity(day.city, params, seen, day.begin_ms).run(day.end_ms, day.orders_until_ms)
     return seen
 
 
-def _as_of_now(desk: Desk) -> Desk:
-    return Desk(desk.name, desk.travel, copy.deepcopy(desk.learning), desk.knows_riders, desk.calibrated)
+def _as_of_now(model: QuotingModel) -> QuotingModel:
+    return QuotingModel(model.name, model.travel, copy.deepcopy(model.learning), model.knows_riders, model.calibrated)
 
 
 def _in_words(day: Day) -> str:
@@ -72,8 +72,8 @@ def _in_words(day: Day) -> str:
     return f"{rain or 'dry'}; {len(day.weather.closures)} closures; {len(day.slow_riders)} slow riders"
 
 
-def _learned(desks: Sequence[Desk]) -> dict[str, object]:
-    travel = desks[0].learning.travel
+def _learned(models: Sequence[QuotingModel]) -> dict[str, object]:
+    travel = models[0].learning.travel
     model = travel.model()
     return {
         "cells": len(travel.sums.cells),
@@ -82,5 +82,5 @@ def _learned(desks: Sequence[Desk]) -> dict[str, object]:
         "leg_start_s": model.legs.start_s,
         "leg_stretch": model.legs.stretch,
         "leg_turns": list(model.legs.turns),
-        "bands": {stage: [band.mid, band.high] for stage, band in desks[0].learning.calibration.bands.items()},
+        "bands": {stage: [band.mid, band.high] for stage, band in models[0].learning.calibration.bands.items()},
     }

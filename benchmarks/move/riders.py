@@ -1,4 +1,4 @@
-"""Thousands of riders by the real SDK, many on each connection: fixes at an even pace, orders carried as they come."""
+"""Thousands of riders by the real SDK, many on each connection, who send fixes at an even pace and carry orders."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class BenchRider:
 
 
 @dataclass(slots=True)
-class Fleet:
+class RiderFleet:
     """All riders of the run. `cuts` counts streams that ended since `watch_streams` was called."""
 
     clock: Clock

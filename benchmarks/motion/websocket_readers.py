@@ -1,4 +1,6 @@
-"""A process of customers on a real stack: `python -m benchmarks.motion.audience --orders 540`, with `FORNO_*` set.
+"""Process of customers who place orders and read their WebSockets, on a real stack with `FORNO_*` set.
+
+    python -m benchmarks.motion.websocket_readers --orders 540
 
 It places orders over HTTP, opens a WebSocket for each, and waits until so many riders have the food. Then "begin" and
 "end" of the parent bound a measurement: how old each fix was when its frame came, by the wall clock that stamped it
@@ -22,7 +24,7 @@ import orjson
 import uvloop
 from websockets.asyncio.client import connect
 
-from benchmarks.motion.child import say, words
+from benchmarks.motion.child_process import say, words
 from benchmarks.motion.place import CITY, somewhere
 from node import arguments
 from node.lifecycle import calm_collector
@@ -37,8 +39,8 @@ _TOKEN_S = 7200
 E7 = 1e7
 
 
-class Audience:
-    """Customers at their screens."""
+class WebSocketReaders:
+    """Customers whose pages are open."""
 
     def __init__(self) -> None:
         self.ages_ms: list[float] = []
@@ -116,7 +118,7 @@ async def place(http: httpx.AsyncClient, signer: TokenSigner, rng: Random, numbe
 async def run(orders: int, wanted: int, seed: int) -> None:
     """Orders, watches, answers the parent until it hangs up."""
     signer = TokenSigner(Path(os.environ["FORNO_JWT_PRIVATE_KEY_FILE"]))
-    audience, rng = Audience(), Random(seed)
+    readers, rng = WebSocketReaders(), Random(seed)
     gate = asyncio.Semaphore(AT_ONCE)
     async with (
         httpx.AsyncClient(base_url=os.environ["FORNO_GATEWAY_URL"], timeout=20, trust_env=False) as http,
@@ -126,18 +128,18 @@ async def run(orders: int, wanted: int, seed: int) -> None:
         async def one(number: int) -> None:
             async with gate:
                 order_id, url = await place(http, signer, rng, number)
-            await audience.watch(order_id, url)
+            await readers.watch(order_id, url)
 
         watching = []
         for number in range(orders):
             watching.append(group.create_task(one(number)))
             await asyncio.sleep(1 / PER_S)
         async with asyncio.timeout(READY_S):
-            await audience.carrying(wanted)
+            await readers.carrying(wanted)
         calm_collector()
-        say(audience.begin())
+        say(readers.begin())
         async for word in words():
-            say(audience.begin() if word == "begin" else audience.end())
+            say(readers.begin() if word == "begin" else readers.end())
         for task in watching:
             task.cancel()
 

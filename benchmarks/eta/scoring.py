@@ -1,4 +1,4 @@
-"""Quotes and ways against what came: the figures, their targets and peers.
+"""Score quotes and ways against deliveries: figures, targets, peers.
 
 A quote is judged once in each stage: when the order was placed (`open`), when its rider accepted (`assigned`) and when
 it was picked up (`carried`); always the last such quote before the delivery.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.eta.desk import SPEEDS_ALONE, Judged, Leg
+from benchmarks.eta.quotes import SPEEDS_ALONE, Leg, ScoredQuote
 from benchmarks.record import Figure, at_most
 from dispatch.engine.eta.calibration import Z90, Stage
 
@@ -23,18 +23,18 @@ LEARNED, PEER, ROAD = "learned", "free flow", "road"
 Floats = NDArray[np.float64]
 
 
-def quotes_of(judged: Iterable[Judged], desk: str, stage: Stage) -> list[Judged]:
-    """The quotes of one desk in one stage."""
-    return [j for j in judged if j.desk == desk and j.quote.stage is stage]
+def quotes_of(judged: Iterable[ScoredQuote], model: str, stage: Stage) -> list[ScoredQuote]:
+    """The quotes of one model in one stage."""
+    return [j for j in judged if j.model == model and j.quote.stage is stage]
 
 
-def covered(judged: Sequence[Judged]) -> float:
+def covered(judged: Sequence[ScoredQuote]) -> float:
     """Share that came no later than the quoted p90."""
     return float(np.mean([j.delivered_ms <= j.quote.p90_ms for j in judged])) if judged else float("nan")
 
 
-def stage_figures(judged: Sequence[Judged]) -> dict[str, float]:
-    """All figures of the quotes of one desk in one stage; seconds."""
+def stage_figures(judged: Sequence[ScoredQuote]) -> dict[str, float]:
+    """All figures of the quotes of one model in one stage; seconds."""
     if not judged:
         return {"quotes": 0}
     delivered = _ms(judged, lambda j: j.delivered_ms)
@@ -75,20 +75,20 @@ def leg_figures(legs: Sequence[Leg]) -> dict[str, float]:
     return {name: round(value, 2) for name, value in out.items()}
 
 
-def targets(judged: Sequence[Judged], legs: Sequence[Leg]) -> list[Figure]:
+def targets(judged: Sequence[ScoredQuote], legs: Sequence[Leg]) -> list[Figure]:
     """What must hold."""
     ways = leg_figures(legs)
     peer_s = ways[f"{PEER} mae_s"]
     error_s = ways[f"{LEARNED} mae_s"]
     found = [at_most("ways: mean absolute error", error_s, round(LEG_RATIO * peer_s, 2), "s", peer_s, PEER)]
     for stage in Stage:
-        own, peer = (stage_figures(quotes_of(judged, desk, stage)) for desk in (LEARNED, "uncalibrated"))
+        own, peer = (stage_figures(quotes_of(judged, model, stage)) for model in (LEARNED, "uncalibrated"))
         name, share = f"quotes {stage}: share under p90", round(own["under_p90"], 4)
         found.append(Figure(name, share, "of all", *COVERED, round(peer["under_p90"], 4), "uncalibrated"))
     return found
 
 
-def reliability(judged: Sequence[Judged], levels: Floats) -> Floats:
+def reliability(judged: Sequence[ScoredQuote], levels: Floats) -> Floats:
     """Share of actuals below the quantile of each level, with the normal distribution that a quote's median and p90
     mean."""
     from scipy.stats import norm
@@ -105,5 +105,5 @@ def _pinball(late_s: Floats, level: float) -> float:
     return float(np.where(late_s > 0, level * late_s, (level - 1) * late_s).mean())
 
 
-def _ms(judged: Sequence[Judged], of: Callable[[Judged], int]) -> Floats:
+def _ms(judged: Sequence[ScoredQuote], of: Callable[[ScoredQuote], int]) -> Floats:
     return np.array([of(j) for j in judged], np.float64)

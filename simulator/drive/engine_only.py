@@ -1,4 +1,4 @@
-"""A simulated city driven through the engine alone, in virtual time: no broker, no clock, as fast as it computes.
+"""Drive a simulated city through the engine only, in virtual time: no broker, no clock, as fast as it computes.
 
 Riders, kitchens and customers behave as in a demo; the engine is told what a shard would be told, in the same order,
 and nothing of what the city hides (true speeds, weather, real kitchen times, what a rider is like).
@@ -27,7 +27,7 @@ from simulator.city import actions as act
 from simulator.city import model as sim
 from simulator.city.customers import OrderDraft
 from simulator.city.rider import Rider as Mind
-from simulator.city.scenario import City
+from simulator.city.scenario import SimulatedCity
 
 #: Ticks are so far apart, domain milliseconds.
 TICK_MS: Final = 20_000
@@ -66,10 +66,12 @@ class _Phone:
     stops: tuple[Stop, ...] = ()
 
 
-class Alone:
+class EngineOnlyCity:
     """One city from `begin_ms` on. `run` plays until a moment; orders stop a while before if asked."""
 
-    def __init__(self, city: City, params: EngineParams, watcher: Watcher, begin_ms: int, promise_ms: int = 2_400_000):
+    def __init__(
+        self, city: SimulatedCity, params: EngineParams, watcher: Watcher, begin_ms: int, promise_ms: int = 2_400_000
+    ):
         self.city, self.params, self.watcher = city, params, watcher
         self.now_ms = begin_ms
         self.state = CityState()

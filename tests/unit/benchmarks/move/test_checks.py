@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from benchmarks.move.proof import doubles
+from benchmarks.move.checks import doubles
 from proto.dispatch.v1.dispatch_event_pb2 import Assigned, Delivered, DispatchEvent, EtaChanged, PickedUp, Unassigned
 
 

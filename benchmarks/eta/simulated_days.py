@@ -1,4 +1,4 @@
-"""The simulated days: a city on generated streets, its hidden traffic, and what is out of the ordinary on a day.
+"""Simulated days: a city on generated streets, its hidden traffic, and what is out of the ordinary on a day.
 
 History is ordinary: rush hours, no rain, no closure, no slow rider. Held-back days have all three. Every day has riders
 of its own, so nobody is known from before. Streets and the character of each cell stay, as in any city.
@@ -16,7 +16,7 @@ from dispatch.engine.travel.network import RoadNetwork
 from shard_router.cities.catalogue import load_cities
 from simulator.city.model import Place
 from simulator.city.params import CustomerParams, KitchenParams, RiderParams, TrafficParams
-from simulator.city.scenario import City, CityParams, Ground, build
+from simulator.city.scenario import CityParams, CitySite, SimulatedCity, build
 from simulator.city.traffic import HiddenTraffic, Weather, draw_weather
 from simulator.roads.build import build_network
 from simulator.roads.grid import ATTRIBUTION, SOURCE, grid_links
@@ -46,7 +46,7 @@ class Day:
     """One day of a city. `slow_riders` and `weather` are the hidden truth, for the report only."""
 
     name: str
-    city: City
+    city: SimulatedCity
     begin_ms: int
     orders_until_ms: int
     end_ms: int
@@ -54,7 +54,7 @@ class Day:
     slow_riders: frozenset[int]
 
 
-class World:
+class SimulatedDays:
     """One city; `day` makes its days."""
 
     def __init__(self, params: WorldParams) -> None:
@@ -76,7 +76,7 @@ class World:
             traffic_params = replace(traffic_params, rains=(1, 3), closures=(3, 8))
         weather = draw_weather(traffic_params, begin_ms, end_ms, self._places_near_centre(), Random(what))
         traffic = HiddenTraffic(traffic_params, self._zone, self._center, self.params.seed, weather)
-        ground = Ground(self.params.city, self._zone, self._center, self._places, self._ways, traffic)
+        ground = CitySite(self.params.city, self._zone, self._center, self._places, self._ways, traffic)
         city = build(ground, self._city_params(number, held_back), _whole(what), begin_ms)
         slow = frozenset(r.profile.rider_id for r in city.riders if r.profile.pace > 1.13)
         orders_until_ms = end_ms - round(_LAST_ORDER_H * HOUR_MS)

@@ -1,4 +1,4 @@
-"""What is left after the moves: pauses from the record of ticks, fixes and assignments from the logs."""
+"""Check a run of moves: pauses from the record of ticks, lost fixes and double assignments from the logs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import asyncpg
 import numpy as np
 from aiokafka import TopicPartition
 
-from benchmarks.move.fleet import Fleet
+from benchmarks.move.riders import RiderFleet
 from node import kafka
 from node.postgres import statements
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
@@ -124,7 +124,7 @@ async def applied_to_the_end(pool: asyncpg.Pool, kafka_url: str, city: str, part
     return end
 
 
-async def lost_fixes(fleet: Fleet, kafka_url: str, city: str, partition: int, end: int) -> tuple[int, int]:
+async def lost_fixes(fleet: RiderFleet, kafka_url: str, city: str, partition: int, end: int) -> tuple[int, int]:
     """How many fixes were acknowledged, and how many of them the log does not hold."""
     logged = await _logged(kafka_url, city, partition, end)
     acked = lost = 0

@@ -1,4 +1,4 @@
-"""Keeps one part running: starts it when what it needs is healthy, checks it, restarts it with backoff when it dies."""
+"""Keep one part of the stack running: start it after what it needs, check it, restart it with backoff when it dies."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Backoff:
         return min(self.ceiling_s, self.first_s * 2.0 ** min(deaths_in_a_row - 1, 30))
 
 
-class Keeper:
+class PartSupervisor:
     """The life of one part. `run` is a task of the stack; all else is called from the same event loop."""
 
     def __init__(
@@ -73,7 +73,7 @@ class Keeper:
     def pid(self) -> int | None:
         return self._child.pid if self._child is not None else None
 
-    async def run(self, needs: tuple[Keeper, ...]) -> None:
+    async def run(self, needs: tuple[PartSupervisor, ...]) -> None:
         """Keep the part alive until cancelled. Cancelling leaves the process running; `stop` ends it.
 
         Raises PartFailed when it cannot be started, or dies under fail-fast.

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, start_http_server
 
-from simulator.demo.facts.hops import hop_buckets, percentiles
+from simulator.demo.facts.fix_ages import hop_buckets, percentiles
 
 INF = float("inf")
 

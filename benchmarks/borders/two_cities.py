@@ -1,4 +1,4 @@
-"""One instance cut in two cities, each with an engine of its own, in virtual time.
+"""Replay one instance cut in two cities, each with an engine of its own, in virtual time.
 
 An order belongs to the city of its restaurant, a courier to the city in which it starts. Each minute either city may
 borrow couriers that the other can spare; live this takes two or three ticks of a second.
@@ -32,7 +32,7 @@ from dispatch.engine.state import CityState, Draft
 from dispatch.engine.tick import run_matching
 from simulator.replay.history import History
 from simulator.replay.instance import Instance, Xy
-from simulator.replay.world import MINUTE_MS, World
+from simulator.replay.world import MINUTE_MS, ReplayWorld
 
 Axis = Literal["x", "y"]
 
@@ -66,14 +66,14 @@ class _Side:
 class _Post(list[Input]):
     """Takes what happens to the city that must hear of it."""
 
-    def __init__(self, world: CutWorld) -> None:
+    def __init__(self, world: TwoCities) -> None:
         self._world = world
 
     def append(self, item: Input) -> None:
         self._world.post(item)
 
 
-class CutWorld(World):
+class TwoCities(ReplayWorld):
     """The day of an instance in two cities."""
 
     def __init__(self, instance: Instance, params: EngineParams, cut: Cut, *, borrowing: bool) -> None:
@@ -170,5 +170,5 @@ class CutWorld(World):
 
 def replay_cut(instance: Instance, params: EngineParams, cut: Cut, *, borrowing: bool) -> tuple[History, int]:
     """The day in two cities, and how many loans there were."""
-    world = CutWorld(instance, params, cut, borrowing=borrowing)
+    world = TwoCities(instance, params, cut, borrowing=borrowing)
     return world.run(), world.loans

@@ -1,4 +1,4 @@
-"""How old fixes were at each hop on their way to the screen, from the histograms that the services export.
+"""Read the age of fixes at each hop to the screen from the histograms that the services export.
 
 rider's send ─> packed, durable (edge) ─> applied, published (shard) ─> socket (gateway) ─> screen
 """

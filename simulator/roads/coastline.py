@@ -1,4 +1,4 @@
-"""The sea before La Serena and Coquimbo, drawn by hand for the map: coarse, good to a block or two."""
+"""Coastline of La Serena and Coquimbo, drawn by hand for the map: good to a block or two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left when a stack and its guard were both killed: its servers still run on its data.
+"""Kill servers that still run on a folder's data after a stack and its guard were both killed.
 
 They are known by the `stack.json` that nobody removed, and recognised by their environment, so that a process which
 merely got the same number is never touched.
@@ -18,8 +18,8 @@ _GONE_WITHIN_S = 5.0
 _POLL_S = 0.02
 
 
-def end_leftovers(folder: Folder) -> None:
-    """Kill what a dead stack of this folder left running. The caller holds the folder's lock."""
+def end_orphans(folder: Folder) -> None:
+    """Kill processes that a dead stack of this folder left running. The caller holds the folder's lock."""
     manifest = read(folder.root)
     if manifest is None:
         return

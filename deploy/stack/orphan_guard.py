@@ -1,4 +1,4 @@
-"""Ends what a killed stack leaves behind.
+"""Kill the processes of a stack that was itself killed.
 
 Run as a script, with the reading end of a pipe as its standard input and the folder's lock open. The supervisor
 writes `+PID` for each process group it starts and `-PID` when the group is gone. When the supervisor dies, even of
