@@ -1,7 +1,7 @@
 """Quote ETAs by several travel models on the same days, and compare each with the delivery.
 
 The `learned` model is what a shard does: it learns from pings and deliveries as they come, and the engine decides by
-its travel times. The others look on: free flow and the road network, with the same calibration of their own quotes. They
+its travel times. The others watch: free flow and the road network, with the same calibration of their own quotes. They
 know a rider's vehicle and not the rider's own pace, which the `learned` model has learned; so its ways are told without
 that pace, too (`SPEEDS_ALONE`).
 """
