@@ -26,10 +26,9 @@ from dispatch.borders.grpc_api import LentRiders, LoansApi
 from dispatch.config import DispatchSettings
 from dispatch.engine.params import EngineParams
 from dispatch.logs.adapters.kafka import KafkaCityLogs
-from dispatch.shard.adapters.kafka import KafkaResultTopic
 from dispatch.shard.adapters.lessons import PostgresLessonStore
 from dispatch.shard.adapters.mongo import MongoLastView
-from dispatch.shard.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare
+from dispatch.shard.adapters.postgres import PostgresDecisionLog, prepare
 from dispatch.shard.adapters.redis import RedisAnnouncements, RedisGeoView, connect
 from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.grpc_api import SERVICE, DispatchApi
@@ -48,6 +47,8 @@ from node.clock import Clock
 from node.kafka import LogIdentity, producer
 from node.lifecycle import Node
 from node.mongo import connect as connect_mongo
+from node.outbox.postgres import PostgresOutbox
+from node.outbox.publisher import KafkaPublisher
 from node.postgres import connect as connect_postgres
 from node.rpc import Server
 from proto.dispatch.v1.borders_pb2_grpc import add_BordersServicer_to_server
@@ -73,6 +74,9 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
     await prepare(core)
     deciding = await connect_postgres(core, max_size=8, guarded=True)
     node.on_stop("postgres", deciding.close)
+    # Of their own: relays hold connections for as long as the broker takes.
+    relaying = await connect_postgres(core, max_size=4)
+    node.on_stop("postgres of the relays", relaying.close)
     leasing = await connect_postgres(core, max_size=4)
     node.on_stop("postgres of the lease", leasing.close)
 
@@ -107,8 +111,8 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
         ),
         decision_log=decision_log,
         lessons=PostgresLessonStore(deciding, settings.shard_id),
-        outbox=PostgresOutbox(deciding),
-        topic=KafkaResultTopic(identity, results),
+        outbox_of=lambda city: PostgresOutbox(relaying, city),
+        publisher=KafkaPublisher(results, identity),
         announcements=RedisAnnouncements(redis),
         views_of=lambda city: [*views.of(city), ("borders", borders.exchange(city).run())],
         tick_period_ms=settings.tick_period_ms,

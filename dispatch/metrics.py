@@ -29,7 +29,6 @@ ETA_ERROR_S = histogram(
 )
 OPEN_ORDERS = gauge("forno_dispatch_open_orders", "orders that are not ended", ["city"])
 RIDERS_ONLINE = gauge("forno_dispatch_riders_online", "riders on shift", ["city"])
-OUTBOX_PUBLISHED = counter("forno_dispatch_outbox_published_total", "results published to dispatch.events", ["city"])
 VIEW_LAG_MS = histogram(
     "forno_dispatch_view_lag_ms", "age of the oldest change when a view was written, wall ms", ["view"]
 )
@@ -64,7 +63,6 @@ class CityMetrics:
         self.eta_error_s = ETA_ERROR_S.labels(city)
         self.open_orders = OPEN_ORDERS.labels(city)
         self.riders_online = RIDERS_ONLINE.labels(city)
-        self.published = OUTBOX_PUBLISHED.labels(city)
         self._city = city
 
     def fixes(self, applied: int, superseded: int) -> None:

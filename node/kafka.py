@@ -7,6 +7,7 @@ Consumers assign partitions by hand and keep their offsets where their effects a
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -28,7 +29,7 @@ _TRUE_END_S = 5.0
 #: How long the broker may take to say who it is, and how often a reader asks, wall seconds.
 _IDENTITY_S = 4.0
 _LOOK_EVERY_S = 2.0
-#: How often `LogIdentity.run` asks which log is read, wall seconds.
+#: How often `LogIdentity` asks by itself which log it is, wall seconds.
 _ASK_EVERY_S = 1.0
 
 #: Offsets to go on from, by topic and partition; partitions that are missing are read from the beginning.
@@ -175,6 +176,7 @@ class LogIdentity:
         self._asking = asyncio.Lock()
         #: As last seen; empty before.
         self.seen = ""
+        self._seen_s = -math.inf
 
     async def ask(self) -> str:
         """The cluster id now. Raises `Retryable`."""
@@ -185,6 +187,7 @@ class LogIdentity:
                         self._admin = AIOKafkaAdminClient(bootstrap_servers=self._url, request_timeout_ms=3000)
                         await self._admin.start()
                     self.seen = str((await self._admin.describe_cluster())["cluster_id"])
+                    self._seen_s = time.monotonic()
                     return self.seen
             except (KafkaError, OSError, TimeoutError) as error:
                 await self.close()
@@ -192,6 +195,12 @@ class LogIdentity:
             except asyncio.CancelledError:  # the connection may be half made: the next one to ask makes another
                 await self.close()
                 raise
+
+    async def recent(self) -> str:
+        """The cluster id as it was at most a second ago. Raises `Retryable`."""
+        if time.monotonic() - self._seen_s > _ASK_EVERY_S:
+            await self.ask()
+        return self.seen
 
     async def run(self) -> None:
         """Asks until cancelled, so that `seen` is fresh."""

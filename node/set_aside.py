@@ -21,9 +21,9 @@ SQL = statements(__file__)
 
 #: Bytes of a message that are kept. A longer one is read from the log again when it is tried again.
 KEPT_BYTES = 64 * 1024
-#: Characters of a key and of a reason that are kept.
-KEPT_TEXT = 300
-#: Partition of a letter that lies in an outbox and was never sent.
+#: Characters of a key and of a reason that are kept: all of any order's id.
+KEPT_TEXT = 1024
+#: Partition of a message that lies in an outbox and was never sent; its offset is its id there.
 UNSENT = -1
 
 SET_ASIDE = counter(

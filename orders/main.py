@@ -13,6 +13,10 @@ from redis.asyncio import Redis
 
 from node import kafka, postgres, set_aside
 from node.lifecycle import Node, run
+from node.outbox.message import Message, Publisher
+from node.outbox.postgres import PostgresOutbox
+from node.outbox.publisher import KafkaPublisher
+from node.outbox.relay import Relay
 from node.rpc import Server
 from node.settings import load
 from orders.archive.files import ArchiveFiles
@@ -27,9 +31,6 @@ from orders.kitchen.grpc_api import SERVICE as KITCHENS
 from orders.kitchen.grpc_api import KitchensApi
 from orders.kitchen.known_kitchens import KnownKitchens
 from orders.kitchen.service import KitchenService
-from orders.messaging.postgres import PostgresOutbox
-from orders.messaging.publisher import KafkaPublisher
-from orders.messaging.relay import Relay, Send
 from orders.ordering.adapters.cities import MappedCities, ShardEstimates
 from orders.ordering.adapters.listener import Listener, listen
 from orders.ordering.adapters.postgres.database import OrderDatabase
@@ -61,13 +62,13 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
     clock, log = settings.clock(), node.log
     directory = await _directory(node, settings)
     cities = MappedCities(directory)
-    send = await _publisher(node, settings, cities)
+    publisher = await _publisher(node, settings, cities)
 
     ranges = RangeMap.parse(settings.orders_ranges)
     redis = _cache(node, settings)
     pools, stores = {}, {}
     for own in ranges.ranges:
-        pool, relay = await _database(node, settings, own, send)
+        pool, relay = await _database(node, settings, own, publisher)
         pools[own.database] = pool
         stores[own.database] = await _store(node, settings, own.database, pool, relay, redis)
     # Each database has loops of its own: one that is away holds up no other.
@@ -114,12 +115,18 @@ async def _directory(node: Node, settings: OrdersSettings) -> Directory:
     return directory
 
 
-async def _publisher(node: Node, settings: OrdersSettings, cities: MappedCities) -> Send:
+async def _publisher(node: Node, settings: OrdersSettings, cities: MappedCities) -> Publisher:
     """Connect to Kafka."""
     producer = kafka.producer(settings.kafka_url)
     await producer.start()
     node.on_stop("producer", producer.stop)
-    return KafkaPublisher(producer, cities.partition)
+    identity = kafka.LogIdentity(settings.kafka_url)
+    node.on_stop("log identity", identity.close)
+
+    def partition_of(message: Message) -> int | None:
+        return cities.partition(message.city) if message.city else None
+
+    return KafkaPublisher(producer, identity, partition_of)
 
 
 def _cache(node: Node, settings: OrdersSettings) -> Redis | None:
@@ -131,7 +138,9 @@ def _cache(node: Node, settings: OrdersSettings) -> Redis | None:
     return redis
 
 
-async def _database(node: Node, settings: OrdersSettings, own: Range, send: Send) -> tuple[asyncpg.Pool, Relay]:
+async def _database(
+    node: Node, settings: OrdersSettings, own: Range, publisher: Publisher
+) -> tuple[asyncpg.Pool, Relay]:
     """Bring a database up to date, claim its range, start the relay of its outbox."""
     url = settings.database(own.database)
     for schema in SCHEMAS:
@@ -141,8 +150,8 @@ async def _database(node: Node, settings: OrdersSettings, own: Range, send: Send
     database = OrderDatabase(pool, settings.clock())
     await database.claim_range(own)
     await database.make_partitions()
-    relay = Relay(send, node.log)
-    node.start(f"relay {own.database}", relay.run(PostgresOutbox(pool)))
+    relay = Relay(PostgresOutbox(pool), publisher, node.log)
+    node.start(f"relay {own.database}", relay.run())
     return pool, relay
 
 

@@ -48,9 +48,3 @@ class ShardTaken(FornoError):
     """Another process is running under this shard's name."""
 
     reason = "SHARD_TAKEN"
-
-
-class NotHeld(Rejected):
-    """The fence refused a decision: the shard's epoch is over (FR001) or its lease is (FR002). Write nothing."""
-
-    reason = "NOT_HELD"

@@ -25,13 +25,14 @@ from dispatch.engine.inputs import Positions
 from dispatch.engine.params import EngineParams
 from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
 from dispatch.shard.adapters.lessons import MemoryLessonStore
-from dispatch.shard.adapters.memory import MemoryAnnouncements, MemoryDecisionLog, MemoryResultTopic
+from dispatch.shard.adapters.memory import MemoryAnnouncements, MemoryDecisionLog
 from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.runner import CityRunner
 from dispatch.shard.solver import Solver
 from dispatch.shard.travel import TravelSettings
 from node.clock import SystemClock
 from node.lifecycle import calm_collector
+from node.outbox.memory import MemoryPublisher
 from proto.dispatch.v1 import city_event_pb2
 from proto.fix_columns import FixColumns
 from proto.fix_messages import encode_fixes
@@ -155,8 +156,8 @@ async def _runner(
         logs_of=lambda city: MemoryCityLogs(fixes, city),
         decision_log=decisions,
         lessons=MemoryLessonStore(),
-        outbox=decisions,
-        topic=MemoryResultTopic(),
+        outbox_of=decisions.outbox_of,
+        publisher=MemoryPublisher(),
         announcements=MemoryAnnouncements(),
         views_of=lambda _: (),
         tick_period_ms=1000,

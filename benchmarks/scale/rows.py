@@ -54,7 +54,7 @@ _MOST_TICKS = 500
 _WRITTEN = "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
 _KEPT = """
 select sum(pg_total_relation_size(oid))::bigint from pg_class
-where relnamespace = 'dispatch'::regnamespace and relkind = 'r'
+where relkind = 'r' and (relnamespace = 'dispatch'::regnamespace or oid = 'outbox'::regclass)
 """
 _STAGES = {OrderStatus.ASSIGNED: Stage.ASSIGNED, OrderStatus.PICKED_UP: Stage.CARRIED}
 

@@ -93,7 +93,7 @@ async def _retry(plan: Sequence[Database], words: argparse.Namespace) -> int:
     async with postgres.connection(database.url) as connection, connection.transaction():
         row = await _row(connection, place)
         if row.partition == UNSENT:
-            await _send_letter(connection, row)
+            await _send_again(connection, row)
         else:
             await _write_again(setting("kafka_url", words.kafka, words.dir), row)
         await set_aside.drop(connection, row.id)
@@ -133,14 +133,10 @@ async def _row(connection: asyncpg.Connection, place: Place) -> Row:
     return row
 
 
-async def _send_letter(connection: asyncpg.Connection, row: Row) -> None:
-    """Has the relay send a letter of its outbox again."""
-    if row.reader == "relay of dispatch":
-        found = await connection.fetchval(SQL.send_letter_of_dispatch, row.log_offset)
-    else:
-        found = await connection.fetchval(SQL.send_letter_of_orders, row.log_offset, row.key)
-    if found is None:
-        raise Rejected("the letter is no longer in the outbox, which keeps a day: drop it", reason="LETTER_GONE")
+async def _send_again(connection: asyncpg.Connection, row: Row) -> None:
+    """Has the relay send a message of its outbox again."""
+    if await connection.fetchval(SQL.send_again, row.log_offset, row.key) is None:
+        raise Rejected("the message is no longer in the outbox, which keeps a day: drop it", reason="MESSAGE_GONE")
 
 
 async def _write_again(kafka_url: str, row: Row) -> None:

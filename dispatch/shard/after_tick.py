@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dispatch.engine.model import OfferStatus
@@ -16,12 +16,12 @@ from dispatch.shard.wakes import Wakes
 
 @dataclass(frozen=True, slots=True)
 class AfterTick:
-    """Told of each tick of a city; `letters` is set when there may be something in the outbox."""
+    """Told of each tick of a city; `wrote` is called when there may be something in the outbox."""
 
     city: LiveCity
     metrics: CityMetrics
     wakes: Wakes
-    letters: asyncio.Event
+    wrote: Callable[[], None]
 
     def solved(self, result: TickResult) -> None:
         """Count a fallback, in ticks that change nothing too."""
@@ -32,7 +32,7 @@ class AfterTick:
     def committed(self, tick: DecidedTick, took_ms: float) -> None:
         """Count a tick that was committed, and wake whoever waits for what it changed."""
         self._count(tick, took_ms)
-        self.letters.set()
+        self.wrote()
         changes, tracks = tick.result.decisions.changes, tick.result.tracks
         orders = {t.order_id for t in tracks.tracks} | {o.order_id for o in changes.orders}
         riders = {r.rider_id for r in changes.riders} | {o.rider_id for o in changes.offers}

@@ -18,10 +18,11 @@ from dispatch.engine.snapshot import pack_memory
 from dispatch.metrics import CityMetrics
 from dispatch.shard.decided import DecidedTick, TickBasis
 from dispatch.shard.dependencies import Dependencies
-from dispatch.shard.errors import CityLost, DoubleAssignment, OutcomeUnknown
+from dispatch.shard.errors import DoubleAssignment, OutcomeUnknown
 from dispatch.shard.live_city import LiveCity
 from dispatch.shard.ports import Checkpoint, TickCommit
 from node.errors import Retryable
+from node.postgres import OwnershipLost
 
 #: Ticks without a row at most, one after the other; the next one gets a row though nothing changed.
 QUIET_TICKS: Final = 600
@@ -63,12 +64,12 @@ class Committer:
         return len(self._quiet) >= QUIET_TICKS
 
     async def commit(self, tick: DecidedTick, decided_ms: float, *, hurried: bool) -> None:
-        """Store a tick; hurried, without the memory before it. Raises `CityLost`, `Retryable` and `DoubleAssignment`;
-        nothing has changed then."""
+        """Store a tick; hurried, without the memory before it. Raises `OwnershipLost`, `Retryable` and
+        `DoubleAssignment`; nothing has changed then."""
         start = None if hurried else await self._start()
         record = await asyncio.to_thread(self._record, tick, start, decided_ms)
         if not self.holds():
-            raise CityLost("the lease ran out before the commit")
+            raise OwnershipLost("the lease ran out before the commit")
         began_s = self._clock.monotonic_s()
         try:
             await self._decision_log.commit(record)

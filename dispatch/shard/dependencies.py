@@ -13,9 +13,10 @@ from dispatch.engine.params import EngineParams
 from dispatch.logs.ports import CityLogs
 from dispatch.shard.lessons import LessonStore
 from dispatch.shard.live_city import LiveCity
-from dispatch.shard.ports import Announcements, DecisionLog, Outbox, ResultTopic
+from dispatch.shard.ports import Announcements, DecisionLog
 from dispatch.shard.solver import Solving
 from node.clock import Clock
+from node.outbox.message import Outbox, Publisher
 
 #: Named long-lived views of a city, each to be run as a task of its own.
 Views = Callable[[LiveCity], Sequence[tuple[str, Coroutine[Any, Any, None]]]]
@@ -32,8 +33,8 @@ class Dependencies:
     logs_of: Callable[[str], CityLogs]
     decision_log: DecisionLog
     lessons: LessonStore
-    outbox: Outbox
-    topic: ResultTopic
+    outbox_of: Callable[[str], Outbox]
+    publisher: Publisher
     announcements: Announcements
     views_of: Views
     tick_period_ms: int

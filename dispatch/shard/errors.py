@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from node.errors import FornoError, NotFound, Retryable
-from node.postgres import OwnershipLost
-
-#: By the database this shard does not own the city in this epoch, or its lease ran out: stop deciding.
-CityLost = OwnershipLost
 
 
 class DoubleAssignment(FornoError):

@@ -9,8 +9,8 @@ import structlog
 from dispatch.shard.ports import Archive
 from node.retry import every, warned
 
-#: Ticks, decisions, ended offers, holdings, orders and published letters are kept this long, wall hours: longer than
-#: the 24 that the outbox may have to publish again.
+#: Ticks, decisions, ended offers, holdings and orders are kept this long, wall hours: longer than the 24 for which the
+#: outbox keeps what it sent.
 KEEP_H = 72
 EVERY_S = 600.0
 #: Rows that one transaction removes, the wall seconds between two of them, and how many a round has.

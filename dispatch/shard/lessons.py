@@ -45,10 +45,10 @@ class LessonStore(Protocol):
 
     async def take_over(self, ownership: Ownership) -> Lesson | None:
         """What was stored last, None for a city that has learned nothing; kept as what this owner began with, so that a
-        replay finds it. Checks the ownership: raises `CityLost` when it is gone."""
+        replay finds it. Checks the ownership: raises `OwnershipLost` when it is gone."""
 
     async def store(self, ownership: Ownership, lesson: Lesson) -> None:
-        """Replaces what was learned, adds the model. Checks the ownership: raises `CityLost` when it is gone."""
+        """Replaces what was learned, adds the model. Checks the ownership: raises `OwnershipLost` when it is gone."""
 
 
 class Lessons:
@@ -76,8 +76,8 @@ class Lessons:
         self._stored_s = 0.0
 
     async def before(self) -> None:
-        """Picks up what the last owner stored, once; stores when it is time. Raises `CityLost`, and `Retryable` when
-        nothing could be picked up: a tick must not go by another model than the one before it only by accident."""
+        """Picks up what the last owner stored, once; stores when it is time. Raises `OwnershipLost`, and `Retryable`
+        when nothing could be picked up: a tick must not go by another model than the one before it only by accident."""
         if not self._picked_up:
             await self._pick_up()
         elif self._due():

@@ -18,7 +18,6 @@ from dispatch.engine.tracks import Track, TrackChanges
 from dispatch.logs.cut import AppliedRange, Cut
 from dispatch.shard.decided import TickBasis
 from dispatch.shard.holdings import Holding, HoldingChanges
-from node.set_aside import BadMessage
 from proto.fix_columns import FixColumns
 from shard_router.topology import Ownership
 
@@ -91,7 +90,7 @@ class CommittedChanges:
 
 
 class DecisionLog(Protocol):
-    """Store of decisions. Every write checks the ownership first and raises `CityLost` when it is gone.
+    """Store of decisions. Every write checks the ownership first and raises `OwnershipLost` when it is gone.
 
     Any call may raise `Retryable`: then nothing was written.
     """
@@ -121,46 +120,12 @@ class DecisionLog(Protocol):
         """Decision records of an order as JSON documents, oldest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A row of the outbox."""
-
-    letter_id: int
-    order_id: str
-    payload: bytes
-
-
-class Outbox(Protocol):
-    """Results waiting to be published, in the order of their commit. Any call may raise `Retryable`."""
-
-    async def waiting(self, city: str, limit: int) -> Sequence[Letter]:
-        """The oldest unpublished letters."""
-
-    async def published(self, letters: Sequence[Letter], refused: Sequence[BadMessage] = ()) -> None:
-        """Marks them, and sets those aside that were refused. A letter that is published twice does no harm."""
-
-    async def log_is(self, city: str, incarnation: str) -> int:
-        """Tells which log letters go to. When it is a new one, those of the last 24 h wait again; how many."""
-
-
 class Archive(Protocol):
     """Deletes records that ended long ago."""
 
     async def prune(self, city: str, keep_h: int, most: int) -> int:
-        """Removes a piece of what ended over `keep_h` wall hours ago and was published: at most so many rows of one
-        table. How many; 0 when nothing is left. May raise `Retryable`.
-        """
-
-
-class ResultTopic(Protocol):
-    """The topic dispatch.events."""
-
-    async def incarnation(self) -> str:
-        """Which log it is. Raises `Retryable`."""
-
-    async def publish(self, letters: Sequence[Letter]) -> Sequence[BadMessage]:
-        """Durable when it returns, but for those that the topic will never take, which are returned; order kept for
-        each order id. Raises `Retryable`: some may have been published.
+        """Removes a piece of what ended over `keep_h` wall hours ago, or of what the outbox sent over a day ago: at
+        most so many rows of one table. How many; 0 when nothing is left. May raise `Retryable`.
         """
 
 

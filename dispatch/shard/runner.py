@@ -15,16 +15,17 @@ from dispatch.metrics import CityMetrics
 from dispatch.shard.after_tick import AfterTick
 from dispatch.shard.committer import Committer
 from dispatch.shard.dependencies import Dependencies
-from dispatch.shard.errors import CityLost, PartEnded
+from dispatch.shard.errors import PartEnded
 from dispatch.shard.ingest import Ingest
 from dispatch.shard.lessons import Lessons
 from dispatch.shard.live_city import LiveCity
 from dispatch.shard.position_feed import PositionFeed
 from dispatch.shard.recovery import catch_up, load_city
-from dispatch.shard.relay import Relay
 from dispatch.shard.ticker import Ticker
 from dispatch.shard.wakes import Wakes
 from node.errors import Retryable
+from node.outbox.relay import Relay
+from node.postgres import OwnershipLost
 from shard_router.topology import Ownership
 
 #: The tick under way may take this long to end when the city is dropped, wall seconds.
@@ -67,14 +68,14 @@ class CityRunner:
         #: Set when a part ended before its time.
         self.failed = asyncio.Event()
         metrics = CityMetrics(city.name)
-        self.relay = Relay(city.name, dependencies.outbox, dependencies.topic, metrics, self._log)
+        self.relay = Relay(dependencies.outbox_of(city.name), dependencies.publisher, self._log)
         self.feed = PositionFeed(city, dependencies.announcements, dependencies.clock, metrics, self._log)
         self.wakes = Wakes(city, dependencies.announcements, self._log)
         self.ingest = Ingest(city, logs, self.feed, dependencies.clock, metrics, self._log)
         learns_ways = isinstance(dependencies.solver.travel_of(city.name), LearnedTravel)
         lessons = Lessons(city, dependencies.lessons, dependencies.clock, self._log, travels_by_them=learns_ways)
         committer = Committer(city, dependencies, holds, metrics, self._log)
-        after = AfterTick(city, metrics, self.wakes, self.relay.letters)
+        after = AfterTick(city, metrics, self.wakes, self.relay.wake)
         self.ticker = Ticker(city, dependencies, self.ingest, lessons, committer, after)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -144,7 +145,7 @@ class CityRunner:
         if self._settled:
             return
         self._settled, city = True, self.city
-        with suppress(Retryable, CityLost, TimeoutError):
+        with suppress(Retryable, OwnershipLost, TimeoutError):
             async with asyncio.timeout(LAST_CUT_S):
                 await self.dependencies.decision_log.save_cut(city.ownership, city.committed.tick, city.taken)
 

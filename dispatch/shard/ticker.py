@@ -21,11 +21,11 @@ from dispatch.shard.committer import Committer
 from dispatch.shard.decided import DecidedTick, TickBasis
 from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.driver import LiveAnswers, run_live
-from dispatch.shard.errors import CityLost
 from dispatch.shard.ingest import Ingest
 from dispatch.shard.lessons import Lessons
 from dispatch.shard.live_city import LiveCity
 from node.errors import Retryable
+from node.postgres import OwnershipLost
 
 #: Events a tick takes at most; the rest waits for the next.
 EVENTS_A_TICK = 5_000
@@ -91,7 +91,7 @@ class Ticker:
     async def _guarded_tick(self) -> None:
         try:
             await self.tick()
-        except CityLost as error:
+        except OwnershipLost as error:
             # The lease will notice as well and have the city dropped; until then nothing is decided.
             self._metrics.refused("not_owner")
             self._log.warning("commit refused", error=str(error))
@@ -99,7 +99,7 @@ class Ticker:
             self._log.warning("tick failed", error=str(error))
 
     async def tick(self) -> None:
-        """One tick. Raises `CityLost`, `Retryable` and `DoubleAssignment`; nothing has changed then."""
+        """One tick. Raises `OwnershipLost`, `Retryable` and `DoubleAssignment`; nothing has changed then."""
         clock = self._dependencies.clock
         began_s = clock.monotonic_s()
         await self._lessons.before()

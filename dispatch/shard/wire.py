@@ -8,12 +8,20 @@ from dispatch.engine.model import Offer, Stop, StopKind
 from dispatch.engine.tracks import Result, ResultKind
 from dispatch.logs.wire import lat_lng
 from dispatch.shard.ports import LivePosition
+from node.outbox.message import Message
 from proto.dispatch.v1 import dispatch_event_pb2, live_pb2
+from proto.topics import DISPATCH_EVENTS
 from proto.tracking.v1 import rider_link_pb2
+from shard_router.topology import Ownership
 
 
-def encode_result(city: str, epoch: int, result: Result) -> bytes:
-    """A message of dispatch.events."""
+def result_message(own: Ownership, result: Result) -> Message:
+    """A result as a message of dispatch.events."""
+    payload = _encode_result(own.city, own.epoch, result)
+    return Message(result.event_id, result.order_id, DISPATCH_EVENTS.name, payload, own.city)
+
+
+def _encode_result(city: str, epoch: int, result: Result) -> bytes:
     event = dispatch_event_pb2.DispatchEvent(
         event_id=result.event_id,
         city=city,

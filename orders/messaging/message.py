@@ -1,23 +1,10 @@
-"""Messages as the outbox and the inbox see them."""
+"""Places in a topic, as the inbox sees them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
-
-from orders.model import OrderId
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message to send. `event_id` is stable over retries; `city` is set where the city chooses the partition."""
-
-    event_id: str
-    order_id: OrderId
-    topic: str
-    payload: bytes
-    city: str = ""
 
 
 class Record(Protocol):

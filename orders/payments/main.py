@@ -6,11 +6,12 @@ import sys
 
 from node import kafka, postgres, set_aside
 from node.lifecycle import Node, run
+from node.outbox.postgres import PostgresOutbox
+from node.outbox.publisher import KafkaPublisher
+from node.outbox.relay import Relay
 from node.rpc import Server
 from node.settings import load
 from orders.messaging.postgres import offsets
-from orders.messaging.publisher import KafkaPublisher
-from orders.messaging.relay import Relay
 from orders.payments.adapters.listener import Listener
 from orders.payments.adapters.local import LocalProvider
 from orders.payments.adapters.postgres import SCHEMAS, PostgresPayments
@@ -38,9 +39,11 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
     producer = kafka.producer(settings.kafka_url)
     await producer.start()
     node.on_stop("producer", producer.stop)
-    relay = Relay(KafkaPublisher(producer, _no_city), log)
+    identity = kafka.LogIdentity(settings.kafka_url)
+    node.on_stop("log identity", identity.close)
+    relay = Relay(PostgresOutbox(pool), KafkaPublisher(producer, identity), log)
     payments = PostgresPayments(pool, clock, relay.wake)
-    node.start("relay", relay.run(payments.outbox))
+    node.start("relay", relay.run())
 
     worker = PaymentWorker(payments, await _provider(node, settings), clock, log)
     node.start("worker", worker.run())
@@ -85,10 +88,6 @@ async def _provider(node: Node, settings: PaymentsSettings) -> PaymentProvider:
     pool = await postgres.connect(settings.database(settings.payments_database), max_size=8)
     node.on_stop("provider", pool.close)
     return LocalProvider(pool, settings.payments_seed)
-
-
-def _no_city(city: str) -> int:
-    raise ValueError(f"payments tell nothing to cities ({city})")
 
 
 def main() -> int:

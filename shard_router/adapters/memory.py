@@ -11,7 +11,8 @@ from uuid import UUID
 
 from node.clock import Clock
 from node.errors import Retryable
-from shard_router.errors import NotHeld, ShardTaken, UnknownShard
+from node.postgres import OwnershipLost
+from shard_router.errors import ShardTaken, UnknownShard
 from shard_router.plans.move_checks import check_move
 from shard_router.plans.plan import Plan, PlanState, Step, StepState, check_plan
 from shard_router.topology import CityEntry, CityLoad, CityMap, Move, MoveState, ShardEntry, ShardLoad
@@ -206,14 +207,14 @@ class MemoryRouterStore:
 
     @contextmanager
     def hold(self, city: str, shard_id: str, epoch: int) -> Iterator[None]:
-        """The fence of a transaction that decides, as `router.hold`: raises `NotHeld` unless the shard owns the city
-        in that epoch with a living lease; until the end of the context nobody can claim the city.
+        """The fence of a transaction that decides, as `router.hold`: raises `OwnershipLost` unless the shard owns the
+        city in that epoch with a living lease; until the end of the context nobody can claim the city.
         """
         entry = self._cities[city]
         if entry.owner != shard_id or entry.epoch != epoch:
-            raise NotHeld(f"shard {shard_id} does not own city {city} in epoch {epoch}")
+            raise OwnershipLost(f"shard {shard_id} does not own city {city} in epoch {epoch}")
         if not self._living(shard_id):
-            raise NotHeld(f"the lease of shard {shard_id} has run out")
+            raise OwnershipLost(f"the lease of shard {shard_id} has run out")
         self._shared[city] += 1
         try:
             yield

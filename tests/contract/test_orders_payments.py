@@ -12,7 +12,9 @@ import structlog
 from deploy.stack.stack import LocalStack
 from node.clock import ManualClock
 from node.errors import Rejected, Retryable
-from orders.messaging.message import Message, Offset
+from node.outbox.message import Message
+from node.outbox.postgres import PostgresOutbox
+from orders.messaging.message import Offset
 from orders.model import ActionRequired
 from orders.payments.adapters.codec import decode
 from orders.payments.adapters.local import LocalProvider
@@ -81,7 +83,8 @@ async def relayed(book: Book) -> list[str | None]:
         sent.extend(messages)
         return {}
 
-    while await book.outbox.relay(100, send):
+    outbox = book.outbox if isinstance(book, MemoryPayments) else PostgresOutbox(book._pool)
+    while await outbox.relay(100, send):
         pass
     return [PaymentEvent.FromString(message.payload).WhichOneof("kind") for message in sent]
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import cast
 
 import asyncpg
 import pytest
@@ -17,11 +16,12 @@ from deploy.stack.stack import LocalStack
 from node import set_aside
 from node.clock import ManualClock
 from node.errors import Retryable
+from node.outbox.memory import MemoryOutbox
+from node.outbox.message import Message
+from node.outbox.postgres import PostgresOutbox
 from orders.ids import checked_order_id
 from orders.messaging import postgres as messaging
-from orders.messaging.memory import MemoryOutbox
-from orders.messaging.message import Message, Offset
-from orders.messaging.postgres import PostgresOutbox
+from orders.messaging.message import Offset
 from orders.model import Order, Status
 from orders.ordering.adapters.codec import decode
 from orders.ordering.adapters.memory import MemoryOrders
@@ -371,8 +371,9 @@ async def test_much_that_grew_old_is_forgotten_in_batches(
         " select n::text, $1, 'order.events', '', '', now() - interval '25 hours' from generate_series(1, 10) n",
         order_id(),
     )
-    counted = CountedDeletes(pool)
-    await PostgresOutbox(cast(asyncpg.Pool, counted)).forget_sent()
+    counted = CountedDeletes()
+    monkeypatch.setattr(messaging, "PostgresOutbox", counted)
+    await messaging.forget_sent(pool)
     assert counted.deleted == [3, 3, 3, 1]
     assert [row["event_id"] for row in await pool.fetch("select event_id from outbox")] == [f"{order_id()}-1"]
 
@@ -391,17 +392,20 @@ async def test_the_bench_counts_a_message_that_is_still_unsent_as_waiting(
 
 
 class CountedDeletes:
-    """A pool that says how many rows each deletion took."""
+    """An outbox that says how many rows each deletion took."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self) -> None:
         self.deleted: list[int] = []
 
-    async def execute(self, query: str, *args: object) -> str:
-        """As the pool does it."""
-        done: str = await self._pool.execute(query, *args)
-        self.deleted.append(int(done.removeprefix("DELETE ")))
-        return done
+    def __call__(self, pool: asyncpg.Pool) -> CountedDeletes:
+        """The outbox of a pool."""
+        self._outbox = PostgresOutbox(pool)
+        return self
+
+    async def forget_sent(self, most: int) -> int:
+        """As the outbox does it."""
+        self.deleted.append(await self._outbox.forget_sent(most))
+        return self.deleted[-1]
 
 
 async def test_a_message_that_will_never_be_taken_is_set_aside_and_the_others_go_on(
@@ -414,12 +418,12 @@ async def test_a_message_that_will_never_be_taken_is_set_aside_and_the_others_go
     sent: list[Message] = []
 
     async def send(messages: Sequence[Message]) -> dict[int, str]:
-        bad = {n: "too large" for n, message in enumerate(messages) if message.order_id == order_id(1)}
+        bad = {n: "too large" for n, message in enumerate(messages) if message.key == order_id(1)}
         sent.extend(message for n, message in enumerate(messages) if n not in bad)
         return bad
 
     assert await store.outbox.relay(10, send) == 2
-    assert [message.order_id for message in sent] == [order_id(2)]
+    assert [message.key for message in sent] == [order_id(2)]
     assert await relayed(store) == []
     async with pool.acquire() as connection:
         (row,) = await set_aside.rows(connection, 10)

@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from deploy.stack.stack import LocalStack
 from node.clock import ManualClock
+from node.outbox.postgres import SQL as OUTBOX_SQL
 from orders.kitchen.adapters.postgres import SQL as KITCHEN_SQL
-from orders.messaging import postgres as messaging
 from orders.messaging.postgres import BATCH
 from orders.model import OrderId
 from orders.ordering.adapters.postgres.recent_index import RecentIndex
@@ -150,7 +150,7 @@ async def test_a_citys_last_hours_are_found_by_the_index_of_the_last_seven_days(
 async def test_old_keys_and_sent_messages_are_found_by_their_age(pool: asyncpg.Pool) -> None:
     """What is forgotten by age lies together on disk: a BRIN index of a few pages finds it among a million."""
     assert indexes(await plan(pool, SQL.forget_keys, BATCH, 30)) == {"idempotency_keys_by_age"}
-    assert indexes(await plan(pool, messaging.SQL.forget_sent, BATCH)) == {"outbox_sent"}
+    assert indexes(await plan(pool, OUTBOX_SQL.forget_sent, BATCH)) == {"outbox_sent"}
 
 
 async def test_a_key_finds_what_it_placed(pool: asyncpg.Pool) -> None:
@@ -162,7 +162,7 @@ async def test_a_key_finds_what_it_placed(pool: asyncpg.Pool) -> None:
 
 async def test_what_waits_to_be_sent_is_found_among_what_was_sent(pool: asyncpg.Pool) -> None:
     """Ten unsent messages beside a million sent ones: the partial index has just those."""
-    nodes = await plan(pool, messaging.SQL.claim_orders, 256)
+    nodes = await plan(pool, OUTBOX_SQL.claim_keys, 256)
     assert indexes(nodes) == {"outbox_unsent"}
 
 
@@ -181,6 +181,7 @@ KEPT = {
     "shard_range_pkey": "keeps the table at one row",
     "schema_migrations_pkey": "keeps a migration from being noted twice",
     "kafka_log_pkey": "keeps the table at one row",
+    "outbox_logs_pkey": "the conflict by which the log is replaced; a table of one row",
     "kafka_offsets_pkey": "the conflict by which offsets are replaced; read as a whole",
     "inbox_held_pkey": "the conflict by which an event is held once; the table is nearly always empty",
     "archived_months_pkey": "keeps a month from being archived twice; a row a month, so it is read as a whole",

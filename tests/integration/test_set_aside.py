@@ -144,15 +144,16 @@ async def test_a_message_that_was_bad_only_for_the_old_release_is_taken_when_ret
         assert await listed(world, city) == []
 
 
-async def test_a_letter_that_the_broker_refuses_is_set_aside_and_the_others_are_sent(
+async def test_a_message_that_the_broker_refuses_is_set_aside_and_the_others_are_sent(
     stack: LocalStack, fresh_database: str, tmp_path: Path
 ) -> None:
     """One that is too large for any broker, between two results of a real order."""
     async with dispatch_world(stack, fresh_database, tmp_path) as world, world.shard("shard-a"):
         (city,) = world.cities
         await world.owner(city)
-        letter = await world.pool.fetchval(
-            "insert into dispatch.outbox (city, order_id, version, payload) values ($1, 'o-large', 1, $2) returning id",
+        message = await world.pool.fetchval(
+            "insert into outbox (city, order_id, event_id, topic, payload)"
+            " values ($1, 'o-large', 'o-large.1', 'dispatch.events', $2) returning id",
             city,
             bytes(5 << 20),
         )
@@ -165,16 +166,16 @@ async def test_a_letter_that_the_broker_refuses_is_set_aside_and_the_others_are_
         assert code == 0, said
         (row,) = json.loads(printed)
         assert (row["reader"], row["offset"], row["key"], row["bytes"]) == (
-            "relay of dispatch",
-            letter,
+            "relay",
+            message,
             "o-large",
             5 << 20,
         )
         assert "MessageSizeTooLarge" in row["reason"]
         # Made small, it is sent when it is retried.
-        await world.pool.execute("update dispatch.outbox set payload = '' where id = $1", letter)
+        await world.pool.execute("update outbox set payload = '' where id = $1", message)
         assert (await poison(world, "retry", row["id"]))[0] == 0
-        waiting = "select count(*) from dispatch.outbox where published_at is null"
+        waiting = "select count(*) from outbox where sent_at is null"
         async with asyncio.timeout(30):
             while await world.pool.fetchval(waiting):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)

@@ -35,7 +35,7 @@ CORE, ORDERS, PAYMENTS = "core", "orders_0", "payments"
 #: The databases whose schemas a file speaks of, by the beginning of its path; the longest that fits counts.
 DATABASES = {
     "benchmarks/move": [CORE],
-    "deploy/set_aside": [CORE],
+    "deploy/set_aside": [CORE, ORDERS, PAYMENTS],
     "dispatch": [CORE],
     "node": [CORE, ORDERS, PAYMENTS],
     "orders": [ORDERS],
@@ -47,7 +47,6 @@ DATABASES = {
 #: Statements of a file that are for another database than the rest.
 ELSEWHERE = {
     ("simulator/demo/facts/database.sql", "orders"): [ORDERS],
-    ("deploy/set_aside/cli.sql", "send_letter_of_orders"): [ORDERS, PAYMENTS],
 }
 
 #: Statements with the name of a partition in them: it is known at run time only.

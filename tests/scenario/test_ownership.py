@@ -35,8 +35,9 @@ from hypothesis.stateful import (
 
 from node.clock import ManualClock
 from node.errors import Retryable
+from node.postgres import OwnershipLost
 from shard_router.adapters.memory import MemoryRouterStore
-from shard_router.errors import MoveRefused, NotHeld, ShardTaken
+from shard_router.errors import MoveRefused, ShardTaken
 from shard_router.leases.host import CityHost
 from shard_router.leases.reconcile import Member
 from shard_router.leases.shard_lease import ShardLease
@@ -302,7 +303,7 @@ class World(RuleBasedStateMachine):
             fence = self.database.store.hold(city, name, epoch)
             try:
                 fence.__enter__()
-            except NotHeld:
+            except OwnershipLost:
                 self.database.refused += 1
                 continue
             memory.tail(self.database.logs[city])

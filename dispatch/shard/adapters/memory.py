@@ -11,13 +11,13 @@ from dispatch.engine.codec import to_plain
 from dispatch.engine.model import Cooldown, Offer, OfferStatus, Order, OrderId, Rider, RiderId
 from dispatch.engine.tracks import Track
 from dispatch.logs.cut import AppliedRange, Cut
-from dispatch.shard import wire
 from dispatch.shard.adapters.rows import explained
-from dispatch.shard.errors import CityLost, DoubleAssignment
+from dispatch.shard.adapters.tick_rows import messages_of
+from dispatch.shard.errors import DoubleAssignment
 from dispatch.shard.holdings import Holding, HoldingChanges
-from dispatch.shard.ports import CommittedChanges, Letter, LivePosition, StoredCity, TickCommit
-from node.errors import Retryable
-from node.set_aside import BadMessage
+from dispatch.shard.ports import CommittedChanges, LivePosition, StoredCity, TickCommit
+from node.outbox.memory import MemoryOutbox
+from node.postgres import OwnershipLost
 from proto.fix_columns import FixColumns
 from shard_router.topology import Ownership
 
@@ -33,7 +33,7 @@ class _CityRows:
 
 
 class MemoryDecisionLog:
-    """`DecisionLog` and `Outbox`. `owns` plays the part of router.hold."""
+    """`DecisionLog`, with the outbox of each city. `owns` plays the part of router.hold."""
 
     def __init__(self, owns: Callable[[Ownership], bool] = lambda _: True) -> None:
         self._owns = owns
@@ -44,9 +44,7 @@ class MemoryDecisionLog:
         self._tracks: dict[OrderId, Track] = {}
         self.holdings: dict[OrderId, tuple[str, Holding]] = {}
         self.ranges: dict[tuple[str, int, Cut], Cut] = {}
-        self._letters: list[tuple[str, Letter, bool]] = []
-        self._logs: dict[str, str] = {}
-        self.refused: list[BadMessage] = []
+        self._outboxes: dict[str, MemoryOutbox] = {}
 
     async def load(self, ownership: Ownership, ended_since_ms: int) -> StoredCity:
         city, rows = ownership.city, self._rows(ownership.city)
@@ -103,10 +101,12 @@ class MemoryDecisionLog:
         rows.cooldowns.update(((c.rider_id, c.order_id), c) for c in tick.changes.cooldowns)
         self._offers.update((offer.offer_id, (own.city, offer)) for offer in tick.changes.offers)
         self._tracks.update((track.order_id, track) for track in tick.tracks.tracks)
-        for result in tick.tracks.results:
-            payload = wire.encode_result(own.city, own.epoch, result)
-            self._letters.append((own.city, Letter(len(self._letters), result.order_id, payload), False))
+        self.outbox_of(own.city).unsent += messages_of(tick)
         self._save_cut(own, tick.applied)
+
+    def outbox_of(self, city: str) -> MemoryOutbox:
+        """The outbox of a city."""
+        return self._outboxes.setdefault(city, MemoryOutbox(whole_keys=False))
 
     def commits(self, city: str) -> Sequence[TickCommit]:
         """All ticks of a city, in order."""
@@ -137,25 +137,6 @@ class MemoryDecisionLog:
             if order_id in record.order_ids
         ]
 
-    async def waiting(self, city: str, limit: int) -> Sequence[Letter]:
-        return [letter for name, letter, gone in self._letters if name == city and not gone][:limit]
-
-    async def published(self, letters: Sequence[Letter], refused: Sequence[BadMessage] = ()) -> None:
-        self.refused += refused
-        for letter in letters:
-            name, kept, _ = self._letters[letter.letter_id]
-            self._letters[letter.letter_id] = (name, kept, True)
-
-    async def log_is(self, city: str, incarnation: str) -> int:
-        before = self._logs.get(city)
-        self._logs[city] = incarnation
-        if before in (None, incarnation):
-            return 0
-        again = [n for n, (name, _, gone) in enumerate(self._letters) if name == city and gone]
-        for n in again:
-            self._letters[n] = (city, self._letters[n][1], False)
-        return len(again)
-
     def _where(self, number: int, tick: TickCommit, offer_id: str) -> dict[str, Any]:
         offer = self._offers[offer_id][1]
         return {
@@ -178,7 +159,7 @@ class MemoryDecisionLog:
 
     def _check(self, ownership: Ownership) -> None:
         if not self._owns(ownership):
-            raise CityLost(f"{ownership.city} is not owned in epoch {ownership.epoch}")
+            raise OwnershipLost(f"{ownership.city} is not owned in epoch {ownership.epoch}")
 
     def _save_cut(self, own: Ownership, applied: AppliedRange) -> None:
         self._rows(own.city).cut = applied.cut
@@ -203,28 +184,6 @@ class MemoryDecisionLog:
         riders = [offer.rider_id for offer in after.values() if offer.status is OfferStatus.LIVE]
         if len(riders) != len(set(riders)):
             raise DoubleAssignment("a rider has a live offer already")
-
-
-class MemoryResultTopic:
-    """`ResultTopic` as a list. With `away` it refuses, as a broker that is down."""
-
-    def __init__(self, name: str = "memory-1") -> None:
-        self.name = name
-        self.away = False
-        self.letters: list[Letter] = []
-
-    async def incarnation(self) -> str:
-        self._check()
-        return self.name
-
-    async def publish(self, letters: Sequence[Letter]) -> Sequence[BadMessage]:
-        self._check()
-        self.letters += letters
-        return []
-
-    def _check(self) -> None:
-        if self.away:
-            raise Retryable("the broker is away", reason="KAFKA_AWAY")
 
 
 class MemoryAnnouncements:

@@ -1,4 +1,4 @@
-"""Decisions and outbox in Postgres: where a tick becomes true, in one fenced transaction."""
+"""Decisions in Postgres: where a tick becomes true, in one fenced transaction."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from dispatch.engine.model import Cooldown, Offer, Order, OrderId, Rider, RiderI
 from dispatch.engine.tracks import Track
 from dispatch.logs.cut import AppliedRange, Cut
 from dispatch.shard.adapters.rows import explained, offer_of, order_of, rider_of, track_of
-from dispatch.shard.adapters.tick_rows import Write, writes_of
+from dispatch.shard.adapters.tick_rows import Write, messages_of, writes_of
 from dispatch.shard.errors import DoubleAssignment, OutcomeUnknown
 from dispatch.shard.holdings import Holding
-from dispatch.shard.ports import CommittedChanges, Letter, StoredCity, TickCommit
+from dispatch.shard.ports import CommittedChanges, StoredCity, TickCommit
 from node import postgres
 from node.errors import Retryable
+from node.outbox import postgres as outbox
+from node.outbox.postgres import PostgresOutbox
 from node.postgres import Schema, UniqueViolated, migrate, statements
-from node.set_aside import BadMessage, set_aside
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from shard_router.topology import Ownership
 
@@ -149,13 +150,13 @@ class PostgresDecisionLog:
         """`Archive`. The last tick before the horizon stays: its number must not be given twice."""
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
             horizon = await session.fetchval(SQL.prune_horizon, city, keep_h)
-        for name, value in (*((name, horizon) for name in _PRUNED), ("prune_outbox", keep_h)):
+        for name in _PRUNED:
             async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
-                done: str = await session.execute(SQL[name], city, value, most)
+                done: str = await session.execute(SQL[name], city, horizon, most)
             # What names an order must be gone to its last row before the order goes.
             if (removed := int(done.split()[-1])) > 0:
                 return removed
-        return 0
+        return await PostgresOutbox(self._pool).forget_sent(most)
 
     async def _write(self, session: Any, tick: TickCommit, writes: Sequence[Write]) -> None:
         own = tick.ownership
@@ -166,6 +167,7 @@ class PostgresDecisionLog:
                 await session.executemany(SQL[write.statement], write.values)
             else:
                 await session.execute(SQL[write.statement], *write.values)
+        await outbox.add(session, messages_of(tick))
 
 
 async def _save_cut(session: Any, own: Ownership, tick: int, applied: AppliedRange) -> None:
@@ -211,31 +213,3 @@ def _explained(row: dict[str, Any]) -> str:
     record = json.loads(row.pop("record"))
     cut = {name: row.pop(name) for name in ("incarnation", "partition", "pings_offset", "events_offset")}
     return explained(record, {**row, "rider_id": int(row["rider_id"]), "cut": cut})
-
-
-class PostgresOutbox:
-    """`Outbox` on the same pool."""
-
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
-
-    async def waiting(self, city: str, limit: int) -> Sequence[Letter]:
-        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
-            rows = await session.fetch(SQL.waiting_letters, city, limit)
-        return [Letter(row["id"], row["order_id"], row["payload"]) for row in rows]
-
-    async def published(self, letters: Sequence[Letter], refused: Sequence[BadMessage] = ()) -> None:
-        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session, session.transaction():
-            await set_aside(session, "relay of dispatch", refused)
-            await session.execute(SQL.mark_published, [letter.letter_id for letter in letters])
-
-    async def log_is(self, city: str, incarnation: str) -> int:
-        async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session, session.transaction():
-            known = await session.fetchval(SQL.outbox_log, city)
-            if known == incarnation:
-                return 0
-            await session.execute(SQL.set_outbox_log, city, incarnation)
-            if known is None:
-                return 0
-            done: str = await session.execute(SQL.publish_again, city)
-            return int(done.split()[-1])

@@ -99,12 +99,6 @@ select x.order_id, $1, x.version, $2, x.body::jsonb
 from unnest($3::text[], $4::bigint[], $5::text[]) as x(order_id, version, body)
 on conflict (order_id) do update set version = excluded.version, tick = excluded.tick, body = excluded.body
 
--- name: insert_outbox
-insert into dispatch.outbox (city, order_id, version, payload)
-select $1, x.order_id, x.version, x.payload
-from unnest($2::text[], $3::bigint[], $4::bytea[]) with ordinality as x(order_id, version, payload, n)
-order by x.n
-
 -- name: insert_quotes
 insert into dispatch.eta_quotes (order_id, stage, city, made_ms, raw_ms, spread_ms, predicted_ms, predicted_p90_ms,
     delivered_ms)
@@ -182,24 +176,6 @@ left join dispatch.offers f on f.offer_id = d.offer_id
 where d.city = $1 and d.order_ids @> array[$2::text]
 order by d.tick, d.offer_id
 
--- name: waiting_letters
-select id, order_id, payload from dispatch.outbox
-where city = $1 and published_at is null order by id limit $2
-
--- name: mark_published
-update dispatch.outbox set published_at = clock_timestamp() where id = any($1::bigint[])
-
--- name: outbox_log
-select incarnation from dispatch.outbox_logs where city = $1 for update
-
--- name: set_outbox_log
-insert into dispatch.outbox_logs (city, incarnation) values ($1, $2)
-on conflict (city) do update set incarnation = excluded.incarnation
-
--- name: publish_again
-update dispatch.outbox set published_at = null
-where city = $1 and published_at is not null and created_at > clock_timestamp() - interval '24 hours'
-
 -- name: prune_horizon
 select coalesce(max(tick), 0) from dispatch.ticks
 where city = $1 and committed_at < clock_timestamp() - make_interval(hours => $2)
@@ -230,12 +206,6 @@ delete from dispatch.tracks where ctid = any(array(
 -- name: prune_orders
 delete from dispatch.orders where ctid = any(array(
     select ctid from dispatch.orders where city = $1 and tick <= $2 and ended_ms is not null limit $3))
-
--- name: prune_outbox
-delete from dispatch.outbox where ctid = any(array(
-    select ctid from dispatch.outbox
-    where city = $1 and published_at is not null and created_at < clock_timestamp() - make_interval(hours => $2)
-    limit $3))
 
 -- name: prune_starts
 delete from dispatch.starts where ctid = any(array(

@@ -12,6 +12,7 @@ from dispatch.engine.model import OfferStatus
 from dispatch.shard import wire
 from dispatch.shard.adapters.rows import plain_json
 from dispatch.shard.ports import TickCommit
+from node.outbox.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,13 @@ class Write:
 
 
 def writes_of(tick: TickCommit, shard_id: str) -> list[Write]:
-    """Everything but the fence and the cut."""
+    """Everything but the fence, the cut and the outbox."""
     return [*_tick(tick, shard_id), *_entities(tick), *_holdings(tick), *_told(tick)]
+
+
+def messages_of(tick: TickCommit) -> list[Message]:
+    """What a tick tells, for the outbox."""
+    return [wire.result_message(tick.ownership, result) for result in tick.tracks.results]
 
 
 def _tick(tick: TickCommit, shard_id: str) -> Iterable[Write]:
@@ -112,8 +118,6 @@ def _told(tick: TickCommit) -> Iterable[Write]:
         yield Write("insert_decisions", records, many=True)
     tracks = [(t.order_id, t.version, plain_json(t)) for t in told.tracks]
     yield from _columns("upsert_tracks", (own.city, tick.tick), tracks)
-    letters = [(r.order_id, r.version, wire.encode_result(own.city, own.epoch, r)) for r in told.results]
-    yield from _columns("insert_outbox", (own.city,), letters)
     outcomes = [
         (
             o.order_id,

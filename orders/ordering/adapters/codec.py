@@ -5,8 +5,8 @@ from __future__ import annotations
 from google.protobuf.message import DecodeError
 
 from node.errors import FornoError
+from node.outbox.message import Message
 from orders.ids import checked_order_id
-from orders.messaging.message import Message
 from orders.model import ActionRequired, Order, Position
 from orders.ordering.event_inbox import ReceivedEvent, Source
 from orders.ordering.events import Event, Fact, Opened, OrderFact, ReadyChanged, Withdrawn

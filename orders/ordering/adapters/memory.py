@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from node.clock import Clock
-from orders.messaging.memory import MemoryOutbox
-from orders.messaging.message import Message, Offset
+from node.outbox.memory import MemoryOutbox
+from node.outbox.message import Message
+from orders.messaging.message import Offset
 from orders.model import Order, OrderId, Status, UserId
 from orders.ordering.adapters.codec import encode
 from orders.ordering.errors import KeyReused

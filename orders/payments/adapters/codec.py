@@ -8,8 +8,8 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from node.errors import FornoError
+from node.outbox.message import Message
 from orders.ids import checked_order_id
-from orders.messaging.message import Message
 from orders.money import Parts
 from orders.payments.instructions import Instruction, InstructionKind
 from orders.payments.model import Money, Payment, PaymentStatus

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from node.clock import Clock
+from node.outbox.memory import MemoryOutbox
 from orders.errors import UnknownOrder
-from orders.messaging.memory import MemoryOutbox
 from orders.messaging.message import Offset
 from orders.model import OrderId
 from orders.payments.adapters.codec import encode, encode_void

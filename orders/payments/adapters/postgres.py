@@ -12,11 +12,12 @@ import asyncpg
 import orjson
 
 from node.clock import Clock
+from node.outbox import postgres as outbox
 from node.postgres import Schema, classified, statements
 from orders.errors import UnknownOrder
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Offset
-from orders.messaging.postgres import HeldEvent, PostgresOutbox, delete_in_batches
+from orders.messaging.postgres import HeldEvent, delete_in_batches, forget_sent
 from orders.model import OrderId
 from orders.money import Parts
 from orders.payments.adapters.codec import decode, encode, encode_void
@@ -46,7 +47,6 @@ class PostgresPayments:
         self._pool = pool
         self._clock = clock
         self._wrote = wrote
-        self.outbox = PostgresOutbox(pool)
 
     async def get(self, order_id: OrderId) -> Payment | None:
         with classified():
@@ -86,8 +86,7 @@ class PostgresPayments:
         )
         await messaging.release(connection, [(_SOURCE, kept.order_id, outcomes[kept.order_id].seen) for kept in held])
         again = [order_id for order_id, one in outcomes.items() if one.duplicates and not one.applied]
-        if again:
-            await connection.execute(messaging.SQL.send_again, again)
+        await outbox.send_again(connection, again)
         return _counted(outcomes.values())
 
     async def _write(self, connection: asyncpg.Connection, outcomes: Sequence[InstructionOutcome]) -> None:
@@ -96,7 +95,7 @@ class PostgresPayments:
             await connection.executemany(SQL.upsert, rows)
         now_ms = self._clock.domain_ms()
         told = [one.payment for one in outcomes if one.told and one.payment is not None]
-        await messaging.add(connection, [encode_void(payment, now_ms) for payment in told])
+        await outbox.add(connection, [encode_void(payment, now_ms) for payment in told])
 
     async def claim(self, limit: int, for_s: float) -> list[Payment]:
         with classified():
@@ -150,7 +149,7 @@ class PostgresPayments:
                     await connection.execute(
                         SQL.post, posting.key, order_id, list(legs.keys()), list(legs.values()), posting.currency
                     )
-                    await messaging.add(connection, [encode(settled, at_ms)])
+                    await outbox.add(connection, [encode(settled, at_ms)])
                 await connection.execute(
                     SQL.settle_refund, order_id, payment.status, payment.version, payment.refunded_minor, refund.key
                 )
@@ -182,7 +181,7 @@ class PostgresPayments:
 
     async def forget(self) -> None:
         """Drops what was told more than a day ago, and webhooks that nobody will send again."""
-        await self.outbox.forget_sent()
+        await forget_sent(self._pool)
         await delete_in_batches(self._pool, SQL.forget_events, KEEP_EVENTS_DAYS)
 
     async def postpone(self, order_id: OrderId, for_s: float) -> None:

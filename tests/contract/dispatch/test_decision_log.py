@@ -1,4 +1,4 @@
-"""One suite for every decision log and outbox: in memory and Postgres."""
+"""One suite for every decision log: in memory and Postgres."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from dispatch.engine.model import OfferStatus, OrderId, OrderStatus, RiderId
 from dispatch.engine.tracks import Result, ResultKind, Track, TrackChanges
 from dispatch.logs.cut import AppliedRange, Cut
 from dispatch.shard.adapters.memory import MemoryDecisionLog
-from dispatch.shard.adapters.postgres import PostgresDecisionLog, PostgresOutbox, prepare
-from dispatch.shard.errors import CityLost, DoubleAssignment
+from dispatch.shard.adapters.postgres import PostgresDecisionLog, prepare
+from dispatch.shard.errors import DoubleAssignment
 from dispatch.shard.holdings import Holding, HoldingChanges
-from dispatch.shard.ports import DecisionLog, Outbox
+from dispatch.shard.ports import DecisionLog
 from node import postgres
+from node.outbox.memory import MemoryPublisher
+from node.outbox.message import Outbox
+from node.outbox.postgres import PostgresOutbox
+from node.postgres import OwnershipLost
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
 from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.adapters.postgres import prepare as prepare_router
@@ -45,10 +49,10 @@ async def bench(request: pytest.FixtureRequest, fresh_database: str) -> AsyncIte
     """A fresh log, owned."""
     if request.param == "memory":
         memory = MemoryDecisionLog(lambda own: own.epoch == 1)
-        yield Bench(memory, memory, ownership(CITY))
+        yield Bench(memory, memory.outbox_of(CITY), ownership(CITY))
         return
     async with owned(fresh_database) as (pool, log):
-        yield Bench(log, PostgresOutbox(pool), ownership(CITY))
+        yield Bench(log, PostgresOutbox(pool, CITY), ownership(CITY))
 
 
 @asynccontextmanager
@@ -171,9 +175,9 @@ async def test_an_offer_is_explained(bench: Bench) -> None:
 async def test_a_stale_owner_writes_nothing(bench: Bench) -> None:
     """Another epoch than the present one is refused: ticks and cuts."""
     stale = ownership(CITY, epoch=7)
-    with pytest.raises(CityLost):
+    with pytest.raises(OwnershipLost):
         await bench.log.commit(tick_of(stale, 1, orders=(order("o-1"),)))
-    with pytest.raises(CityLost):
+    with pytest.raises(OwnershipLost):
         await bench.log.save_cut(stale, 0, AppliedRange(Cut("log", 0, 0, 0), Cut("log", 0, 1, 1)))
     assert (await bench.log.load(bench.own, 0)).entities == ()
 
@@ -184,29 +188,28 @@ async def test_the_cut_moves_between_ticks(bench: Bench) -> None:
     assert (await bench.log.load(bench.own, 0)).cut == Cut("log", 0, 30, 40)
 
 
-async def test_letters_wait_in_order_until_published(bench: Bench) -> None:
-    """Results are letters in the order of their versions; a new log wants them all again."""
+async def test_the_results_of_a_tick_wait_in_the_outbox(bench: Bench) -> None:
+    """In the order of their versions, each with an id of its own; a tick that tells a version again is refused."""
     results = tuple(
         Result(OrderId("o-1"), version, kind, NOON_MS, BIG_RIDER, Eta(NOON_MS + 1, NOON_MS + 2))
         for version, kind in enumerate((ResultKind.ASSIGNED, ResultKind.PICKED_UP, ResultKind.DELIVERED), 1)
     )
     await bench.log.commit(tick_of(bench.own, 1, told=TrackChanges((), results)))
-    assert await bench.outbox.log_is(CITY, "log-1") == 0
-    waiting = list(await bench.outbox.waiting(CITY, 10))
-    events = [DispatchEvent.FromString(letter.payload) for letter in waiting]
+    publisher = MemoryPublisher()
+    await bench.outbox.log_is("log-1")
+    assert await bench.outbox.relay(10, publisher.send) == 3
+    events = [DispatchEvent.FromString(message.payload) for message in publisher.messages]
     assert [(e.version, e.WhichOneof("kind")) for e in events] == [
         (1, "assigned"),
         (2, "picked_up"),
         (3, "delivered"),
     ]
     assert events[0].assigned.rider_id == BIG_RIDER
+    assert [e.event_id for e in events] == [message.event_id for message in publisher.messages]
     assert len({e.event_id for e in events}) == 3
-    await bench.outbox.published(waiting[:2])
-    assert [letter.letter_id for letter in await bench.outbox.waiting(CITY, 10)] == [waiting[2].letter_id]
-    await bench.outbox.published(waiting[2:])
-    assert await bench.outbox.log_is(CITY, "log-1") == 0
-    assert await bench.outbox.log_is(CITY, "log-2") == 3
-    assert list(await bench.outbox.waiting(CITY, 10)) == waiting
+    if isinstance(bench.log, PostgresDecisionLog):
+        with pytest.raises(DoubleAssignment):
+            await bench.log.commit(tick_of(bench.own, 2, told=TrackChanges((), results[:1])))
 
 
 async def test_old_rows_are_pruned_but_never_what_lives(fresh_database: str) -> None:

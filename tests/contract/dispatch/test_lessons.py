@@ -12,8 +12,8 @@ from dispatch.engine.eta.calibration import Quote, Stage
 from dispatch.engine.model import OrderId, RiderId
 from dispatch.engine.tracks import EtaOutcome, Track, TrackChanges
 from dispatch.shard.adapters.lessons import MemoryLessonStore, PostgresLessonStore
-from dispatch.shard.errors import CityLost
 from dispatch.shard.lessons import Lesson, LessonStore
+from node.postgres import OwnershipLost
 from tests.contract.dispatch.test_decision_log import CITY, owned
 from tests.unit.dispatch.shard.worlds import NOON_MS, order, ownership, tick_of
 
@@ -42,9 +42,9 @@ async def test_lessons_are_replaced_and_picked_up(store: LessonStore) -> None:
 async def test_a_former_owner_stores_nothing(fresh_database: str) -> None:
     """The fence is the database's."""
     async with owned(fresh_database) as (pool, _):
-        with pytest.raises(CityLost):
+        with pytest.raises(OwnershipLost):
             await PostgresLessonStore(pool, "shard-1").store(ownership(CITY, epoch=0), Lesson(b"late"))
-        with pytest.raises(CityLost):
+        with pytest.raises(OwnershipLost):
             await PostgresLessonStore(pool, "shard-1").take_over(ownership(CITY, epoch=0))
         assert await PostgresLessonStore(pool, "shard-1").take_over(ownership(CITY)) is None
 

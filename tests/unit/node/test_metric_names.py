@@ -10,7 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("dispatch", "gateway", "node", "orders", "shard_router", "tracking")
-#: `node/set_aside.py` declares the one metric of `node`.
+#: `node/set_aside.py` declares its metrics itself.
 MODULES = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts)
     for package in PACKAGES

@@ -8,7 +8,8 @@ import pytest
 import structlog
 
 from node.clock import ManualClock
-from orders.messaging.message import Message, Offset
+from node.outbox.message import Message
+from orders.messaging.message import Offset
 from orders.model import Status
 from orders.ordering.adapters.memory import MemoryOrders
 from orders.ordering.event_inbox import Source

@@ -9,7 +9,7 @@ import asyncpg
 
 from node.clock import Clock
 from node.postgres import classified
-from orders.messaging.postgres import PostgresOutbox, delete_in_batches
+from orders.messaging.postgres import delete_in_batches, forget_sent
 from orders.ordering.adapters.postgres.statements import SQL
 from orders.ranges import Range
 
@@ -43,6 +43,6 @@ class OrderDatabase:
         """Delete sent messages, idempotency keys (a client that repeats one after so long places a new order), and who
         was sent again, a day after there was reason to. Raises `Retryable`.
         """
-        await PostgresOutbox(self.pool).forget_sent()
+        await forget_sent(self.pool)
         await delete_in_batches(self.pool, SQL.forget_sent_again)
         await delete_in_batches(self.pool, SQL.forget_keys, KEEP_KEYS_DAYS)

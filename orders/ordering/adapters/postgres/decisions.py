@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import asyncpg
 
 from node.clock import Clock
+from node.outbox import postgres as outbox
+from node.outbox.message import Message
 from node.postgres import classified
 from orders.messaging import postgres as messaging
-from orders.messaging.message import Message, Offset
+from orders.messaging.message import Offset
 from orders.messaging.postgres import HeldEvent
 from orders.model import Order, OrderId, UserId
 from orders.ordering.adapters.codec import decode, encode
@@ -98,7 +100,7 @@ class PostgresDecisions:
                     change = decide(order)
                     if change.order != order:
                         await connection.execute(SQL.update, *changed_row(change.order, seen))
-                        await messaging.add(connection, self._messages(change.events))
+                        await outbox.add(connection, self._messages(change.events))
             self._wrote()
             await self._observers.changed(change.order)
         return change.order
@@ -143,7 +145,7 @@ class PostgresDecisions:
         moved = [one for one in outcomes if one.applied]
         if moved:
             await connection.executemany(SQL.update, [changed_row(one.change.order, one.seen) for one in moved])
-            await messaging.add(connection, self._messages([event for one in moved for event in one.change.events]))
+            await outbox.add(connection, self._messages([event for one in moved for event in one.change.events]))
         held = [event for one in outcomes for event in one.hold]
         await messaging.hold(
             connection, [HeldEvent(event.source, event.order_id, event.version, event.raw) for event in held]

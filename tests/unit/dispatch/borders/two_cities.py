@@ -16,11 +16,12 @@ from dispatch.engine.params import EngineParams, LoanParams, OfferParams, Servic
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
 from dispatch.shard.adapters.lessons import MemoryLessonStore
-from dispatch.shard.adapters.memory import MemoryAnnouncements, MemoryResultTopic
+from dispatch.shard.adapters.memory import MemoryAnnouncements
 from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.runner import CityRunner
 from dispatch.shard.solver import InlineSolver
 from node.clock import ManualClock
+from node.outbox.memory import MemoryPublisher
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import city_event_pb2
 from proto.fix_messages import encode_fixes
@@ -76,9 +77,9 @@ class TwoCities:
             params=PARAMS,
             logs_of=lambda name: MemoryCityLogs(self.log, name),
             decision_log=self.book,
-            outbox=self.book,
+            outbox_of=self.book.outbox_of,
             lessons=MemoryLessonStore(),
-            topic=MemoryResultTopic(),
+            publisher=MemoryPublisher(),
             announcements=announcements,
             views_of=lambda _: (),
             tick_period_ms=1000,

@@ -13,11 +13,12 @@ from dispatch.engine.params import EngineParams
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
 from dispatch.shard.adapters.lessons import MemoryLessonStore
-from dispatch.shard.adapters.memory import MemoryAnnouncements, MemoryDecisionLog, MemoryResultTopic
+from dispatch.shard.adapters.memory import MemoryAnnouncements, MemoryDecisionLog
 from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.runner import CityRunner
 from dispatch.shard.solver import InlineSolver, Solving
 from node.clock import ManualClock
+from node.outbox.memory import MemoryPublisher
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import city_event_pb2
 from proto.fix_messages import encode_fixes
@@ -38,7 +39,7 @@ class MemoryCity:
     log: MemoryLog = field(default_factory=MemoryLog)
     decisions: MemoryDecisionLog = field(default_factory=MemoryDecisionLog)
     lessons: MemoryLessonStore = field(default_factory=MemoryLessonStore)
-    topic: MemoryResultTopic = field(default_factory=MemoryResultTopic)
+    publisher: MemoryPublisher = field(default_factory=MemoryPublisher)
     announcements: MemoryAnnouncements = field(default_factory=MemoryAnnouncements)
     params: EngineParams = field(default_factory=EngineParams)
     solver: Solving = field(default_factory=lambda: InlineSolver(FreeFlowTravel()))
@@ -55,8 +56,8 @@ class MemoryCity:
             logs_of=lambda city: MemoryCityLogs(self.log, city),
             decision_log=self.decisions,
             lessons=self.lessons,
-            outbox=self.decisions,
-            topic=self.topic,
+            outbox_of=self.decisions.outbox_of,
+            publisher=self.publisher,
             announcements=self.announcements,
             views_of=lambda _: (),
             tick_period_ms=1000,

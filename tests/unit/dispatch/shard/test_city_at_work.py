@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from dispatch.engine.model import OrderId, OrderStatus
-from dispatch.shard.errors import CityLost, OutcomeUnknown
+from dispatch.shard.errors import OutcomeUnknown
 from dispatch.shard.ports import TickCommit
 from node.errors import Retryable
+from node.postgres import OwnershipLost
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
 from proto.tracking.v1 import rider_link_pb2 as link
 from tests.unit.dispatch.shard.memory_city import CITY, MemoryCity, status_of
 
 
 async def results(world: MemoryCity) -> list[tuple[str, int, str | None]]:
-    """Order, version and kind of the letters that wait."""
-    letters = await world.decisions.waiting(CITY, 1000)
-    events = [DispatchEvent.FromString(letter.payload) for letter in letters]
+    """Order, version and kind of the results that wait to be sent."""
+    events = [DispatchEvent.FromString(message.payload) for message in world.decisions.outbox_of(CITY).unsent]
     return [(e.order_id, e.version, e.WhichOneof("kind")) for e in events]
 
 
@@ -126,7 +126,7 @@ async def test_a_lost_city_decides_nothing(two_riders_one_order: MemoryCity) -> 
     runner = await world.owner()
     await world.read(runner)
     world.holds = False
-    with pytest.raises(CityLost):
+    with pytest.raises(OwnershipLost):
         await runner.ticker.tick()
     assert runner.city.state.orders == {}
     assert len(runner.city.ingested.heard) == 3

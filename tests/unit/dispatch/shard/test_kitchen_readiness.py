@@ -54,8 +54,8 @@ class Kitchen:
 
     async def told_eta_ms(self) -> int:
         """The ETA that dispatch told last."""
-        letters = await self.world.decisions.waiting(CITY, 1000)
-        events = [DispatchEvent.FromString(letter.payload) for letter in letters]
+        messages = self.world.decisions.outbox_of(CITY).unsent
+        events = [DispatchEvent.FromString(message.payload) for message in messages]
         return [event.assigned.eta_ms or event.eta_changed.eta_ms for event in events][-1]
 
 

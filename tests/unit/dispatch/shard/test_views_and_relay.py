@@ -137,17 +137,17 @@ async def test_results_survive_a_broker_that_is_away() -> None:
     runner = await world.owner()
     await world.step(runner)
     await world.reply(runner, accepted=True)
-    world.topic.away = True
+    world.publisher.away = True
     await world.step(runner)
     with pytest.raises(Retryable):
-        await runner.relay.publish_all()
-    world.topic.away = False
-    await runner.relay.publish_all()
-    await runner.relay.publish_all()
-    assert [DispatchEvent.FromString(letter.payload).version for letter in world.topic.letters] == [1]
-    world.topic.name = "memory-2"
-    await runner.relay.publish_all()
-    assert [DispatchEvent.FromString(letter.payload).version for letter in world.topic.letters] == [1, 1]
+        await runner.relay.send_all()
+    world.publisher.away = False
+    await runner.relay.send_all()
+    await runner.relay.send_all()
+    assert [DispatchEvent.FromString(message.payload).version for message in world.publisher.messages] == [1]
+    world.publisher.name = "memory-2"
+    await runner.relay.send_all()
+    assert [DispatchEvent.FromString(message.payload).version for message in world.publisher.messages] == [1, 1]
 
 
 async def test_trails_are_kept_in_pieces() -> None:

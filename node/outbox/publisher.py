@@ -8,26 +8,31 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaProducer
 
 from node.errors import Invalid
-from node.kafka import Outgoing, send_all
-from orders.messaging.message import Message
+from node.kafka import LogIdentity, Outgoing, send_all
+from node.outbox.message import Message
+
+
+def by_key(_: Message) -> None:
+    """Leave the partition to the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaPublisher:
-    """Sends messages keyed by order; `partition_of(city)` tells the partition of those that a city is to read."""
+    """`Publisher` on a producer; `partition_of` tells a message's partition, None for that of its key."""
 
     producer: AIOKafkaProducer
-    partition_of: Callable[[str], int]
+    identity: LogIdentity
+    partition_of: Callable[[Message], int | None] = by_key
 
-    async def __call__(self, messages: Sequence[Message]) -> Mapping[int, str]:
-        """Returns when all are durable, but for those that will never be taken. Raises `Retryable` when one is not, or
-        may not be.
-        """
+    async def incarnation(self) -> str:
+        return await self.identity.recent()
+
+    async def send(self, messages: Sequence[Message]) -> Mapping[int, str]:
         outgoing, refused = dict[int, Outgoing](), dict[int, str]()
         for number, message in enumerate(messages):
             try:
-                partition = self.partition_of(message.city) if message.city else None
-                outgoing[number] = Outgoing(message.topic, message.order_id, message.payload, partition)
+                partition = self.partition_of(message)
+                outgoing[number] = Outgoing(message.topic, message.key, message.payload, partition)
             except Invalid as error:  # of a city that is not on the map
                 refused[number] = str(error)
         numbers = list(outgoing)
