@@ -6,23 +6,27 @@ PY := .venv/bin/python
 ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: demo test test-python test-page prove lint bench load screenshot proto clean
+.PHONY: demo test test-integration test-page test-alone prove lint bench load screenshot proto clean
 
 ## The main job: a simulated city on real servers, with a live map, until Ctrl-C.
 ## make demo ARGS="--seconds 60 --headless --report report.json"
 demo: .venv/.ready gateway/web/dist/index.html
 	$(PY) -m node.cli demo $(ARGS)
 
-## All tests but the long ones: unit, contract, integration on real servers, scenario; and the page's own beside them,
-## since tests on real servers mostly wait.
+## All tests but the long ones, as two lines of work: those on real servers mostly wait, and the others fill the gaps.
+## The others' output comes in one piece when each ends.
 test: .venv/.ready gateway/web/dist/index.html
-	$(MAKE) --no-print-directory -j2 test-python test-page
+	$(MAKE) --no-print-directory -j2 --output-sync=target test-integration test-page test-alone
 
-test-python:
-	$(PY) -m pytest -m "not prove" $(ARGS)
+# The + shows its dots as they come.
+test-integration:
+	+$(PY) -m pytest -m "not prove" tests/integration
 
 test-page:
 	npm --prefix gateway/web run --silent check
+
+test-alone:
+	$(PY) -m pytest -m "not prove" tests/unit tests/contract tests/scenario
 
 ## Kill tests and long model runs.
 prove: .venv/.ready gateway/web/dist/index.html

@@ -53,6 +53,8 @@ _travel: list[TravelTimes] = []
 def _begin(parent: int, travel: TravelSettings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the shard, which ends its worker
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    from dispatch.engine.matching import cover  # noqa: F401 - CP-SAT is slow to import: not within a problem's time
+
     model = road_model(travel)
     if model is not None:
         _travel.append(model)

@@ -34,6 +34,7 @@ from proto.topics import CITY_EVENTS, CITY_PARTITIONS, DISPATCH_EVENTS, RIDER_PI
 from proto.tracking.v1 import rider_link_pb2
 from shard_router.adapters.postgres import PostgresRouterStore, prepare
 from shard_router.topology import CityEntry
+from tests.integration.channel import channel_to
 
 LAT_E7, LNG_E7 = -299_027_000, -712_520_000
 #: Some 110 m.
@@ -255,7 +256,7 @@ def place(north: int, east: int) -> LatLng:
 
 async def _serving(process: asyncio.subprocess.Process, address: str) -> None:
     """Waits until the process answers, or fails as soon as it has ended."""
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with channel_to(address) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         asked = asyncio.ensure_future(health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=60))
         ended = asyncio.ensure_future(process.wait())

@@ -31,6 +31,7 @@ from proto.orders.v1.orders_pb2_grpc import OrdersStub
 from proto.payments.v1 import payments_pb2 as payments_pb
 from proto.payments.v1.payments_pb2_grpc import PaymentsStub
 from proto.topics import CITY_EVENTS, DISPATCH_EVENTS, ORDER_EVENTS, PAYMENT_EVENTS
+from tests.integration.channel import channel_to
 from tests.shared_log import readable
 
 if TYPE_CHECKING:
@@ -275,8 +276,8 @@ async def orders_world(
     try:
         await asyncio.gather(router.start(), orders.start(), payments.start())
         async with (
-            grpc.aio.insecure_channel(orders.listen) as orders_channel,
-            grpc.aio.insecure_channel(payments.listen) as payments_channel,
+            channel_to(orders.listen) as orders_channel,
+            channel_to(payments.listen) as payments_channel,
         ):
             yield OrdersWorld(
                 orders,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.verbs import forno
+from tests.integration.verbs import forno, forno_here
 
 _WITHIN_S = 170
 
@@ -79,14 +79,14 @@ async def test_a_short_demo_holds_what_it_promises(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(180)
-async def test_ctrl_c_ends_the_demo_in_good_order(tmp_path: Path) -> None:
+async def test_ctrl_c_ends_the_demo_in_good_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """While the city lives other commands find it without a flag; an interrupt stops it with exit code 0 and leaves no
     process, and they find it no more."""
     folder = tmp_path / "stack"
     process = await forno_demo("--riders", "10", "--dir", str(folder))
     try:
         said = await asyncio.wait_for(heard(process, "Live map:"), _WITHIN_S)
-        await _another_terminal_finds_it()
+        await _another_terminal_finds_it(capsys)
         process.send_signal(signal.SIGINT)
         rest, _ = await asyncio.wait_for(process.communicate(), 60)
     finally:
@@ -100,20 +100,22 @@ async def test_ctrl_c_ends_the_demo_in_good_order(tmp_path: Path) -> None:
     assert complaint.startswith("forno: no running stack: start one with")
 
 
-async def _another_terminal_finds_it() -> None:
+async def _another_terminal_finds_it(capsys: pytest.CaptureFixture[str]) -> None:
     """Every verb that talks to a stack, without a flag."""
-    code, out, err = await forno("shards", "list", "--json")
-    assert code == 0, err
-    assert set(json.loads(out)["shards"]) == {"shard-1", "shard-2"}
-    code, out, err = await forno("orders", "recent", "la-serena", "--json")
+    shards, cities, explained = await asyncio.gather(
+        forno("shards", "list", "--json"), forno("cities", "list"), forno("explain", "nothing")
+    )
+    assert (shards[0], cities[0]) == (0, 0), (shards, cities)
+    assert set(json.loads(shards[1])["shards"]) == {"shard-1", "shard-2"}
+    assert cities[1]
+    assert (explained[0], "no order 'nothing' (asked:" in explained[2]) == (1, True), explained
+    code, out, err = await forno_here(capsys, "orders", "recent", "la-serena", "--json")
     assert (code, json.loads(out)["city"]) == (0, "la-serena"), err
-    code, out, err = await forno("token", "ops", "me")
+    code, out, err = await forno_here(capsys, "token", "ops", "me")
     assert (code, out.count(".")) == (0, 2), err
-    code, out, err = await forno("explain", "nothing")
-    assert (code, "no order 'nothing' (asked:" in err) == (1, True), err
     near = ("near", "--city", "la-serena", "--lat=-29.9", "--lng=-71.25", "--at=0")
-    for words in (("cities", "list"), ("db", "status"), ("trails", *near)):
-        code, out, err = await forno(*words)
+    for words in (("db", "status"), ("trails", *near)):
+        code, out, err = await forno_here(capsys, *words)
         assert code == 0, err
         assert out
 

@@ -14,18 +14,10 @@ from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.recording import dump
 from dispatch.recording.recording import read_recording, write_recording
 from dispatch.recording.rerun import rerun
-from node.cli import main
 from proto.tracking.v1 import rider_link_pb2 as link
 from tests.integration.dispatch_world import DispatchWorld, dispatch_world
 from tests.integration.test_dispatch import deliver
-
-
-async def forno(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a `forno` command."""
-    capsys.readouterr()
-    code = await asyncio.to_thread(main, list(words))
-    printed, said = capsys.readouterr()
-    return code, printed, said
+from tests.integration.verbs import forno_here
 
 
 async def live_a_little(world: DispatchWorld, city: str, numbers: range) -> None:
@@ -62,7 +54,7 @@ async def test_a_recorded_city_decides_the_same_again(
         async with world.shard("shard-b"):
             await live_a_little(world, city, range(2, 3))
         file = tmp_path / "city.forno"
-        code, printed, said = await forno(capsys, "log", "dump", city, str(file), "--json")
+        code, printed, said = await forno_here(capsys, "log", "dump", city, str(file), "--json")
         assert (code, json.loads(printed or "{}").get("city")) == (0, city), said
         recording = read_recording(file)
         travel = FreeFlowTravel()
@@ -74,14 +66,14 @@ async def test_a_recorded_city_decides_the_same_again(
         assert any(t.recorded.quiet for t in ticks)
         assert len({t.recorded.epoch for t in ticks}) == 2
         assert sum(len(t.result.decisions.offers) for t in ticks) >= 4
-        code, _, said = await forno(capsys, "log", "dump", "nowhere", str(file))
+        code, _, said = await forno_here(capsys, "log", "dump", "nowhere", str(file))
         assert (code, "no tick of a city 'nowhere'" in said) == (1, True)
         monkeypatch.setattr(dump, "MAX_TICKS", len(ticks) - 1)
-        code, _, said = await forno(capsys, "log", "dump", city, str(file))
+        code, _, said = await forno_here(capsys, "log", "dump", city, str(file))
         assert (code, "ask for fewer with --minutes" in said) == (1, True)
     policy = tmp_path / "policy.json"
     policy.write_text('{"solver": {"strategy": "greedy"}}')
-    code, printed, said = await forno(capsys, "replay", "--log", str(file), "--params", str(policy), "--json")
+    code, printed, said = await forno_here(capsys, "replay", "--log", str(file), "--params", str(policy), "--json")
     report = json.loads(printed or "{}")
     assert (code, said, report["ticks_identical"]) == (0, "", len(ticks))
     assert report["ticks_told_not_compared"] == 0
@@ -89,5 +81,5 @@ async def test_a_recorded_city_decides_the_same_again(
     first = next(n for n, tick in enumerate(ticks) if tick.result.decisions.offers)
     forged = replace(recording.ticks[first], now_ms=recording.ticks[first].now_ms + 1)
     write_recording(file, replace(recording, ticks=[*recording.ticks[:first], forged]))
-    code, printed, _ = await forno(capsys, "replay", "--log", str(file), "--json")
+    code, printed, _ = await forno_here(capsys, "replay", "--log", str(file), "--json")
     assert (code, json.loads(printed)["different"][0]["tick"]) == (1, forged.tick)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,23 @@ from proto.topics import CITY_EVENTS, RIDER_PINGS
 from proto.tracking.v1 import rider_link_pb2 as link
 from tests.integration.dispatch_world import DispatchWorld, dispatch_world, place
 from tests.integration.test_dispatch import deliver
+from tests.integration.verbs import forno_here
+
+#: Exit code, standard output and standard error of `forno log poison`.
+Poison = Callable[..., Awaitable[tuple[int, str, str]]]
 
 
-async def poison(world: DispatchWorld, *words: str) -> tuple[int | None, str, str]:
-    """Exit code, standard output and standard error of `forno log poison`."""
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "node.cli", "log", "poison", *words, stdout=pipe, stderr=pipe, env=dict(world.env)
-    )
-    printed, said = await process.communicate()
-    return process.returncode, printed.decode(), said.decode()
+@pytest.fixture
+def poison(capsys: pytest.CaptureFixture[str]) -> Poison:
+    """The command, on the databases of a world."""
+
+    def run(world: DispatchWorld, *words: str) -> Awaitable[tuple[int, str, str]]:
+        return forno_here(capsys, "log", "poison", *words, env=world.env)
+
+    return run
 
 
-async def listed(world: DispatchWorld, city: str) -> list[dict[str, Any]]:
+async def listed(poison: Poison, world: DispatchWorld, city: str) -> list[dict[str, Any]]:
     """What the shard of the city set aside, oldest first."""
     code, printed, said = await poison(world, "list", "--json")
     assert code == 0, said
@@ -38,10 +42,10 @@ async def listed(world: DispatchWorld, city: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (row["topic"], row["offset"]))
 
 
-async def until_listed(world: DispatchWorld, city: str, count: int) -> list[dict[str, Any]]:
+async def until_listed(poison: Poison, world: DispatchWorld, city: str, count: int) -> list[dict[str, Any]]:
     """The same, once there are so many."""
     async with asyncio.timeout(60):
-        while len(rows := await listed(world, city)) < count:
+        while len(rows := await listed(poison, world, city)) < count:
             pass
     return rows
 
@@ -80,7 +84,7 @@ async def send_bad(world: DispatchWorld, city: str) -> list[str]:
 
 
 async def test_a_city_goes_on_behind_messages_that_it_cannot_take(
-    stack: LocalStack, fresh_database: str, tmp_path: Path
+    stack: LocalStack, fresh_database: str, tmp_path: Path, poison: Poison
 ) -> None:
     """An order placed behind all of them is carried to its door; each is listed with its reason, and can be retried and
     dropped.
@@ -95,7 +99,7 @@ async def test_a_city_goes_on_behind_messages_that_it_cannot_take(
         await deliver(world, city, order_id)
         assert shard.process.returncode is None
 
-        rows = await until_listed(world, city, len(reasons))
+        rows = await until_listed(poison, world, city, len(reasons))
         assert len(rows) == len(reasons)
         for row, reason in zip(rows, reasons, strict=True):
             assert row["reason"].startswith(reason), row
@@ -108,19 +112,19 @@ async def test_a_city_goes_on_behind_messages_that_it_cannot_take(
         for row in (rows[0], rows[1]):
             code, printed, said = await poison(world, "retry", row["id"])
             assert (code, printed, said) == (0, f"{row['id']} retried\n", "")
-        again = await until_listed(world, city, len(reasons))
+        again = await until_listed(poison, world, city, len(reasons))
         assert {row["id"] for row in again}.isdisjoint({rows[0]["id"], rows[1]["id"]})
         assert {row["bytes"] for row in again} == {row["bytes"] for row in rows}
         for row in again:
             assert (await poison(world, "drop", row["id"]))[0] == 0
-        assert await listed(world, city) == []
+        assert await listed(poison, world, city) == []
         code, _, said = await poison(world, "drop", again[0]["id"])
         assert code == 1
         assert said == f"forno log poison: nothing is set aside as {again[0]['id']}\n"
 
 
 async def test_a_message_that_was_bad_only_for_the_old_release_is_taken_when_retried(
-    stack: LocalStack, fresh_database: str, tmp_path: Path
+    stack: LocalStack, fresh_database: str, tmp_path: Path, poison: Poison
 ) -> None:
     """What an older release set aside (here: written down by hand), a newer one takes."""
     async with dispatch_world(stack, fresh_database, tmp_path) as world, world.shard("shard-a"):
@@ -138,14 +142,14 @@ async def test_a_message_that_was_bad_only_for_the_old_release_is_taken_when_ret
             body.SerializeToString(),
             body.ByteSize(),
         )
-        (row,) = await listed(world, city)
+        (row,) = await listed(poison, world, city)
         assert (await poison(world, "retry", row["id"]))[0] == 0
         await deliver(world, city, world.order(90))
-        assert await listed(world, city) == []
+        assert await listed(poison, world, city) == []
 
 
 async def test_a_message_that_the_broker_refuses_is_set_aside_and_the_others_are_sent(
-    stack: LocalStack, fresh_database: str, tmp_path: Path
+    stack: LocalStack, fresh_database: str, tmp_path: Path, poison: Poison
 ) -> None:
     """One that is too large for any broker, between two results of a real order."""
     async with dispatch_world(stack, fresh_database, tmp_path) as world, world.shard("shard-a"):

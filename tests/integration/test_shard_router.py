@@ -34,6 +34,7 @@ from shard_router.leases.reconcile import Member
 from shard_router.leases.shard_lease import ShardLease
 from shard_router.leases.slots import Slots
 from shard_router.topology import Ownership
+from tests.integration.channel import channel_to
 
 LOG = structlog.get_logger()
 #: A log that does not mix with what a command prints.
@@ -59,7 +60,7 @@ async def router_process(database: str) -> AsyncIterator[str]:
     env = {**os.environ, "FORNO_POSTGRES_URL": base, "FORNO_CORE_DATABASE": name, "FORNO_LISTEN": address}
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "shard_router.main", env=env)
     try:
-        async with grpc.aio.insecure_channel(address) as channel:
+        async with channel_to(address) as channel:
             health = health_pb2_grpc.HealthStub(channel)
             await health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=30)
         yield address

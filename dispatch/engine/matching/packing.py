@@ -26,7 +26,6 @@ from scipy.sparse.csgraph import connected_components
 
 from dispatch.engine.matching.across import any_of, least, sum_of
 from dispatch.engine.matching.assignment import match, prices
-from dispatch.engine.matching.cover import cover
 from dispatch.engine.matching.packing_columns import SetPackingColumns, columns_of
 from dispatch.engine.matching.problem import Assigned, Floats, Ints, Problem, Solution
 from dispatch.engine.matching.waves import waves
@@ -60,6 +59,8 @@ def pack(problem: Problem, params: EngineParams) -> Solution:
         open_ = first.nearest()
     else:
         open_ = _touched(problem, columns, first)
+    from dispatch.engine.matching.cover import cover  # CP-SAT is slow to import, and a shard solves in its worker only
+
     answer = cover(problem, columns, open_, later, np.isin(open_, first.chosen), params.solver)
     if answer is None:
         return _solution(columns, first.chosen, "matched, bundles unsolved", len(columns.rider), first.cost, price)
