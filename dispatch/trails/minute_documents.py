@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from node.geodesy import distances_m
+from node.geodesy import distances_m, short_turn_e7
 from proto.columns import FIX_COLUMNS, pack
 from proto.fix_columns import IMPLAUSIBLE_JUMP, FixColumns
 
@@ -74,8 +74,11 @@ def middle(fixes: FixColumns) -> tuple[float, float, float]:
     """
     plain = fixes.take((fixes.flags & IMPLAUSIBLE_JUMP) == 0)
     fixes = plain if len(plain) else fixes
-    lat, lng = fixes.lat_e7 * 1e-7, fixes.lng_e7 * 1e-7
-    mid_lat, mid_lng = float(lat.min() + lat.max()) / 2, float(lng.min() + lng.max()) / 2
+    lat = fixes.lat_e7 * 1e-7
+    first_e7 = int(fixes.lng_e7[0])
+    east_e7 = short_turn_e7(fixes.lng_e7.astype(np.int64) - first_e7)
+    mid_lat = float(lat.min() + lat.max()) / 2
+    mid_lng = short_turn_e7(first_e7 + float(east_e7.min() + east_e7.max()) / 2) * 1e-7
     there = np.stack([fixes.lat_e7, fixes.lng_e7], axis=1).astype(np.int64)
     reach_m = distances_m(there, np.array([round(mid_lat * 1e7), round(mid_lng * 1e7)], np.int64))
     return mid_lng, mid_lat, float(np.ceil(reach_m.max()))

@@ -7,12 +7,9 @@ import { createMap, type Roads } from "../map/basemap";
 import { MotionLayer } from "../map/layer";
 import { mercator } from "../map/mercator";
 import { RIDER_STYLES, shardColor } from "../map/palette";
-import { type Bounds, Scene } from "./scene";
+import { firstView, isOneView } from "./bounds";
+import { Scene } from "./scene";
 
-/** Cities further apart than this are not shown together at first, degrees. */
-const ONE_VIEW_DEG = 1.5;
-/** Half of the first view's height where nothing moves yet, degrees. */
-const FIRST_VIEW_DEG = 0.05;
 /** Room that a city's name takes, pixels. */
 const LABEL = { width: 92, height: 40 };
 /** Share of riders at each edge that the first view may leave out. */
@@ -211,24 +208,6 @@ function inside(rings: readonly (readonly Point[])[], [x, y]: readonly [number, 
     }
   }
   return crossings % 2 === 1;
-}
-
-function isOneView(bounds: Bounds): boolean {
-  return bounds[1][0] - bounds[0][0] < ONE_VIEW_DEG && bounds[1][1] - bounds[0][1] < ONE_VIEW_DEG;
-}
-
-/** The middles of the cities, with some room around; of the first one alone where they are far apart. */
-function firstView(cities: readonly City[]): Bounds {
-  const around = (shown: readonly City[]): Bounds => {
-    const lngs = shown.map((city) => city.center.lng);
-    const lats = shown.map((city) => city.center.lat);
-    return [
-      [Math.min(...lngs) - FIRST_VIEW_DEG, Math.min(...lats) - FIRST_VIEW_DEG],
-      [Math.max(...lngs) + FIRST_VIEW_DEG, Math.max(...lats) + FIRST_VIEW_DEG],
-    ];
-  };
-  const all = around(cities);
-  return cities.length > 0 && isOneView(all) ? all : around(cities.slice(0, 1));
 }
 
 /** Room for the panel at the left, or on a phone below. */

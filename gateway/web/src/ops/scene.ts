@@ -5,6 +5,7 @@ import { type Glide, placeAt, steer, still } from "../live/motion";
 import { LINE_FLOATS, POINT_FLOATS, type Buffers } from "../map/layer";
 import { mercator, metre, unmercator } from "../map/mercator";
 import { ORDER_COLORS, RIDER_STYLES, rgb, type Rgb } from "../map/palette";
+import type { Bounds } from "./bounds";
 
 export interface Rider {
   id: string;
@@ -13,9 +14,6 @@ export interface Rider {
   tsMs: number;
   glide: Glide;
 }
-
-/** South-west and north-east corner, longitude first, degrees. */
-export type Bounds = [[number, number], [number, number]];
 
 /** A rider that moved further than this between two fixes is shown at the new place at once, metres. */
 const JUMP_M = 3000;
@@ -113,7 +111,8 @@ export class Scene {
     let bestDistance = within;
     for (const rider of this.riders.values()) {
       const [riderX, riderY] = placeAt(rider.glide, nowMs);
-      const distance = Math.hypot(riderX + this.origin[0] - x, riderY + this.origin[1] - y);
+      const east = riderX + this.origin[0] - x;
+      const distance = Math.hypot(east - Math.round(east), riderY + this.origin[1] - y);
       if (distance < bestDistance) [best, bestDistance] = [rider, distance];
     }
     return best;
@@ -158,9 +157,11 @@ export class Scene {
     steer(rider.glide, x, y, nowMs, this.jump);
   }
 
+  /** Off the origin, the short way round: over the date line, not round the earth. */
   private place(latE7: number, lngE7: number): [number, number] {
     const [x, y] = mercator(latE7 / 1e7, lngE7 / 1e7);
-    return [x - this.origin[0], y - this.origin[1]];
+    const east = x - this.origin[0];
+    return [east - Math.round(east), y - this.origin[1]];
   }
 
   private fillPoints(): void {
