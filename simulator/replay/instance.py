@@ -51,7 +51,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An instance; names are unique within each kind, orders and couriers in the order of the files."""
+    """An instance; names are unique over all kinds, orders and couriers in the order of the files."""
 
     name: str
     orders: tuple[InstanceOrder, ...]
@@ -100,11 +100,12 @@ def read_instance(folder: Path) -> Instance:
     if not folder.is_dir():
         raise BadInstance([BadLine(folder, 0, "no such folder")])
     bad: list[BadLine] = []
-    restaurants = {row.name: row.xy() for row in _rows(folder / "restaurants.txt", RESTAURANTS, bad)}
+    kinds: dict[str, str] = {}
+    restaurants = {row.name: row.xy() for row in _rows(folder / "restaurants.txt", RESTAURANTS, bad, kinds)}
     instance = Instance(
         name=folder.resolve().name,
-        orders=tuple(_order(row, restaurants) for row in _rows(folder / "orders.txt", ORDERS, bad)),
-        couriers=tuple(_courier(row) for row in _rows(folder / "couriers.txt", COURIERS, bad)),
+        orders=tuple(_order(row, restaurants) for row in _rows(folder / "orders.txt", ORDERS, bad, kinds)),
+        couriers=tuple(_courier(row) for row in _rows(folder / "couriers.txt", COURIERS, bad, kinds)),
         restaurants=restaurants,
         rules=_rules(folder / "instance_parameters.txt", bad),
     )
@@ -146,8 +147,11 @@ class _Row:
         self.bad.append(BadLine(self.file, self.line, reason))
 
 
-def _rows(file: Path, header: tuple[str, ...], bad: list[BadLine]) -> Iterator[_Row]:
-    """Rows below the header; the first column is a name and may occur once."""
+def _rows(file: Path, header: tuple[str, ...], bad: list[BadLine], kinds: dict[str, str]) -> Iterator[_Row]:
+    """Rows below the header; the first column is a name and may occur once in all files.
+
+    `kinds` says what each name so far is of: a history names places by orders, couriers and restaurants alike.
+    """
     lines = _lines(file, header, bad)
     seen: set[str] = set()
     for number, line in enumerate(lines, start=2):
@@ -160,8 +164,11 @@ def _rows(file: Path, header: tuple[str, ...], bad: list[BadLine]) -> Iterator[_
             continue
         if not row.name or not row.name.isprintable():
             row.refuse(f"{header[0]} must be a name, got {shown(row.name)}")
+        other = kinds.setdefault(row.name, header[0])
         if row.name in seen:
             row.refuse(f"{header[0]} {row.name} is there twice")
+        elif other != header[0]:
+            row.refuse(f"{header[0]} {row.name} has the name of a {other}")
         seen.add(row.name)
         yield row
 
@@ -197,7 +204,7 @@ def _courier(row: _Row) -> Courier:
 
 def _rules(file: Path, bad: list[BadLine]) -> Rules:
     before = len(bad)
-    rows = list(_rows(file, RULES, bad))
+    rows = list(_rows(file, RULES, bad, {}))
     if len(rows) != 1:
         if len(bad) == before:
             bad.append(BadLine(file, 0, f"one line of values expected, got {len(rows)}"))

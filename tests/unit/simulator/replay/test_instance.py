@@ -22,6 +22,7 @@ BROKEN = [
     ("orders.txt", 2, "900", "9x0", "x is no whole number: '9x0'"),
     ("orders.txt", 3, "\tr1\t", "\tr9\t", "restaurant 'r9' is not in restaurants.txt"),
     ("orders.txt", 3, "o2", "o1", "order o1 is there twice"),
+    ("orders.txt", 3, "o2", "r1", "order r1 has the name of a restaurant"),
     ("orders.txt", 2, "\t10", "\t-10", "ready_time must be within 0..44640, got '-10'"),
     ("orders.txt", 2, "\t10", "", "6 fields expected, got 5"),
     ("orders.txt", 1, "order", "Order", "header must be"),
