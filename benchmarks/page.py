@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from benchmarks.dispatch import table
-from benchmarks.record import plain
+from benchmarks.record import plain, report_of
 from node import arguments
+from node.documents import BadDocument
 
 HEAD = """# Figures
 
@@ -30,10 +31,9 @@ def main(argv: list[str]) -> int:
     )
     words = parser.parse_args(argv)
     try:
-        read = [(file.stem, json.loads(file.read_text(encoding="utf-8"))) for file in words.reports]
-        text = page(read)
-    except (OSError, ValueError, KeyError) as error:
-        print(f"forno bench page: not a report of a bench: {error!r}", file=sys.stderr)
+        text = "\n".join([HEAD, *map(_section_of, words.reports)])
+    except BadDocument as error:
+        print(f"forno bench page: {error}", file=sys.stderr)
         return 2
     if words.out is None:
         print(text, end="")
@@ -45,6 +45,11 @@ def main(argv: list[str]) -> int:
 def page(reports: Iterable[tuple[str, dict[str, Any]]]) -> str:
     """The page of some reports, by the names of their benches."""
     return "\n".join([HEAD, *(_section(name, report) for name, report in reports)])
+
+
+def _section_of(file: Path) -> str:
+    with report_of(file) as report:
+        return _section(file.stem, report)
 
 
 def _section(name: str, report: dict[str, Any]) -> str:

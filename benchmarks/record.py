@@ -6,12 +6,16 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from node.documents import BadDocument, Flaw, parse_json, read_text
 from node.table import Number, show
+
+_MAX_REPORT_BYTES = 64 << 20
 
 #: Tells what is being done; a run takes minutes.
 Say = Callable[[str], None]
@@ -92,6 +96,21 @@ def document(figures: Sequence[Figure], sections: Mapping[str, Any], told: Mappi
         "summary": {**told, **{figure.name: figure.row() for figure in figures}},
         **sections,
     }
+
+
+@contextmanager
+def report_of(file: Path) -> Iterator[dict[str, Any]]:
+    """The report that `document` wrote. What turns out to be missing or of another kind while it is used, too, ends in
+    `BadDocument`.
+    """
+    try:
+        report = parse_json(read_text(file, _MAX_REPORT_BYTES), str(file))
+        for part in ("machine", "summary"):
+            if not isinstance(report[part], dict):
+                raise BadDocument(str(file), [Flaw(part, "must be an object")])
+        yield report
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise BadDocument(str(file), [Flaw("", f"is not a report of a bench: {error!r}")]) from error
 
 
 def conclude(figures: Sequence[Figure], report: Mapping[str, Any], file: Path | None) -> int:

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import json
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import Figure, at_most, conclude, document
+from benchmarks.record import Figure, at_most, conclude, document, report_of
 from benchmarks.scale.control import storm
 from benchmarks.scale.costs import Costs, measure_costs
 from benchmarks.scale.database import measure_map, row_bytes
@@ -21,6 +21,7 @@ from benchmarks.scale.model import Planet, needs, stores
 from benchmarks.scale.page import page
 from benchmarks.scale.rebalance import rebalance
 from node import arguments
+from node.documents import BadDocument
 
 CITIES, SHARDS = 4_000, 200
 KILLED = (1, 20, 100)
@@ -44,17 +45,24 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--page", type=arguments.new_file, metavar="FILE", help="write the page of these figures here")
     words = parser.parse_args(argv)
     if words.recorded is not None:
-        report = json.loads(words.recorded.read_text(encoding="utf-8"))
-        code = 0 if all(figure["met"] for figure in report["summary"].values()) else 1
-    else:
-        figures, sections = measure(words.cities, words.shards)
-        report = document(figures, sections)
-        code = conclude(figures, report, words.json)
+        try:
+            with report_of(words.recorded) as report:
+                return _written(words, report, all(figure["met"] for figure in report["summary"].values()))
+        except BadDocument as error:
+            print(f"forno bench scale: {error}", file=sys.stderr)
+            return 2
+    figures, sections = measure(words.cities, words.shards)
+    report = document(figures, sections)
+    return _written(words, report, conclude(figures, report, words.json) == 0)
+
+
+def _written(words: argparse.Namespace, report: dict[str, Any], met: bool) -> int:
+    """Writes the plot and the page that were asked for; the exit code."""
     if words.json is not None:
         _plot(report, words.json.with_suffix(".png"))
     if words.page is not None:
         words.page.write_text(page(report), encoding="utf-8")
-    return code
+    return 0 if met else 1
 
 
 def measure(cities: int, shards: int) -> tuple[list[Figure], dict[str, Any]]:

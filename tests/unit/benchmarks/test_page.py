@@ -49,10 +49,32 @@ def test_published_figures_stand_beside_ours(tmp_path: Path) -> None:
     assert "| click_to_door_mean_min | 19.500 | 19.500 |" in text
 
 
-@pytest.mark.parametrize("odd", ["{}", json.dumps(document([], {}, {"mae_s": 50.3}))])
-def test_what_is_no_report_is_refused(odd: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit 2 and the reason; nothing is written."""
-    (tmp_path / "odd.json").write_text(odd)
-    assert main(["page", str(tmp_path / "odd.json"), "--out", str(tmp_path / "page.md")]) == 2
-    assert "not a report of a bench" in capsys.readouterr().err
+MACHINE = '"machine": {"cpus": 2, "machine": "x86_64", "python": "3.11"}'
+NO_REPORTS = [
+    "",
+    "{",
+    "[]",
+    "null",
+    "{}",
+    "\ud800",
+    '{"machine": 1, "summary": {}}',
+    f'{{{MACHINE}, "commit": "1", "summary": []}}',
+    f'{{{MACHINE}, "commit": 1, "summary": {{"p99": {{"target": "<= 1"}}}}}}',
+    f'{{{MACHINE}, "commit": "1", "summary": {{"p99": {{"target": "<= 1", "value": "x", "met": []}}}}}}',
+    json.dumps(document([], {}, {"mae_s": 50.3})),
+]
+
+
+@pytest.mark.parametrize("verb", [["page"], ["scale", "--from"]], ids=" ".join)
+@pytest.mark.parametrize("odd", NO_REPORTS)
+def test_what_is_no_report_is_refused(
+    odd: str, verb: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2 and the reason in one line with the file; nothing is written."""
+    (tmp_path / "odd.json").write_bytes(odd.encode("utf-8", "surrogatepass"))
+    out = ["--out" if verb == ["page"] else "--page", str(tmp_path / "page.md")]
+    assert main([*verb, str(tmp_path / "odd.json"), *out]) == 2
+    said = capsys.readouterr().err
+    assert "odd.json: " in said
+    assert said.count("\n") == 1
     assert not (tmp_path / "page.md").exists()
