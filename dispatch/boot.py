@@ -26,6 +26,7 @@ from dispatch.borders.grpc_api import LentRiders, LoansApi
 from dispatch.config import DispatchSettings
 from dispatch.engine.params import EngineParams
 from dispatch.logs.adapters.kafka import KafkaCityLogs
+from dispatch.logs.value_checks import check_request
 from dispatch.shard.adapters.lessons import PostgresLessonStore
 from dispatch.shard.adapters.mongo import MongoLastView
 from dispatch.shard.adapters.postgres import PostgresDecisionLog, prepare
@@ -133,6 +134,7 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
             lambda s: add_DispatchServicer_to_server(api, s),
             lambda s: add_BordersServicer_to_server(next_door, s),
         ],
+        check=check_request,
     )
     await server.start()
     node.on_stop("grpc", server.stop)

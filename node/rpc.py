@@ -6,13 +6,14 @@ the field for bad input), so that a client need never parse a message.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -21,6 +22,12 @@ from grpc_status import rpc_status
 from node.errors import Conflict, FornoError, Invalid, NotFound, Rejected, Retryable, Unauthenticated
 
 DOMAIN = "forno"
+Context = grpc.aio.ServicerContext[Any, Any]
+
+#: Longest message and detail of an error, characters. gRPC ends a call whose trailers pass 8 KiB, the message stands in
+#: them three times, and all but printable ASCII takes up to twelve bytes a character.
+_MAX_PRINTABLE, _MAX_OTHER = 1_500, 200
+_MAX_DETAIL = 200
 
 #: First match wins, so the narrower kinds stand first.
 STATUS_OF: tuple[tuple[type[FornoError], grpc.StatusCode], ...] = (
@@ -52,13 +59,22 @@ def status_of(error: FornoError) -> grpc.StatusCode:
 
 def rich_status(error: FornoError) -> status_pb2.Status:
     """The error as `google.rpc.Status` with its details."""
-    details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.details)]
-    packed = [_packed(detail) for detail in details]
+    message = _cut(str(error))
+    told = {name: _cut(value, _MAX_DETAIL) for name, value in error.details.items()}
+    packed = [_packed(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=told))]
     if isinstance(error, Invalid):
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=_cut(error.field, _MAX_DETAIL), description=message
+        )
         packed.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
     code: int = status_of(error).value[0]
-    return status_pb2.Status(code=code, message=str(error), details=packed)
+    return status_pb2.Status(code=code, message=message, details=packed)
+
+
+def _cut(text: str, longest: int = _MAX_PRINTABLE) -> str:
+    """The text, or its beginning where the whole would not fit into the trailers of a call."""
+    most = min(longest, _MAX_PRINTABLE if text.isascii() and text.isprintable() else _MAX_OTHER)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _packed(message: Any) -> any_pb2.Any:
@@ -67,31 +83,61 @@ def _packed(message: Any) -> any_pb2.Any:
     return packed
 
 
-async def abort(context: grpc.aio.ServicerContext[Any, Any], error: FornoError) -> NoReturn:
+async def abort(context: Context, error: FornoError) -> NoReturn:
     """Ends the call with the error."""
     status = rpc_status.to_status(rich_status(error))
     await context.abort(status.code, status.details, status.trailing_metadata)
     raise AssertionError("abort returned")
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Turns a `FornoError` raised by a unary method into its status; anything else is logged by gRPC as UNKNOWN."""
+def check_nothing(request: Message) -> None:
+    """The check of a service whose methods check their fields themselves."""
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Decodes and checks the request of a call, and turns a `FornoError` that it raises into its status.
+
+    A request that cannot be decoded (text that is no UTF-8 among it) is INVALID_ARGUMENT, reason BAD_MESSAGE; gRPC
+    would call it UNKNOWN. Calls with a stream of requests, and those of gRPC's own services, pass as they are.
+    """
+
+    def __init__(self, check: Callable[[Any], None]) -> None:
+        self._check = check
 
     async def intercept_service(
         self, continuation: Callable[..., Any], handler_call_details: grpc.HandlerCallDetails
     ) -> Any:
         handler = await continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None:
+        if handler is None or handler.request_streaming or handler_call_details.method.startswith("/grpc."):
             return handler
-        inner = handler.unary_unary
+        decode = handler.request_deserializer
 
-        async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def answered(data: bytes, context: Context) -> Any:
             try:
-                return await inner(request, context)
+                return await handler.unary_unary(self._checked(decode, data), context)
             except FornoError as error:
                 await abort(context, error)
 
-        return grpc.unary_unary_rpc_method_handler(guarded, handler.request_deserializer, handler.response_serializer)
+        async def streamed(data: bytes, context: Context) -> AsyncIterator[Any]:
+            try:
+                async for answer in handler.unary_stream(self._checked(decode, data), context):
+                    yield answer
+            except FornoError as error:
+                await abort(context, error)
+
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(streamed, None, handler.response_serializer)
+        return grpc.unary_unary_rpc_method_handler(answered, None, handler.response_serializer)
+
+    def _checked(self, decode: Callable[[bytes], Message], data: bytes) -> Message:
+        try:
+            request = decode(data)
+        except DecodeError as error:
+            raise Invalid(
+                "request", "cannot be decoded, or holds text that is no UTF-8", reason="BAD_MESSAGE"
+            ) from error
+        self._check(request)
+        return request
 
 
 class ReadinessInterceptor(grpc.aio.ServerInterceptor):
@@ -148,10 +194,11 @@ class Server:
         add: Iterable[Callable[[grpc.aio.Server], None]],
         *,
         max_request_bytes: int = MAX_REQUEST_BYTES,
+        check: Callable[[Any], None] = check_nothing,
     ) -> None:
         self._readiness = ReadinessInterceptor()
         options = [*SERVER_OPTIONS, ("grpc.max_receive_message_length", max_request_bytes)]
-        self._server = grpc.aio.server(interceptors=[self._readiness, ErrorInterceptor()], options=options)
+        self._server = grpc.aio.server(interceptors=[self._readiness, CallInterceptor(check)], options=options)
         self._health = health.aio.HealthServicer()
         self._names = ("", *services)
         for register in add:

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from node.errors import Retryable
+from node.errors import Invalid, Retryable
 from node.retry import every, warned
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterServicer
@@ -41,6 +41,8 @@ POLL_S = 0.5
 SIGN_OF_LIFE_S = 2.0
 #: Moves that are listed, and over which the cost of a move is taken.
 MOVES_SHOWN = 20
+#: Moves of the longest list: some 300 kB of the 4 MiB that a client takes.
+MAX_MOVES = 1_000
 
 
 class MapFeed:
@@ -140,6 +142,8 @@ class ShardRouterApi(ShardRouterServicer):
         return pb.CancelMoveResponse()
 
     async def ListMoves(self, request: pb.ListMovesRequest, context: Any) -> pb.ListMovesResponse:  # noqa: N802
+        if request.limit > MAX_MOVES:
+            raise Invalid("limit", f"must be within 0..{MAX_MOVES}, got {request.limit}", reason="OUT_OF_RANGE")
         moves = await self._store.moves(request.limit or MOVES_SHOWN)
         return pb.ListMovesResponse(moves=[move_message(move) for move in moves])
 

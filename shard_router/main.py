@@ -21,6 +21,7 @@ from shard_router.config import RouterSettings
 from shard_router.grpc_api import MapFeed, ShardRouterApi
 from shard_router.plans.adapters.postgres import PostgresPlanStore
 from shard_router.plans.runner import PlanRunner
+from shard_router.request_checks import check_request
 from shard_router.topology import CityEntry
 
 
@@ -62,6 +63,7 @@ def main() -> int:
                 lambda grpc_server: add_CityBordersServicer_to_server(borders, grpc_server),
             ],
             max_request_bytes=MAX_MESSAGE_BYTES,
+            check=check_request,
         )
         node.on_stop("grpc", server.stop)
         await server.start()

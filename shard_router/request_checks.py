@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from typing import Final
 
+from google.protobuf.message import Message
+
 from node.documents import MAX_INTEGER
 from node.errors import Invalid
 
 _MAX_TEXT: Final = 200
+#: Texts that are documents, with checks and a limit of their own.
+_DOCUMENTS: Final = frozenset({"feature_json"})
 
 
-def checked_number(field: str, value: int) -> int:
-    """A number that the database can hold. Raises `Invalid`."""
-    if value > MAX_INTEGER:
-        raise Invalid(field, f"must be at most {MAX_INTEGER}, got {value}", reason="OUT_OF_RANGE")
-    return value
+def check_request(request: Message) -> None:
+    """Check every field: numbers that the database can hold, names of at most 200 characters without control
+    characters. Raises `Invalid`.
+    """
+    for field, value in request.ListFields():
+        if isinstance(value, str) and field.name not in _DOCUMENTS:
+            _check_text(field.name, value)
+        elif isinstance(value, int) and value > MAX_INTEGER:
+            raise Invalid(field.name, f"must be at most {MAX_INTEGER}, got {value}", reason="OUT_OF_RANGE")
 
 
-def checked_text(field: str, text: str) -> str:
-    """A name of at most 200 characters without control characters; may be empty. Raises `Invalid`."""
+def _check_text(field: str, text: str) -> None:
     if len(text) > _MAX_TEXT:
         raise Invalid(field, f"has {len(text)} characters, at most {_MAX_TEXT}", reason="TOO_LONG")
     if any(character < " " or character == "\x7f" for character in text):
         raise Invalid(field, "holds control characters", reason="BAD_TEXT")
-    return text

@@ -1,9 +1,11 @@
-"""Check the values of a message before it becomes an event: what storage or the engine's arithmetic cannot hold."""
+"""Check the values of an event or a request: what storage or the engine's arithmetic cannot hold."""
 
 from __future__ import annotations
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+
+from node.errors import Invalid
 
 #: Bytes of a text: ids are keys of indexes, whose rows Postgres limits to about 2,700 bytes.
 MAX_TEXT_BYTES = 1_024
@@ -14,6 +16,13 @@ _RANGES = {
     "lng_e7": (-1_800_000_000, 1_800_000_000),
     "borrower_epoch": (0, 2**63 - 1),
 }
+
+
+def check_request(request: Message) -> None:
+    """Check every field of a request as those of an event. Raises `Invalid`."""
+    field, _, wrong = fault_of(request).partition(": ")
+    if wrong:
+        raise Invalid(field, wrong, reason="BAD_VALUE")
 
 
 def fault_of(message: Message) -> str:

@@ -23,9 +23,8 @@ from dispatch.shard.ports import DecisionLog
 from dispatch.shard.shard import Shard
 from dispatch.shard.wire import offer_message, stop_message
 from node.clock import Clock
-from node.errors import FornoError, Invalid
+from node.errors import Invalid
 from node.geodesy import MAX_LAT_E7, MAX_LNG_E7
-from node.rpc import abort
 from proto.columns import WATCH_CITY, pack
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import dispatch_pb2 as pb
@@ -150,14 +149,11 @@ class DispatchApi(dispatch_pb2_grpc.DispatchServicer):
     async def WatchCity(  # noqa: N802
         self, request: pb.WatchCityRequest, context: Context
     ) -> AsyncIterator[pb.WatchCityResponse]:
-        try:
-            if not 100 <= request.every_ms <= 10_000:
-                raise Invalid("every_ms", f"must be within 100..10000, got {request.every_ms}")
-            while True:
-                yield self._frame(await self._shard.soon(request.city))
-                await asyncio.sleep(request.every_ms / 1000)
-        except FornoError as error:
-            await abort(context, error)
+        if not 100 <= request.every_ms <= 10_000:
+            raise Invalid("every_ms", f"must be within 100..10000, got {request.every_ms}")
+        while True:
+            yield self._frame(await self._shard.soon(request.city))
+            await asyncio.sleep(request.every_ms / 1000)
 
     async def _order(self, city: LiveCity, order_id: OrderId) -> tuple[Order, tracks.Track]:
         order, track = city.state.orders.get(order_id), city.committed.memory.tracks.get(order_id)

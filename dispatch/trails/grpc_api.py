@@ -3,19 +3,31 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import grpc.aio
 
+from dispatch.logs.value_checks import check_request
 from dispatch.trails import metrics
 from dispatch.trails.model import Whereabouts
 from dispatch.trails.service import TrailService
+from node.errors import Invalid
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import trails_pb2 as pb
 from proto.dispatch.v1.trails_pb2_grpc import TrailsServicer
 
 SERVICE = "dispatch.v1.Trails"
 Context = grpc.aio.ServicerContext[Any, Any]
+#: A city's name is a folder of the archive.
+_CITY = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
+
+
+def check_question(request: Any) -> None:
+    """Check the fields of a question. Raises `Invalid`."""
+    check_request(request)
+    if not _CITY.fullmatch(request.city):
+        raise Invalid("city", "must be 1..64 characters of a-z, 0-9 and -", reason="BAD_CITY")
 
 
 class TrailsApi(TrailsServicer):

@@ -10,7 +10,7 @@ from dispatch.trails.adapters.mongo_history import MongoHotTrails, MongoOpenHour
 from dispatch.trails.adapters.parquet import ParquetArchive
 from dispatch.trails.compactor import Compactor
 from dispatch.trails.config import TrailSettings
-from dispatch.trails.grpc_api import SERVICE, TrailsApi
+from dispatch.trails.grpc_api import SERVICE, TrailsApi, check_question
 from dispatch.trails.service import TrailService
 from node.lifecycle import Node, run
 from node.mongo import connect
@@ -37,7 +37,7 @@ async def boot(node: Node, settings: TrailSettings) -> None:
         node.start("compactor", compactor.run())
     hot, clock = MongoHotTrails(mongo), settings.clock()
     api = TrailsApi(TrailService(hot, archive, clock, error_m=settings.trail_error_m, keep_h=settings.trail_ttl_h))
-    server = Server(settings.listen, [SERVICE], [lambda s: add_TrailsServicer_to_server(api, s)])
+    server = Server(settings.listen, [SERVICE], [lambda s: add_TrailsServicer_to_server(api, s)], check=check_question)
     await server.start()
     node.on_stop("grpc", server.stop)
 

@@ -11,7 +11,6 @@ from proto.shard_router.v1.borders_pb2_grpc import CityBordersServicer
 from shard_router.cities.adapters.postgres import BorderQuery, PostgresBorders
 from shard_router.cities.borders import Border
 from shard_router.cities.document import parse_document
-from shard_router.cities.request_checks import checked_number, checked_text
 
 SERVICE = "shard_router.v1.CityBorders"
 
@@ -23,12 +22,7 @@ class BordersApi(CityBordersServicer):
         self._borders = borders
 
     async def GetBorders(self, request: pb.GetBordersRequest, context: Any) -> pb.GetBordersResponse:  # noqa: N802
-        wanted = BorderQuery(
-            checked_number("after_version", request.after_version),
-            checked_text("city", request.city),
-            request.newest_only,
-            request.without_features,
-        )
+        wanted = BorderQuery(request.after_version, request.city, request.newest_only, request.without_features)
         page = await self._borders.page(wanted)
         return pb.GetBordersResponse(borders=map(_message, page.borders), more=page.more)
 
@@ -36,8 +30,7 @@ class BordersApi(CityBordersServicer):
         self, request: pb.PublishBorderRequest, context: Any
     ) -> pb.PublishBorderResponse:
         document = await asyncio.to_thread(parse_document, request.feature_json)
-        actor = checked_text("actor", request.actor)
-        version, change = await self._borders.publish(document, actor, dry_run=request.dry_run)
+        version, change = await self._borders.publish(document, request.actor, dry_run=request.dry_run)
         return pb.PublishBorderResponse(
             version=version, cells=change.cells, won=change.won, lost=change.lost, warnings=change.warnings
         )

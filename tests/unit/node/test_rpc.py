@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import grpc
 import grpc.aio
@@ -12,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from node.errors import Conflict, FornoError, Invalid, NotFound, Rejected, Retryable, Unauthenticated
-from node.rpc import Server, fault_of
+from node.rpc import Server, fault_of, rich_status
 from proto.payments.v1 import payments_pb2 as pb
 from proto.payments.v1.payments_pb2_grpc import PaymentsServicer, PaymentsStub, add_PaymentsServicer_to_server
 
@@ -53,6 +54,26 @@ async def test_each_error_has_its_status_and_details(channel: grpc.aio.Channel, 
         await PaymentsStub(channel).Get(pb.GetRequest(order_id=str(case)))
     fault = fault_of(raised.value)
     assert (fault.code, fault.reason, fault.message, fault.field) == (code, error.reason, str(error), field)
+
+
+async def test_a_request_that_is_no_message_is_bad_input(channel: grpc.aio.Channel) -> None:
+    """Text that is no UTF-8 is the caller's fault; gRPC alone would say UNKNOWN, as of a fault of ours."""
+    call = channel.unary_unary("/payments.v1.Payments/Get", bytes, bytes)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call(b"\x0a\x03\xed\xa0\x80")
+    fault = fault_of(raised.value)
+    assert (fault.code, fault.reason, fault.field) == (grpc.StatusCode.INVALID_ARGUMENT, "BAD_MESSAGE", "request")
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "\x1b" * 100_000, "\U0001f355" * 100_000])
+def test_an_error_fits_into_the_trailers_of_a_call(text: str) -> None:
+    """gRPC ends a call with trailers above 8 KiB as RESOURCE_EXHAUSTED: long messages and details are cut."""
+    status = rich_status(NotFound(text, details={"city": text}))
+    message = len(quote(status.message))
+    assert message + 4 / 3 * len(status.SerializeToString()) < 8_000
+    assert status.message.endswith("...")
+    status = rich_status(Invalid(text, text))
+    assert len(quote(status.message)) + 4 / 3 * len(status.SerializeToString()) < 8_000
 
 
 async def test_every_server_tells_its_health_and_its_services(channel: grpc.aio.Channel) -> None:

@@ -262,6 +262,14 @@ async def test_a_card_number_gets_in_by_no_text(field: str, card: str) -> None:
     assert not store.outbox.unsent
 
 
+@pytest.mark.parametrize(("key", "token"), [("x" * 1_000_000, "tok_ok"), (KEY, "x" * 1_000_000)], ids=["key", "token"])
+async def test_a_very_long_text_is_refused_before_it_is_searched(key: str, token: str) -> None:
+    """The search for card numbers takes time with the square of the length: this one would take hours."""
+    service, _ = service_over_memory()
+    with pytest.raises(Invalid, match=r"8\.\.128|1\.\.255"):
+        await service.place("ana", key, TWO_PIZZAS, token)
+
+
 @pytest.mark.parametrize("card", CARDS)
 async def test_a_card_number_gets_in_by_no_reason_and_no_list(card: str) -> None:
     """Nor by whose orders are asked for."""
