@@ -1,4 +1,4 @@
-"""What the edge itself refuses, and the one table from gRPC status to HTTP status."""
+"""Errors of the gateway, and the table from gRPC status to HTTP status."""
 
 from __future__ import annotations
 

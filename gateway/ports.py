@@ -1,4 +1,4 @@
-"""What the HTTP edge needs from outside."""
+"""Port of the HTTP API: limits of calls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Limits(Protocol):
-    """How often a caller may call. One bucket a key, shared by all gateway processes.
+    """Limits on how often a caller may call. One bucket a key, shared by all gateway processes.
 
     Never raises and never waits long: when the store is away everyone passes (counted), because turning every
     customer away is worse than letting a few through too often.

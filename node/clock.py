@@ -16,7 +16,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where time comes from. Nothing else in Forno reads a clock."""
+    """Source of time. Nothing else in Forno reads a clock."""
 
     def wall_ms(self) -> int:
         """Wall time in milliseconds since the epoch."""

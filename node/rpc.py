@@ -160,7 +160,7 @@ class ReadinessInterceptor(grpc.aio.ServerInterceptor):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a failed call said, read back from its details."""
+    """Error of a failed call, read back from its details."""
 
     code: grpc.StatusCode
     reason: str

@@ -28,7 +28,7 @@ ALGORITHM = "EdDSA"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who holds a token: its kind, its id, and what else the token says (for a rider its `city`)."""
+    """Holder of a token: its kind, its id, and what else the token says (for a rider its `city`)."""
 
     kind: str
     id: str

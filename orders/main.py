@@ -192,7 +192,7 @@ def _saga(node: Node, settings: OrdersSettings, own: Range, pool: asyncpg.Pool, 
 
 
 def _borders(node: Node, settings: OrdersSettings, directory: Directory) -> tuple[CityLookup, BorderFollower]:
-    """Which city a place is in, and what keeps that up to date."""
+    """Lookup of a place's city, kept up to date with the borders."""
     lookup = CityLookup(load_cities())
     borders = BorderFollower(settings.router_address, directory, lookup.replace, node.log)
     node.on_stop("borders", borders.close)

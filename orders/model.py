@@ -12,7 +12,7 @@ UserId = NewType("UserId", str)
 
 
 class Status(StrEnum):
-    """Where an order stands. `transitions` says how it gets from one to the next."""
+    """State of an order. `transitions` says how it gets from one to the next."""
 
     PLACED = "PLACED"
     AUTHORISED = "AUTHORISED"
@@ -49,7 +49,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Restaurant:
-    """Who cooks, where, and how long the kitchen says it needs."""
+    """A restaurant: its place and the preparation time that it states."""
 
     restaurant_id: str
     name: str
@@ -59,7 +59,7 @@ class Restaurant:
 
 @dataclass(frozen=True, slots=True)
 class Basket:
-    """What a customer asks for, checked: one currency, that of the city."""
+    """Items, restaurant and drop-off of a customer, checked: one currency, that of the city."""
 
     city: str
     currency: str
@@ -70,13 +70,13 @@ class Basket:
 
     @property
     def pieces(self) -> int:
-        """How many things there are to carry."""
+        """Number of items to carry."""
         return sum(item.quantity for item in self.items)
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What an order costs. The tax is on items and delivery, within their prices or on top of them."""
+    """Price of an order. The tax is on items and delivery, within their prices or on top of them."""
 
     currency: str
     items_minor: int
@@ -87,7 +87,7 @@ class Price:
 
     @property
     def total_minor(self) -> int:
-        """What the customer pays."""
+        """Total that the customer pays."""
         added_minor = 0 if self.tax_included else self.tax_minor
         return self.items_minor + self.delivery_fee_minor + self.tip_minor + added_minor
 
@@ -154,7 +154,7 @@ class Order:
 
     @property
     def preparation_s(self) -> int:
-        """How long the kitchen is reckoned to need."""
+        """Estimated preparation time."""
         return self.kitchen.preparation_s or self.basket.restaurant.preparation_s
 
     @property

@@ -36,7 +36,7 @@ _WHOLE = 100_000
 
 
 def exponent(currency: str) -> int:
-    """How many decimal digits the currency's minor unit has: 2 for EUR, 0 for CLP and JPY, 3 for KWD."""
+    """Decimal digits of the currency's minor unit: 2 for EUR, 0 for CLP and JPY, 3 for KWD."""
     return _EXPONENTS.get(currency, 2)
 
 

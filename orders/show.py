@@ -1,4 +1,4 @@
-"""What `forno orders get` and `recent` print for people: times in the city's own time zone, lines of 80 columns."""
+"""Print orders for `forno orders get` and `recent`: times in the city's own time zone, lines of 80 columns."""
 
 from __future__ import annotations
 

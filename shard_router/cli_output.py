@@ -38,7 +38,7 @@ def map_(found: CityMap, *, as_json: bool) -> None:
 
 
 def progress(move: Move, behind: int | None) -> str:
-    """Where a move is, in words."""
+    """State of a move, in words."""
     if move.state is MoveState.SHADOWING:
         waiting = f", {behind} events behind its owner" if behind is not None else ""
         return f"{move.to_shard} follows it and is warming up{waiting}"
@@ -103,14 +103,14 @@ def plan(found: Plan, *, as_json: bool) -> None:
 
 
 def plan_progress(found: Plan) -> str:
-    """How far a plan is, in words."""
+    """State of a plan, in words."""
     done = sum(step.state in (StepState.DONE, StepState.SKIPPED) for step in found.steps)
     now = next((f": {step.city} -> {step.to_shard}" for step in found.steps if step.state is StepState.MOVING), "")
     return f"plan {found.plan_id}: {done} of {len(found.steps)} moves{now}"
 
 
 def audit(done: pb.AuditResponse, *, as_json: bool) -> None:
-    """What was looked at, and what was found."""
+    """Print the rows examined, and the findings."""
     if as_json:
         print(MessageToJson(done, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
         return

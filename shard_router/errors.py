@@ -1,4 +1,4 @@
-"""What can go wrong when finding or holding a city."""
+"""Errors of finding or holding a city."""
 
 from __future__ import annotations
 

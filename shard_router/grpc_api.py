@@ -97,7 +97,7 @@ class MapFeed:
 
 
 def _gist(map_: CityMap) -> tuple[object, ...]:
-    """What a watcher must hear of at once; loads and ages can wait for the sign of life.
+    """Fields whose change is sent at once; loads and ages can wait for the sign of life.
 
     Owners beside the version: a change may come true under a smaller version than one that was told (`CityMap`).
     """

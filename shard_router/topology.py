@@ -14,7 +14,7 @@ SLEEPING_RIDERS = 20
 
 @dataclass(frozen=True, slots=True)
 class CityLoad:
-    """What the owner said of a city with its last heartbeat."""
+    """Load of a city, by its owner's last heartbeat."""
 
     riders: int = 0
     open_orders: int = 0
@@ -36,7 +36,7 @@ class Ownership:
 
 
 class MoveState(StrEnum):
-    """Where a move is. The first three are under way."""
+    """State of a move. The first three are under way."""
 
     SHADOWING = "shadowing"
     WARM = "warm"
@@ -97,7 +97,7 @@ class CityEntry:
 
 @dataclass(frozen=True, slots=True)
 class ShardLoad:
-    """What a shard says of itself with each heartbeat; `refused` counts commits that the fence refused it."""
+    """Load of a shard, by its last heartbeat; `refused` counts commits that the fence refused it."""
 
     riders: int = 0
     open_orders: int = 0

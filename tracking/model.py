@@ -16,7 +16,7 @@ RawBatch = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a message was refused: the field at fault, a machine's word, and words for people."""
+    """Reason why a message was refused: the field at fault, a machine's word, and words for people."""
 
     seq: int
     field: str
@@ -90,7 +90,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Tasks:
-    """What a rider has to do, as committed by the city's owner."""
+    """Tasks of a rider, as committed by the city's owner."""
 
     offers: tuple[Offer, ...] = ()
     route: Route | None = None
@@ -101,7 +101,7 @@ class Tasks:
 
     @property
     def idle(self) -> bool:
-        """Nothing to do, nothing asked."""
+        """Whether the rider has no task and no offer."""
         return not self.offers and not self.under_way
 
 

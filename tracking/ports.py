@@ -1,4 +1,4 @@
-"""What the edge needs from outside, named by purpose. Each adapter keeps these promises (`tests/contract`)."""
+"""Ports of the edge. Each adapter keeps these promises (`tests/contract`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tracking.model import CityTasks, OpenOffers, RiderEvent, RiderId, Wake
 
 
 class Partitions(Protocol):
-    """Which partition of both input logs is a city's. It never changes while the city exists."""
+    """Partitions of a city in both input logs. It never changes while the city exists."""
 
     def partition(self, city: str) -> int:
         """The partition. Raises `node.errors.Invalid` (field `city`) for a city that is not on the map. Never waits."""

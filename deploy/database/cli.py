@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
 
 
 def as_json(done: Sequence[Done]) -> dict[str, object]:
-    """What the verbs print with `--json`."""
+    """The JSON that the verbs print with `--json`."""
     rows = [
         {
             "database": one.database,

@@ -1,4 +1,4 @@
-"""Which database is made of which migrations: the one list of all of them."""
+"""List the migrations that make up each database: the only such list."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a package in a database."""
+    """Outcome of migrating a package in a database."""
 
     database: str
     state: SchemaState
@@ -53,7 +53,7 @@ async def migrate_all(plan: Sequence[Database]) -> list[Done]:
 
 
 async def state_of_all(plan: Sequence[Database]) -> list[Done]:
-    """How far each is. Changes nothing."""
+    """Read the state of each. Changes nothing."""
     return [one for part in await asyncio.gather(*map(_state, plan)) for one in part]
 
 

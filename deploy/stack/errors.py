@@ -1,4 +1,4 @@
-"""What can go wrong with the local stack."""
+"""Errors of the local stack."""
 
 from __future__ import annotations
 

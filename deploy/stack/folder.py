@@ -46,7 +46,7 @@ class Folder:
         return self.root / "state"
 
     def data(self, name: str) -> Path:
-        """Where the server `name` keeps its data; made by whoever needs it."""
+        """Data folder of the server `name`; created by its user."""
         return self.root / "data" / name
 
     def log(self, name: str) -> Path:

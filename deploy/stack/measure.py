@@ -1,4 +1,4 @@
-"""What a broker of the local stack does: `python -m deploy.stack.measure --kafka apache|embedded`.
+"""Measure a broker of the local stack: `python -m deploy.stack.measure --kafka apache|embedded`.
 
 Prints one JSON object: seconds to start, to come back after `kill -9`, messages acknowledged before the kill and found
 after it, and the latency from `send` to a manually assigned consumer at a steady rate (aiokafka, acks=all).

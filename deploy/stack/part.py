@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How one process is started and asked to stop."""
+    """Command that starts one process, and the signal that stops it."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)

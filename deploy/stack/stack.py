@@ -72,17 +72,17 @@ class LocalStack:
 
     @property
     def versions(self) -> dict[str, str]:
-        """What each part reports of itself."""
+        """Version that each part reports."""
         return {name: supervisor.version for name, supervisor in self._supervisors.items()}
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Where each part answers."""
+        """Address of each part."""
         return {name: supervisor.part.address for name, supervisor in self._supervisors.items()}
 
     @property
     def metrics(self) -> dict[str, str]:
-        """Where each service answers Prometheus, host:port."""
+        """Prometheus address of each service, host:port."""
         parts = {name: supervisor.part for name, supervisor in self._supervisors.items()}
         return {name: part.metrics for name, part in parts.items() if isinstance(part, ServicePart)}
 
@@ -103,7 +103,7 @@ class LocalStack:
         await self._supervisors[name].healthy.wait()
 
     def manifest(self) -> Manifest:
-        """What runs where, now."""
+        """Manifest of the parts as they run now."""
         rows = [self._row(supervisor) for supervisor in self._supervisors.values()]
         return Manifest(os.getpid(), str(self._folder.root), self.env, tuple(rows))
 

@@ -1,4 +1,4 @@
-"""What runs where, for people: one table on a terminal, one line a change elsewhere."""
+"""Print the parts and their state: a table on a terminal, one line a change elsewhere."""
 
 from __future__ import annotations
 

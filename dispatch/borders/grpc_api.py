@@ -31,7 +31,7 @@ _ANSWER_S = 1.0
 
 
 class LoansApi(BordersServicer):
-    """What neighbours ask of the cities of this shard."""
+    """Serves the loans that neighbours ask of cities of this shard."""
 
     def __init__(self, shard: Shard, reach: Callable[[], NeighbourReach], logs: BorderLogs, clock: Clock) -> None:
         self._shard = shard

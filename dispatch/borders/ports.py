@@ -1,4 +1,4 @@
-"""What lending and borrowing needs from outside."""
+"""Ports of lending and borrowing."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Neighbours(Protocol):
     """The owners of the cities next door. Any call may raise `Retryable`."""
 
     async def view(self, city: str, borrower: str) -> SharedView:
-        """What the city shows its neighbour."""
+        """The part of the city that this neighbour may see."""
 
     async def lend(self, rider_id: RiderId, loan: Loan) -> bool:
         """Asks the home city for a rider; whether the question was taken. Idempotent by loan id."""

@@ -40,7 +40,7 @@ class NeighbourReach:
         return self._neighbours.get(city, ())
 
     def within_reach(self, borrower: str, view: SharedView) -> SharedView:
-        """What of a city its neighbour may look at: counters and riders within reach of the neighbour."""
+        """The part of a city that its neighbour may see: counters and riders within reach of the neighbour."""
         if borrower not in self._reach:
             return SharedView((), (), Positions.none())
         pickups = [(order.pickup.lat_e7, order.pickup.lng_e7) for order in view.orders]

@@ -33,7 +33,7 @@ from dispatch.engine.state import Changes, Draft
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What a tick decided. Everything is in `changes` too, which the tick's transaction stores.
+    """Decisions of a tick. Everything is in `changes` too, which the tick's transaction stores.
 
     `released` are (order, rider) pairs taken out of a rider's accepted plan; `rerouted` riders whose plan
     changed without being asked. Both need a new route on the rider's screen.

@@ -1,4 +1,4 @@
-"""What the engine is told: events of a city, and positions as columns.
+"""Inputs of the engine: events of a city, and positions as columns.
 
 Events come in the order of the city's log. Each carries `at_ms`, the domain time at which it
 happened; the engine never asks a clock.

@@ -1,4 +1,4 @@
-"""What the engine remembers of a city between two ticks."""
+"""Memory of the engine about a city, from tick to tick."""
 
 from __future__ import annotations
 

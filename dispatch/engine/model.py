@@ -25,7 +25,7 @@ class Point:
 
 
 class Vehicle(StrEnum):
-    """What a rider moves on; it decides the free-flow speed."""
+    """Vehicle of a rider; it decides the free-flow speed."""
 
     BICYCLE = "bicycle"
     MOTORBIKE = "motorbike"
@@ -33,7 +33,7 @@ class Vehicle(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """Where an order is on its way: the engine moves it along this list."""
+    """State of an order; the engine moves it along this list."""
 
     OPEN = "open"
     OFFERED = "offered"
@@ -55,7 +55,7 @@ class OfferStatus(StrEnum):
 
 
 class StopKind(StrEnum):
-    """What a rider does at a stop."""
+    """Kind of a stop."""
 
     PICKUP = "pickup"
     DROP = "drop"
@@ -85,7 +85,7 @@ class Order:
 
     @property
     def ended(self) -> bool:
-        """Nothing can happen to the order any more."""
+        """Whether the order is in a final state."""
         return self.status in (OrderStatus.DELIVERED, OrderStatus.CANCELLED, OrderStatus.FAILED)
 
     @property
@@ -112,7 +112,7 @@ class Stop:
 
 
 class LoanState(StrEnum):
-    """What a loan of a rider is in the eyes of a city: LENT at home; BORROWED, then RETURNED, next door."""
+    """State of a rider's loan as a city sees it: LENT at home; BORROWED, then RETURNED, next door."""
 
     LENT = "lent"
     BORROWED = "borrowed"

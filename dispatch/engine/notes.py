@@ -1,4 +1,4 @@
-"""What became of the inputs of a tick."""
+"""Notes of a tick about its inputs: results to publish, refusals to count."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dispatch.engine.model import OrderId, RiderId
 
 
 class NoteKind(StrEnum):
-    """What became of an input, or of an order because of it."""
+    """Outcome of an input, or of an order because of it."""
 
     DUPLICATE = "duplicate"
     REFUSED = "refused"

@@ -36,7 +36,7 @@ class ServiceParams:
 
 @dataclass(frozen=True, slots=True)
 class OfferParams:
-    """How riders are asked.
+    """Parameters of offers.
 
     `lead_s` is how long before a rider must start moving the offer is made: time to answer, and at
     least one tick. `forget_s` is how long the ids of ended orders are remembered.
@@ -68,7 +68,7 @@ class PatienceParams:
 
 @dataclass(frozen=True, slots=True)
 class CandidateParams:
-    """Which riders are considered for an order.
+    """Limits on the riders considered for an order.
 
     The `per_restaurant` nearest riders, and of those the `per_bundle` soonest there for bundles; riders whose last
     fix is older than `max_age_s` are not; busy ones only if they are free within `horizon_s`, and not once they have

@@ -1,4 +1,4 @@
-"""What happens to a rider's plan: orders come on, go back, and times move."""
+"""Change a rider's plan: add orders, take them back, move times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine needs from outside: travel times."""
+"""Port of the engine: travel times."""
 
 from __future__ import annotations
 

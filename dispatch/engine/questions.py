@@ -36,7 +36,7 @@ class SequenceStops(Question[Sequence[StopOrder | None]]):
 
 @dataclass(frozen=True, slots=True)
 class SolveProblem(Question[Solution]):
-    """Who carries which order. `Solution.fallback` names why greedy had to answer."""
+    """Question which rider carries which order. `Solution.fallback` names why greedy had to answer."""
 
     problem: Problem
 
@@ -51,7 +51,7 @@ class Estimates:
 
 @dataclass(frozen=True, slots=True)
 class EstimateArrivals(Question[Estimates]):
-    """When orders will be at their doors."""
+    """Question when orders will be delivered."""
 
     asked: EtaQuestion
 

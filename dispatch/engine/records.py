@@ -1,4 +1,4 @@
-"""Why an offer was made: its costs term by term, who else could have come, and who could not."""
+"""Record the reasons of an offer: its cost terms, the other candidates, and why others were none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tick came to."""
+"""Result of a tick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a rider is where at a stop: the one place that knows how a service lies around the handover. Pure.
+"""Times at a stop: arrival, handover and departure, and how the service lies around the handover. Pure.
 
          way       half of service     wait      half of service       way
     ------------->|---------------|...........|-----------------|------------->

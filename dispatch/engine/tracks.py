@@ -99,7 +99,7 @@ class EtaOutcome:
 
 @dataclass(frozen=True, slots=True)
 class TrackChanges:
-    """What a tick adds to the stories; `tracks` are whole, each once."""
+    """Additions of a tick to the orders' tracks; `tracks` are whole, each once."""
 
     tracks: tuple[Track, ...] = ()
     results: tuple[Result, ...] = ()

@@ -1,4 +1,4 @@
-"""What can go wrong with the logs of a city."""
+"""Errors of a city's logs."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from proto.fix_columns import FixColumns
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Read:
-    """What one read of the logs brought. `cut` is the position after it.
+    """Result of one read of the logs. `cut` is the position after it.
 
     `pings_first` and `events_first` are the offsets of the first messages, to notice holes.
     `packed_wall_ms` is when the oldest batch of fixes was packed by its edge; 0 without fixes.
@@ -44,7 +44,7 @@ class CityLogs(Protocol):
         """What is there next; waits for something up to `timeout_s`, then returns an empty read."""
 
     async def ends(self) -> Cut:
-        """Where both logs end now."""
+        """End offsets of both logs."""
 
     async def ids_before(self, cut: Cut, count: int) -> Sequence[str]:
         """Ids of up to `count` events before the cut, oldest first."""

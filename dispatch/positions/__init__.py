@@ -1,4 +1,4 @@
-"""Where a city's riders are: columns of last positions, buckets of H3 cells, nearest riders."""
+"""Last positions of a city's riders: columns of last positions, buckets of H3 cells, nearest riders."""
 
 from dispatch.positions.rider_positions import PositionUpdate, RiderPositions
 from dispatch.positions.snapshot import NearestRiders, PositionSnapshot

@@ -1,4 +1,4 @@
-"""What is known of a city's riders at one moment, and who is nearest."""
+"""Snapshot of the riders' positions at one moment, and the search for the nearest."""
 
 from __future__ import annotations
 

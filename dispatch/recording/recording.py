@@ -75,7 +75,7 @@ class RecordedTick:
 
     @property
     def basis(self) -> TickBasis:
-        """What it went by."""
+        """Basis of the tick."""
         offsets = self.pings_offset, self.events_offset
         fallbacks = self.fallback, self.eta_fallback
         return TickBasis(self.now_ms, *offsets, self.travel_version, *fallbacks, self.renewed, self.lesson)

@@ -1,4 +1,4 @@
-"""What a shard counts for a city since it took it; shown by `WatchCity`, exported by `dispatch.metrics`."""
+"""Counters of a city since this shard took it; shown by `WatchCity`, exported by `dispatch.metrics`."""
 
 from __future__ import annotations
 

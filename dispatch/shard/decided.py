@@ -12,7 +12,7 @@ from dispatch.logs.cut import AppliedRange
 
 @dataclass(frozen=True, slots=True)
 class TickBasis:
-    """What a tick went by beside its logs and parameters: enough to run it again.
+    """Basis of a tick beside its logs and parameters: enough to run it again.
 
     The offsets are where its part of either log ends. The fallbacks name why greedy had to solve, and why the plans
     alone had to answer for ETAs; "" where neither had to. `renewed`: the learned paces were computed anew since the

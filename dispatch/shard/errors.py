@@ -1,4 +1,4 @@
-"""What can go wrong with a city that a shard runs."""
+"""Errors of a running city."""
 
 from __future__ import annotations
 

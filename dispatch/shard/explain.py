@@ -114,7 +114,7 @@ async def _state(directory: Directory, city: str, order_id: str) -> pb.TrackResp
 
 
 def never_offered(track: pb.TrackResponse) -> str:
-    """What to say of an order without a decision."""
+    """Explanation of an order without a decision."""
     if track.state != pb.ORDER_STATE_OPEN:
         return f"Nobody was ever asked: it is {pb.OrderState.Name(track.state).removeprefix('ORDER_STATE_').lower()}."
     since = (

@@ -1,4 +1,4 @@
-"""Who holds an order, and in which place of its load: what the database's unique indexes guard.
+"""Holdings: the rider that has an order and its place in the load, guarded by unique indexes.
 
 A holding begins with the offer, gets a slot when the rider accepts, and ends when the order ends or goes back. The
 lowest free slot is taken, so two writers who both think a rider has room collide in the index, whatever they believe.
@@ -23,7 +23,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class HoldingChanges:
-    """What a tick changes, to be written in this order: ends, then begins, then slots of accepted offers."""
+    """Changes of a tick, to be written in this order: ends, then begins, then slots of accepted offers."""
 
     ended: tuple[OrderId, ...] = ()
     begun: tuple[Holding, ...] = ()

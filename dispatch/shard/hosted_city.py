@@ -11,7 +11,7 @@ from dispatch.shard.shadow import Shadow
 
 
 class HostState(StrEnum):
-    """What there is of a city in memory."""
+    """State of a city on this shard."""
 
     FOLLOWING = "following"
     LOADING = "loading"

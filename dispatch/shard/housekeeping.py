@@ -1,4 +1,4 @@
-"""What nobody asks for any more leaves the database, a bounded piece at a time."""
+"""Delete rows that are no longer needed, a bounded piece at a time."""
 
 from __future__ import annotations
 

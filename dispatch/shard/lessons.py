@@ -27,8 +27,10 @@ STORE_EVERY_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What was learned (`EtaLearning.saved`), and the travel model made of it (`LearnedTravel.packed`) with its
-    version; both empty where the shard goes by another."""
+    """Lesson of a city: learning (`EtaLearning.saved`) and the travel model made of it (`LearnedTravel.packed`).
+
+    Model and version are empty where the shard goes by another model.
+    """
 
     learning: bytes
     version: str = ""
@@ -41,7 +43,7 @@ class Lesson:
 
 
 class LessonStore(Protocol):
-    """Where a city's lessons are kept. Any call may raise `Retryable`: then nothing was written."""
+    """Store of cities' lessons. Any call may raise `Retryable`: then nothing was written."""
 
     async def take_over(self, ownership: Ownership) -> Lesson | None:
         """What was stored last, None for a city that has learned nothing; kept as what this owner began with, so that a

@@ -101,14 +101,14 @@ class LiveCity:
         return self.ownership.epoch
 
     def applied(self, events_offset: int) -> AppliedRange:
-        """What has been applied, if ticks have taken the events up to an offset."""
+        """Offsets applied, if ticks have taken the events up to an offset."""
         read, first = self.ingested.read, self.ingested.first
         pings_offset = max(read.pings_offset, first.pings_offset)
         return AppliedRange(first, Cut(read.incarnation, read.partition, pings_offset, events_offset))
 
     @property
     def taken(self) -> AppliedRange:
-        """What has been applied, as of the last tick."""
+        """Offsets applied as of the last tick."""
         return self.applied(self.committed.taken_offset)
 
     def begin_log(self, start: Cut) -> None:

@@ -169,4 +169,4 @@ class PositionsView(Protocol):
         """Removes riders that went silent. May raise `Retryable`."""
 
     async def riders(self, city: str) -> list[int]:
-        """Who is in it, whoever wrote them. May raise `Retryable`."""
+        """Riders in it, whoever wrote them. May raise `Retryable`."""

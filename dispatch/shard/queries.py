@@ -20,7 +20,7 @@ from proto.fix_columns import FixColumns
 
 
 class Activity(StrEnum):
-    """What a rider is doing, as the map and the views tell it; `dispatch.v1.RiderActivity` on the wire."""
+    """Activity of a rider as map and views show it; `dispatch.v1.RiderActivity` on the wire."""
 
     OFFLINE = "offline"
     IDLE = "idle"
@@ -92,7 +92,7 @@ def last_fix(city: LiveCity, rider_id: RiderId) -> FixColumns | None:
 
 
 def activity(rider: Rider | None) -> Activity:
-    """What a rider is doing; one that the city does not know is offline."""
+    """Activity of a rider; one that the city does not know is offline."""
     if rider is None or not (rider.online or rider.stops):
         return Activity.OFFLINE
     if rider.stops:

@@ -1,4 +1,4 @@
-"""How a new owner gets a city into its memory: the last tick from the database, the rest from the logs.
+"""Load a city into a new owner's memory: the last tick from the database, the rest from the logs.
 
     stored state + cut ──> events from the cut, fixes from a rewind before it ──> caught up ──> first tick
 

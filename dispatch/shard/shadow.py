@@ -143,7 +143,7 @@ class Shadow:
 
 
 def take_over(city: LiveCity, changed: CommittedChanges) -> None:
-    """What the owner committed becomes true here too."""
+    """Take over what the owner committed."""
     state = city.state
     for offer_id in [offer_id for offer_id in state.offers if offer_id not in changed.offer_ids]:
         del state.offers[offer_id]

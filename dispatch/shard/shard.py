@@ -53,7 +53,7 @@ class Shard(CityHost):
         return self.city(name)
 
     def load(self) -> ShardLoad:
-        """What the heartbeat reports."""
+        """Load that the heartbeat reports."""
         hosted = self._hosted.items()
         cities = {name: _load(city.runner.city) for name, city in hosted if city.runner is not None}
         return ShardLoad(

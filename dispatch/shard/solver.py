@@ -88,7 +88,7 @@ def _pairs(origins: Points, destinations: Points, at_ms: int) -> Seconds:
 
 
 class Solving(Protocol):
-    """Who solves, and knows the ways. Never blocks the event loop, and always answers in time."""
+    """Solver and travel models of a shard. Never blocks the event loop, and always answers in time."""
 
     def travel_of(self, city: str) -> TravelTimes:
         """Travel times in a city. They may block: ask from a thread, never from the event loop."""

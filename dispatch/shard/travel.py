@@ -17,7 +17,7 @@ TravelKind = Literal["free_flow", "learned", "road", "planar"]
 
 @dataclass(frozen=True, slots=True)
 class TravelSettings:
-    """Which model, for which city another one, and what they need."""
+    """Settings of travel models, by default and by city."""
 
     kind: TravelKind = "free_flow"
     by_city: Mapping[str, TravelKind] = field(default_factory=dict)

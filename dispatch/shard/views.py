@@ -24,7 +24,7 @@ from node.retry import PATIENT
 
 
 def statuses(city: LiveCity, rider_ids: Iterable[int]) -> list[str]:
-    """What riders are doing, as of the last commit."""
+    """Activities of riders as of the last commit."""
     riders = city.state.riders
     return [activity(riders.get(RiderId(rider_id))).value for rider_id in rider_ids]
 

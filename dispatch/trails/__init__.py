@@ -1,1 +1,1 @@
-"""Where riders were: questions about trails, and their way from MongoDB into Parquet."""
+"""Trails: where riders were; stored in MongoDB, archived in Parquet."""

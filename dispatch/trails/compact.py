@@ -30,7 +30,7 @@ ROUNDING_M = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """What became of an hour. `changed` minutes were written to meanwhile: the hour is still open."""
+    """Outcome of compacting an hour. `changed` minutes were written to meanwhile: the hour is still open."""
 
     hour: int
     riders: int

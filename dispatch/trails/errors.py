@@ -1,4 +1,4 @@
-"""Why a question about trails has no answer."""
+"""Errors of questions about trails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class TooMany(Rejected):
 
 
 class NotHeard(NotFound):
-    """Nobody heard of the rider at that time."""
+    """No fix of the rider close to that time."""
 
     reason = "NOT_HEARD_OF"
 
@@ -24,6 +24,6 @@ class BadSpan(Invalid):
 
 
 class ArchiveBroken(FornoError):
-    """What was written to the archive does not read back as it was."""
+    """An archive file does not read back as it was written."""
 
     reason = "ARCHIVE_BROKEN"

@@ -42,7 +42,7 @@ def between(
 
 
 def places_at(points: TrailColumns, at_ms: int) -> tuple[Degrees, NDArray[np.intp], NDArray[np.intp]]:
-    """Where each rider was who was heard of at that time: places, and the rows of the points before and after."""
+    """Positions at a time of the riders with fixes around it: places, and the rows of the points before and after."""
     if not len(points):
         none = np.zeros(0, np.intp)
         return np.zeros((0, 2)), none, none
@@ -73,7 +73,7 @@ def around(points: TrailColumns, at_ms: int) -> TrailColumns:
 
 
 def places(points: TrailColumns) -> Degrees:
-    """Where the points are."""
+    """Positions of the points."""
     return np.stack([points.lat_e7, points.lng_e7], axis=1).astype(np.float64)
 
 

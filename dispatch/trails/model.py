@@ -68,7 +68,7 @@ POINT_TYPES: Final = (np.uint64, np.int64, np.int32, np.int32, np.int64, np.uint
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Where a rider was: between two points of its trail, `error_m` being what the trail was simplified by."""
+    """Position of a rider between two points of its trail; `error_m` is the trail's simplification error."""
 
     rider_id: int
     at_ms: int
@@ -89,7 +89,7 @@ class Near:
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """How far a rider drove, in metres, and for how long it was heard of meanwhile."""
+    """Distance that a rider drove, in metres, and the time covered by fixes."""
 
     rider_id: int
     from_ms: int

@@ -1,4 +1,4 @@
-"""What questions about trails and their compaction need, named by purpose."""
+"""Ports of trails: hot store, archive, hours to be compacted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class OpenHours(Protocol):
         """The first hour (domain hours since the epoch) from one on that has something which is not archived."""
 
     async def riders(self, city: str, hour: int) -> Sequence[int]:
-        """Who has fixes in an hour, archived or not; ascending."""
+        """Riders with fixes in an hour, archived or not; ascending."""
 
     async def part(self, city: str, hour: int, rider_ids: Sequence[int]) -> HourPart:
         """Their fixes of that hour."""
@@ -83,10 +83,10 @@ class TrailArchive(Protocol):
 
 
 class TrailStore(Protocol):
-    """Where trails are kept. Any call may raise `Retryable`."""
+    """Store of trails. Any call may raise `Retryable`."""
 
     async def position(self, city: str) -> Cut | None:
-        """How far the trails of a city go; None when there are none."""
+        """Log position up to which a city's trails are stored; None when there are none."""
 
     async def write(self, city: str, epoch: int, fixes: FixColumns) -> None:
         """Adds fixes to trails. The same fixes again change nothing, in whatever pieces they come."""

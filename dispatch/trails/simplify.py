@@ -32,7 +32,7 @@ def simplified(points: TrailColumns, error_m: float) -> TrailColumns:
 
 
 def needed(points: TrailColumns, error_m: float) -> NDArray[np.bool_]:
-    """Which points must stay."""
+    """Mask of the points that must stay."""
     border = np.flatnonzero(np.diff(points.rider_id) | (points.piece[1:] != points.piece[:-1])) + 1
     keep = np.zeros(len(points), np.bool_)
     if not len(points):

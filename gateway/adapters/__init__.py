@@ -1,1 +1,1 @@
-"""Where the ports of the HTTP edge meet servers."""
+"""Adapters of the HTTP API's ports."""

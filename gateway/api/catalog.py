@@ -1,4 +1,4 @@
-"""What anybody may know: cities, public keys, the pages' settings, health."""
+"""Public endpoints: cities, public keys, the pages' settings, health."""
 
 from __future__ import annotations
 

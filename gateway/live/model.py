@@ -1,4 +1,4 @@
-"""What a watched order is made of. Positions in 1e-7 degrees, times in domain milliseconds."""
+"""Values of a watched order. Positions in 1e-7 degrees, times in domain milliseconds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StatusEvent:
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
-    """What the orders service says."""
+    """Facts about an order from the orders service."""
 
     order_id: OrderId
     user_id: str
@@ -67,7 +67,7 @@ class RiderFix:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """What dispatch says: committed state, and the events after the number that was asked for."""
+    """Track of an order from dispatch: committed state, and the events after the number that was asked for."""
 
     status: str
     events: tuple[StatusEvent, ...]

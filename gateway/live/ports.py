@@ -1,4 +1,4 @@
-"""What live tracking needs from outside."""
+"""Ports of live tracking."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ class OrderSource(Protocol):
     """Committed state of orders. Reads only, so every call may be tried again."""
 
     async def facts(self, order_id: OrderId) -> OrderFacts:
-        """What the orders service knows. Raises `NotFound`, or `Retryable` when it is away."""
+        """Facts from the orders service. Raises `NotFound`, or `Retryable` when it is away."""
 
     async def track(self, city: City, order_id: OrderId, after_seq: int) -> Track | None:
-        """What dispatch knows; None when it does not know the order (yet). Raises `Retryable`."""
+        """Track from dispatch; None when it does not know the order (yet). Raises `Retryable`."""
 
 
 class FeedSink(Protocol):
-    """Who hears a city's feed. Must not block."""
+    """Listener to a city's feed. Must not block."""
 
     def fixes(self, city: City, epoch: int, fixes: Sequence[LiveFix]) -> None:
         """Newest positions of riders of active orders. May be old, repeated, or out of order: compare."""

@@ -40,7 +40,7 @@ _LOCK_TIMEOUT = "2s"
 
 
 class Postponement(StrEnum):
-    """Why a month was left for the next time."""
+    """Reason why a month was left for the next run."""
 
     #: It has orders that are not final.
     NOT_FINAL = "not_final"
@@ -71,7 +71,7 @@ class PostponedMonth:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveReport:
-    """What a run did."""
+    """Report of a run."""
 
     months: list[ArchivedMonth] = field(default_factory=list)
     postponed: list[PostponedMonth] = field(default_factory=list)

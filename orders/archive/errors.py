@@ -1,4 +1,4 @@
-"""What can go wrong with the archive."""
+"""Errors of the archive."""
 
 from __future__ import annotations
 

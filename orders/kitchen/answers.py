@@ -17,14 +17,14 @@ _GONE = _TAKEN - IN_KITCHEN
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """It takes the order. 0 seconds: it needs as long as we reckon."""
+    """The kitchen accepts the order. 0 seconds: it needs as long as estimated."""
 
     preparation_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """It does not take it, or cannot go on with it."""
+    """The kitchen rejects the order, or cannot finish it."""
 
     reason: str = ""
 
@@ -36,7 +36,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class ReadyIn:
-    """It will be, in so many seconds."""
+    """The food will be ready in so many seconds."""
 
     seconds: int
 

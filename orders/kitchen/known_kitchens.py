@@ -38,7 +38,7 @@ HourOf = Callable[[str, int], int]
 
 @dataclass(frozen=True, slots=True)
 class KnownKitchen:
-    """What is known of a kitchen."""
+    """Stored facts about a kitchen."""
 
     city: str
     auto_accept: bool

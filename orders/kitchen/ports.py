@@ -1,4 +1,4 @@
-"""What kitchens need from outside."""
+"""Ports of kitchens."""
 
 from __future__ import annotations
 

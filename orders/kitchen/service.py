@@ -1,4 +1,4 @@
-"""What restaurants can do: see their board, answer orders, choose whether to be asked."""
+"""Operations of restaurants: read the board, answer orders, choose whether to be asked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_TICKETS = 200
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What is with a kitchen now, oldest first, and how it works."""
+    """Open orders of a kitchen, oldest first, and its settings."""
 
     tickets: list[Order]
     more: bool

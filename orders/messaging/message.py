@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Record(Protocol):
-    """What is needed of a record of Kafka."""
+    """The fields needed of a Kafka record."""
 
     topic: str
     partition: int

@@ -1,4 +1,4 @@
-"""What can go wrong with an order that exists."""
+"""Errors of existing orders."""
 
 from __future__ import annotations
 

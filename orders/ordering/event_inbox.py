@@ -62,7 +62,7 @@ def apply_events(order: Order, seen: SeenVersions, events: Sequence[ReceivedEven
 
 @dataclass(slots=True)
 class BatchOutcome:
-    """What became of a batch of events of many orders, in numbers."""
+    """Outcome of a batch of events of many orders, in numbers."""
 
     applied: int = 0
     duplicates: int = 0

@@ -1,4 +1,4 @@
-"""What an order costs and when it is promised. Pure; every amount an integer of minor units."""
+"""Compute the price and the promised time of an order. Pure; every amount an integer of minor units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What customers and partners can do with orders: quote, place, read, cancel."""
+"""Operations of customers and partners on orders: quote, place, read, cancel."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class OrderService:
     kitchens: KitchenTermsLookup
 
     async def quote(self, basket: Basket) -> tuple[Price, Eta]:
-        """What the basket would cost and when it would arrive."""
+        """Price and ETA of a basket."""
         price = price_of(checked_basket(basket, self.cities))
         terms = await self.kitchens.terms(basket)
         ready_ms = self.clock.domain_ms() + 1000 * (terms.preparation_s or basket.restaurant.preparation_s)

@@ -41,7 +41,7 @@ SENT_AGAIN = (Status.PLACED, Status.DELIVERED, Status.ACCEPTED)
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How orders of a status are given up: after so many wall seconds, by this, for this reason."""
+    """Rule for giving up orders of a status: after so many wall seconds, by this trigger, for this reason."""
 
     after_s: float
     trigger: Trigger

@@ -16,7 +16,7 @@ from orders.ordering.errors import TransitionRefused
 
 
 class Trigger(StrEnum):
-    """What moves an order on."""
+    """Cause of an order's transition."""
 
     AUTHORISE = "AUTHORISE"
     DECLINE = "DECLINE"
@@ -66,7 +66,7 @@ _WHY: Mapping[Status, str] = {
 
 
 def next_status(status: Status, trigger: Trigger) -> Status:
-    """Where the trigger leads. Raises `TransitionRefused` when the table has no such transition."""
+    """Status to which the trigger leads. Raises `TransitionRefused` when the table has no such transition."""
     try:
         return TABLE[status, trigger]
     except KeyError:

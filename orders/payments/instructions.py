@@ -14,7 +14,7 @@ from orders.payments.transitions import voided_untried
 
 
 class InstructionKind(StrEnum):
-    """What an event of an order means for its payment."""
+    """Kind of an instruction: the meaning of an order's event for its payment."""
 
     AUTHORISE = "AUTHORISE"
     CAPTURE = "CAPTURE"

@@ -10,7 +10,7 @@ from orders.money import Parts
 
 
 class PaymentStatus(StrEnum):
-    """What has become of the money."""
+    """State of a payment."""
 
     PENDING = "PENDING"
     #: The customer has to authenticate.
@@ -25,7 +25,7 @@ class PaymentStatus(StrEnum):
 
 
 class Goal(StrEnum):
-    """What orders want to become of it."""
+    """State of the payment that orders ask for."""
 
     AUTHORISED = "AUTHORISED"
     CAPTURED = "CAPTURED"
@@ -33,7 +33,7 @@ class Goal(StrEnum):
 
 
 class Action(StrEnum):
-    """What the provider is asked to do."""
+    """Action asked of the provider."""
 
     AUTHORISE = "AUTHORISE"
     #: Nothing is done: has the customer authenticated?
@@ -52,7 +52,7 @@ class Money:
 
 
 class RefundStatus(StrEnum):
-    """What has become of a refund."""
+    """State of a refund."""
 
     PENDING = "PENDING"
     DONE = "DONE"
@@ -92,13 +92,13 @@ class Payment:
 
     @property
     def left_minor(self) -> int:
-        """What was not given back, of what was captured."""
+        """Captured amount that was not refunded."""
         return self.amount.minor - self.refunded_minor
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the provider said: done, under its id; refused, with its word for why; or that the customer has to act."""
+    """Answer of the provider: done, under its id; refused, with its word for why; or that the customer has to act."""
 
     approved: bool
     provider_ref: str = ""

@@ -1,4 +1,4 @@
-"""What payments need from outside: the provider who moves the money, and the stored payments.
+"""Ports of payments: the provider that moves money, and the stored payments.
 
 Stored payments are several ports, one for each who uses them; `adapters/postgres.py` and `adapters/memory.py` keep all
 of them. All are durable when a call returns; any call may raise `Retryable` and is safe to repeat.
@@ -27,7 +27,7 @@ class Notice:
 
 
 class PaymentProvider(Protocol):
-    """Who moves the money. The same key always gets the same answer and moves money once, however often it is sent.
+    """Provider that moves the money. The same key always gets the same answer and moves money once, however often sent.
 
     Every call raises `Retryable` when its outcome is not known: the caller asks again with the same key. A reference
     that the provider does not know (made with another one) is never refused for good by `check`, `capture` or `void`.
@@ -56,7 +56,7 @@ class PaymentProvider(Protocol):
 
 @dataclass(slots=True)
 class InstructionCounts:
-    """What became of a batch of instructions, in numbers."""
+    """Outcome of a batch of instructions, in numbers."""
 
     applied: int = 0
     duplicates: int = 0

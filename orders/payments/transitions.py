@@ -61,7 +61,7 @@ class Settled:
 
 
 def next_action(payment: Payment) -> Action | None:
-    """What is to be done now; None when the payment is where it should be."""
+    """Next action of the payment; None when the payment is where it should be."""
     if payment.refund is not None and payment.status is PaymentStatus.CAPTURED:
         return Action.REFUND
     return NEXT.get((payment.status, payment.goal))

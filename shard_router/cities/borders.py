@@ -50,7 +50,7 @@ class Border:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a border would change: cells of the city then, those it wins, those it loses.
+    """Effect of a border: cells of the city then, those it wins, those it loses.
 
     `feature` is what is stored; `warnings` name what is given but has no effect.
     """
@@ -76,7 +76,7 @@ def overlaid(cities: Sequence[City], borders: Iterable[Border]) -> tuple[City, .
 
 
 def checked(cities: Sequence[City], document: Any) -> Change:
-    """What the border would change. Raises `BadCity` if it is none, no known city's, or overlaps another."""
+    """Check a border and compute its effect. Raises `BadCity` if it is none, no known city's, or overlaps another."""
     city = parse_city(document)
     known = {other.slug: other for other in cities}.get(city.slug)
     if known is None:

@@ -76,7 +76,7 @@ class _MultiPolygon(_Strict):
 
 
 class CityProperties(_Strict):
-    """What a city is, beside its border. `center` is (longitude, latitude)."""
+    """Properties of a city beside its border. `center` is (longitude, latitude)."""
 
     city: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
     name: str = Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")

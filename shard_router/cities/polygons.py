@@ -41,7 +41,7 @@ def polygon_of(geometry: dict[str, Any]) -> Polygon:
 
 
 def problem_of(polygon: Polygon) -> str:
-    """Why the polygon can be no city's border; empty: it can."""
+    """Reason why the polygon cannot be a city's border; empty if it can."""
     points = shapely.get_num_coordinates(polygon)
     if points > MAX_POINTS:
         return f"has {points:,} points, more than {MAX_POINTS:,}: simplify it by some metres"

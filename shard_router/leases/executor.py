@@ -78,7 +78,7 @@ class Executor:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _tell_store(self, action: FailMove | TellWarm | Release | Claim) -> None:
-        """What the store does not hear is decided again with the next beat."""
+        """Tell the store; if it is away, the next beat decides again."""
         try:
             match action:
                 case FailMove():

@@ -15,7 +15,7 @@ class CityHost(Protocol):
     """
 
     def load(self) -> ShardLoad:
-        """What the next heartbeat reports."""
+        """Load that the next heartbeat reports."""
         return ShardLoad()
 
     async def take(self, ownership: Ownership) -> None:

@@ -1,4 +1,4 @@
-"""What a shard should do about each city, from the map and from its slots. Pure: no I/O, no clock.
+"""Decide a shard's next action for each city from the map and its slots. Pure: no I/O, no clock.
 
     slots, map, time ──> reconcile ──> at most one action a city, each legal in the state of its slot
                                   └──> when to look again

@@ -1,4 +1,4 @@
-"""What a shard knows of each city: one slot a city, with a named state. Pure: no I/O, the time is an argument.
+"""State of each city on a shard: one slot a city, with a named state. Pure: no I/O, the time is an argument.
 
 `TRANSITIONS` says which state may follow which; `Slot.move` is the only way from one to another. Each other method is
 the outcome of an action, which `reconcile` decides and `Executor` carries out.
@@ -17,7 +17,7 @@ from shard_router.topology import CityMap, Ownership
 
 
 class SlotState(StrEnum):
-    """What a shard does with a city."""
+    """State of a city on a shard."""
 
     #: Nothing.
     IDLE = "idle"

@@ -72,7 +72,7 @@ NOTHING = Plan(0, PlanState.DONE, ())
 
 
 def burdens(map_: CityMap) -> dict[str, int]:
-    """What each open shard carries, in riders."""
+    """Load of each open shard, in riders."""
     carried = dict.fromkeys(map_.open_shards(), 0)
     for city in map_.cities.values():
         if city.owner in carried:

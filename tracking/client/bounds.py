@@ -1,4 +1,4 @@
-"""What fits into a message of `tracking.v1`, whatever a phone's sensors say. Checked when the app says it.
+"""Check values against the bounds of `tracking.v1` messages when the app gives them.
 
 A number that does not fit would only be noticed when the message is made, long after the app could mend it.
 """

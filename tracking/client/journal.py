@@ -1,4 +1,4 @@
-"""What was acknowledged: the app's side of the promise "nothing acknowledged is ever lost".
+"""Journal of acknowledged messages, to check that nothing acknowledged is lost.
 
 Numbers are kept as ranges of (session, first, last), so that hours of riding fit in a few lines. Tests compare a
 journal with a full read of the log: every number in `acked_fixes` must be a fix in `rider.pings`, every one in
@@ -40,7 +40,7 @@ class Ranges:
 
 @dataclass(slots=True)
 class AckJournal:
-    """What one rider's edge promised. `sent_fixes` counts each number that went out, resent ones in each session."""
+    """Acknowledged messages of one rider. `sent_fixes` counts each number sent, resent ones in each session."""
 
     acked_fixes: Ranges = field(default_factory=Ranges)
     acked_events: Ranges = field(default_factory=Ranges)

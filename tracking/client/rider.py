@@ -99,7 +99,7 @@ class RiderClient:
 
     @property
     def journal(self) -> AckJournal:
-        """What was acknowledged so far."""
+        """Journal of what was acknowledged so far."""
         return self._buffer.journal
 
     @property
@@ -124,7 +124,7 @@ class RiderClient:
 
     @property
     def failure(self) -> BaseException | None:
-        """Why the client ended by itself, if it did."""
+        """Error that ended the client, if one did."""
         if self._task is None or not self._task.done() or self._task.cancelled():
             return None
         return self._task.exception()

@@ -1,4 +1,4 @@
-"""What an app and the edge say to each other, as values. Times are domain milliseconds, positions 1e-7 degrees."""
+"""Values exchanged by an app and the edge. Times are domain milliseconds, positions 1e-7 degrees."""
 
 from __future__ import annotations
 

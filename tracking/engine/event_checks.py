@@ -15,7 +15,7 @@ MAX_ID_LENGTH = 64
 
 
 def check_reply(seq: int, reply: RiderReplied, now_ms: int, limits: Limits) -> Refusal | None:
-    """What is wrong with a reply; None if nothing. `now_ms` is domain time."""
+    """Refusal of a reply; None if it is valid. `now_ms` is domain time."""
     return (
         _seq("reply", seq)
         or _id("reply.offer_id", seq, reply.offer_id)
@@ -24,7 +24,7 @@ def check_reply(seq: int, reply: RiderReplied, now_ms: int, limits: Limits) -> R
 
 
 def check_status(seq: int, status: RiderStatusChanged, now_ms: int, limits: Limits) -> Refusal | None:
-    """What is wrong with a status; None if nothing. `now_ms` is domain time."""
+    """Refusal of a status; None if it is valid. `now_ms` is domain time."""
     if status.status not in _STATUSES:
         return Refusal(seq, "status.status", "out_of_range", f"no status has the number {status.status}")
     if status.status in _ABOUT_AN_ORDER:

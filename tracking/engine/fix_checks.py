@@ -80,7 +80,7 @@ def some_far(lat_e7: Ints, lng_e7: Ints, ts_ms: Ints, limits: Limits) -> bool:
 def jumps(
     lat_e7: Ints, lng_e7: NDArray[np.float64], ts_ms: Ints, accuracy_m: NDArray[np.float64], limits: Limits
 ) -> Bools:
-    """Which of n fixes is an impossible jump from its predecessor.
+    """Mask of the fixes that are an impossible jump from their predecessor.
 
     The arguments are differences fix - predecessor (`lat_e7`, `ts_ms`), the east-west difference already shortened by
     the cosine of the latitude (`lng_e7`), and the sum of both accuracies. The flat earth is good to

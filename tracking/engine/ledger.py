@@ -1,4 +1,4 @@
-"""What of a session may be acknowledged.
+"""Ledger of a session: which messages may be acknowledged.
 
 Messages are made durable in groups that finish in any order; the acknowledged number only grows over an unbroken run:
 

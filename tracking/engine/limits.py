@@ -1,4 +1,4 @@
-"""What the edge accepts from riders."""
+"""Limits on what the edge accepts from riders."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class Limits:
 
     @property
     def domain_ahead_ms(self) -> int:
-        """How far ahead of the domain clock a fix may be."""
+        """Largest time of a fix ahead of the domain clock."""
         return int(self.ahead_ms * max(1.0, self.clock_speed))
 
     @property
     def domain_clock_error_ms(self) -> int:
-        """How far from the domain clock a device's clock may be at Hello."""
+        """Largest difference of a device's clock from the domain clock at Hello."""
         return int(self.clock_error_ms * max(1.0, self.clock_speed))

@@ -1,4 +1,4 @@
-"""Which offers a rider's app must hear of, and when again."""
+"""Choose the offers to send to a rider's app, and when to send them again."""
 
 from __future__ import annotations
 

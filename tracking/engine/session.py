@@ -16,7 +16,7 @@ MAX_SESSION_AHEAD_MS = 24 * 3_600_000
 
 @dataclass(slots=True, eq=False)
 class RiderSession:
-    """What the edge knows of one stream. `row` is its row in the `StreamTable`."""
+    """State of one rider's stream. `row` is its row in the `StreamTable`."""
 
     rider_id: RiderId
     session: SessionId

@@ -1,4 +1,4 @@
-"""Which four servers a stack runs, given what is installed and what the environment says."""
+"""Choose the four servers of a stack by what is installed and by the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for any broker that speaks Kafka's protocol: the check, the incarnation, the topics."""
+"""Parts common to all brokers that speak Kafka's protocol: health check, incarnation, topics."""
 
 from __future__ import annotations
 

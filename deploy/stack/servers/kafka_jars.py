@@ -44,7 +44,7 @@ _POM = f"""\
 
 
 def cache_folder() -> Path:
-    """Where the jars of this version are, or will be."""
+    """Cache folder of the jars of this version."""
     root = os.environ.get("FORNO_CACHE_DIR")
     base = Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "forno"
     return base / f"kafka-{KAFKA_VERSION}"

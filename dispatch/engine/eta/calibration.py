@@ -33,7 +33,7 @@ _MOST: Final = 8.0
 
 
 class Stage(StrEnum):
-    """How much is known of an order when its quote is made."""
+    """Stage of an order when it is quoted: the later, the more is known."""
 
     OPEN = "open"
     ASSIGNED = "assigned"
@@ -42,7 +42,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Where median and 90th percentile lie, in spreads from the raw sum; learned from so many deliveries."""
+    """Median and 90th percentile, in spreads from the raw sum; learned from so many deliveries."""
 
     mid: float = 0.0
     high: float = Z90
@@ -62,7 +62,7 @@ def _within(value: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What was told of an order in a stage, domain milliseconds; `raw_ms` and `spread_ms` are what it was made of."""
+    """ETA that was quoted in a stage, domain milliseconds; `raw_ms` and `spread_ms` are what it was made of."""
 
     stage: Stage
     made_ms: int

@@ -1,4 +1,4 @@
-"""Which ETAs a tick computes anew, from what, and how.
+"""Compute the ETAs that are due in a tick.
 
 Riders whose plan changed are computed at once; of the others so many a tick, in turn, so that the cost of a tick is
 bounded and nobody's ETA is older than a few ticks. Orders without a rider are computed when they come and then once a
@@ -55,7 +55,7 @@ class EtaQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What to estimate in a tick; the turns of the next one; and all orders that have an ETA."""
+    """Orders to estimate in a tick; the turns of the next one; and all orders that have an ETA."""
 
     asked: EtaQuestion
     turns: tuple[RiderId, ...]

@@ -1,4 +1,4 @@
-"""What a city's past teaches its ETAs: ways from pings and legs, and from each delivery how sure quotes are.
+"""Learn from a city's past for its ETAs: travel times from pings and legs, the spread of quotes from deliveries.
 
 Pure but for its own memory, bounded by riders and cells; told only of what has happened. `saved` and `loaded` carry it
 over a restart; what was learned since it was saved last is learned again from what comes.

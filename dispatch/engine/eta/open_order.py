@@ -29,7 +29,7 @@ class Starter:
 
 @dataclass(frozen=True, slots=True)
 class OpenOrder:
-    """Who could come for an order; `ahead` of them are expected to be sent elsewhere first."""
+    """Riders who could fetch an open order; `ahead` of them are expected to be sent elsewhere first."""
 
     pickup: Point
     drop: Point

@@ -1,1 +1,1 @@
-"""What each event of the log changes in a draft: one function an event, by what it is about."""
+"""Apply events of the log to a draft: one function an event."""

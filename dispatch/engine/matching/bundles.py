@@ -1,4 +1,4 @@
-"""Which orders of one restaurant could share a trip, and in which order they would be dropped.
+"""Find orders of one restaurant that could share a trip, and the sequence of their drops.
 
 The drop order is the one with the least sum of times at the doors, found by trying all of them; a bundle of
 four has 24. Restaurants with equally many orders to combine are worked out together.

@@ -1,4 +1,4 @@
-"""Which riders are near which restaurants, for thousands at once.
+"""Find riders near restaurants, for thousands at once.
 
 A k-d tree over the riders on a flat map around them: longitudes are shrunk by the cosine of the mean
 latitude, which over a city 50 km wide misplaces a distance by less than 1%. Good enough to choose

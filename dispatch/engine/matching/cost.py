@@ -1,4 +1,4 @@
-"""What it costs to give orders to a rider, term by term.
+"""Cost of giving orders to a rider, term by term.
 
 A trip: the rider is free, rides to the restaurant (with orders of two restaurants then to the other), then from door to
 door; `service_times` says when the food changes hands at each stop. Food counts as ready now at the earliest.
@@ -68,7 +68,7 @@ class Trips:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Routes:
-    """What n trips do: `orders` (n, m) rows in the order of their drops, `counter` (n, m) which counter each order
+    """Routes of n trips: `orders` (n, m) rows in the order of their drops, `counter` (n, m) which counter each order
     is of, the first (0) or the second (1); `hop_s` (n,) the way between the two, None where all have one counter.
 
     `ways_s` (n, m): from the last counter to the first door, then from door to door. Ways are not paced.
@@ -87,7 +87,7 @@ class Routes:
 
 
 def trips(problem: Problem, service: ServiceParams, rider: Ints, approach_s: Floats, routes: Routes) -> Trips:
-    """When n riders would be where on n routes."""
+    """Times of n riders at the stops of n routes."""
     pace = problem.riders.pace[rider]
     half_pickup, half_drop = half_s(StopKind.PICKUP, service), half_s(StopKind.DROP, service)
     way_s = approach_s * pace

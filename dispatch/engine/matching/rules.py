@@ -1,4 +1,4 @@
-"""What a rider may be given at all: room, stops, zone, reach, cooldowns, shift."""
+"""Rules for which trips a rider may be given: room, stops, zone, reach, cooldowns, shift."""
 
 from __future__ import annotations
 

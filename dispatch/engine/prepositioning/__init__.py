@@ -1,1 +1,1 @@
-"""Where idle riders should wait: near demand that history up to now lets expect."""
+"""Send idle riders to where orders are expected from history up to now."""

@@ -1,4 +1,4 @@
-"""What a city has ordered so far, and what that lets expect. Knows the past only."""
+"""Forecast a city's orders from those placed so far. Knows the past only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which idle rider should wait where, by a linear assignment of riders to waiting places.
+"""Choose where idle riders wait, by a linear assignment of riders to waiting places.
 
 The j-th place at a restaurant is worth the chance that it gets j orders soon, times what a rider at the counter saves:
 
@@ -47,7 +47,7 @@ class Idle:
 def idle_moves(
     idle: Idle, demand: Demand, now_ms: int, travel: TravelTimes, params: PrepositioningParams
 ) -> tuple[IdleMove, ...]:
-    """Who should go where, by rider; riders who should stay are not named."""
+    """Waiting places by rider; riders who should stay are left out."""
     restaurants, counters, expected = demand.expected(params.ahead_s, now_ms)
     if not idle.ids or not restaurants:
         return ()

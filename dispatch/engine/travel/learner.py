@@ -43,7 +43,7 @@ RIDERS_REMEMBERED: Final = 20_000
 
 @dataclass(slots=True)
 class TravelLearner:
-    """What has been learned of one city. `look` and `leg` teach, `model` and `pace_of` tell."""
+    """Learned travel times of one city. `look` and `leg` teach, `model` and `pace_of` tell."""
 
     base: FreeFlowTravel = field(default_factory=FreeFlowTravel)
     params: SpeedParams = field(default_factory=SpeedParams)

@@ -29,7 +29,7 @@ _PAIR_COST: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class RoadParams:
-    """How a rider drives.
+    """Parameters of driving on roads.
 
     `speed_factor` is its speed over the arc's free-flow speed, `max_speed_kmh` what its vehicle makes at
     most, `off_road_mps` its speed between a place and the nearest junction.

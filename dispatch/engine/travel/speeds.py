@@ -1,4 +1,4 @@
-"""How fast riders really are, by place and hour: sums of seconds, and the paces that follow from them.
+"""Speeds of riders by place and hour: sums of driven seconds, and the paces that follow.
 
 A *pace* is seconds spent over seconds that free flow would need. All that is kept of the pings are two sums for each
 H3 cell and hour of the week: `free_s`, what the driven metres would take in free flow, and `spent_s`, what they took. A

@@ -56,7 +56,7 @@ def geo_key(city: str) -> str:
 
 
 def geo_ts_key(city: str) -> str:
-    """When each rider's position was fixed."""
+    """Redis key of the times of the riders' positions."""
     return f"geo:{city}:ts"
 
 

@@ -1,1 +1,1 @@
-"""Where the ports of live tracking meet Redis and gRPC."""
+"""Adapters of live tracking's ports to Redis and gRPC."""

@@ -27,12 +27,12 @@ _HEALTH_S = 3
 
 
 def live_channel(city: City) -> str:
-    """Where positions of a city are published."""
+    """Channel of a city's positions."""
     return f"live:{city}"
 
 
 def wake_channel(city: City) -> str:
-    """Where wakes of a city are published."""
+    """Channel of a city's wakes."""
     return f"wake:{city}"
 
 

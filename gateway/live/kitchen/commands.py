@@ -1,4 +1,4 @@
-"""What a screen sends, and what it is answered."""
+"""Parse commands of a kitchen's screen and answer them."""
 
 from __future__ import annotations
 

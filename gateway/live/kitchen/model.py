@@ -1,4 +1,4 @@
-"""What the screen of a restaurant shows and says. Times in domain milliseconds."""
+"""Values of a kitchen's screen. Times in domain milliseconds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a kitchen says. `seconds` and `reason` where the kind has them."""
+    """Command of a kitchen. `seconds` and `reason` where the kind has them."""
 
     kind: str
     order_id: str = ""

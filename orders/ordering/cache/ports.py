@@ -1,4 +1,4 @@
-"""What cached reads need of a cache."""
+"""Port of the cache."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where payments meet Postgres, Kafka and the providers."""
+"""Adapters of payments to Postgres, Kafka and the providers."""

@@ -42,7 +42,7 @@ _NO_MONEY = Money(0, "")
 
 
 class ChargeState(StrEnum):
-    """What has become of a charge in the provider's books."""
+    """State of a charge at the provider."""
 
     #: The customer has to authenticate.
     WAITING = "WAITING"
