@@ -20,6 +20,7 @@ from gateway.api.orders import OrdersApi
 from gateway.config import HttpSettings, address
 from node.http_server import HttpServer
 from node.lifecycle import Node, run
+from node.rpc import CALLER_OPTIONS
 from node.settings import load
 from node.tokens import TokenSigner, TokenVerifier
 from shard_router.cities.border_follower import BorderFollower
@@ -43,7 +44,7 @@ def main() -> int:
             settings.redis_url, socket_timeout=LIMIT_DEADLINE_S, socket_connect_timeout=LIMIT_DEADLINE_S
         )
         node.on_stop("redis", redis.aclose)
-        channel = grpc.aio.insecure_channel(settings.orders_address)
+        channel = grpc.aio.insecure_channel(settings.orders_address, options=CALLER_OPTIONS)
         node.on_stop("orders", channel.close)
         directory = Directory(settings.router_address, node.log)
         node.on_stop("directory", directory.close)

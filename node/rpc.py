@@ -48,6 +48,12 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 )
 
+#: For the channels of who calls a service: by itself a channel waits for up to two minutes before it connects again.
+CALLER_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+
 #: Longest request of a service that names no other limit.
 MAX_REQUEST_BYTES = 1 << 20
 

@@ -22,7 +22,7 @@ import structlog
 
 from node.errors import Retryable
 from node.retry import Policy, warned
-from node.rpc import fault_of
+from node.rpc import CALLER_OPTIONS, fault_of
 from proto.dispatch.v1.dispatch_pb2_grpc import DispatchStub
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterStub
@@ -39,7 +39,7 @@ T = TypeVar("T")
 MOVED_WAIT_S = 4.0
 _FIRST_MAP_S = 15.0
 _AGAIN = Policy(0.5, 1.0, of=(grpc.aio.AioRpcError,))
-_OPTIONS = (("grpc.keepalive_time_ms", 20_000), ("grpc.max_receive_message_length", 1 << 24))
+_OPTIONS = (*CALLER_OPTIONS, ("grpc.keepalive_time_ms", 20_000), ("grpc.max_receive_message_length", 1 << 24))
 
 
 class Directory:

@@ -15,6 +15,7 @@ from gateway.live.map_view import map_view
 from gateway.live.operator_view import OperatorHub
 from gateway.live.server import LiveServer
 from node.lifecycle import Node, run
+from node.rpc import CALLER_OPTIONS
 from node.settings import load
 from node.tokens import TokenVerifier
 from shard_router.client import Directory
@@ -33,7 +34,7 @@ def main() -> int:
     }
 
     async def boot(node: Node) -> None:
-        channel = grpc.aio.insecure_channel(settings.orders_address)
+        channel = grpc.aio.insecure_channel(settings.orders_address, options=CALLER_OPTIONS)
         node.on_stop("orders", channel.close)
         directory = Directory(settings.router_address, node.log)
         node.on_stop("directory", directory.close)

@@ -12,6 +12,7 @@ import grpc.aio
 import structlog
 
 from node.retry import Policy, warned
+from node.rpc import CALLER_OPTIONS
 from proto.shard_router.v1 import borders_pb2 as pb
 from proto.shard_router.v1.borders_pb2_grpc import CityBordersStub
 from shard_router.cities.borders import CHANNEL_OPTIONS, Border, overlaid, read_borders
@@ -37,7 +38,7 @@ class BorderFollower:
         changed: Callable[[tuple[City, ...]], None],
         log: structlog.stdlib.BoundLogger,
     ) -> None:
-        self._channel = grpc.aio.insecure_channel(router_address, options=CHANNEL_OPTIONS)
+        self._channel = grpc.aio.insecure_channel(router_address, options=(*CALLER_OPTIONS, *CHANNEL_OPTIONS))
         self._borders: CityBordersAsyncStub = CityBordersStub(self._channel)
         self._directory = directory
         self._changed = changed
