@@ -45,6 +45,10 @@ class AwayView(MemoryPositionsView):
         await super().remove(city, epoch, rider_ids)
 
 
+#: Short pauses; no try lasts longer than the longest, after which they would begin anew.
+PAUSES = Policy(0.0001, 5.0)
+
+
 async def test_a_view_follows_the_index() -> None:
     """Moves are written, silent riders removed; what happened while the store was away is made good by one write."""
     world, view = MemoryCity(), AwayView()
@@ -210,7 +214,7 @@ class StuckTrails(MemoryTrails):
 async def test_stores_that_hang_hold_up_nobody_and_catch_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A view and the trails hang: fixes are applied and orders assigned all the same; let go, both have everything."""
     monkeypatch.setattr(trail_keeper, "FLUSH_EVERY_S", 0.0)
-    monkeypatch.setattr(trail_keeper, "PATIENT", Policy(0.0001, 0.0002))
+    monkeypatch.setattr(trail_keeper, "PATIENT", PAUSES)
     world, view, store = MemoryCity(), StuckView(), StuckTrails()
     await world.online({1: (0, 1)})
     runner = await world.owner()
@@ -305,7 +309,7 @@ class Warnings:
 async def test_the_lag_of_trails_is_told_while_their_store_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """It grows from the first try on; a flush that ends well ends it, and after the next failure the pause is short."""
     monkeypatch.setattr(trail_keeper, "FLUSH_EVERY_S", 0.0)
-    monkeypatch.setattr(trail_keeper, "PATIENT", Policy(0.0001, 0.0002))
+    monkeypatch.setattr(trail_keeper, "PATIENT", PAUSES)
     world, store, said = MemoryCity(), AwayTrails(), Warnings()
     logs, log = MemoryCityLogs(world.log, CITY), cast(structlog.stdlib.BoundLogger, said)
     keeper = TrailFollower(ownership(CITY, 1, PARTITION), logs, store, world.clock, log)
