@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import cast
 
 from gateway.api import models
+from gateway.order_status import order_status, status_word
 from proto.common.v1.types_pb2 import LatLng, Money
 from proto.orders.v1 import orders_pb2 as pb
 
 _E7 = 10_000_000
-
-
-def status_word(status: pb.OrderStatus.ValueType) -> models.Status:
-    """`ORDER_STATUS_PICKED_UP` -> `picked_up`."""
-    return cast(models.Status, pb.OrderStatus.Name(status).removeprefix("ORDER_STATUS_").lower())
 
 
 def basket(body: models.QuoteBody, currency: str) -> pb.Basket:
@@ -49,7 +45,7 @@ def order(message: pb.Order) -> models.Order:
     return models.Order(
         order_id=message.order_id,
         city=basket.city,
-        status=status_word(message.status),
+        status=cast(models.Status, order_status(message)),
         restaurant=models.Restaurant.model_construct(
             restaurant_id=basket.restaurant.restaurant_id,
             name=basket.restaurant.name,
@@ -66,8 +62,9 @@ def order(message: pb.Order) -> models.Order:
         ],
         price=price(message.price),
         history=[
-            models.StatusChange(status=status_word(change.status), at_ms=change.at_ms, reason=change.reason)
+            models.StatusChange(status=cast(models.Status, word), at_ms=change.at_ms, reason=change.reason)
             for change in message.history
+            if (word := status_word(change.status)) is not None
         ],
         placed_ms=message.placed_ms,
         ready_ms=message.ready_ms,

@@ -42,14 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--key",
         type=arguments.checked(checked_key),
-        default="",
         help="to repeat a refund whose answer was lost; default: a new one",
     )
 
 
 async def refund(words: argparse.Namespace) -> int:
     """0 when the money is on its way back or the provider is being asked, 1 when it was refused."""
-    key = words.key or f"cli-{secrets.token_hex(8)}"
+    key = f"cli-{secrets.token_hex(8)}" if words.key is None else words.key
     async with grpc.aio.insecure_channel(setting("payments_address", folder=words.dir)) as channel:
         payments: PaymentsAsyncStub = PaymentsStub(channel)
         try:

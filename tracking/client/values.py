@@ -9,8 +9,14 @@ from enum import IntEnum
 class StopKind(IntEnum):
     """Numbers of `tracking.v1.StopKind`."""
 
+    #: Of a kind that only a newer release of the edge knows.
+    UNKNOWN = 0
     PICKUP = 1
     DROPOFF = 2
+
+    @classmethod
+    def _missing_(cls, value: object) -> StopKind:
+        return cls.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from google.protobuf.message import DecodeError
 
 from gateway.live.model import City, LiveFix, OrderFacts, OrderId, Place, RiderFix, StatusEvent, Stop, Track
+from gateway.order_status import order_status, status_word
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import dispatch_pb2, live_pb2
 from proto.orders.v1 import orders_pb2
@@ -58,8 +59,12 @@ def order_facts(order: orders_pb2.Order) -> OrderFacts:
         order_id=OrderId(order.order_id),
         user_id=order.user_id,
         city=City(basket.city),
-        status=_order_word(order.status),
-        history=tuple(StatusEvent(0, _order_word(change.status), change.at_ms) for change in order.history),
+        status=order_status(order),
+        history=tuple(
+            StatusEvent(0, word, change.at_ms)
+            for change in order.history
+            if (word := status_word(change.status)) is not None
+        ),
         restaurant_name=basket.restaurant.name,
         restaurant=_place(basket.restaurant.at),
         dropoff=_place(basket.dropoff),
@@ -88,10 +93,6 @@ def track(message: dispatch_pb2.TrackResponse) -> Track:
             for stop in message.stops
         ),
     )
-
-
-def _order_word(status: orders_pb2.OrderStatus.ValueType) -> str:
-    return orders_pb2.OrderStatus.Name(status).removeprefix("ORDER_STATUS_").lower()
 
 
 def _place(at: LatLng) -> Place:

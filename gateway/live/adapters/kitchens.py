@@ -8,11 +8,11 @@ import grpc
 import grpc.aio
 
 from gateway.live.kitchen.model import Board, Command, Kitchen, Ticket
+from gateway.order_status import status_word
 from node.errors import FornoError, Invalid, NotFound, Rejected, Retryable
 from node.rpc import fault_of
 from proto.orders.v1 import kitchen_pb2 as pb
 from proto.orders.v1.kitchen_pb2_grpc import KitchensStub
-from proto.orders.v1.orders_pb2 import OrderStatus
 
 #: Wall seconds a question may take.
 DEADLINE_S = 3.0
@@ -75,7 +75,7 @@ def _request(kitchen: Kitchen, command: Command) -> pb.AnswerRequest:
 def _ticket(ticket: pb.Ticket) -> Ticket:
     body: dict[str, Any] = {
         "order_id": ticket.order_id,
-        "status": OrderStatus.Name(ticket.status).removeprefix("ORDER_STATUS_").lower(),
+        "status": status_word(ticket.status) or "unspecified",
         "items": [{"name": item.name, "quantity": item.quantity} for item in ticket.items],
         "placed_ms": ticket.placed_ms,
         "since_ms": ticket.since_ms,

@@ -61,6 +61,7 @@ BAD = [
     f"orders refund {ORDER} --amount 0",
     f"orders refund {ORDER} --amount 1.5",
     f"orders refund {ORDER} --key x",
+    f"orders refund {ORDER} --key=",
     f"orders refund {ORDER} --reason {'x' * 201}",
     "orders refund 7",
     f"explain {'x' * 129}",

@@ -9,10 +9,12 @@ import pytest
 
 from proto.columns import PING_BATCH
 from proto.fix_columns import MAX_PING_BATCH
+from proto.tracking.v1 import rider_link_pb2 as link
 from tests.unit.tracking.worlds import NOW_MS
 from tracking.client import wire
 from tracking.client.errors import SendBufferFull
 from tracking.client.send_buffer import EAGER_BATCHES, Batch, FixRow, Reply, SendBuffer, Single, Status
+from tracking.client.values import StopKind
 from tracking.statuses import RiderStatus
 
 
@@ -182,3 +184,16 @@ def test_columns_on_the_wire() -> None:
     columns = [np.frombuffer(getattr(message, name), kind).tolist() for name, kind in PING_BATCH.items()]
     assert columns[0] == [7, 8]
     assert list(zip(*columns[1:], strict=True)) == list(fixes)
+
+
+def test_a_stop_of_a_kind_that_only_a_newer_edge_knows_is_one_of_the_route() -> None:
+    """The app keeps its stream, and shows the stop as it is."""
+    stops = [link.Stop(kind=kind, order_ids=["o-1"]) for kind in (1, 2, 0, 17)]  # type: ignore[arg-type]
+    known = [StopKind.PICKUP, StopKind.DROPOFF, StopKind.UNKNOWN, StopKind.UNKNOWN]
+    assert [stop.kind for stop in wire.route(link.Route(stops=stops, version=1)).stops] == known
+    assert [stop.kind for stop in wire.offer(link.Offer(offer_id="f-1", stops=stops)).stops] == known
+
+
+def test_a_message_of_a_kind_that_only_a_newer_edge_knows_is_passed_over() -> None:
+    """Field 99 of the response: nothing to tell the app."""
+    assert wire.event(link.ConnectResponse.FromString(b"\x9a\x06\x01x"), 1) is None
