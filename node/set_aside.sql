@@ -11,5 +11,10 @@ from set_aside order by id desc limit $1
 select id, reader, topic, partition, log_offset, key, reason, payload, size, sha256, set_aside_at
 from set_aside where id = $1
 
+-- name: drop_oldest
+-- What another relay of the same reader is dropping just now is left to it.
+delete from set_aside where id = any (array(
+    select id from set_aside where reader = $1 order by id desc offset $2 for update skip locked))
+
 -- name: drop
 delete from set_aside where id = $1

@@ -185,6 +185,9 @@ KEPT = {
     "kafka_offsets_pkey": "the conflict by which offsets are replaced; read as a whole",
     "inbox_held_pkey": "the conflict by which an event is held once; the table is nearly always empty",
     "archived_months_pkey": "keeps a month from being archived twice; a row a month, so it is read as a whole",
+    "set_aside_pkey": "a row is retried or dropped by its number; the table is nearly always empty",
+    "set_aside_reader_topic_partition_log_offset_sha256_key": "the conflict by which a message is set aside once",
+    "set_aside_by_reader": "the newest of a reader, when a message is set aside",
     "told_again_pkey": "the conflict by which an order that was told again waits longer; a row a stuck order",
     "kitchens_pkey": "the conflict by which a choice is replaced; a lookup of one row",
 }

@@ -13,10 +13,13 @@ import pytest
 from deploy.stack.stack import LocalStack
 from node import kafka
 from node.kafka import Outgoing, send_all
+from proto.common.v1.types_pb2 import Money
 from proto.dispatch.v1 import city_event_pb2 as city_pb
-from proto.topics import CITY_EVENTS, RIDER_PINGS
+from proto.orders.v1 import order_event_pb2 as order_pb
+from proto.topics import CITY_EVENTS, ORDER_EVENTS, RIDER_PINGS
 from proto.tracking.v1 import rider_link_pb2 as link
 from tests.integration.dispatch_world import DispatchWorld, dispatch_world, place
+from tests.integration.orders_world import OrdersWorld, orders_world, until
 from tests.integration.test_dispatch import deliver
 from tests.integration.verbs import forno_here
 
@@ -28,8 +31,9 @@ Poison = Callable[..., Awaitable[tuple[int, str, str]]]
 def poison(capsys: pytest.CaptureFixture[str]) -> Poison:
     """The command, on the databases of a world."""
 
-    def run(world: DispatchWorld, *words: str) -> Awaitable[tuple[int, str, str]]:
-        return forno_here(capsys, "log", "poison", *words, env=world.env)
+    def run(world: DispatchWorld | OrdersWorld, *words: str) -> Awaitable[tuple[int, str, str]]:
+        env = world.env if isinstance(world, DispatchWorld) else world.payments_process.env
+        return forno_here(capsys, "log", "poison", *words, env=env)
 
     return run
 
@@ -183,6 +187,58 @@ async def test_a_message_that_the_broker_refuses_is_set_aside_and_the_others_are
         async with asyncio.timeout(30):
             while await world.pool.fetchval(waiting):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
+
+
+def bad_instructions(order_id: str) -> dict[bytes, str]:
+    """Every kind of event of an order that payments cannot take, and the beginning of what is to be said of it."""
+    wrong_sum = order_pb.OrderEvent(order_id=order_id, version=2)
+    wrong_sum.placed.amount.CopyFrom(Money(minor=7, currency="CLP"))
+    nameless = order_pb.OrderEvent(order_id="o-1", version=2, delivered=order_pb.Delivered())
+    endless = order_pb.OrderEvent(order_id=order_id, version=2**63, delivered=order_pb.Delivered())
+    return {
+        b"\xff\xff\xff": "not an event of an order: ",
+        order_pb.OrderEvent(order_id=order_id, version=2).SerializeToString(): "an order's event of no known kind",
+        nameless.SerializeToString(): "not an event of an order: ",
+        wrong_sum.SerializeToString(): f"the parts of {order_id} do not add up to its amount",
+        endless.SerializeToString(): "parameter",
+    }
+
+
+async def test_payments_go_on_behind_instructions_that_they_cannot_take(
+    stack: LocalStack, tmp_path: Path, poison: Poison
+) -> None:
+    """Customers before, between and behind bad messages are charged; each message is listed with its reason, is set
+    aside again when it is retried, and can be dropped.
+    """
+    async with orders_world(stack, tmp_path) as world:
+        before = await world.place()
+        await world.until_status(before.order_id, "ACCEPTED")
+        bad, between = bad_instructions(before.order_id), []
+        for message in bad:
+            await world.producer.send_and_wait(ORDER_EVENTS.name, message, key=before.order_id.encode())
+            between.append(await world.place())
+        for order in (before, *between):
+            await world.until_status(order.order_id, "ACCEPTED")
+            await world.deliver(order.order_id)
+            await world.until_payment(order.order_id, "CAPTURED")
+
+        async def listed() -> list[dict[str, Any]]:
+            code, printed, said = await poison(world, "list", "--json")
+            assert code == 0, said
+            mine = [row for row in json.loads(printed) if row["id"].startswith("payments_")]
+            return sorted(mine, key=lambda row: row["offset"])
+
+        rows = await until(listed, lambda rows: len(rows) == len(bad), "all bad messages are listed")
+        for row, reason in zip(rows, bad.values(), strict=True):
+            assert (row["reader"], row["topic"]) == ("payments", ORDER_EVENTS.name)
+            assert row["reason"].startswith(reason), row
+        assert (await poison(world, "retry", rows[0]["id"]))[0] == 0
+        again = await until(
+            listed, lambda again: len(again) == len(bad) and again[0] != rows[0], "it is set aside again"
+        )
+        for row in again:
+            assert (await poison(world, "drop", row["id"]))[0] == 0
+        assert await listed() == []
 
 
 async def test_a_refused_message_does_not_take_others_with_it(stack: LocalStack, topic_prefix: str) -> None:
