@@ -95,12 +95,16 @@ class Process:
 
     async def start(self) -> None:
         """Starts it and waits until it serves."""
+        await self.begin()
+        await until(self._serves, bool, f"{self.module} serves (log: {self.log})")
+
+    async def begin(self) -> None:
+        """Starts it."""
         env = {**os.environ, **self.env, "FORNO_LISTEN": self.listen, "FORNO_LOG_LEVEL": "info"}
         with self.log.open("ab") as log:
             self.running = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", self.module, env=env, stderr=log, stdout=log
             )
-        await until(self._serves, bool, f"{self.module} serves (log: {self.log})")
 
     async def kill(self) -> None:
         """kill -9."""
