@@ -20,6 +20,7 @@ from node.running import actor, of_a_stack, setting
 from proto.shard_router.v1 import shard_router_pb2 as pb
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterStub
 from shard_router import cli_output
+from shard_router.client import CHANNEL_OPTIONS
 from shard_router.plans.plan import Plan, PlanState
 from shard_router.plans.wire import plan_value
 from shard_router.topology import MoveState
@@ -94,7 +95,8 @@ async def _run(words: argparse.Namespace) -> int:
         "undrain": _undrain,
         "audit": _audit,
     }
-    async with grpc.aio.insecure_channel(setting("router_address", words.router, words.dir)) as channel:
+    router = setting("router_address", words.router, words.dir)
+    async with grpc.aio.insecure_channel(router, options=CHANNEL_OPTIONS) as channel:
         try:
             return await verbs[words.verb](ShardRouterStub(channel), words)
         except grpc.aio.AioRpcError as error:
