@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import NoReturn, TypeVar
 
 import structlog
@@ -103,16 +103,16 @@ class _Pauses:
 
     policy: Policy
     failures: int = 0
-    began_s: float = field(default_factory=time.monotonic)
+    began_s: float = field(default_factory=monotonic)
 
     def begin(self, _: RetryCallState) -> None:
         """A try begins."""
-        self.began_s = time.monotonic()
+        self.began_s = monotonic()
 
     def __call__(self, state: RetryCallState) -> float:
         """How long to wait after a failure."""
         policy = self.policy
-        self.failures = 1 if time.monotonic() - self.began_s > policy.last_s else self.failures + 1
+        self.failures = 1 if monotonic() - self.began_s > policy.last_s else self.failures + 1
         if getattr(_error(state), "at_once", False) and self.failures <= AT_ONCE:
             return 0.0
         pause_s = min(policy.last_s, policy.first_s * 2.0 ** min(self.failures - 1, 32))
