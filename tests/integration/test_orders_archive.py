@@ -185,7 +185,10 @@ async def test_archived_orders_are_the_same_for_the_service_the_command_and_duck
         told = json.loads(capsys.readouterr().out)
         assert (told["order_id"], told["source"], told["status"]) == (order_id, source, "COMPLETED")
     assert await asyncio.to_thread(cli.main, ["get", order_id_at(FIRST_MS, 7, 7)]) == 1
-    assert await asyncio.to_thread(cli.main, ["recent", "la-serena", "--hours", "0"]) == 1
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["recent", "la-serena", "--hours", "0"])
+    assert ended.value.code == 2
+    assert "must be within 1..168" in capsys.readouterr().err
     assert await asyncio.to_thread(cli.main, ["recent", "la-serena", "--hours", "168", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["city"] == "la-serena"
 
