@@ -469,7 +469,7 @@ class ListMovesRequest(_message.Message):
 
     LIMIT_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """0: 20."""
+    """At most 1,000; 0: 20."""
     def __init__(
         self,
         *,
