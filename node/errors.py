@@ -1,4 +1,4 @@
-"""The four ways in which a call can fail, shared by every service.
+"""The ways in which a call can fail, shared by every service.
 
 A service's own `errors.py` derives from these; `node.rpc` maps them to gRPC status once, for all.
 """

@@ -131,7 +131,7 @@ class RiderLinkApi:
             session.down_queue.close(FornoError("something went wrong here: connect again"))
 
     async def _write(self, session: RiderSession, context: Context) -> FornoError | None:
-        """Sends what is in the outbox until it is closed; returns the error that closed it."""
+        """Sends what is in the down queue until that is closed; returns the error that closed it."""
         down_queue = session.down_queue
         while True:
             await down_queue.wait()

@@ -1,4 +1,6 @@
-"""Run a tick on the event loop: its computing in threads, its questions answered by the worker process.
+"""Run a tick on the event loop: its computing in threads, its questions by the solver (`dispatch.shard.solver`).
+
+The worker process puts stops in order and solves; it estimates arrivals only on the road network, else a thread does.
 
 The event loop is held up by neither: what a tick computes between two questions runs in one thread at a time.
 """

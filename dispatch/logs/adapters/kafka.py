@@ -1,4 +1,4 @@
-"""The two input logs of a city and the topic of results, on any broker that speaks Kafka's protocol."""
+"""The two input logs of a city, on any broker that speaks Kafka's protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MongoDB: last positions with a 2dsphere index. Keys begin with the city; trails are in `mongo_trails`.
+"""MongoDB: last positions with a 2dsphere index. Keys begin with the city; `trails.adapters.mongo` keeps the trails.
 
     rider_last    _id "<city>/<rider>"   status, loc (GeoJSON point), ts_ms, session, seq, epoch, wall (for its TTL)
 

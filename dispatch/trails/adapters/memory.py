@@ -1,4 +1,4 @@
-"""Trails in memory: what `mongo_trails` and `mongo_history` keep and answer, with the same promises."""
+"""Trails in memory: what `trails.adapters.mongo` and `mongo_history` keep and answer, with the same promises."""
 
 from __future__ import annotations
 
