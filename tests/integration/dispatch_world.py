@@ -207,8 +207,11 @@ class DispatchWorld:
         return list(answer.offers)
 
     async def offer_for(self, city: str, order_id: str) -> dispatch_pb2.RiderOffer:
-        """The live offer of an order, once there is one."""
-        async with asyncio.timeout(30):
+        """The live offer of an order, once there is one.
+
+        To a rider who has just delivered it comes 30 s later: half a drop-off service less the lead of offers.
+        """
+        async with asyncio.timeout(60):
             while True:
                 for offer in await self.offers(city):
                     if order_id in offer.offer.order_ids:
