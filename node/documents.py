@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,8 +169,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
-    names = [name for name, _ in pairs]
-    return _Repeated(pairs, sorted({name for name in names if names.count(name) > 1}))
+    counts = Counter(name for name, _ in pairs)
+    return _Repeated(pairs, sorted(name for name, count in counts.items() if count > 1))
 
 
 def _integer(digits: str) -> int | float:

@@ -9,6 +9,7 @@ import structlog
 
 from node.clock import Clock
 from node.errors import Rejected, Retryable
+from node.postgres import DataAtFault
 from node.retry import every, warned
 from orders.payments.metrics import CALLS, OVERDUE
 from orders.payments.model import Action, Answer, Money, Payment, key_of
@@ -102,7 +103,7 @@ class PaymentWorker:
                 await self._queue.postpone(payment.order_id, _pause_s(payment, CUSTOMER_S))
             else:
                 await self._settle(payment, action, answer)
-        except (Retryable, Rejected, TimeoutError) as error:
+        except (Retryable, Rejected, DataAtFault, TimeoutError) as error:
             CALLS.labels(action, "unanswered").inc()
             await self._try_later(payment, action, repr(error))
 

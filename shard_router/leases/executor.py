@@ -178,8 +178,10 @@ class Executor:
         if slot.state is not SlotState.SETTLING:
             return  # lost meanwhile; whoever noticed ends it
         slot.drop(self._now_s())
-        await self._release(own, idle_s)
-        await self._end(slot, own, "it moved")
+        try:
+            await self._release(own, idle_s)
+        finally:
+            await self._end(slot, own, "it moved")
 
     def _drop(self, slot: Slot, action: Drop) -> None:
         """Stops deciding at once; ending the tick, and letting go, go on beside the heartbeat."""
