@@ -12,9 +12,11 @@ select id, reader, topic, partition, log_offset, key, reason, payload, size, sha
 from set_aside where id = $1
 
 -- name: drop_oldest
--- What another relay of the same reader is dropping just now is left to it.
+-- What another relay of the same reader is dropping just now is left to it; rows that stay are not locked.
 delete from set_aside where id = any (array(
-    select id from set_aside where reader = $1 order by id desc offset $2 for update skip locked))
+    select id from set_aside
+    where reader = $1 and id <= (select id from set_aside where reader = $1 order by id desc offset $2 limit 1)
+    for update skip locked))
 
 -- name: drop
 delete from set_aside where id = $1
