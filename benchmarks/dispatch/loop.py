@@ -1,4 +1,4 @@
-"""What a big city's ticks do to the event loop they run beside.
+"""Delays of the event loop while a big city's ticks run beside it.
 
 A real `CityRunner`: it reads fixes from its log, ticks every second, solves in the worker process, commits. Only the
 servers are in memory. The loop is loaded with 20,000 fixes a second. Each callback on the loop is timed: by the CPU
