@@ -40,13 +40,14 @@ from dispatch.shard.ports import Archive
 from dispatch.shard.shard import Shard
 from dispatch.shard.solver import Solver
 from dispatch.shard.travel import TravelSettings
-from dispatch.shard.views import ViewFollower, statuses
+from dispatch.shard.views import Pace, ViewFollower, statuses
 from dispatch.trails.adapters.mongo import MongoTrailStore
 from dispatch.trails.trail_follower import TrailFollower
 from node import set_aside
 from node.clock import Clock
 from node.kafka import LogIdentity, producer
 from node.lifecycle import Node
+from node.mongo import BATCH
 from node.mongo import connect as connect_mongo
 from node.outbox.postgres import PostgresOutbox
 from node.outbox.publisher import KafkaPublisher
@@ -61,10 +62,10 @@ from shard_router.leases.reconcile import Member
 from shard_router.leases.shard_lease import ShardLease
 from shard_router.leases.slots import Slots
 
-#: How often the views of last positions are written, wall seconds, and how many times as long as a write they rest at
-#: least: the GEO view is for who looks at the moment, the other must not keep MongoDB busy.
-GEO_EVERY_S, GEO_REST = 0.5, 1.0
-LAST_EVERY_S, LAST_REST = 5.0, 6.0
+#: Paces of the views of last positions: the GEO view is for who looks at the moment, the other must not keep MongoDB
+#: busy.
+GEO_PACE = Pace(every_s=0.5, rest=1.0, rows=10_000)
+LAST_PACE = Pace(every_s=5.0, rest=6.0, rows=BATCH)
 
 
 async def boot(node: Node, settings: DispatchSettings) -> None:
@@ -117,7 +118,6 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
         announcements=RedisAnnouncements(redis),
         views_of=lambda city: [*views.of(city), ("borders", borders.exchange(city).run())],
         tick_period_ms=settings.tick_period_ms,
-        rewind_s=settings.rewind_s,
         forward=borders.logs.forward,
     )
     slots = Slots(clock)
@@ -158,9 +158,9 @@ class ViewTasks:
     def of(self, city: LiveCity) -> Sequence[tuple[str, Coroutine[Any, Any, None]]]:
         """The views of one city, each to be run as a task."""
         log = self.log.bind(city=city.name, epoch=city.epoch)
-        geo = ViewFollower("geo", RedisGeoView(self.redis), city, self.clock, GEO_EVERY_S, GEO_REST, log)
+        geo = ViewFollower("geo", RedisGeoView(self.redis), city, self.clock, GEO_PACE, log)
         lasts = MongoLastView(self.mongo, lambda riders: statuses(city, riders))
-        last = ViewFollower("last", lasts, city, self.clock, LAST_EVERY_S, LAST_REST, log)
+        last = ViewFollower("last", lasts, city, self.clock, LAST_PACE, log)
         capacity = self.params.default_capacity
         logs = KafkaCityLogs(self.settings.kafka_url, self.identity, city.name, capacity, hurried=False)
         # With an archive it is the archive that says when a trail may expire.

@@ -27,6 +27,5 @@ class DispatchSettings(NodeSettings):
     planar_metres_per_minute: int = Field(320, ge=1, description="speed for the model planar")
     params_file: Path | None = Field(None, description="JSON of EngineParams fields that differ from the defaults")
 
-    rewind_s: int = Field(600, ge=60, description="how far a new owner rereads the fixes, wall seconds")
     trail_ttl_h: int = Field(24, ge=1, description="wall hours a trail stays in MongoDB, if nothing archives it")
     archive_url: str = Field("", description="cold storage that the trails process fills; empty: none")

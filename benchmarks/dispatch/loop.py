@@ -161,7 +161,6 @@ async def _runner(
         announcements=MemoryAnnouncements(),
         views_of=lambda _: (),
         tick_period_ms=1000,
-        rewind_s=600,
     )
     return await CityRunner.load(Ownership(CITY, PARTITION, 1), parts, lambda: True)
 

@@ -38,5 +38,4 @@ class Dependencies:
     announcements: Announcements
     views_of: Views
     tick_period_ms: int
-    rewind_s: int
     forward: Forward = no_neighbours

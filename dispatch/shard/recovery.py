@@ -26,22 +26,31 @@ from node.clock import Clock
 from node.errors import Retryable
 from shard_router.topology import Ownership
 
+#: A rewind reaches this much further back than the oldest fix that counts, wall seconds: an edge takes fixes up to 5 s
+#: ahead of its clock, and the clocks of edge, broker and shard differ.
+REWIND_SLACK_S = 15.0
 #: A city that has not caught up by then is given back, wall seconds.
 CATCH_UP_S = 30.0
 
 
 async def load_city(
-    ownership: Ownership, decision_log: DecisionLog, logs: CityLogs, clock: Clock, params: EngineParams, rewind_s: int
+    ownership: Ownership, decision_log: DecisionLog, logs: CityLogs, clock: Clock, params: EngineParams
 ) -> LiveCity:
     """The city as of its last tick, with its logs open where reading goes on. Raises `Retryable`."""
+    stale_after_ms = round(params.candidates.max_age_s * 1000)
     forgotten_ms = clock.domain_ms() - round(params.offers.forget_s * 1000)
     stored = await decision_log.load(ownership, forgotten_ms)
-    start = await logs.open(ownership.partition, stored.cut, rewind_s * 1000)
+    start = await logs.open(ownership.partition, stored.cut, rewind_ms(clock, stale_after_ms))
     cut = stored.cut
     same = cut is not None and cut.incarnation == start.incarnation
     ids = await logs.ids_before(cut, REMEMBERED_IDS) if same and cut is not None else ()
-    stale_after_ms = round(params.candidates.max_age_s * 1000)
     return _city(ownership, stored, start, SeenIds(ids), cut if same else None, stale_after_ms)
+
+
+def rewind_ms(clock: Clock, stale_after_ms: int) -> int:
+    """Wall milliseconds back to where the oldest fix that is still in sight was appended, or before."""
+    oldest_ms = clock.wall_of_domain_ms(clock.domain_ms() - stale_after_ms)
+    return round(clock.wall_ms() - oldest_ms + REWIND_SLACK_S * 1000)
 
 
 def _city(

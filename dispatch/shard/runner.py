@@ -84,14 +84,7 @@ class CityRunner:
         """A city in memory, caught up with its logs. Raises `Retryable`."""
         logs = dependencies.logs_of(ownership.city)
         try:
-            city = await load_city(
-                ownership,
-                dependencies.decision_log,
-                logs,
-                dependencies.clock,
-                dependencies.params,
-                dependencies.rewind_s,
-            )
+            city = await load_city(ownership, dependencies.decision_log, logs, dependencies.clock, dependencies.params)
             runner = CityRunner(city, logs, dependencies, holds)
             await catch_up(city, logs, runner.ingest.take, runner._log)
         except BaseException:

@@ -49,14 +49,7 @@ class Shadow:
         """Loads, catches up, and follows from then on. Raises `Retryable`; nothing is left open then."""
         logs = dependencies.logs_of(ownership.city)
         try:
-            city = await load_city(
-                ownership,
-                dependencies.decision_log,
-                logs,
-                dependencies.clock,
-                dependencies.params,
-                dependencies.rewind_s,
-            )
+            city = await load_city(ownership, dependencies.decision_log, logs, dependencies.clock, dependencies.params)
             shadow = Shadow(city, logs, dependencies)
             await catch_up(city, logs, shadow._ingest.take, shadow._log)
             await shadow.sync()

@@ -8,7 +8,9 @@ store says that it lost what was in it, the next write is of everybody: the view
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import structlog
@@ -22,6 +24,8 @@ from node.clock import Clock
 from node.errors import Retryable
 from node.retry import PATIENT
 
+_T = TypeVar("_T")
+
 
 def statuses(city: LiveCity, rider_ids: Iterable[int]) -> list[str]:
     """Activities of riders as of the last commit."""
@@ -29,12 +33,23 @@ def statuses(city: LiveCity, rider_ids: Iterable[int]) -> list[str]:
     return [activity(riders.get(RiderId(rider_id))).value for rider_id in rider_ids]
 
 
-class ViewFollower:
-    """Keeps one view of one city.
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Load that a view may put on its store.
 
-    Wall seconds: rounds begin `every_s` after one another, but after a write that took t the view rests `rest` x t at
-    least, so that a slow store is not kept busy by it. The view is at most max(every_s, (1 + rest) x t) + t old.
+    Wall seconds. Rounds begin at least `every_s` after one another and write at most `rows` riders at a time. After a
+    write that took t the store is left alone for `rest` x t, so that a slow one serves others meanwhile, also when a
+    new owner writes a whole city. With n writes a round takes r = n t (1 + rest), and the view is at most max(every_s,
+    r) + r old.
     """
+
+    every_s: float
+    rest: float
+    rows: int
+
+
+class ViewFollower:
+    """Keeps one view of one city, at a pace."""
 
     def __init__(
         self,
@@ -42,17 +57,17 @@ class ViewFollower:
         view: PositionsView,
         city: LiveCity,
         clock: Clock,
-        every_s: float,
-        rest: float,
+        pace: Pace,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._name = name
         self._view = view
         self._city = city
         self._clock = clock
-        self._every_s = every_s
-        self._rest = rest
+        self._pace = pace
         self._log = log
+        #: The store is left alone until then, monotonic seconds.
+        self._rested_s = 0.0
         self._version = 0
         #: Riders in the view; None until those are known whom earlier owners left there.
         self._shown: set[int] | None = None
@@ -66,7 +81,8 @@ class ViewFollower:
         """Follows until cancelled."""
         while True:
             took_s = await PATIENT.until_done(self._round, self._failed)
-            await asyncio.sleep(max(self._every_s - took_s, self._rest * took_s))
+            await asyncio.sleep(max(0.0, self._pace.every_s - took_s))
+            await self._rest()
 
     async def _round(self) -> float:
         """Writes once; how long it took, wall seconds."""
@@ -96,13 +112,13 @@ class ViewFollower:
         city, version = self._city, self._city.ingested.positions.version
         now_ms = self._clock.domain_ms()
         if self._shown is None:
-            self._shown = set(await self._view.riders(city.name))
+            self._shown = set(await self._paced(self._view.riders(city.name)))
         kept = await self._show(self._shown, self._version, now_ms)
         if not kept and self._version:
             await self._show(self._shown, 0, now_ms)
         silent = self._silent(self._shown, now_ms)
         if silent:
-            await self._view.remove(city.name, city.epoch, silent)
+            await self._paced(self._view.remove(city.name, city.epoch, silent))
             self._shown -= set(silent)
         self._version = version
 
@@ -111,9 +127,24 @@ class ViewFollower:
         city = self._city
         moved = city.ingested.positions.changed_since(since)
         fresh = moved.take(moved.ts_ms >= now_ms - city.stale_after_ms)
-        kept = await self._view.write(city.name, city.epoch, fresh)
-        shown |= set(fresh.rider_id.tolist())
+        kept = True
+        for at in range(0, max(1, len(fresh)), self._pace.rows):  # nobody moved: the store is asked what it has
+            part = fresh.take(np.arange(at, min(at + self._pace.rows, len(fresh))))
+            kept &= await self._paced(self._view.write(city.name, city.epoch, part))
+            shown |= set(part.rider_id.tolist())
         return kept
+
+    async def _paced(self, call: Awaitable[_T]) -> _T:
+        await self._rest()
+        began_s = self._clock.monotonic_s()
+        try:
+            return await call
+        finally:
+            now_s = self._clock.monotonic_s()
+            self._rested_s = now_s + self._pace.rest * (now_s - began_s)
+
+    async def _rest(self) -> None:
+        await asyncio.sleep(max(0.0, self._rested_s - self._clock.monotonic_s()))
 
     def _silent(self, riders: set[int], now_ms: int) -> list[int]:
         """Those of the riders without a fix for too long, or of whom this owner knows none."""

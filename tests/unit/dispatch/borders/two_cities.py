@@ -83,7 +83,6 @@ class TwoCities:
             announcements=announcements,
             views_of=lambda _: (),
             tick_period_ms=1000,
-            rewind_s=600,
             forward=self.logs.forward,
         )
         runner = await CityRunner.load(ownership(city, self.epochs[city], PARTITIONS[city]), dependencies, lambda: True)

@@ -61,7 +61,6 @@ class MemoryCity:
             announcements=self.announcements,
             views_of=lambda _: (),
             tick_period_ms=1000,
-            rewind_s=600,
         )
         return await CityRunner.load(ownership(CITY, epoch, PARTITION), dependencies, lambda: self.holds)
 

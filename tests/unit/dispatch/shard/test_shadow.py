@@ -152,9 +152,7 @@ async def test_catching_up_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     logs = OneByOne(world.log, CITY)
     for number in range(50):
         await world.open_order(f"o-{number}")
-    city = await recovery.load_city(
-        ownership(CITY, 2, PARTITION), world.decisions, logs, world.clock, world.params, rewind_s=600
-    )
+    city = await recovery.load_city(ownership(CITY, 2, PARTITION), world.decisions, logs, world.clock, world.params)
     runner = CityRunner(city, logs, owner.dependencies, lambda: True)
     await recovery.catch_up(city, logs, runner.ingest.take, owner.dependencies.log)
     assert len(city.ingested.heard) == 10

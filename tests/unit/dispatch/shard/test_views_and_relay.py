@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -17,11 +19,12 @@ from dispatch.logs.cut import Cut
 from dispatch.metrics import VIEW_BEHIND_MS
 from dispatch.shard import wakes
 from dispatch.shard.adapters.memory import MemoryPositionsView
-from dispatch.shard.views import ViewFollower
+from dispatch.shard.views import Pace, ViewFollower
 from dispatch.trails import trail_follower as trail_keeper
 from dispatch.trails.adapters.memory import MemoryTrails
 from dispatch.trails.trail_follower import TrailFollower
 from node import retry
+from node.clock import Clock, ManualClock
 from node.errors import Retryable
 from node.retry import Policy
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
@@ -54,7 +57,7 @@ async def test_a_view_follows_the_index() -> None:
     """Moves are written, silent riders removed; what happened while the store was away is made good by one write."""
     world, view = MemoryCity(), AwayView()
     runner = await world.owner()
-    follower = ViewFollower("test", view, runner.city, world.clock, 0.5, 0.0, structlog.get_logger())
+    follower = ViewFollower("test", view, runner.city, world.clock, Pace(0.5, 0.0, 1000), structlog.get_logger())
     await world.fix({1: (0, 0), 2: (0, 0)})
     await world.read(runner)
     await follower.write()
@@ -76,7 +79,7 @@ async def test_a_view_that_was_lost_is_whole_again() -> None:
     """Redis begins anew, empty: who has been silent for half a minute is shown again, and not only who moves."""
     world, view = MemoryCity(), AwayView()
     runner = await world.owner()
-    follower = ViewFollower("test", view, runner.city, world.clock, 0.5, 1.0, structlog.get_logger())
+    follower = ViewFollower("test", view, runner.city, world.clock, Pace(0.5, 1.0, 1000), structlog.get_logger())
     await world.fix({1: (0, 0), 2: (0, 0)})
     await world.read(runner)
     await follower.write()
@@ -89,6 +92,46 @@ async def test_a_view_that_was_lost_is_whole_again() -> None:
     await world.read(runner)
     await follower.write()
     assert set(view.shown) == {(CITY, 1), (CITY, 2)}, "one has moved"
+
+
+class TimedClock(ManualClock):
+    """The city's time stands still, spans are real."""
+
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+
+class TimedView(MemoryPositionsView):
+    """A view that notes how many riders each write had, when it began and when it ended."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.writes: list[tuple[int, float, float]] = []
+
+    async def write(self, city: str, epoch: int, fixes: FixColumns) -> bool:
+        began_s = self.clock.monotonic_s()
+        kept = await super().write(city, epoch, fixes)
+        while self.clock.monotonic_s() - began_s < 0.002:
+            pass
+        self.writes.append((len(fixes), began_s, self.clock.monotonic_s()))
+        return kept
+
+
+async def test_a_whole_city_is_written_in_parts_with_rests_between() -> None:
+    """A new owner writes all riders: the store is left alone after each part, for a multiple of what the part took."""
+    world = MemoryCity()
+    clock = TimedClock(world.clock.domain_ms())
+    view = TimedView(clock)
+    runner = await world.owner()
+    await world.fix(dict.fromkeys(range(1, 6), (0, 0)))
+    await world.read(runner)
+    follower = ViewFollower("timed", view, runner.city, clock, Pace(0.5, 3.0, 2), structlog.get_logger())
+    await follower.write()
+    assert [count for count, _, _ in view.writes] == [2, 2, 1]
+    assert set(view.shown) == {(CITY, rider) for rider in range(1, 6)}
+    for (_, began_s, ended_s), (_, next_s, _) in pairwise(view.writes):
+        assert next_s - ended_s >= 2.9 * (ended_s - began_s)
 
 
 class TornView(AwayView):
@@ -105,7 +148,7 @@ async def test_a_view_that_died_in_a_write_is_whole_again() -> None:
     """After a failure everybody is written, whatever the store says."""
     world, view = MemoryCity(), TornView()
     runner = await world.owner()
-    follower = ViewFollower("test", view, runner.city, world.clock, 0.5, 1.0, structlog.get_logger())
+    follower = ViewFollower("test", view, runner.city, world.clock, Pace(0.5, 1.0, 1000), structlog.get_logger())
     await world.fix({1: (0, 0), 2: (0, 0), 3: (0, 0)})
     await world.read(runner)
     await follower.write()
@@ -129,7 +172,7 @@ async def test_riders_whom_a_former_owner_left_are_removed() -> None:
     world.clock.advance(61_000)
     await world.fix({1: (0, 0)})
     runner = await world.owner(epoch=2)
-    follower = ViewFollower("test", view, runner.city, world.clock, 0.5, 0.0, structlog.get_logger())
+    follower = ViewFollower("test", view, runner.city, world.clock, Pace(0.5, 0.0, 1000), structlog.get_logger())
     await follower.write()
     assert set(view.shown) == {(CITY, 1), ("milano", 3)}
 
@@ -219,7 +262,7 @@ async def test_stores_that_hang_hold_up_nobody_and_catch_up(monkeypatch: pytest.
     world, view, store = MemoryCity(), StuckView(), StuckTrails()
     await world.online({1: (0, 1)})
     runner = await world.owner()
-    follower = ViewFollower("stuck", view, runner.city, world.clock, 0.001, 0.0, structlog.get_logger())
+    follower = ViewFollower("stuck", view, runner.city, world.clock, Pace(0.001, 0.0, 1000), structlog.get_logger())
     logs = MemoryCityLogs(world.log, CITY)
     keeper = TrailFollower(ownership(CITY, 1, PARTITION), logs, store, world.clock, structlog.get_logger())
     tasks = [asyncio.create_task(follower.run()), asyncio.create_task(keeper.run())]
@@ -255,7 +298,7 @@ async def test_the_lag_of_a_view_is_measured() -> None:
     """From the beginning of the round before to the end of this one; while the store is away it grows."""
     world, view = MemoryCity(), AwayView()
     runner = await world.owner()
-    follower = ViewFollower("lagging", view, runner.city, world.clock, 0.001, 0.0, structlog.get_logger())
+    follower = ViewFollower("lagging", view, runner.city, world.clock, Pace(0.001, 0.0, 1000), structlog.get_logger())
     behind = VIEW_BEHIND_MS.labels(CITY, "lagging")
     view.away = True
     await world.fix({1: (0, 0)})
