@@ -13,16 +13,16 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import structlog
 from aiokafka import AIOKafkaProducer
 from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 
-from dispatch.borders.adapters.loans import KafkaBorderLogs
-from dispatch.borders.boot import Borders
+from dispatch.borders.adapters.loans import GrpcNeighbours, KafkaBorderLogs, PostgresLoanBook
 from dispatch.borders.grpc_api import SERVICE as BORDERS
 from dispatch.borders.grpc_api import LentRiders, LoansApi
+from dispatch.borders.loan_exchange import LoanDependencies
+from dispatch.borders.published_borders import PublishedBorders
 from dispatch.config import DispatchSettings
 from dispatch.engine.params import EngineParams
 from dispatch.logs.adapters.kafka import KafkaCityLogs
@@ -57,6 +57,8 @@ from proto.dispatch.v1.borders_pb2_grpc import add_BordersServicer_to_server
 from proto.dispatch.v1.dispatch_pb2_grpc import add_DispatchServicer_to_server
 from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.adapters.postgres import prepare as prepare_router
+from shard_router.cities.adapters.postgres import PostgresBorders
+from shard_router.cities.catalogue import load_cities
 from shard_router.client import Directory
 from shard_router.leases.reconcile import Member
 from shard_router.leases.shard_lease import ShardLease
@@ -98,7 +100,20 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
         settings, params, clock, identity, redis, connect_mongo(settings.mongo_url), decision_log, node.log
     )
     node.on_stop("mongo", views.mongo.close)
-    borders = _borders(node, settings, leasing, results, redis, solver)
+    directory = _directory(node, settings)
+    announcements = RedisAnnouncements(redis)
+    border_logs = KafkaBorderLogs(results, settings.shard_id, clock)
+    loans = LoanDependencies(
+        book=PostgresLoanBook(leasing),
+        logs=border_logs,
+        neighbours=GrpcNeighbours(directory),
+        announcements=announcements,
+        solver=solver,
+        params=params,
+        clock=clock,
+    )
+    borders = PublishedBorders(loans, PostgresBorders(leasing, load_cities()), node.log)
+    node.start("borders", borders.run())
     dependencies = Dependencies(
         clock=clock,
         log=node.log,
@@ -115,18 +130,18 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
         lessons=PostgresLessonStore(deciding, settings.shard_id),
         outbox_of=lambda city: PostgresOutbox(relaying, city),
         publisher=KafkaPublisher(results, identity),
-        announcements=RedisAnnouncements(redis),
+        announcements=announcements,
         views_of=lambda city: [*views.of(city), ("borders", borders.exchange(city).run())],
         tick_period_ms=settings.tick_period_ms,
-        forward=borders.logs.forward,
+        forward=border_logs.forward,
     )
     slots = Slots(clock)
     shard = Shard(settings.shard_id, dependencies, slots)
     me = Member(settings.shard_id, settings.advertise or settings.listen, settings.expected_shards)
     lease = ShardLease(PostgresRouterStore(leasing), me, shard, slots, node.log)
 
-    api = DispatchApi(shard, decision_log, solver.travel_of, params, clock, LentRiders(borders.directory))
-    next_door = LoansApi(shard, lambda: borders.reach, borders.logs, clock)
+    api = DispatchApi(shard, decision_log, solver.travel_of, params, clock, LentRiders(directory))
+    next_door = LoansApi(shard, lambda: borders.reach, border_logs, clock)
     server = Server(
         settings.listen,
         [SERVICE, BORDERS],
@@ -170,24 +185,12 @@ class ViewTasks:
         return [("geo", geo.run()), ("last", last.run()), ("trail", trail.run()), ("housekeeping", house)]
 
 
-def _borders(
-    node: Node,
-    settings: DispatchSettings,
-    pool: asyncpg.Pool,
-    results: AIOKafkaProducer,
-    redis: Redis,
-    solver: Solver,
-) -> Borders:
+def _directory(node: Node, settings: DispatchSettings) -> Directory:
     directory = Directory(settings.router_address, node.log)
     node.on_stop("directory", directory.close)
     # Not waited for: a shard decides without the router.
     node.start("directory", directory.run())
-    clock = settings.clock()
-    logs = KafkaBorderLogs(results, settings.shard_id, clock)
-    params = load_params(settings.params_file)
-    borders = Borders(pool, directory, logs, RedisAnnouncements(redis), solver, params, clock, node.log)
-    node.start("borders", borders.run())
-    return borders
+    return directory
 
 
 async def _producer(node: Node, settings: DispatchSettings) -> AIOKafkaProducer:

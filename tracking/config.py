@@ -8,7 +8,7 @@ from node.settings import NodeSettings
 
 
 class EdgeSettings(NodeSettings):
-    """What `python -m tracking.main` reads from the environment."""
+    """Settings of `python -m tracking.main`, from the environment."""
 
     listen: str = Field("127.0.0.1:7100", description="host:port of the riders' gRPC; several edges may share it")
     edge_id: str = Field(

@@ -23,6 +23,7 @@ from tracking.config import EdgeSettings
 from tracking.engine.edge import Edge
 from tracking.engine.limits import Limits
 from tracking.grpc_api import SERVICE, RiderLinkApi
+from tracking.ports import EdgePorts
 
 #: What was received has so long to become durable when the process stops, wall seconds.
 DRAIN_S = 4.0
@@ -46,16 +47,14 @@ async def boot(node: Node, settings: EdgeSettings) -> None:
     redis = Redis.from_url(settings.redis_url)
     node.on_stop("redis", redis.aclose)
 
-    edge = Edge(
-        RouterPartitions(directory),
-        KafkaFixLog(producer, settings.edge_id, clock),
-        KafkaEventLog(producer, clock),
-        OwnerOffers(directory),
-        clock,
-        Limits(clock_speed=settings.clock_speed),
-        node.log,
-        linger_ms=settings.edge_linger_ms,
+    ports = EdgePorts(
+        partitions=RouterPartitions(directory),
+        fixes=KafkaFixLog(producer, settings.edge_id, clock),
+        events=KafkaEventLog(producer, clock),
+        offers=OwnerOffers(directory),
     )
+    limits = Limits(clock_speed=settings.clock_speed)
+    edge = Edge(ports, clock, limits, node.log, linger_ms=settings.edge_linger_ms)
     node.start("edge", edge.run())
     node.start("offers", edge.task_sync.run())
     node.start("wakes", edge.task_sync.run_wakes(RedisWakes(redis, node.log)))

@@ -57,7 +57,7 @@ class RiderRehomed:
 
 @dataclass(frozen=True, slots=True)
 class RiderEvent:
-    """Something a rider said that is not a fix, on its way to the city's event log."""
+    """A rider's message that is not a fix, on its way to the city's event log."""
 
     city: str
     rider_id: RiderId
@@ -123,7 +123,7 @@ class CityTasks:
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Something changed in a city for these riders: fetch it."""
+    """Hint that something changed in a city for these riders: fetch it."""
 
     city: str
     rider_ids: tuple[RiderId, ...]

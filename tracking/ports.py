@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from proto.fix_columns import FixColumns
@@ -38,6 +39,16 @@ class OfferSource(Protocol):
 
     async def tasks(self, city: str, riders: Sequence[RiderId]) -> CityTasks:
         """Offers and routes of these riders of the city; a rider who is unknown there has no entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgePorts:
+    """Ports of the edge, together."""
+
+    partitions: Partitions
+    fixes: FixLog
+    events: EventLog
+    offers: OfferSource
 
 
 class Wakes(Protocol):

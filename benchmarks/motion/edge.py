@@ -1,4 +1,4 @@
-"""What a fix costs at the riders' edge, from the gRPC stream to the columnar message for the log, beside bare gRPC.
+"""Cost of a fix at the riders' edge, from the gRPC stream to the columnar message for the log, beside bare gRPC.
 
 Four servers of one shape take the same messages from the same client, one after another, each in a process of its own:
 *edge* is the real one with everything but the broker (tokens, parsing, checks, jumps, packing, `FixColumns`, acks);
@@ -43,6 +43,7 @@ from tracking.client import wire
 from tracking.engine.edge import Edge
 from tracking.engine.limits import Limits
 from tracking.grpc_api import SERVICE, RiderLinkApi
+from tracking.ports import EdgePorts
 
 METHOD = f"/{SERVICE}/Connect"
 #: Un-acknowledged fixes a stream; the edge itself allows 2,000.
@@ -93,9 +94,9 @@ class EncodingLog:
 
 async def serve_edge(keys: Path) -> None:
     """The real edge."""
-    log, logs = structlog.get_logger(), (EncodingLog(), MemoryEventLog())
-    partitions = MemoryPartitions({CITY: 0})
-    edge = Edge(partitions, *logs, MemoryOffers(), SystemClock(), Limits(), log, linger_ms=10)
+    log = structlog.get_logger()
+    ports = EdgePorts(MemoryPartitions({CITY: 0}), EncodingLog(), MemoryEventLog(), MemoryOffers())
+    edge = Edge(ports, SystemClock(), Limits(), log, linger_ms=10)
     api = RiderLinkApi(edge, TokenVerifier(keys / "jwks.json"), log)
     server = Server("127.0.0.1:0", [SERVICE], [api.add_to])
     await server.start()
@@ -112,13 +113,13 @@ async def serve_bare(kind: str, batch: int) -> None:
 
     async def connect(_: Any, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         every_s, at_once = ANSWERS.get(kind, (float("inf"), 1 << 62))
-        read = told = -batch  # the first message is Hello
-        told_s = 0.0
+        read = answered = -batch  # the first message is Hello
+        answered_s = 0.0
         while isinstance(await context.read(), bytes):  # else grpc.aio.EOF
             read += batch
             now_s = time.monotonic()
-            if read - told >= at_once or now_s - told_s >= every_s:
-                told, told_s = read, now_s
+            if read - answered >= at_once or now_s - answered_s >= every_s:
+                answered, answered_s = read, now_s
                 await context.write(read.to_bytes(5, "big"))
 
     bare = grpc.aio.server(options=[("grpc.max_receive_message_length", 1 << 20)])
@@ -224,7 +225,7 @@ async def rate(kind: str, case: Case, seconds: float) -> float:
         signer = TokenSigner(Path(folder) / "key.pem")
         words = ("--serve", kind, "--keys", folder, "--batch", str(case.batch))
         async with ChildProcess("benchmarks.motion.edge", words) as server:
-            port = (await server.told())["port"]
+            port = (await server.next_line())["port"]
             return await drive(kind, port, server.pid, case, signer, seconds)
 
 

@@ -6,7 +6,8 @@ from dispatch.engine.forwarding import RiderMessage
 from dispatch.engine.inputs import Delivered, Input, OfferReplied, PickedUp, RiderArrived, RiderBorrowed
 from dispatch.engine.inputs import RiderLent as Lent
 from dispatch.engine.inputs import RiderReturned as Returned
-from dispatch.engine.model import Loan, LoanState, Rider, RiderId, Vehicle
+from dispatch.engine.model import Loan, LoanState, Rider, RiderId
+from dispatch.logs.vehicles import vehicle_number, vehicle_of
 from proto.dispatch.v1.city_event_pb2 import (
     CityEvent,
     RiderLent,
@@ -19,16 +20,6 @@ from proto.dispatch.v1.city_event_pb2 import RiderBorrowed as BorrowedMessage
 from proto.tracking.v1 import rider_link_pb2 as link
 
 LOAN_EVENTS = frozenset({"rider_lent", "rider_borrowed", "rider_returned"})
-
-
-_VEHICLES = {
-    Vehicle.BICYCLE: link.VEHICLE_BICYCLE,
-    Vehicle.MOTORBIKE: link.VEHICLE_SCOOTER,
-    Vehicle.CAR: link.VEHICLE_CAR,
-}
-
-
-_VEHICLE_OF = {number: vehicle for vehicle, number in _VEHICLES.items()}
 
 
 def decode_loan_event(message: CityEvent) -> Input:
@@ -47,7 +38,7 @@ def decode_loan_event(message: CityEvent) -> Input:
         free_ms=borrowed.free_ms,
         shift_end_ms=borrowed.shift_end_ms,
         capacity=borrowed.capacity,
-        vehicle=_VEHICLE_OF.get(borrowed.vehicle, Vehicle.MOTORBIKE),
+        vehicle=vehicle_of(borrowed.vehicle),
         zone=borrowed.zone,
     )
 
@@ -68,7 +59,7 @@ def borrowed_event(rider: Rider, loan: Loan, wall_ms: int) -> CityEvent:
             free_ms=rider.rested_ms,
             shift_end_ms=rider.shift_end_ms,
             capacity=rider.capacity,
-            vehicle=_VEHICLES[rider.vehicle],
+            vehicle=vehicle_number(rider.vehicle),
             zone=rider.zone,
         )
     )

@@ -19,9 +19,10 @@ from dispatch.engine.inputs import (
     RiderOnline,
 )
 from dispatch.engine.log_inputs import LogEvent
-from dispatch.engine.model import OfferId, OrderId, Point, RestaurantId, RiderId, Vehicle
+from dispatch.engine.model import OfferId, OrderId, Point, RestaurantId, RiderId
 from dispatch.logs.loan_events import LOAN_EVENTS, decode_loan_event
 from dispatch.logs.value_checks import fault_of
+from dispatch.logs.vehicles import vehicle_of
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import city_event_pb2
 from proto.fix_columns import FixColumns
@@ -29,11 +30,6 @@ from proto.tracking.v1 import rider_link_pb2
 
 #: End of a shift that was not told: 9999-12-31, domain milliseconds.
 NO_END_MS = 253_402_214_400_000
-
-_VEHICLES = {
-    rider_link_pb2.VEHICLE_BICYCLE: Vehicle.BICYCLE,
-    rider_link_pb2.VEHICLE_CAR: Vehicle.CAR,
-}
 
 
 class BadEvent(ValueError):
@@ -45,7 +41,7 @@ class BadEvent(ValueError):
 
 
 def decode_event(value: bytes, city: str, offset: int, default_capacity: int) -> LogEvent:
-    """A message of city.events; what cannot be understood has no item, and an id of its own."""
+    """A message of city.events; what cannot be understood has no input, and an id of its own."""
     try:
         return read_event(value, city, offset, default_capacity)
     except BadEvent as error:
@@ -53,7 +49,7 @@ def decode_event(value: bytes, city: str, offset: int, default_capacity: int) ->
 
 
 def read_event(value: bytes, city: str, offset: int, default_capacity: int) -> LogEvent:
-    """A message of city.events; one of another city has no item. Raises `BadEvent`."""
+    """A message of city.events; one of another city has no input. Raises `BadEvent`."""
     message = city_event_pb2.CityEvent()
     try:
         message.ParseFromString(value)
@@ -101,9 +97,10 @@ def _status(message: city_event_pb2.RiderStatusChanged, default_capacity: int, m
     status, rider_id = message.status, RiderId(message.rider_id)
     order_id = OrderId(status.order_id)
     if status.status == rider_link_pb2.RIDER_STATUS_ONLINE:
-        vehicle = _VEHICLES.get(status.vehicle, Vehicle.MOTORBIKE)
         shift_end_ms = status.shift_end_ms or NO_END_MS
-        return RiderOnline(status.ts_ms, rider_id, shift_end_ms, status.capacity or default_capacity, vehicle)
+        return RiderOnline(
+            status.ts_ms, rider_id, shift_end_ms, status.capacity or default_capacity, vehicle_of(status.vehicle)
+        )
     if status.status == rider_link_pb2.RIDER_STATUS_OFFLINE:
         return RiderOffline(status.ts_ms, rider_id)
     if status.status == rider_link_pb2.RIDER_STATUS_ARRIVED:
@@ -116,7 +113,7 @@ def _status(message: city_event_pb2.RiderStatusChanged, default_capacity: int, m
 
 
 def _seed(message: city_event_pb2.RiderStatusChanged) -> FixColumns | None:
-    """Where a rider that comes online says it is, as a fix of its session."""
+    """The place that a rider coming online gives, as a fix of its session."""
     status = message.status
     if status.status != rider_link_pb2.RIDER_STATUS_ONLINE or not status.HasField("at"):
         return None

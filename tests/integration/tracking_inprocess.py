@@ -17,6 +17,7 @@ from tracking.adapters.memory import MemoryEventLog, MemoryFixLog, MemoryOffers,
 from tracking.engine.edge import Edge
 from tracking.engine.limits import Limits
 from tracking.grpc_api import SERVICE, RiderLinkApi
+from tracking.ports import EdgePorts
 
 CITY = "la-serena"
 
@@ -39,16 +40,8 @@ class InProcess:
     async def edge(self, address: str = "127.0.0.1:0") -> AsyncIterator[tuple[Edge, str]]:
         """An edge that is serving, and its address; drained at the end."""
         log = structlog.get_logger()
-        edge = Edge(
-            MemoryPartitions({CITY: 0}),
-            self.fix_log,
-            self.event_log,
-            self.offers,
-            self.clock,
-            Limits(),
-            log,
-            linger_ms=2,
-        )
+        ports = EdgePorts(MemoryPartitions({CITY: 0}), self.fix_log, self.event_log, self.offers)
+        edge = Edge(ports, self.clock, Limits(), log, linger_ms=2)
         api = RiderLinkApi(edge, TokenVerifier(self.keys / "jwks.json"), log)
         server = Server(address, [SERVICE], [api.add_to])
         await server.start()

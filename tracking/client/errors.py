@@ -24,6 +24,6 @@ class TokenRefused(Unauthenticated):
 
 
 class FlushTimeout(FornoError):
-    """Not everything was acknowledged in time."""
+    """Drain that ended before everything was acknowledged."""
 
     reason = "DRAIN_TIMEOUT"

@@ -154,7 +154,7 @@ class SendBuffer:
         return batch
 
     def ack(self, seq: int) -> None:
-        """Everything up to `seq` of this session is durable or refused."""
+        """Drop everything up to `seq` of this session: it is durable or refused."""
         while self._sent and self._sent[0].last_seq <= seq:
             message = self._sent.popleft()
             self._off(message)

@@ -53,7 +53,7 @@ def ping_batch(first_seq: int, fixes: tuple[FixRow, ...]) -> pb.PingBatch:
 
 
 def event(response: pb.ConnectResponse, session: int) -> Event | None:
-    """What the edge tells the app; None for what only the client itself needs (acks, Welcome, Reconnect)."""
+    """The edge's message as the app gets it; None for what only the client itself needs (acks, Welcome, Reconnect)."""
     kind = response.WhichOneof("kind")
     if kind == "offer":
         return offer(response.offer)

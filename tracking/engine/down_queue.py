@@ -19,7 +19,7 @@ MAX_REFUSALS = 64
 
 @dataclass(frozen=True, slots=True)
 class Acked:
-    """Everything up to `seq` is durable or refused."""
+    """Acknowledgement: everything up to `seq` is durable or refused."""
 
     seq: int
 

@@ -24,7 +24,7 @@ from tracking.engine.stream_table import StreamTable
 from tracking.engine.task_sync import TaskSync
 from tracking.errors import BadHello, Closing, Superseded
 from tracking.model import RawBatch, Refusal, RiderEvent, RiderId, RiderReplied, RiderStatusChanged
-from tracking.ports import EventLog, FixLog, OfferSource, Partitions
+from tracking.ports import EdgePorts
 
 #: So many fixes are packed at once without waiting for the linger.
 PACK_AT = 4_096
@@ -48,10 +48,7 @@ class Edge:
 
     def __init__(
         self,
-        partitions: Partitions,
-        fixes: FixLog,
-        events: EventLog,
-        source: OfferSource,
+        ports: EdgePorts,
         clock: Clock,
         limits: Limits,
         log: structlog.stdlib.BoundLogger,
@@ -60,11 +57,10 @@ class Edge:
     ) -> None:
         self.clock = clock
         self.limits = limits
-        self.task_sync = TaskSync(source, clock, self._fail, log)
-        self.rehoming = Rehoming(partitions, events, source, clock)
+        self.task_sync = TaskSync(ports.offers, clock, self._fail, log)
+        self.rehoming = Rehoming(ports.partitions, ports.events, ports.offers, clock)
         self.sessions: dict[RiderId, RiderSession] = {}
-        self._partitions = partitions
-        self._fix_log, self._event_log = fixes, events
+        self._ports = ports
         self._log = log
         self._linger_s = linger_ms / 1000
         self._table = StreamTable()
@@ -90,7 +86,7 @@ class Edge:
         """
         if self._closing:
             raise Closing("this edge is going away: connect again")
-        partition = self._partitions.partition(city)
+        partition = self._ports.partitions.partition(city)
         error_ms = device_ms - self.clock.domain_ms()
         if abs(error_ms) > self.limits.domain_clock_error_ms:
             raise BadHello("hello.device_ms", f"the device's clock is off by {error_ms / 1000:.1f} s: set it")
@@ -242,7 +238,7 @@ class Edge:
         self._leaving.clear()
 
     def _age_ms(self, fixes: FixColumns) -> float:
-        """How long ago the rider sent one of them, wall milliseconds."""
+        """Time since the rider sent one of them, wall milliseconds."""
         return self.clock.wall_ms() - self.clock.wall_of_domain_ms(int(fixes.ts_ms[-1]))
 
     def _fixes_settled(self, held: Sequence[Held], fixes: FixColumns) -> None:
@@ -259,7 +255,7 @@ class Edge:
         now_s = self.clock.monotonic_s()
         for session, ticket in held:
             if session.ledger.settle(ticket):
-                many = session.ledger.acked - session.told >= ACK_AT
+                many = session.ledger.acked - session.acked >= ACK_AT
                 if many or now_s >= session.next_ack_s or not session.reading:
                     self._ack(session, now_s)
                 else:
@@ -275,8 +271,8 @@ class Edge:
     def _ack(self, session: RiderSession, now_s: float) -> None:
         session.next_ack_s = now_s + self._ack_every_s()
         self._late_acks.pop(session, None)
-        session.told = session.ledger.acked
-        session.down_queue.ack(session.told)
+        session.acked = session.ledger.acked
+        session.down_queue.ack(session.acked)
         if not session.reading and session.ledger.empty and not self._closing:
             session.down_queue.close()
 
@@ -291,10 +287,10 @@ class Edge:
     def _open_writers(self, city: str, partition: int) -> None:
         if city not in self._fix_writers:
             self._fix_writers[city] = FixWriter(
-                city, partition, self._fix_log, self.clock, self._fixes_settled, self._fail, self._log
+                city, partition, self._ports.fixes, self.clock, self._fixes_settled, self._fail, self._log
             )
             self._event_writers[city] = EventWriter(
-                partition, self._event_log, self._events_settled, self._fail, self._log
+                partition, self._ports.events, self._events_settled, self._fail, self._log
             )
 
     def _writers(self) -> Iterator[FixWriter | EventWriter]:

@@ -27,9 +27,9 @@ class RiderSession:
     offers: SessionOffers = field(default_factory=SessionOffers)
     #: The highest sequence number received; messages with a lower or equal one are refused.
     received: int = 0
-    #: Not before this (monotonic) is the next ack due; the last one told of messages up to here.
+    #: Not before this (monotonic) is the next ack due; the last one acknowledged up to `acked`.
     next_ack_s: float = 0.0
-    told: int = 0
+    acked: int = 0
     #: Whether the stream is open, and whether what comes up is still taken.
     open: bool = True
     reading: bool = True

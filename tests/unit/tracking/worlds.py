@@ -15,6 +15,7 @@ from tracking.engine.edge import Edge
 from tracking.engine.limits import Limits
 from tracking.engine.session import RiderSession
 from tracking.model import RawBatch, RiderId
+from tracking.ports import EdgePorts
 
 NOW_MS = 1_760_000_000_000
 LAT_E7, LNG_E7 = -299_000_000, -712_000_000
@@ -49,16 +50,8 @@ class EdgeWorld:
     edge: Edge = field(init=False)
 
     def __post_init__(self) -> None:
-        self.edge = Edge(
-            MemoryPartitions(CITIES),
-            self.fix_log,
-            self.event_log,
-            self.offers,
-            self.clock,
-            self.limits,
-            structlog.get_logger(),
-            linger_ms=1,
-        )
+        ports = EdgePorts(MemoryPartitions(CITIES), self.fix_log, self.event_log, self.offers)
+        self.edge = Edge(ports, self.clock, self.limits, structlog.get_logger(), linger_ms=1)
 
     def rider(self, number: int, city: str = "la-serena", last_session: int = 0) -> RiderSession:
         """A rider's open session."""

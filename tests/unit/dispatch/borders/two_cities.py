@@ -9,7 +9,7 @@ import structlog
 
 from dispatch.borders.adapters.memory import MemoryBorderLogs, MemoryLoanBook, MemoryNeighbours
 from dispatch.borders.borrow_choice import may_be_lent
-from dispatch.borders.loan_exchange import LoanExchange, view_for
+from dispatch.borders.loan_exchange import LoanDependencies, LoanExchange, view_for
 from dispatch.borders.reach import NeighbourReach
 from dispatch.engine.model import Loan, Offer, OrderStatus, Rider, RiderId
 from dispatch.engine.params import EngineParams, LoanParams, OfferParams, ServiceParams, SolverParams
@@ -46,7 +46,7 @@ class Owner:
     """A city in the memory of a shard."""
 
     runner: CityRunner
-    desk: LoanExchange
+    exchange: LoanExchange
 
 
 @dataclass(slots=True)
@@ -86,19 +86,17 @@ class TwoCities:
             forward=self.logs.forward,
         )
         runner = await CityRunner.load(ownership(city, self.epochs[city], PARTITIONS[city]), dependencies, lambda: True)
-        desk = LoanExchange(
-            runner.city,
-            lambda: GROUND,
-            self.book,
-            self.logs,
-            self._neighbours(),
-            announcements,
-            solver,
-            PARAMS,
-            self.clock,
-            structlog.get_logger(),
+        loans = LoanDependencies(
+            book=self.book,
+            logs=self.logs,
+            neighbours=self._neighbours(),
+            announcements=announcements,
+            solver=solver,
+            params=PARAMS,
+            clock=self.clock,
         )
-        self.owners[city] = Owner(runner, desk)
+        exchange = LoanExchange(runner.city, loans, lambda: GROUND, structlog.get_logger())
+        self.owners[city] = Owner(runner, exchange)
 
     async def tick(self, city: str, ms: int = 1000) -> None:
         """Time goes on, and if somebody owns the city, it reads its logs and ticks."""
@@ -116,9 +114,9 @@ class TwoCities:
             runner.ingest.take(await runner.logs.read(0.0))
 
     async def step(self, city: str) -> None:
-        """One round of the city's border desk."""
+        """One round of the city's loan exchange."""
         if city in self.owners:
-            await self.owners[city].desk.step()
+            await self.owners[city].exchange.step()
             await self._write_asked()
 
     async def status(self, rider: int, status: Any, order_id: str = "") -> None:
