@@ -22,6 +22,7 @@ def plot(speed: Speed, file: Path) -> bool:
     sizes = [t.orders for t in speed.ticks]
     times.plot(sizes, [t.tick_p95_ms for t in speed.ticks], "o-", label="whole tick, p95", linewidth=2.5)
     times.plot(sizes, [t.tick_p50_ms for t in speed.ticks], "o--", label="whole tick, p50")
+    times.plot(sizes, [t.decisions_p95_ms for t in speed.ticks], "o:", label="up to the decisions, p95")
     by_name: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for tick in speed.ticks:
         for matcher in tick.matchers:

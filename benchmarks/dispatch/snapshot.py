@@ -20,6 +20,8 @@ from dispatch.engine.pose import pose
 from dispatch.engine.state import CityState, Draft
 from dispatch.engine.tick import run_matching
 from dispatch.engine.travel.free_flow import FreeFlowTravel
+from dispatch.positions import PositionSnapshot, RiderPositions
+from proto.fix_columns import FixColumns
 
 NOW_MS = 3_600_000
 RIDERS_PER_ORDER = 5 / 3
@@ -38,19 +40,29 @@ class Snapshot:
     positions: Positions
     counters: tuple[tuple[int, int], ...]
 
+    def seen(self, now_ms: int) -> PositionSnapshot:
+        """The riders' positions as a tick at this moment sees them, a second old."""
+        fixes = FixColumns.zeros(len(self.positions.rider_ids))
+        fixes.rider_id[:], fixes.session[:], fixes.seq[:] = self.positions.rider_ids, 1, 1
+        fixes.ts_ms[:] = now_ms - self.positions.age_ms
+        fixes.lat_e7[:], fixes.lng_e7[:] = self.positions.lat_e7, self.positions.lng_e7
+        positions = RiderPositions()
+        positions.apply(fixes)
+        return positions.snapshot(now_ms)
+
     def problem(self, params: EngineParams, now_ms: int = NOW_MS) -> Problem:
-        """What a tick at this moment would ask."""
+        """The problem of a tick at this moment."""
         return pose(Draft(self.state), self.positions, now_ms, FreeFlowTravel(), params)
 
     def news(self, offers: tuple[Offer, ...], now_ms: int, rng: np.random.Generator) -> list[Input]:
-        """What happens after a tick: every offer is accepted, and as many orders are placed anew."""
+        """Inputs of the next tick: every offer is accepted, and as many orders are placed anew."""
         accepted = [OfferReplied(now_ms, o.offer_id, o.rider_id, True) for o in offers]
         many = sum(len(o.order_ids) for o in offers)
         return [*accepted, *_placed(f"n{now_ms}", many, self.counters, now_ms, SIDE_E7, rng, fresh=True)]
 
 
 def big_city(orders: int, seed: int = 1, now_ms: int = NOW_MS) -> Snapshot:
-    """So many open orders, and five riders for three of them, beside those that `warm` takes out."""
+    """A city of `orders` open orders and five riders for three of them, beside those that `warm` takes out."""
     due = round(orders * DUE_AT_ONCE)
     return snapshot(
         orders + due, round(orders * RIDERS_PER_ORDER) + due, orders // ORDERS_PER_RESTAURANT, SIDE_E7, seed, now_ms

@@ -70,7 +70,7 @@ class QuotingModel:
     quotes: dict[OrderId, dict[Stage, Quote]] = field(default_factory=dict)
 
     def known(self, riders: Iterable[Rider]) -> LearnedTimes:
-        """What its quotes go by."""
+        """Learned times that its quotes are computed with."""
         calibration = self.learning.calibration if self.calibrated else Calibration()
         return self.learning.known(riders) if self.knows_riders else LearnedTimes(calibration)
 
@@ -110,10 +110,10 @@ class QuotingModels:
         learning = self.models[0].learning
         state, now_ms = moment.state, moment.now_ms
         orders = {**state.orders, **{order.order_id: order for order in moment.ended}}
-        if learning.due(now_ms):
-            learning.look(moment.positions, state.riders, now_ms, self.params)
+        if learning.is_due(now_ms):
+            learning.learn_from_positions(moment.positions, state.riders, now_ms, self.params)
         self._finish_legs(moment, orders)
-        learning.heard(moment.notes, orders, state.riders, self.params)
+        learning.learn_from_notes(moment.notes, orders, state.riders, self.params)
         for model in self.models:
             self._quote(model, moment)
         for order in moment.ended:
@@ -122,9 +122,9 @@ class QuotingModels:
 
     def _quote(self, model: QuotingModel, moment: Moment) -> None:
         """New orders, and those that a rider accepted or picked up."""
-        told = {NoteKind.ASSIGNED, NoteKind.PICKED_UP}
+        kinds = {NoteKind.ASSIGNED, NoteKind.PICKED_UP}
         news = [
-            n for n in moment.notes if n.kind in told and n.order_id in moment.state.orders and n.rider_id is not None
+            n for n in moment.notes if n.kind in kinds and n.order_id in moment.state.orders and n.rider_id is not None
         ]
         riders = {n.rider_id: moment.state.riders[n.rider_id] for n in news if n.rider_id is not None}
         if not riders and not moment.placed:
@@ -147,13 +147,13 @@ class QuotingModels:
             quotes = model.quotes.pop(order.order_id, {})
             if order.status is not OrderStatus.DELIVERED or order.ended_ms is None:
                 continue
-            model.learning.delivered(quotes.values(), order.ended_ms)
+            model.learning.learn_from_delivery(quotes.values(), order.ended_ms)
             rain, slow = self.day.weather.rains(order.ended_ms), order.rider_id in self.day.slow_riders
             for quote in quotes.values():
                 self.judged.append(ScoredQuote(model.name, self.day.name, quote, order.ended_ms, rain, slow))
 
     def _begin_legs(self, moment: Moment) -> None:
-        """What each model says of the ways that begin now with food on board."""
+        """Begin legs with food on board, each with the time that each model gives it."""
         for note in moment.notes:
             if note.rider_id is None or note.kind not in (NoteKind.PICKED_UP, NoteKind.DELIVERED):
                 continue

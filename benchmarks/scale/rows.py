@@ -1,4 +1,4 @@
-"""What orders and ticks write to Postgres: a small city lives through the engine, a real server takes its commits.
+"""Bytes that orders and ticks write to Postgres: a small city lives in the engine, a real server takes its commits.
 
 Counted are the write-ahead log, and what the tables and their indexes hold then. Not counted: the full pages that
 follow a checkpoint, the snapshots of a city's memory every few minutes (`dispatch.starts`), ETAs that change.
@@ -13,6 +13,8 @@ from uuid import UUID
 import asyncpg
 import numpy as np
 
+from dispatch.engine.basis import TickBasis
+from dispatch.engine.computed_tick import Digests, Matched
 from dispatch.engine.digest import digest
 from dispatch.engine.eta.calibration import Calibration, Eta, Stage
 from dispatch.engine.inputs import (
@@ -27,7 +29,6 @@ from dispatch.engine.inputs import (
 )
 from dispatch.engine.model import Order, OrderId, OrderStatus, Point, RestaurantId, Rider, RiderId, StopKind
 from dispatch.engine.params import EngineParams
-from dispatch.engine.results import Digests, Matched
 from dispatch.engine.state import Changes, CityState
 from dispatch.engine.tick import run_matching
 from dispatch.engine.track_updates import update_tracks
@@ -85,13 +86,13 @@ def lives(ownership: Ownership) -> Iterator[TickCommit]:
         result = run_matching(state, inputs, positions, now_ms, travel, params, f"{CITY}-{tick}")
         changes = result.decisions.changes
         etas = {o.order_id: _eta(o, now_ms) for o in (*state.orders.values(), *changes.orders) if not o.ended}
-        told = update_tracks(tracks, result.notes, result.decisions, etas, now_ms)
-        commit = _commit(ownership, tick, now_ms, result, travel.version, params, told)
+        track_changes = update_tracks(tracks, result.notes, result.decisions, etas, now_ms)
+        commit = _commit(ownership, tick, now_ms, result, travel.version, params, track_changes)
         commit = replace(commit, holdings=holdings.plan(changes.orders))
         yield commit
         holdings.commit(commit.holdings)
         state.commit(changes)
-        tracks.update((track.order_id, track) for track in told.tracks)
+        tracks.update((track.order_id, track) for track in track_changes.tracks)
         if not waiting and all(order.ended for order in state.orders.values()):
             return
         at_ms = now_ms + _STEP_MS // 2
@@ -101,7 +102,7 @@ def lives(ownership: Ownership) -> Iterator[TickCommit]:
 
 
 def _around(rng: np.random.Generator, count: int) -> np.ndarray:
-    """So many places in a square of 6 km around the city's centre, 1e-7 degrees."""
+    """Random places in a square of 6 km around the city's centre, 1e-7 degrees."""
     places: np.ndarray = rng.integers(-_HALF_E7, _HALF_E7, (count, 2)) + np.array((_LAT_E7, _LNG_E7))
     return places
 
@@ -126,7 +127,7 @@ def _opened(rng: np.random.Generator) -> list[OrderOpened]:
 
 
 def _step(rider: Rider, at_ms: int) -> Input | None:
-    """What a rider with something to do does next."""
+    """The next event of a rider with something to do."""
     if not rider.stops:
         return None
     stop = rider.stops[0]
@@ -142,34 +143,29 @@ def _eta(order: Order, now_ms: int) -> Eta:
 
 
 def _commit(
-    own: Ownership, tick: int, now_ms: int, result: Matched, travel: str, params: EngineParams, told: TrackChanges
+    own: Ownership, tick: int, now_ms: int, result: Matched, travel: str, params: EngineParams, tracks: TrackChanges
 ) -> TickCommit:
     decisions, solution = result.decisions, result.decisions.solution
     cut = Cut("log", own.partition, 10 * tick, 10 * tick)
     return TickCommit(
         ownership=own,
         tick=tick,
-        now_ms=now_ms,
+        basis=TickBasis(now_ms, cut.pings_offset, cut.events_offset, travel, solution.fallback),
         applied=AppliedRange(replace(cut, pings_offset=0, events_offset=0), cut),
         params=params,
-        travel_version=travel,
         strategy=solution.strategy,
         solver_status=solution.status,
         solver_work=solution.work,
         solver_cost=solution.cost,
-        fallback=solution.fallback,
-        eta_fallback="",
-        renewed=False,
-        lesson=None,
-        digests=Digests(*(digest(part) for part in (result.problem, solution, decisions.changes, told))),
+        digests=Digests(*(digest(part) for part in (result.problem, solution, decisions.changes, tracks))),
         quiet=(),
         ignored=(),
-        start=None,
+        checkpoint=None,
         duration_ms=10.0,
         changes=decisions.changes,
         holdings=Holdings().plan(()),
         records=decisions.records,
-        tracks=told,
+        tracks=tracks,
     )
 
 

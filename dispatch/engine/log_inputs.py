@@ -13,10 +13,10 @@ from proto.fix_columns import FixColumns
 
 
 def inputs_of(events: Iterable[LogEvent], state: CityState, now_ms: int) -> list[Input]:
-    """The events that were understood, in order; those without a domain time of their own happen now."""
+    """Inputs of the events that were understood, in order; those without a domain time of their own happen now."""
     inputs: list[Input] = []
     for event in events:
-        item = event.item
+        item = event.input
         if item is None or only_for_borrower(item, state):
             continue
         if isinstance(item, OrderCancelled | OrderReadyChanged | RiderBorrowed):
@@ -64,13 +64,13 @@ def _pickups(rider: Rider, state: CityState) -> list[Stop]:
 
 @dataclass(frozen=True, slots=True)
 class LogEvent:
-    """A message of city.events. `item` is None when it could not be understood.
+    """A message of city.events. `input` is None when it could not be understood.
 
-    `at_ms` of the item is 0 where the message has no domain time; it happens when the tick takes it.
+    `at_ms` of the input is 0 where the message has no domain time; it happens when the tick takes it.
     `seed` is where a rider that comes online starts, as a fix.
     """
 
     event_id: str
     offset: int
-    item: Input | None
+    input: Input | None
     seed: FixColumns | None = None

@@ -6,11 +6,11 @@ from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dispatch.engine.computed_tick import ComputedTick
 from dispatch.engine.eta.calibration import Eta
 from dispatch.engine.eta.learning import EtaLearning
 from dispatch.engine.model import Order, OrderId, RiderId
 from dispatch.engine.params import EngineParams
-from dispatch.engine.results import TickResult
 from dispatch.engine.state import CityState
 from dispatch.engine.tracks import Track
 from dispatch.engine.travel.learned import LearnedTravel
@@ -18,7 +18,7 @@ from dispatch.engine.travel.learned import LearnedTravel
 
 @dataclass(slots=True)
 class CityMemory:
-    """Entities, tracks, ETAs and lessons. Changed by `commit` and `look` only, after the tick's transaction committed.
+    """Entities, tracks, ETAs and lessons; changed by `apply_tick` and `learn_from_positions` once a tick is committed.
 
     `turns` are the riders with a plan, in the order in which their ETAs are due. `travel` is the learned model that
     ticks go by, None where they go by another. A new owner begins with entities and tracks as stored, no ETAs, and the
@@ -32,8 +32,8 @@ class CityMemory:
     learning: EtaLearning = field(default_factory=EtaLearning)
     travel: LearnedTravel | None = None
 
-    def commit(self, tick: TickResult, params: EngineParams) -> None:
-        """Make a tick true."""
+    def apply_tick(self, tick: ComputedTick, params: EngineParams) -> None:
+        """Take over the changes of a tick that was committed."""
         changes = tick.decisions.changes
         self.state.commit(changes)
         self.tracks.update((track.order_id, track) for track in tick.tracks.tracks)
@@ -41,18 +41,18 @@ class CityMemory:
             self.tracks.pop(order_id, None)
         self.etas, self.turns = tick.etas, tick.turns
         ended: dict[OrderId, Order] = {order.order_id: order for order in changes.orders if order.ended}
-        self.learning.heard(tick.notes, ChainMap(ended, self.state.orders), self.state.riders, params)
+        self.learning.learn_from_notes(tick.notes, ChainMap(ended, self.state.orders), self.state.riders, params)
         for outcome in tick.tracks.outcomes:
-            self.learning.delivered(outcome.quotes, outcome.delivered_ms)
+            self.learning.learn_from_delivery(outcome.quotes, outcome.delivered_ms)
 
-    def look_is_due(self, now_ms: int) -> bool:
+    def learning_is_due(self, now_ms: int) -> bool:
         """Whether it is time to learn from where riders are."""
-        return self.learning.due(now_ms)
+        return self.learning.is_due(now_ms)
 
-    def look(self, tick: TickResult, params: EngineParams) -> None:
+    def learn_from_positions(self, tick: ComputedTick, params: EngineParams) -> None:
         """Learn from where riders were in a committed tick, if it is time. Array work: call it in a thread."""
-        if self.learning.due(tick.now_ms):
-            self.learning.look(tick.positions, self.state.riders, tick.now_ms, params)
+        if self.learning.is_due(tick.now_ms):
+            self.learning.learn_from_positions(tick.positions, self.state.riders, tick.now_ms, params)
 
     def begin_epoch(self, learning: EtaLearning) -> None:
         """Become what a new owner begins with: all that is not stored is forgotten."""

@@ -189,7 +189,7 @@ class Rider:
 
     @property
     def free_ms(self) -> int:
-        """When the plan ends; for a rider without one, when the last ended."""
+        """End of the plan; for a rider without one, the end of its last."""
         return self.stops[-1].leave_ms if self.stops else self.rested_ms
 
     @property

@@ -164,7 +164,7 @@ class _AskedRiders:
 def _after_plan(
     rider: Rider, latest_ms: int, restaurant_row: dict[RestaurantId, int], params: EngineParams
 ) -> tuple[Point, int, int] | None:
-    """Where and when a busy rider starts its next trip, and the restaurant row it heads for; None: not to be asked."""
+    """Place and time of a busy rider's next start, and the restaurant row it heads for; None: not to be asked."""
     if _fetches_twice(rider):
         return None
     heading = rider.heading

@@ -6,10 +6,11 @@ fail, and is sent the answer. A driver runs it to its end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from dispatch.engine.basis import Fallbacks
 from dispatch.engine.eta.calibration import Eta
 from dispatch.engine.eta.estimate import EtaQuestion, estimate, planned
 from dispatch.engine.eta.sequence import Sequencing, StopOrder, best_order
@@ -24,12 +25,28 @@ R = TypeVar("R")
 
 
 class Question(Generic[A]):
-    """Something to be answered by an `A`."""
+    """A question of a tick whose answer is an `A`."""
 
 
 @dataclass(frozen=True, slots=True)
-class SequenceStops(Question[Sequence[StopOrder | None]]):
-    """The best order of each rider's stops, None where there is none."""
+class StopOrders:
+    """Stops in their best order, one entry a rider; None leaves a plan as it is.
+
+    `fallback` names why all plans were left as they are, "" where the search answered.
+    """
+
+    orders: tuple[StopOrder | None, ...]
+    fallback: str = ""
+
+    @staticmethod
+    def as_planned(count: int, fallback: str) -> StopOrders:
+        """Leave the plans of `count` riders as they are: the answer when the search does not come in time."""
+        return StopOrders((None,) * count, fallback)
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceStops(Question[StopOrders]):
+    """Question in which order each rider makes its stops."""
 
     asked: tuple[Sequencing, ...]
 
@@ -93,23 +110,23 @@ def run_steps(steps: Steps[R], answer: Callable[[Question[Any]], object]) -> R:
 class LocalAnswers:
     """Answers computed in this process, with no limit on their time.
 
-    A replay passes the recorded fallbacks: greedy answers in place of the solver, the plans in place of the travel
-    model.
+    A replay passes the recorded fallbacks: each replaces the answer to its question, as it did then.
     """
 
     travel: TravelTimes
     params: EngineParams
-    solver_fallback: str = ""
-    eta_fallback: str = ""
+    fallbacks: Fallbacks = field(default_factory=Fallbacks)
 
     def __call__(self, question: Question[Any]) -> object:
         match question:
             case SequenceStops(asked):
-                return [best_order(sequencing) for sequencing in asked]
+                if self.fallbacks.stops:
+                    return StopOrders.as_planned(len(asked), self.fallbacks.stops)
+                return StopOrders(tuple(best_order(sequencing) for sequencing in asked))
             case SolveProblem(problem):
-                return solve(problem, self.params, self.solver_fallback)
+                return solve(problem, self.params, self.fallbacks.solver)
             case EstimateArrivals(asked):
-                if self.eta_fallback:
-                    return Estimates(planned(asked), self.eta_fallback)
+                if self.fallbacks.etas:
+                    return Estimates(planned(asked), self.fallbacks.etas)
                 return Estimates(estimate(asked, self.travel, self.params))
         raise TypeError(f"no answer to {question!r}")

@@ -65,7 +65,7 @@ class Recorder:
     def record(
         self, offer_id: OfferId, rider_id: RiderId, trip: TimedTrip, given: dict[int, tuple[int, ...]]
     ) -> DecisionRecord:
-        """Why this trip; `given` are the orders that each rider row is meant to take."""
+        """The record of a trip; `given` are the orders that each rider row is meant to take."""
         pairs, assigned = self._pairs, trip.assigned
         assert pairs is not None
         others = [self._alternatives(pairs, order, assigned.rider, given) for order in assigned.orders]
@@ -89,7 +89,7 @@ class Recorder:
     def _alternatives(
         self, pairs: Pairs, order: int, rider: int, given: dict[int, tuple[int, ...]]
     ) -> tuple[int, tuple[Alternative, ...]]:
-        """How many riders could have taken the order, and the cheapest others."""
+        """Number of riders that could have taken the order, and the cheapest others."""
         low, high = np.searchsorted(pairs.order, [order, order + 1]).tolist()
         riders, cost = pairs.rider[low:high], pairs.cost[low:high]
         # The chosen rider may be among the nearest, so one more is looked at.

@@ -40,7 +40,7 @@ def half_ms(kind: StopKind, service: ServiceParams) -> int:
 
 
 def handover(arrive: Number, half: Number, ready: Number | None = None) -> Number:
-    """When goods change hands; at a door nothing has to be `ready`."""
+    """Time of the handover; at a door nothing has to be `ready`."""
     earliest = arrive + half
     return earliest if ready is None else max(earliest, ready)
 

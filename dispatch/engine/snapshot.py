@@ -18,7 +18,7 @@ from dispatch.errors import InvalidEntity
 
 @dataclass(frozen=True, slots=True)
 class _Packed:
-    """What is written, in this order. Snapshots of older versions end after `ended`."""
+    """Fields of a snapshot, in this order. Snapshots of older versions end after `ended`."""
 
     orders: tuple[Order, ...]
     riders: tuple[Rider, ...]

@@ -2,7 +2,7 @@
 
 `tick` is a generator: it yields its questions (put stops in order, solve the problem, estimate arrivals) and is sent
 their answers, so that the same steps run in one process (`run_tick`) and over the worker process of a live shard
-(`dispatch.shard.driver`). It changes nothing: `CityMemory.commit` makes its result true, once it is stored.
+(`dispatch.shard.driver`). It changes nothing: `CityMemory.apply_tick` takes its result over, once it is stored.
 
 Equal memory, inputs, positions, travel version, params and fallbacks give equal results, byte for byte. Inputs that
 arrive meanwhile wait for the next tick. Nothing here does I/O, reads a clock or logs.
@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dispatch.engine.apply import apply
+from dispatch.engine.basis import Fallbacks
+from dispatch.engine.computed_tick import ComputedTick, Matched
 from dispatch.engine.decide import Decisions, decide
 from dispatch.engine.eta.estimate import arrivals_to_estimate, carried_on
 from dispatch.engine.eta.resequence import rearrange, stops_to_sequence
@@ -31,7 +33,6 @@ from dispatch.engine.questions import (
     ask,
     run_steps,
 )
-from dispatch.engine.results import Matched, TickResult
 from dispatch.engine.state import CityState, Draft
 from dispatch.engine.timeouts import close_expired
 from dispatch.engine.track_updates import update_tracks
@@ -52,13 +53,14 @@ def match_orders(
     notes = apply(draft, inputs, now_ms, params)
     notes += close_expired(draft, positions, now_ms, params)
     choices = stops_to_sequence(draft, positions, now_ms, travel, params)
-    orders = yield from ask(SequenceStops(tuple(choice.asked for choice in choices)))
-    rearrange(draft, choices, orders, now_ms, params)
+    sequenced = yield from ask(SequenceStops(tuple(choice.asked for choice in choices)))
+    rearrange(draft, choices, sequenced.orders, now_ms, params)
     if not _needs_matching(draft, params):
-        return Matched(draft, tuple(notes), None, _nothing_decided(draft))
+        return Matched(draft, tuple(notes), sequenced.fallback, None, _nothing_decided(draft))
     problem = pose(draft, positions, now_ms, travel, params)
     solution = yield from ask(SolveProblem(problem))
-    return Matched(draft, tuple(notes), problem, decide(draft, problem, solution, tick_id, params))
+    decisions = decide(draft, problem, solution, tick_id, params)
+    return Matched(draft, tuple(notes), sequenced.fallback, problem, decisions)
 
 
 def tick(
@@ -68,7 +70,7 @@ def tick(
     travel: TravelTimes,
     params: EngineParams,
     tick_id: str,
-) -> Steps[TickResult]:
+) -> Steps[ComputedTick]:
     """The whole tick: decisions, then the ETAs whose turn it is, then what is told about each order."""
     now_ms, positions = seen.now_ms, Positions.of(seen)
     matched = yield from match_orders(memory.state, inputs, positions, now_ms, travel, params, tick_id)
@@ -77,7 +79,7 @@ def tick(
     )
     estimates = yield from ask(EstimateArrivals(arrivals.asked))
     etas = carried_on(memory.etas, estimates.etas, arrivals.under_way)
-    return TickResult(
+    return ComputedTick(
         now_ms=now_ms,
         positions=positions,
         notes=matched.notes,
@@ -85,7 +87,7 @@ def tick(
         decisions=matched.decisions,
         fresh=estimates.etas,
         etas=etas,
-        eta_fallback=estimates.fallback,
+        fallbacks=Fallbacks(matched.stops_fallback, matched.decisions.solution.fallback, estimates.fallback),
         turns=arrivals.turns,
         tracks=update_tracks(memory.tracks, matched.notes, matched.decisions, etas, now_ms),
     )
@@ -108,10 +110,10 @@ def run_tick(
     travel: TravelTimes,
     params: EngineParams,
     tick_id: str,
-    fallbacks: tuple[str, str] = ("", ""),
-) -> TickResult:
-    """Run a whole tick in this process; the caller commits. A replay passes the recorded fallbacks: solver, ETAs."""
-    return run_steps(tick(memory, inputs, seen, travel, params, tick_id), LocalAnswers(travel, params, *fallbacks))
+    fallbacks: Fallbacks = Fallbacks(),  # noqa: B008 (frozen)
+) -> ComputedTick:
+    """Run a whole tick in this process; the caller commits. A replay passes the recorded fallbacks."""
+    return run_steps(tick(memory, inputs, seen, travel, params, tick_id), LocalAnswers(travel, params, fallbacks))
 
 
 def run_matching(
@@ -122,8 +124,10 @@ def run_matching(
     travel: TravelTimes,
     params: EngineParams,
     tick_id: str,
-    fallback: str = "",
 ) -> Matched:
-    """Run a tick up to its decisions in this process, for worlds that tell nobody an ETA; the caller commits."""
+    """Run a tick up to its decisions in this process, for simulated worlds that tell nobody an ETA; the caller commits.
+
+    ETAs and tracks come after the decisions and change none, so such a world decides what a whole tick decides.
+    """
     steps = match_orders(state, inputs, positions, now_ms, travel, params, tick_id)
-    return run_steps(steps, LocalAnswers(travel, params, fallback))
+    return run_steps(steps, LocalAnswers(travel, params))

@@ -63,7 +63,7 @@ class ResultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Something the other services must hear. The event id is made of order and version, stable over retries."""
+    """Event for the other services. The event id is made of order and version, stable over retries."""
 
     order_id: OrderId
     version: int

@@ -52,7 +52,7 @@ async def _dump(words: argparse.Namespace) -> int:
     recording = await dump(core_url, setting("kafka_url", words.kafka, words.dir), wanted, _say)
     write_recording(words.file, recording)
     first, last = recording.ticks[0], recording.ticks[-1]
-    told = {
+    summary = {
         "file": str(words.file),
         "city": recording.city,
         "ticks": len(recording.ticks),
@@ -61,7 +61,7 @@ async def _dump(words: argparse.Namespace) -> int:
         "batches_of_fixes": len(recording.pings),
         "bytes": words.file.stat().st_size,
     }
-    print(json.dumps(told) if words.json else f"{words.file}: {told['ticks']} ticks, {told['bytes']:,} bytes")
+    print(json.dumps(summary) if words.json else f"{words.file}: {summary['ticks']} ticks, {summary['bytes']:,} bytes")
     return 0
 
 

@@ -149,8 +149,8 @@ async def _with_messages(
             raise Rejected(f"{wanted.city}: the log begins after the stretch: ask for less", reason="LOG_TRIMMED")
         end = stretch.ticks[-1]
         since = max(first[events], stretch.events_offset - REMEMBERED_IDS)
-        heard = await _messages(reader, events, since, end.events_offset)
-        progress(f"{len(heard)} events")
+        city_events = await _messages(reader, events, since, end.events_offset)
+        progress(f"{len(city_events)} events")
         found = (await reader.offsets_for_times({pings: stretch.began_ms - wanted.rewind_s * 1000}))[pings]
         since = max(first[pings], found.offset if found is not None else end.pings_offset)
         fixes = await _messages(reader, pings, since, end.pings_offset)
@@ -167,7 +167,7 @@ async def _with_messages(
         start=stretch.start,
         ticks=stretch.ticks,
         pings=fixes,
-        events=heard,
+        events=city_events,
         models=stretch.models,
         lessons=stretch.lessons,
     )

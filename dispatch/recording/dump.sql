@@ -14,7 +14,7 @@ limit 1
 -- name: ticks
 select tick, epoch, now_ms, pings_offset, events_offset, params_digest, travel_version, fallback, problem_digest,
     solution_digest, decisions_digest, ignored, promises_digest, eta_fallback, renewed, lesson,
-    quiet::text as quiet, incarnation
+    quiet::text as quiet, stops_fallback, incarnation
 from dispatch.ticks where city = $1 and tick >= $2 order by tick limit $3
 
 -- name: models

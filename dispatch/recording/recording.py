@@ -24,9 +24,9 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from dispatch.engine.basis import TickBasis
 from dispatch.engine.codec import from_plain
 from dispatch.errors import DispatchError
-from dispatch.shard.decided import TickBasis
 from node.documents import MAX_INTEGER, BadDocument, model_flaws, parse_json, validated
 
 FORMAT = "forno recording 1"
@@ -49,10 +49,10 @@ class Message:
 class RecordedTick:
     """A tick that was committed: what it had read, how it solved, and names of all it saw and decided.
 
-    The digests are those of `dispatch.engine.results.Digests`; `promises_digest` is None for a tick of an older
-    version, whose ETAs and tracks cannot be compared. `fallback` says why greedy had to answer, `eta_fallback` why the
-    plans had to, else they are empty; they, `renewed` and `lesson` are as in `TickBasis`. `quiet` holds one basis for
-    each tick since the recorded one before: those changed nothing.
+    The digests are those of `dispatch.engine.computed_tick.Digests`; `promises_digest` is that of ETAs and tracks, None
+    for a tick of an older version, whose ETAs and tracks cannot be compared. `fallback` is the solver's; it, the other
+    fallbacks, `renewed` and `lesson` are as in `TickBasis`. `quiet` holds one basis for each tick since the recorded
+    one before: those changed nothing.
     """
 
     tick: int
@@ -72,13 +72,22 @@ class RecordedTick:
     renewed: bool = False
     lesson: str | None = None
     quiet: tuple[TickBasis, ...] = ()
+    stops_fallback: str = ""
 
     @property
     def basis(self) -> TickBasis:
         """Basis of the tick."""
-        offsets = self.pings_offset, self.events_offset
-        fallbacks = self.fallback, self.eta_fallback
-        return TickBasis(self.now_ms, *offsets, self.travel_version, *fallbacks, self.renewed, self.lesson)
+        return TickBasis(
+            now_ms=self.now_ms,
+            pings_offset=self.pings_offset,
+            events_offset=self.events_offset,
+            travel_version=self.travel_version,
+            solver_fallback=self.fallback,
+            eta_fallback=self.eta_fallback,
+            renewed=self.renewed,
+            lesson=self.lesson,
+            stops_fallback=self.stops_fallback,
+        )
 
     @staticmethod
     def of(plain: Mapping[str, Any]) -> RecordedTick:

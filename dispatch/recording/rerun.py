@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
+from dispatch.engine.basis import TickBasis
 from dispatch.engine.codec import from_plain
+from dispatch.engine.computed_tick import ComputedTick, Digests
 from dispatch.engine.eta.learning import BrokenLearning, EtaLearning
 from dispatch.engine.log_inputs import LogEvent, inputs_of, without
 from dispatch.engine.model import OrderId
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
-from dispatch.engine.results import Digests, TickResult
 from dispatch.engine.snapshot import unpack_memory
 from dispatch.engine.tick import run_tick
 from dispatch.logs import wire
 from dispatch.logs.seen_ids import SeenIds
 from dispatch.positions import RiderPositions
 from dispatch.recording.recording import BadRecording, RecordedTick, Recording
-from dispatch.shard.decided import TickBasis
 from proto.fix_columns import FixColumns
 from proto.fix_messages import decode_fixes
 
@@ -32,15 +32,15 @@ TravelOf = Callable[[str], TravelTimes]
 class Redone:
     """A tick run again, with the events since the recorded one before it.
 
-    `differs` names the first thing that came out otherwise; empty when all bytes are equal. `told_compared` says
+    `differs` names the first part that came out otherwise; empty when all bytes are equal. `tracks_compared` says
     whether ETAs and tracks are among them: not for ticks of a version that kept no digest of them.
     """
 
     recorded: RecordedTick
     events: tuple[LogEvent, ...]
-    result: TickResult
+    computed: ComputedTick
     differs: str
-    told_compared: bool
+    tracks_compared: bool
 
 
 def params_of(recording: Recording, params_digest: str) -> EngineParams:
@@ -91,19 +91,19 @@ class _Rerun:
         for basis in bases:
             if not first:
                 self._begin(basis)
-            taken, result = self._run(tick, basis)
+            taken, computed = self._run(tick, basis)
             events += taken
         compared = self._whole and tick.promises_digest is not None
-        return Redone(tick, events, result, _difference(tick, result, told=compared), compared)
+        return Redone(tick, events, computed, _difference(tick, computed, with_tracks=compared), compared)
 
     def _begin(self, basis: TickBasis) -> None:
-        """What happened to the memory between two ticks: a new owner, paces computed anew."""
+        """Repeat what changed the memory between two ticks: a new owner, paces computed anew."""
         if basis.lesson is not None:
             self._memory.begin_epoch(self._lesson(basis.lesson))
         if basis.renewed:
             self._memory.learning.travel.refresh()
 
-    def _run(self, tick: RecordedTick, basis: TickBasis) -> tuple[tuple[LogEvent, ...], TickResult]:
+    def _run(self, tick: RecordedTick, basis: TickBasis) -> tuple[tuple[LogEvent, ...], ComputedTick]:
         self._read_fixes(basis.pings_offset)
         events = self._events(basis.events_offset)
         ignored = {OrderId(order_id) for order_id in tick.ignored}
@@ -114,11 +114,10 @@ class _Rerun:
         params = self._params_of(tick.params_digest)
         seen = self._positions.snapshot(basis.now_ms, round(params.candidates.max_age_s * 1000))
         travel, name = self._travel_of(basis.travel_version), f"{self._recording.city}-{tick.tick}"
-        fallbacks = basis.solver_fallback, basis.eta_fallback
-        result = run_tick(self._memory, inputs, seen, travel, params, name, fallbacks)
-        self._memory.commit(result, params)
-        self._memory.look(result, params)
-        return events, result
+        computed = run_tick(self._memory, inputs, seen, travel, params, name, basis.fallbacks)
+        self._memory.apply_tick(computed, params)
+        self._memory.learn_from_positions(computed, params)
+        return events, computed
 
     def _lesson(self, name: str) -> EtaLearning:
         if not name:
@@ -155,13 +154,13 @@ class _Rerun:
         return self._params[params_digest]
 
 
-def _difference(tick: RecordedTick, result: TickResult, *, told: bool) -> str:
+def _difference(tick: RecordedTick, computed: ComputedTick, *, with_tracks: bool) -> str:
     """The first part that differs, in the order in which a tick computes them."""
-    now = Digests.of(result)
+    now = Digests.of(computed)
     if now.problem != tick.problem_digest:
         return "problem"
     if now.solution != tick.solution_digest:
         return "solution"
     if now.decisions != tick.decisions_digest:
         return "decisions"
-    return "ETAs and tracks" if told and now.promises != tick.promises_digest else ""
+    return "ETAs and tracks" if with_tracks and now.etas_and_tracks != tick.promises_digest else ""

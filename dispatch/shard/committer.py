@@ -12,11 +12,12 @@ from typing import Final
 
 import structlog
 
+from dispatch.engine.basis import TickBasis
+from dispatch.engine.computed_tick import Digests
 from dispatch.engine.model import OrderId
-from dispatch.engine.results import Digests
 from dispatch.engine.snapshot import pack_memory
 from dispatch.metrics import CityMetrics
-from dispatch.shard.decided import DecidedTick, TickBasis
+from dispatch.shard.decided import DecidedTick
 from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.errors import DoubleAssignment, OutcomeUnknown
 from dispatch.shard.live_city import LiveCity
@@ -29,7 +30,7 @@ QUIET_TICKS: Final = 600
 #: Between ticks that write nothing the cut is stored this often, wall seconds.
 CUT_EVERY_S: Final = 3.0
 #: How often the memory of a city is stored with a tick, wall seconds: recorded stretches begin there.
-START_EVERY_S: Final = 300.0
+CHECKPOINT_EVERY_S: Final = 300.0
 #: Between two questions whether a tick was committed, wall seconds.
 _ASK_EVERY_S: Final = 0.2
 
@@ -53,7 +54,7 @@ class Committer:
         self._metrics = metrics
         self._log = log
         self._cut_saved_s = 0.0
-        self._start_saved_s: float | None = None
+        self._checkpoint_saved_s: float | None = None
         #: Of ticks since the last row.
         self._quiet: list[TickBasis] = []
         self._ignored: tuple[OrderId, ...] = ()
@@ -66,8 +67,8 @@ class Committer:
     async def commit(self, tick: DecidedTick, decided_ms: float, *, hurried: bool) -> None:
         """Store a tick; hurried, without the memory before it. Raises `OwnershipLost`, `Retryable` and
         `DoubleAssignment`; nothing has changed then."""
-        start = None if hurried else await self._start()
-        record = await asyncio.to_thread(self._record, tick, start, decided_ms)
+        checkpoint = None if hurried else await self._checkpoint()
+        record = await asyncio.to_thread(self._record, tick, checkpoint, decided_ms)
         if not self.holds():
             raise OwnershipLost("the lease ran out before the commit")
         began_s = self._clock.monotonic_s()
@@ -94,40 +95,35 @@ class Committer:
             await self._decision_log.save_cut(city.ownership, city.committed.tick, city.taken)
             self._cut_saved_s = self._clock.monotonic_s()
 
-    def _record(self, tick: DecidedTick, start: Checkpoint | None, decided_ms: float) -> TickCommit:
+    def _record(self, tick: DecidedTick, checkpoint: Checkpoint | None, decided_ms: float) -> TickCommit:
         """Pure, and with its hashes long enough to belong in a thread."""
-        city, decisions, basis = self._city, tick.result.decisions, tick.basis
+        city, decisions = self._city, tick.computed.decisions
         solution = decisions.solution
         return TickCommit(
             ownership=city.ownership,
             tick=city.committed.tick + 1,
-            now_ms=basis.now_ms,
+            basis=tick.basis,
             applied=tick.applied,
             params=self._params,
-            travel_version=basis.travel_version,
             strategy=solution.strategy,
             solver_status=solution.status,
             solver_work=solution.work,
             solver_cost=solution.cost,
-            fallback=basis.solver_fallback,
-            eta_fallback=basis.eta_fallback,
-            renewed=basis.renewed,
-            lesson=basis.lesson,
-            digests=Digests.of(tick.result),
+            digests=Digests.of(tick.computed),
             quiet=tuple(self._quiet),
             ignored=self._ignored + tick.ignored,
-            start=start,
+            checkpoint=checkpoint,
             duration_ms=decided_ms,
             changes=decisions.changes,
             holdings=city.committed.holdings.plan(decisions.changes.orders),
             records=decisions.records,
-            tracks=tick.result.tracks,
+            tracks=tick.computed.tracks,
         )
 
-    async def _start(self) -> Checkpoint | None:
+    async def _checkpoint(self) -> Checkpoint | None:
         """The memory before this tick, now and then."""
-        saved_s = self._start_saved_s
-        if saved_s is not None and self._clock.monotonic_s() - saved_s < START_EVERY_S:
+        saved_s = self._checkpoint_saved_s
+        if saved_s is not None and self._clock.monotonic_s() - saved_s < CHECKPOINT_EVERY_S:
             return None
         city = self._city
         return Checkpoint(city.committed.taken_offset, await asyncio.to_thread(pack_memory, city.committed.memory))
@@ -145,5 +141,5 @@ class Committer:
         self._city.committed.holdings.commit(record.holdings)
         self._quiet, self._ignored = [], ()
         self._cut_saved_s = self._clock.monotonic_s()
-        if record.start is not None:
-            self._start_saved_s = self._cut_saved_s
+        if record.checkpoint is not None:
+            self._checkpoint_saved_s = self._cut_saved_s

@@ -21,6 +21,7 @@ from dispatch.engine.questions import (
     SequenceStops,
     SolveProblem,
     Steps,
+    StopOrders,
     advance,
 )
 from dispatch.shard.solver import Solving
@@ -39,7 +40,7 @@ class LiveAnswers:
     async def __call__(self, question: Question[Any]) -> object:
         match question:
             case SequenceStops(asked):
-                return await self.solver.orders(asked) if asked else []
+                return await self.solver.sequence_stops(asked) if asked else StopOrders(())
             case SolveProblem(problem):
                 return await self.solver.solve(problem, self.params)
             case EstimateArrivals(asked):

@@ -37,7 +37,7 @@ class Ingest:
         self._log = log
         self._failure: BaseException | None = None
         #: Set when events wait; the ticker clears it.
-        self.heard = asyncio.Event()
+        self.has_events = asyncio.Event()
         #: Set by the ticker when it took events.
         self.room = asyncio.Event()
 
@@ -81,11 +81,11 @@ class Ingest:
                 self._metrics.applied_age_ms.observe(now_ms - newest_ms)
         for event in read.events:
             if city.ingested.seen.first_time(event.event_id):
-                city.ingested.heard.append(event)
+                city.ingested.waiting.append(event)
             else:
                 city.counters.events_repeated += 1
         if read.events:
-            self.heard.set()
+            self.has_events.set()
 
     def _note_hole(self, read: Read) -> None:
         """Offsets that the log no longer holds: a new range begins, and the audit will tell."""
@@ -96,7 +96,7 @@ class Ingest:
         known.first = replace(known.first, pings_offset=pings, events_offset=events)
 
     async def _wait_for_room(self) -> None:
-        while len(self._city.ingested.heard) >= WAITING_EVENTS:
+        while len(self._city.ingested.waiting) >= WAITING_EVENTS:
             self.room.clear()
             await self.room.wait()
 

@@ -54,7 +54,7 @@ class Ingested:
     seen: SeenIds
     positions: RiderPositions = field(default_factory=RiderPositions)
     #: Events that wait for a tick.
-    heard: deque[LogEvent] = field(default_factory=deque)
+    waiting: deque[LogEvent] = field(default_factory=deque)
 
 
 @dataclass(slots=True)
@@ -114,11 +114,11 @@ class LiveCity:
     def begin_log(self, start: Cut) -> None:
         """Goes on with a log that replaced the one read so far, from its beginning.
 
-        What waits was heard from a log that is gone: it still counts, but its offsets mean nothing now.
+        Waiting events come from a log that is gone: they still count, but their offsets mean nothing now.
         """
         self.ingested.first = self.ingested.read = start
         self.committed.taken_offset = start.events_offset
-        self.ingested.heard = deque(replace(event, offset=start.events_offset - 1) for event in self.ingested.heard)
+        self.ingested.waiting = deque(replace(event, offset=start.events_offset - 1) for event in self.ingested.waiting)
 
     def watch_carried(self) -> None:
         """Works out anew whose fixes are waited for; after a commit."""

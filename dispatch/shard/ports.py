@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from dispatch.engine.basis import TickBasis
+from dispatch.engine.computed_tick import Digests
 from dispatch.engine.model import Cooldown, Offer, Order, OrderId, Rider
 from dispatch.engine.params import EngineParams
 from dispatch.engine.records import DecisionRecord
-from dispatch.engine.results import Digests
 from dispatch.engine.state import Changes
 from dispatch.engine.tracks import Track, TrackChanges
 from dispatch.logs.cut import AppliedRange, Cut
-from dispatch.shard.decided import TickBasis
 from dispatch.shard.holdings import Holding, HoldingChanges
 from proto.fix_columns import FixColumns
 from shard_router.topology import Ownership
@@ -34,28 +34,23 @@ class Checkpoint:
 class TickCommit:
     """Everything that one tick commits in one transaction.
 
-    `fallback`, `eta_fallback`, `renewed` and `lesson` are as in `TickBasis`; `quiet` is what the ticks since the last
-    commit went by. `ignored` are orders whose openings were left out since then: only the database still knew them.
+    `quiet` are the bases of the ticks since the last commit. `ignored` are orders whose openings were left out since
+    then: only the database still knew them.
     """
 
     ownership: Ownership
     tick: int
-    now_ms: int
+    basis: TickBasis
     applied: AppliedRange
     params: EngineParams
-    travel_version: str
     strategy: str
     solver_status: str
     solver_work: int
     solver_cost: float
-    fallback: str
-    eta_fallback: str
-    renewed: bool
-    lesson: str | None
     digests: Digests
     quiet: tuple[TickBasis, ...]
     ignored: tuple[OrderId, ...]
-    start: Checkpoint | None
+    checkpoint: Checkpoint | None
     duration_ms: float
     changes: Changes
     holdings: HoldingChanges

@@ -83,7 +83,7 @@ async def catch_up(
     try:
         async with asyncio.timeout(CATCH_UP_S):
             while read.pings_offset < end.pings_offset or read.events_offset < end.events_offset:
-                if len(city.ingested.heard) >= WAITING_EVENTS:
+                if len(city.ingested.waiting) >= WAITING_EVENTS:
                     break
                 take(await logs.read(1.0))
                 read = city.ingested.read

@@ -65,7 +65,7 @@ class Shadow:
     @property
     def behind(self) -> int:
         """Events that wait for the owner's next commit, at most."""
-        return len(self.city.ingested.heard)
+        return len(self.city.ingested.waiting)
 
     async def sync(self) -> None:
         """Takes over what the owner has committed. Raises `Retryable`."""
@@ -163,6 +163,6 @@ def forget_taken(city: LiveCity, offset: int) -> None:
     Where they put a rider that came on shift is dropped with them: after any change of owner, positions are those of
     the log of fixes, and a recording decided again counts on it.
     """
-    heard = city.ingested.heard
-    while heard and heard[0].offset < offset:
-        heard.popleft()
+    waiting = city.ingested.waiting
+    while waiting and waiting[0].offset < offset:
+        waiting.popleft()

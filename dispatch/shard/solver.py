@@ -23,12 +23,12 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import structlog
 
 from dispatch.engine.eta.estimate import EtaQuestion, estimate, planned
-from dispatch.engine.eta.sequence import Sequencing, StopOrder, best_order
+from dispatch.engine.eta.sequence import Sequencing, best_order
 from dispatch.engine.matching.problem import Problem, Solution
 from dispatch.engine.matching.solve import solve
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import Points, Seconds, TravelTimes
-from dispatch.engine.questions import Estimates
+from dispatch.engine.questions import Estimates, StopOrders
 from dispatch.engine.travel.pairs import pair_seconds
 from dispatch.shard.travel import TravelSettings, light_model, road_model
 from node.errors import Retryable
@@ -43,6 +43,8 @@ STUCK_S = 5.0
 STARTS_S = 60.0
 #: A question for travel times waits so long, wall seconds.
 TRAVEL_S = 2.0
+#: A question for orders of stops waits so long, wall seconds; then plans stay as they are.
+STOPS_S = 2.0
 #: So many workers are asked to take a call.
 _WORKERS_TRIED = 3
 
@@ -79,8 +81,8 @@ def _etas(asked: EtaQuestion, params: EngineParams) -> Estimates:
     return Estimates(estimate(asked, _travel[0], params))
 
 
-def _orders(asked: Sequence[Sequencing]) -> list[StopOrder | None]:
-    return [best_order(sequencing) for sequencing in asked]
+def _sequence_stops(asked: Sequence[Sequencing]) -> StopOrders:
+    return StopOrders(tuple(best_order(sequencing) for sequencing in asked))
 
 
 def _pairs(origins: Points, destinations: Points, at_ms: int) -> Seconds:
@@ -99,8 +101,8 @@ class Solving(Protocol):
     async def etas(self, travel: TravelTimes, asked: EtaQuestion, params: EngineParams) -> Estimates:
         """ETAs by the city's travel model; by the plans alone when it does not answer in time."""
 
-    async def orders(self, asked: Sequence[Sequencing]) -> list[StopOrder | None]:
-        """The best order of each rider's stops. Raises `Retryable` when none comes in time: the tick is tried again."""
+    async def sequence_stops(self, asked: Sequence[Sequencing]) -> StopOrders:
+        """The best order of each rider's stops; plans as they are when it does not come in time."""
 
 
 class _WorkerContext(SpawnContext):
@@ -206,15 +208,15 @@ class Solver:
         except BrokenProcessPool:
             return Estimates(planned(asked), "worker died")
 
-    async def orders(self, asked: Sequence[Sequencing]) -> list[StopOrder | None]:
+    async def sequence_stops(self, asked: Sequence[Sequencing]) -> StopOrders:
         try:
-            async with asyncio.timeout(TRAVEL_S):
-                return await asyncio.wrap_future(self.submit(_orders, asked))
-        except TimeoutError as error:
+            async with asyncio.timeout(STOPS_S):
+                return await asyncio.wrap_future(self.submit(_sequence_stops, asked))
+        except TimeoutError:
             self._replace_stuck()
-            raise Retryable("the worker does not answer", reason="WORKER_AWAY") from error
-        except BrokenProcessPool as error:
-            raise Retryable("the worker died", reason="WORKER_AWAY") from error
+            return StopOrders.as_planned(len(asked), "wall clock")
+        except BrokenProcessPool:
+            return StopOrders.as_planned(len(asked), "worker died")
 
     def submit(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Queues a call in the worker; a dead worker is replaced first. Whoever waits for the answer sets a limit.
@@ -281,8 +283,8 @@ class InlineSolver:
     async def etas(self, travel: TravelTimes, asked: EtaQuestion, params: EngineParams) -> Estimates:
         return Estimates(estimate(asked, travel, params))
 
-    async def orders(self, asked: Sequence[Sequencing]) -> list[StopOrder | None]:
-        return _orders(asked)
+    async def sequence_stops(self, asked: Sequence[Sequencing]) -> StopOrders:
+        return _sequence_stops(asked)
 
 
 class WorkerTravel:

@@ -8,17 +8,18 @@ from itertools import islice
 
 import structlog
 
+from dispatch.engine.basis import TickBasis
+from dispatch.engine.computed_tick import ComputedTick
 from dispatch.engine.forwarding import messages_to_forward
 from dispatch.engine.inputs import Input
 from dispatch.engine.log_inputs import LogEvent, inputs_of, old_orders, without
 from dispatch.engine.model import OrderId
-from dispatch.engine.results import TickResult
 from dispatch.engine.tick import tick
 from dispatch.logs.cut import Cut
 from dispatch.metrics import CityMetrics
 from dispatch.shard.after_tick import AfterTick
 from dispatch.shard.committer import Committer
-from dispatch.shard.decided import DecidedTick, TickBasis
+from dispatch.shard.decided import DecidedTick
 from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.driver import LiveAnswers, run_live
 from dispatch.shard.ingest import Ingest
@@ -82,11 +83,11 @@ class Ticker:
         clock, period_s = self._dependencies.clock, self._dependencies.tick_period_ms / 1000
         await asyncio.sleep(max(0.0, began_s + EAGER * period_s - clock.monotonic_s()))
         left_s = began_s + period_s - clock.monotonic_s()
-        if left_s > 0 and not self._city.ingested.heard:
+        if left_s > 0 and not self._city.ingested.waiting:
             with suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
-                    await self._ingest.heard.wait()
-        self._ingest.heard.clear()
+                    await self._ingest.has_events.wait()
+        self._ingest.has_events.clear()
 
     async def _guarded_tick(self) -> None:
         try:
@@ -105,11 +106,11 @@ class Ticker:
         await self._lessons.before()
         decided = await self._decide()
         await self._forward(decided)
-        stored = decided.result.changed or self._committer.is_due
+        stored = decided.computed.changed or self._committer.is_due
         if stored:
             hurried = self.hurried and not self.ticked.is_set()
             await self._committer.commit(decided, (clock.monotonic_s() - began_s) * 1000, hurried=hurried)
-        await self._make_true(decided)
+        await self._apply_committed(decided)
         if stored:
             self._after.committed(decided, (clock.monotonic_s() - began_s) * 1000)
         else:
@@ -120,7 +121,7 @@ class Ticker:
     async def _decide(self) -> DecidedTick:
         city, params, now_ms = self._city, self._dependencies.params, self._dependencies.clock.domain_ms()
         travel = city.committed.memory.travel or self._travel
-        events = tuple(islice(city.ingested.heard, EVENTS_A_TICK))
+        events = tuple(islice(city.ingested.waiting, EVENTS_A_TICK))
         inputs, ignored = await self._inputs(events, now_ms)
         for event in events:
             if event.seed is not None:
@@ -128,20 +129,23 @@ class Ticker:
         applied = city.applied(events[-1].offset + 1 if events else city.committed.taken_offset)
         seen = city.ingested.positions.snapshot(now_ms, city.stale_after_ms)
         steps = tick(city.committed.memory, inputs, seen, travel, params, f"{city.name}-{city.committed.tick + 1}")
-        result = await run_live(steps, LiveAnswers(self._dependencies.solver, travel, params))
-        self._after.solved(result)
-        if result.eta_fallback:
-            self._log.warning("ETAs from the plans alone", cause=result.eta_fallback)
-        return DecidedTick(events, ignored, applied, self._basis(result, applied.cut, travel.version), result)
+        computed = await run_live(steps, LiveAnswers(self._dependencies.solver, travel, params))
+        self._after.solved(computed)
+        if computed.fallbacks.stops:
+            self._log.warning("stops left in their order", cause=computed.fallbacks.stops)
+        if computed.fallbacks.etas:
+            self._log.warning("ETAs from the plans alone", cause=computed.fallbacks.etas)
+        return DecidedTick(events, ignored, applied, self._basis(computed, applied.cut, travel.version), computed)
 
-    def _basis(self, result: TickResult, cut: Cut, travel_version: str) -> TickBasis:
+    def _basis(self, computed: ComputedTick, cut: Cut, travel_version: str) -> TickBasis:
         return TickBasis(
-            now_ms=result.now_ms,
+            now_ms=computed.now_ms,
             pings_offset=cut.pings_offset,
             events_offset=cut.events_offset,
             travel_version=travel_version,
-            solver_fallback=result.decisions.solution.fallback,
-            eta_fallback=result.eta_fallback,
+            stops_fallback=computed.fallbacks.stops,
+            solver_fallback=computed.fallbacks.solver,
+            eta_fallback=computed.fallbacks.etas,
             renewed=self._lessons.renewed,
             lesson=self._lessons.began_with,
         )
@@ -156,26 +160,26 @@ class Ticker:
 
     async def _forward(self, decided: DecidedTick) -> None:
         """Before the commit that takes these events: messages of riders on loan are forwarded at least once."""
-        messages = [(event.event_id, event.item) for event in decided.events]
+        messages = [(event.event_id, event.input) for event in decided.events]
         forwarded = messages_to_forward(messages, self._city.state)
         if forwarded:
             await self._dependencies.forward(forwarded)
 
-    async def _make_true(self, decided: DecidedTick) -> None:
-        city, result, params = self._city, decided.result, self._dependencies.params
+    async def _apply_committed(self, decided: DecidedTick) -> None:
+        city, computed, params = self._city, decided.computed, self._dependencies.params
         self._lessons.ticked()
         for _ in decided.events:
-            city.ingested.heard.popleft()
+            city.ingested.waiting.popleft()
         if decided.events:
             self._ingest.room.set()
             if decided.applied.cut.incarnation == city.ingested.read.incarnation:
                 city.committed.taken_offset = decided.applied.cut.events_offset
-        for rider in result.decisions.changes.riders:
+        for rider in computed.decisions.changes.riders:
             before = city.state.riders.get(rider.rider_id)
             if before is None or before.stops != rider.stops or before.loan != rider.loan:
                 city.committed.route_ticks[rider.rider_id] = city.committed.tick
-        city.committed.memory.commit(result, params)
-        city.committed.ended.extend(order for order in result.decisions.changes.orders if order.ended)
+        city.committed.memory.apply_tick(computed, params)
+        city.committed.ended.extend(order for order in computed.decisions.changes.orders if order.ended)
         city.watch_carried()
-        if city.committed.memory.look_is_due(result.now_ms):
-            await asyncio.to_thread(city.committed.memory.look, result, params)
+        if city.committed.memory.learning_is_due(computed.now_ms):
+            await asyncio.to_thread(city.committed.memory.learn_from_positions, computed, params)

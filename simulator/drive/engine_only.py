@@ -1,7 +1,8 @@
 """Drive a simulated city through the engine only, in virtual time: no broker, no clock, as fast as it computes.
 
 Riders, kitchens and customers behave as in a demo; the engine is told what a shard would be told, in the same order,
-and nothing of what the city hides (true speeds, weather, real kitchen times, what a rider is like).
+and nothing of what the city hides (true speeds, weather, real kitchen times, what a rider is like). It runs ticks up to
+their decisions (`match_orders`): onlookers who want ETAs compute their own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from dispatch.engine import inputs as told
+from dispatch.engine import inputs as engine_inputs
 from dispatch.engine.decide import Decisions
 from dispatch.engine.model import Offer, OfferId, OfferStatus, Order, OrderId, Point, RestaurantId, RiderId, Stop
 from dispatch.engine.model import Vehicle as RiderVehicle
@@ -42,13 +43,13 @@ class Moment:
     state: CityState
     notes: tuple[Note, ...]
     decisions: Decisions
-    positions: told.Positions
+    positions: engine_inputs.Positions
     placed: tuple[Order, ...]
     ended: tuple[Order, ...]
 
 
 class Watcher(Protocol):
-    """Somebody who looks on, and may know the way better each time."""
+    """Onlooker of the ticks that may give better travel times each time."""
 
     def travel(self, now_ms: int) -> TravelTimes:
         """The travel times that the next tick goes by."""
@@ -59,7 +60,7 @@ class Watcher(Protocol):
 
 @dataclass(slots=True)
 class _Phone:
-    """What an app keeps while it has no network, and what it was told last."""
+    """State of an app: what waits while it has no network, and the last plan it was shown."""
 
     mind: Mind
     waiting: list[act.Action] = field(default_factory=list)
@@ -78,7 +79,7 @@ class EngineOnlyCity:
         self._promise_ms = promise_ms
         self._phones = {RiderId(m.profile.rider_id): _Phone(m) for m in city.riders}
         self._fixes: dict[RiderId, act.Fix] = {}
-        self._inbox: list[told.Input] = []
+        self._inbox: list[engine_inputs.Input] = []
         self._again: list[tuple[int, OrderId, int]] = []
         self._tick = 0
 
@@ -101,7 +102,7 @@ class EngineOnlyCity:
         self.city.counter.expect(sim.OrderId(draft.key), draft.ready_ms)
         order_id = OrderId(draft.key)
         self._inbox.append(
-            told.OrderOpened(
+            engine_inputs.OrderOpened(
                 at_ms=draft.at_ms,
                 order_id=order_id,
                 restaurant_id=RestaurantId(draft.restaurant.restaurant_id),
@@ -119,7 +120,7 @@ class EngineOnlyCity:
         """Kitchens that look again say what they see."""
         while self._again and self._again[0][0] <= self.now_ms:
             at_ms, order_id, ready_ms = heapq.heappop(self._again)
-            self._inbox.append(told.OrderReadyChanged(at_ms, order_id, ready_ms))
+            self._inbox.append(engine_inputs.OrderReadyChanged(at_ms, order_id, ready_ms))
 
     def _live(self, phone: _Phone) -> None:
         mind = phone.mind
@@ -141,25 +142,27 @@ class EngineOnlyCity:
             case act.Online():
                 vehicle = _VEHICLES[mind.profile.vehicle]
                 capacity = mind.profile.capacity
-                self._inbox.append(told.RiderOnline(action.at_ms, rider_id, action.shift_end_ms, capacity, vehicle))
+                self._inbox.append(
+                    engine_inputs.RiderOnline(action.at_ms, rider_id, action.shift_end_ms, capacity, vehicle)
+                )
             case act.Offline():
-                self._inbox.append(told.RiderOffline(action.at_ms, rider_id))
+                self._inbox.append(engine_inputs.RiderOffline(action.at_ms, rider_id))
             case act.Answered():
                 offer_id = OfferId(action.offer_id)
-                self._inbox.append(told.OfferReplied(action.at_ms, offer_id, rider_id, action.accepted))
+                self._inbox.append(engine_inputs.OfferReplied(action.at_ms, offer_id, rider_id, action.accepted))
             case act.Arrived():
-                self._inbox.append(told.RiderArrived(action.at_ms, rider_id))
+                self._inbox.append(engine_inputs.RiderArrived(action.at_ms, rider_id))
             case act.PickedUp():
                 order_ids = tuple(OrderId(o) for o in action.order_ids)
-                self._inbox.append(told.PickedUp(action.at_ms, rider_id, order_ids))
+                self._inbox.append(engine_inputs.PickedUp(action.at_ms, rider_id, order_ids))
             case act.Delivered():
-                self._inbox.append(told.Delivered(action.at_ms, rider_id, OrderId(action.order_id)))
+                self._inbox.append(engine_inputs.Delivered(action.at_ms, rider_id, OrderId(action.order_id)))
             case _:
                 pass
 
     def _decide(self) -> None:
         self._tick += 1
-        placed_ids = [item.order_id for item in self._inbox if isinstance(item, told.OrderOpened)]
+        placed_ids = [item.order_id for item in self._inbox if isinstance(item, engine_inputs.OrderOpened)]
         before = self.state.orders
         positions, inbox = self._positions(), sorted(self._inbox, key=lambda item: item.at_ms)
         self._inbox = []
@@ -174,10 +177,10 @@ class EngineOnlyCity:
         self.watcher.saw(Moment(self.now_ms, self.state, result.notes, result.decisions, positions, placed, ended))
         self._tell(result.decisions)
 
-    def _positions(self) -> told.Positions:
+    def _positions(self) -> engine_inputs.Positions:
         ids = sorted(self._fixes)
         fixes = [self._fixes[i] for i in ids]
-        return told.Positions(
+        return engine_inputs.Positions(
             rider_ids=np.array(ids, np.uint64),
             lat_e7=np.array([f.place.lat_e7 for f in fixes], np.int64),
             lng_e7=np.array([f.place.lng_e7 for f in fixes], np.int64),

@@ -1,7 +1,8 @@
 """The city of an instance in virtual time: couriers who obey the MDRP's rules minute by minute.
 
 It keeps its own account of who is where; the engine is told what a live one would be told (events, and
-positions of couriers who stand still) and nothing that has not happened yet.
+positions of couriers who stand still) and nothing that has not happened yet. It runs ticks up to their decisions
+(`match_orders`, the first part of the whole tick): nobody here is told an ETA.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dispatch.engine.computed_tick import Matched
 from dispatch.engine.decide import Decisions
 from dispatch.engine.inputs import (
     Delivered,
@@ -24,7 +26,6 @@ from dispatch.engine.inputs import (
 )
 from dispatch.engine.model import Offer, OrderId, RestaurantId, Rider, RiderId, StopKind
 from dispatch.engine.params import EngineParams
-from dispatch.engine.results import Matched
 from dispatch.engine.service_times import handover
 from dispatch.engine.state import CityState
 from dispatch.engine.tick import run_matching
@@ -102,7 +103,7 @@ class ReplayWorld:
         """The tick of this minute is over, its offers are accepted."""
 
     def _happen(self, now: int) -> None:
-        """Everything due at this minute, told to the engine."""
+        """Put everything due at this minute into the engine's inbox."""
         at_ms = now * MINUTE_MS
         for order in self.placed[now]:
             self.inbox.append(self._opened(order, at_ms))

@@ -85,10 +85,10 @@ def _report(recording: Recording, ticks: list[Redone]) -> dict[str, Any]:
         "ticks": len(ticks),
         "ticks_identical": len(ticks) - len(different),
         "different": different[:_SHOWN],
-        "ticks_told_not_compared": sum(not t.told_compared for t in ticks),
+        "ticks_told_not_compared": sum(not t.tracks_compared for t in ticks),
         "epochs": len({t.recorded.epoch for t in ticks}),
         "fallbacks": sum(bool(t.recorded.fallback) for t in ticks),
-        "offers": sum(len(t.result.decisions.offers) for t in ticks),
+        "offers": sum(len(t.computed.decisions.offers) for t in ticks),
         "domain_s": (ticks[-1].recorded.now_ms - ticks[0].recorded.now_ms) / 1000,
     }
 

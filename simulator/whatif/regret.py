@@ -20,6 +20,7 @@ class Outcome:
 
     `late_mean_min` is past the promise (0 when in time). `crow_km_per_order` is ridden to counters and doors, along
     great circles. `churn_per_order` counts offers retracted and orders taken out of accepted plans.
+    `eta_off_mean_min` is how far deliveries were from the ETA told when the rider accepted, early or late.
     """
 
     orders: int
@@ -33,6 +34,7 @@ class Outcome:
     crow_km_per_order: float | None
     offers_per_order: float
     churn_per_order: float
+    eta_off_mean_min: float
 
 
 def outcome(fates: Fates, *, metres_known: bool = True) -> Outcome:
@@ -54,17 +56,18 @@ def outcome(fates: Fates, *, metres_known: bool = True) -> Outcome:
         crow_km_per_order=round(fates.metres / 1000 / max(1, len(fates.delivered)), 3) if metres_known else None,
         offers_per_order=round(fates.offers / opened, 3),
         churn_per_order=round(fates.churned / opened, 3),
+        eta_off_mean_min=_mean(np.abs(fates.eta_errors_s) / 60),
     )
 
 
 def recorded_fates(redone: Iterable[Redone]) -> Fates:
-    """What really became of the orders, from the ticks run again. Metres are not known."""
+    """The orders' recorded fates, from the ticks run again. Metres are not known."""
     fates, together = Fates(), set()
     for tick in redone:
         for event in tick.events:
-            if isinstance(event.item, OrderOpened):
-                fates.opened.setdefault(event.item.order_id, event.item)
-        for note in tick.result.notes:
+            if isinstance(event.input, OrderOpened):
+                fates.opened.setdefault(event.input.order_id, event.input)
+        for note in tick.computed.notes:
             if note.order_id is None:
                 continue
             if note.kind is NoteKind.DELIVERED:
@@ -72,7 +75,8 @@ def recorded_fates(redone: Iterable[Redone]) -> Fates:
             elif note.kind is NoteKind.PICKED_UP:
                 fates.picked_up[note.order_id] = note.at_ms
                 together.add((note.rider_id, note.at_ms))
-        decisions = tick.result.decisions
+        decisions = tick.computed.decisions
+        fates.eta_errors_s += [outcome.error_s for outcome in tick.computed.tracks.outcomes]
         fates.offers += len(decisions.offers)
         fates.churned += len(decisions.released)
         fates.churned += sum(o.status is OfferStatus.RETRACTED for o in decisions.changes.offers)

@@ -1,4 +1,4 @@
-"""Extract from a recording what the dispatcher did not decide: orders, riders' terms, where riders were."""
+"""Extract from a recording what dispatch did not decide: orders, riders' terms, where riders were."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from dispatch.engine.inputs import (
 )
 from dispatch.engine.model import Point, RiderId
 from dispatch.engine.params import PaceParams, ServiceParams
-from dispatch.engine.snapshot import unpack_memory
-from dispatch.engine.state import CityState
 from dispatch.positions import RiderPositions
 from dispatch.recording.recording import Recording
 from dispatch.recording.rerun import Redone, params_of
@@ -31,22 +29,22 @@ _STEPS_MS = (200, 60_000)
 #: How long a rider takes to answer where nobody did, domain ms.
 _REPLY_MS = 5000
 
-Told = OrderOpened | OrderReadyChanged | OrderCancelled | RiderOnline | RiderOffline
-"""Inputs that no dispatcher brings about."""
+UndecidedInput = OrderOpened | OrderReadyChanged | OrderCancelled | RiderOnline | RiderOffline
+"""Inputs that no decision of dispatch brings about."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedInput:
-    """At `at_ms` the engine is told `item`; `place` is where a rider that comes online stands, if that is known."""
+    """An input at `at_ms`; `place` is where a rider that comes online stands, if that is known."""
 
     at_ms: int
-    item: Told
+    input: UndecidedInput
     place: Point | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The world of a recording. `start` is the memory at `began_ms`, `places` where its riders stood.
+    """The world of a recording. `start` is the memory at `began_ms`, packed; `places` are where its riders stood.
 
     `service` and `pace` are how long things take at the counter, at the door and by each vehicle, as the recorded
     policy had it: a policy that thinks otherwise is mistaken, it does not make riders faster.
@@ -60,7 +58,7 @@ class Script:
     service: ServiceParams
     pace: PaceParams
     lines: Sequence[ScriptedInput]
-    start: CityState
+    start: bytes
     places: dict[RiderId, Point]
 
 
@@ -78,7 +76,7 @@ def script_of(recording: Recording, redone: Sequence[Redone]) -> Script:
         service=params.service,
         pace=params.pace,
         lines=tuple(_lines(redone)),
-        start=unpack_memory(recording.start).memory.state,
+        start=recording.start,
         places=_places(recording),
     )
 
@@ -86,9 +84,9 @@ def script_of(recording: Recording, redone: Sequence[Redone]) -> Script:
 def _lines(redone: Iterable[Redone]) -> Iterable[ScriptedInput]:
     for tick in redone:
         for event in tick.events:
-            if isinstance(event.item, OrderOpened | OrderReadyChanged | OrderCancelled | RiderOnline | RiderOffline):
+            if isinstance(event.input, OrderOpened | OrderReadyChanged | OrderCancelled | RiderOnline | RiderOffline):
                 place = _point(event.seed, 0) if event.seed is not None and len(event.seed) else None
-                yield ScriptedInput(tick.recorded.now_ms, event.item, place)
+                yield ScriptedInput(tick.recorded.now_ms, event.input, place)
 
 
 def _reply_ms(redone: Iterable[Redone]) -> int:
@@ -96,14 +94,16 @@ def _reply_ms(redone: Iterable[Redone]) -> int:
     made: dict[str, int] = {}
     took: list[int] = []
     for tick in redone:
-        replies = [event.item for event in tick.events if isinstance(event.item, OfferReplied) and event.item.accepted]
+        replies = [
+            event.input for event in tick.events if isinstance(event.input, OfferReplied) and event.input.accepted
+        ]
         took += [tick.recorded.now_ms - made[reply.offer_id] for reply in replies if reply.offer_id in made]
-        made.update((offer.offer_id, offer.made_ms) for offer in tick.result.decisions.offers)
+        made.update((offer.offer_id, offer.made_ms) for offer in tick.computed.decisions.offers)
     return int(np.median(took)) if took else _REPLY_MS
 
 
 def _places(recording: Recording) -> dict[RiderId, Point]:
-    """Where each rider was first seen; for those seen before the first tick, where last before it."""
+    """Place where each rider was first seen; for those seen before the first tick, where last before it."""
     before = RiderPositions()
     places: dict[RiderId, Point] = {}
     for message in recording.pings:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from dispatch.engine.inputs import (
     Delivered,
     Input,
@@ -19,7 +17,6 @@ from dispatch.engine.inputs import (
     OrderOpened,
     OrderReadyChanged,
     PickedUp,
-    Positions,
     RiderArrived,
     RiderOnline,
 )
@@ -27,9 +24,11 @@ from dispatch.engine.model import Offer, OfferId, OfferStatus, OrderId, Point, R
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import TravelTimes
 from dispatch.engine.service_times import half_ms, handover
-from dispatch.engine.state import CityState
-from dispatch.engine.tick import run_matching
+from dispatch.engine.snapshot import unpack_memory
+from dispatch.engine.tick import run_tick
+from dispatch.positions import PositionSnapshot, RiderPositions
 from node.geodesy import distance_m, points, short_turn_e7
+from proto.fix_columns import FixColumns
 from simulator.whatif.script import Script
 
 #: After the last recorded input the world goes on until every order has ended, at most so long; domain ms.
@@ -50,7 +49,7 @@ class _RiderMotion:
     busy_until_ms: int = 0
 
     def at(self, now_ms: int) -> Point:
-        """Where the rider is, on the straight way."""
+        """Place of the rider on the straight way."""
         if self.origin is None or not self.stops:
             return self.place
         target = self.stops[0].point
@@ -65,7 +64,7 @@ class _RiderMotion:
 
 @dataclass(slots=True)
 class Fates:
-    """What became of the orders: domain ms by order, metres ridden for them, and how often riders were troubled."""
+    """Fates of the orders: domain ms by order, metres ridden for them, and how often riders were troubled."""
 
     opened: dict[OrderId, OrderOpened] = field(default_factory=dict)
     picked_up: dict[OrderId, int] = field(default_factory=dict)
@@ -74,38 +73,37 @@ class Fates:
     offers: int = 0
     churned: int = 0
     metres: float = 0.0
+    #: Deliveries less the ETAs told at acceptance: what the policy said, not what became of the orders.
+    eta_errors_s: list[float] = field(default_factory=list, compare=False)
 
 
 def live_again(script: Script, params: EngineParams, travel: TravelTimes) -> Fates:
-    """Plays the script under a policy. Deterministic."""
+    """Play the script under a policy, tick by whole tick. Deterministic."""
     return _WhatIfWorld(script, params, travel).run()
 
 
 class _WhatIfWorld:
     def __init__(self, script: Script, params: EngineParams, travel: TravelTimes) -> None:
         self._script, self._params, self._travel = script, params, travel
-        self._state = CityState()
-        self._state.orders |= script.start.orders
-        self._state.riders |= script.start.riders
-        self._state.offers |= script.start.offers
-        self._state.cooldowns |= script.start.cooldowns
-        self._state.ended |= script.start.ended
+        self._memory = unpack_memory(script.start).memory
+        self._positions = RiderPositions()
+        state = self._memory.state
         self._bodies: dict[RiderId, _RiderMotion] = {}
-        self._ready: dict[OrderId, int] = {o.order_id: o.ready_ms for o in script.start.orders.values()}
+        self._ready: dict[OrderId, int] = {o.order_id: o.ready_ms for o in state.orders.values()}
         self._replies: list[tuple[int, OfferReplied]] = []
         self._inbox: list[Input] = []
         self._next_line = 0
         self._fates = Fates()
-        for rider_id, rider in script.start.riders.items():
+        for rider_id, rider in state.riders.items():
             self._stand(rider_id, rider.vehicle)
             if rider_id in self._bodies and rider.stops:
                 self._head_for(self._bodies[rider_id], rider.stops, script.began_ms, rider.arrived)
-        for offer in script.start.offers.values():
+        for offer in state.offers.values():
             self._answer(offer, script.began_ms)
 
     def run(self) -> Fates:
         now_ms, number = self._script.began_ms, 0
-        while now_ms <= self._script.ended_ms or (self._state.orders and now_ms < self._last_ms()):
+        while now_ms <= self._script.ended_ms or (self._memory.state.orders and now_ms < self._last_ms()):
             number += 1
             self._tell(now_ms)
             self._move(now_ms)
@@ -121,7 +119,7 @@ class _WhatIfWorld:
         while self._next_line < len(lines) and lines[self._next_line].at_ms <= now_ms:
             line = lines[self._next_line]
             self._next_line += 1
-            item = line.item
+            item = line.input
             if isinstance(item, RiderOnline):
                 self._stand(item.rider_id, item.vehicle, line.place)
             elif isinstance(item, OrderOpened):
@@ -188,9 +186,12 @@ class _WhatIfWorld:
     def _tick(self, now_ms: int, number: int) -> None:
         inputs, self._inbox = self._inbox, []
         name = f"whatif-{number}"
-        result = run_matching(self._state, inputs, self._positions(now_ms), now_ms, self._travel, self._params, name)
-        decisions = result.decisions
-        self._state.commit(decisions.changes)
+        seen = self._seen(now_ms, number)
+        computed = run_tick(self._memory, inputs, seen, self._travel, self._params, name)
+        self._memory.apply_tick(computed, self._params)
+        self._memory.learn_from_positions(computed, self._params)
+        decisions = computed.decisions
+        self._fates.eta_errors_s += [outcome.error_s for outcome in computed.tracks.outcomes]
         self._fates.offers += len(decisions.offers)
         self._fates.churned += len(decisions.released)
         self._fates.churned += sum(o.status is OfferStatus.RETRACTED for o in decisions.changes.offers)
@@ -220,12 +221,13 @@ class _WhatIfWorld:
         if arrived:
             body.there_ms, body.arrived = min(body.there_ms, now_ms), True
 
-    def _positions(self, now_ms: int) -> Positions:
+    def _seen(self, now_ms: int, number: int) -> PositionSnapshot:
+        """Positions of the riders: a fix of each at `now_ms`."""
         ids = sorted(self._bodies)
         places = [self._bodies[rider_id].at(now_ms) for rider_id in ids]
-        return Positions(
-            np.array(ids, np.uint64),
-            np.array([p.lat_e7 for p in places], np.int64),
-            np.array([p.lng_e7 for p in places], np.int64),
-            np.zeros(len(ids), np.int64),
-        )
+        fixes = FixColumns.zeros(len(ids))
+        fixes.rider_id[:], fixes.session[:], fixes.seq[:], fixes.ts_ms[:] = ids, 1, number, now_ms
+        fixes.lat_e7[:] = [place.lat_e7 for place in places]
+        fixes.lng_e7[:] = [place.lng_e7 for place in places]
+        self._positions.apply(fixes)
+        return self._positions.snapshot(now_ms)

@@ -60,12 +60,12 @@ async def test_a_recorded_city_decides_the_same_again(
         travel = FreeFlowTravel()
         ticks = list(rerun(recording, lambda _: travel))
         assert [(t.recorded.tick, t.differs) for t in ticks if t.differs] == []
-        assert all(t.told_compared for t in ticks)
-        assert sum(len(t.result.fresh) for t in ticks) >= 4
-        assert len([outcome for t in ticks for outcome in t.result.tracks.outcomes]) == 2
+        assert all(t.tracks_compared for t in ticks)
+        assert sum(len(t.computed.fresh) for t in ticks) >= 4
+        assert len([outcome for t in ticks for outcome in t.computed.tracks.outcomes]) == 2
         assert any(t.recorded.quiet for t in ticks)
         assert len({t.recorded.epoch for t in ticks}) == 2
-        assert sum(len(t.result.decisions.offers) for t in ticks) >= 4
+        assert sum(len(t.computed.decisions.offers) for t in ticks) >= 4
         code, _, said = await forno_here(capsys, "log", "dump", "nowhere", str(file))
         assert (code, "no tick of a city 'nowhere'" in said) == (1, True)
         monkeypatch.setattr(dump, "MAX_TICKS", len(ticks) - 1)
@@ -78,7 +78,7 @@ async def test_a_recorded_city_decides_the_same_again(
     assert (code, said, report["ticks_identical"]) == (0, "", len(ticks))
     assert report["ticks_told_not_compared"] == 0
     assert report["regret"]["delivered"] == {"recorded": 2, "same_policy": 2, "other_policy": 2, "difference": 0}
-    first = next(n for n, tick in enumerate(ticks) if tick.result.decisions.offers)
+    first = next(n for n, tick in enumerate(ticks) if tick.computed.decisions.offers)
     forged = replace(recording.ticks[first], now_ms=recording.ticks[first].now_ms + 1)
     write_recording(file, replace(recording, ticks=[*recording.ticks[:first], forged]))
     code, printed, _ = await forno_here(capsys, "replay", "--log", str(file), "--json")

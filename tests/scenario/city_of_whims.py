@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from dispatch.engine.computed_tick import Matched
 from dispatch.engine.inputs import (
     Delivered,
     Input,
@@ -25,7 +26,6 @@ from dispatch.engine.inputs import (
 )
 from dispatch.engine.model import Offer, OrderId, Point, RestaurantId, RiderId, StopKind, Vehicle
 from dispatch.engine.params import BundleParams, CostParams, EngineParams, OfferParams
-from dispatch.engine.results import Matched
 from dispatch.engine.state import CityState
 from dispatch.engine.tick import run_matching
 from dispatch.engine.travel.free_flow import FreeFlowTravel

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -11,13 +12,14 @@ import pytest
 from dispatch.engine.codec import to_plain
 from dispatch.engine.eta.calibration import Stage
 from dispatch.engine.eta.estimate import EtaQuestion, estimate, planned
+from dispatch.engine.eta.sequence import Sequencing
 from dispatch.engine.matching.problem import Problem, Solution
 from dispatch.engine.matching.solve import solve
 from dispatch.engine.model import Offer, OrderId, OrderStatus, Rider, StopKind
 from dispatch.engine.notes import NoteKind
 from dispatch.engine.params import EngineParams, PatienceParams
 from dispatch.engine.ports import TravelTimes
-from dispatch.engine.questions import Estimates
+from dispatch.engine.questions import Estimates, StopOrders
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.engine.travel.learned import LearnedTravel
 from dispatch.recording.recording import Message, RecordedTick, Recording
@@ -37,7 +39,7 @@ STEP_MS: Final = 20_000
 
 
 class FailingSolver(InlineSolver):
-    """Answers now and then as a shard does whose worker is too slow: greedy solves, plans tell ETAs."""
+    """Answers now and then as a shard whose worker is too slow: greedy solves, plans tell ETAs."""
 
     def __init__(self, travel: TravelTimes, seed: int) -> None:
         super().__init__(travel)
@@ -50,6 +52,13 @@ class FailingSolver(InlineSolver):
         if self._rng.random() < 0.1:
             return Estimates(planned(asked), "wall clock")
         return Estimates(estimate(asked, travel, params))
+
+
+class LateSearch(InlineSolver):
+    """Never finds an order of stops in time."""
+
+    async def sequence_stops(self, asked: Sequence[Sequencing]) -> StopOrders:
+        return StopOrders.as_planned(len(asked), "wall clock")
 
 
 @dataclass(slots=True)
@@ -109,15 +118,15 @@ def recording_of(world: MemoryCity) -> Recording:
     """What `forno log dump` would write of it."""
     commits = list(world.decisions.commits(CITY))
     first = commits[0]
-    assert first.start is not None
+    assert first.checkpoint is not None
     return Recording(
         city=CITY,
         incarnation=world.log.incarnation,
         partition=PARTITION,
         default_capacity=3,
-        events_offset=first.start.events_offset,
+        events_offset=first.checkpoint.events_offset,
         params={"p": to_plain(world.params)},
-        start=first.start.body,
+        start=first.checkpoint.body,
         ticks=[_recorded(commit) for commit in commits],
         pings=[Message(n, value) for n, value in enumerate(world.log.pings.get(PARTITION, []))],
         events=[Message(n, value) for n, value in enumerate(world.log.events[PARTITION])],
@@ -127,25 +136,26 @@ def recording_of(world: MemoryCity) -> Recording:
 
 
 def _recorded(commit: TickCommit) -> RecordedTick:
-    cut, digests = commit.applied.cut, commit.digests
+    basis, digests = commit.basis, commit.digests
     return RecordedTick(
         tick=commit.tick,
         epoch=commit.ownership.epoch,
-        now_ms=commit.now_ms,
-        pings_offset=cut.pings_offset,
-        events_offset=cut.events_offset,
+        now_ms=basis.now_ms,
+        pings_offset=basis.pings_offset,
+        events_offset=basis.events_offset,
         params_digest="p",
-        travel_version=commit.travel_version,
-        fallback=commit.fallback,
+        travel_version=basis.travel_version,
+        fallback=basis.solver_fallback,
         problem_digest=digests.problem,
         solution_digest=digests.solution,
         decisions_digest=digests.decisions,
         ignored=commit.ignored,
-        promises_digest=digests.promises,
-        eta_fallback=commit.eta_fallback,
-        renewed=commit.renewed,
-        lesson=commit.lesson,
+        promises_digest=digests.etas_and_tracks,
+        eta_fallback=basis.eta_fallback,
+        renewed=basis.renewed,
+        lesson=basis.lesson,
         quiet=commit.quiet,
+        stops_fallback=basis.stops_fallback,
     )
 
 
@@ -168,7 +178,7 @@ async def test_both_drivers_make_the_same_of_it(kind: str, seed: int) -> None:
     recording = recording_of(world)
     ticks = run_again(recording, TRAVEL[kind])
     assert [(tick.recorded.tick, tick.differs) for tick in ticks if tick.differs] == []
-    assert all(tick.told_compared for tick in ticks)
+    assert all(tick.tracks_compared for tick in ticks)
     bases = [basis for tick in ticks for basis in (*tick.recorded.quiet, tick.recorded.basis)]
     assert len(bases) == 2 * STEPS_AN_OWNER
     assert len(bases) > len(ticks), "some ticks changed nothing"
@@ -176,7 +186,7 @@ async def test_both_drivers_make_the_same_of_it(kind: str, seed: int) -> None:
     assert [bool(basis.lesson) for basis in bases if basis.lesson is not None] == [False, True]
     assert any(basis.solver_fallback for basis in bases)
     assert any(basis.eta_fallback for basis in bases)
-    assert sum(len(tick.result.tracks.outcomes) for tick in ticks) >= 5
+    assert sum(len(tick.computed.tracks.outcomes) for tick in ticks) >= 5
     assert (len({basis.travel_version for basis in bases}) > 1) is (kind == "learned")
 
 
@@ -184,15 +194,51 @@ async def test_a_stretch_may_begin_anywhere_in_an_owners_time() -> None:
     """Its start holds turns, ETAs and lessons under way, to the last bit."""
     world = await lived(4, TRAVEL["learned"])
     recording = recording_of(world)
-    later = [commit for commit in world.decisions.commits(CITY) if commit.start is not None and commit.lesson is None]
+    commits = world.decisions.commits(CITY)
+    later = [commit for commit in commits if commit.checkpoint is not None and commit.basis.lesson is None]
     assert later
-    assert later[0].start is not None
+    assert later[0].checkpoint is not None
     ticks = [tick for tick in recording.ticks if tick.tick >= later[0].tick]
     stretch = Recording(
         **{name: getattr(recording, name) for name in recording.__slots__}
-        | {"ticks": ticks, "start": later[0].start.body, "events_offset": later[0].start.events_offset}
+        | {"ticks": ticks, "start": later[0].checkpoint.body, "events_offset": later[0].checkpoint.events_offset}
     )
     assert [tick.differs for tick in run_again(stretch, TRAVEL["learned"]) if tick.differs] == []
+
+
+async def past_the_near_door(solver: InlineSolver) -> tuple[MemoryCity, list[str]]:
+    """A rider with two orders on board rides past the near door to the far one; the doors of its plan then."""
+    world = MemoryCity(solver=solver)
+    await world.online({1: (0, 0)})
+    await world.open_order("near", door=(10, 0))
+    await world.open_order("far", door=(30, 0))
+    runner = await world.owner()
+    await world.step(runner)
+    await world.reply(runner, accepted=True)
+    await world.step(runner)
+    for status in (link.RIDER_STATUS_ARRIVED, link.RIDER_STATUS_PICKED_UP):
+        await world.status(1, status, "near")
+        await world.step(runner)
+    await world.fix({1: (31, 0)})
+    await world.step(runner)
+    (rider,) = runner.city.state.riders.values()
+    return world, [order_id for stop in rider.stops for order_id in stop.order_ids]
+
+
+async def test_a_late_search_for_stops_is_run_again_as_it_was() -> None:
+    """In time the far door comes first; late the plan stays, and does again by the recorded reason only."""
+    _, in_time = await past_the_near_door(InlineSolver(FreeFlowTravel()))
+    world, late = await past_the_near_door(LateSearch(FreeFlowTravel()))
+    assert (in_time, late) == (["far", "near"], ["near", "far"])
+    recording = recording_of(world)
+    assert [tick.differs for tick in run_again(recording, TRAVEL["free flow"]) if tick.differs] == []
+    forgotten = replace(recording, ticks=[_without_reason(tick) for tick in recording.ticks])
+    assert any(tick.differs for tick in run_again(forgotten, TRAVEL["free flow"]))
+
+
+def _without_reason(tick: RecordedTick) -> RecordedTick:
+    quiet = tuple(replace(basis, stops_fallback="") for basis in tick.quiet)
+    return replace(tick, stops_fallback="", quiet=quiet)
 
 
 async def impatient_city() -> tuple[MemoryCity, CityRunner]:
@@ -217,7 +263,7 @@ async def test_live_inputs_come_first_and_tracks_last() -> None:
 async def test_run_again_inputs_come_first_and_tracks_last() -> None:
     """The same of the recording."""
     world, _ = await impatient_city()
-    opened, cancelled = (tick.result for tick in run_again(recording_of(world), TRAVEL["free flow"]))
+    opened, cancelled = (tick.computed for tick in run_again(recording_of(world), TRAVEL["free flow"]))
     assert [quote.stage for track in opened.tracks.tracks for quote in track.quotes] == [Stage.OPEN]
     assert [note.kind for note in cancelled.notes] == [NoteKind.CANCELLED]
     assert cancelled.tracks.tracks[0].events[-1].state is OrderStatus.CANCELLED

@@ -82,7 +82,7 @@ class Eta:
 
     @staticmethod
     def of(quote: Quote) -> Eta:
-        """What a quote tells."""
+        """The ETA of a quote."""
         return Eta(quote.median_ms, quote.p90_ms, quote)
 
 
@@ -97,7 +97,7 @@ class Calibration:
         return self.bands.get(stage, Band())
 
     def quote(self, stage: Stage, now_ms: int, raw_s: float, spread_s: float) -> Quote:
-        """What to tell: `raw_s` seconds from now, give or take `spread_s`. Never the past, p90 never before median."""
+        """Calibrate `raw_s` seconds from now, give or take `spread_s`: not in the past, p90 not before the median."""
         band = self.band(stage)
         median_s = max(0.0, raw_s + band.mid * spread_s)
         p90_s = max(median_s, raw_s + band.high * spread_s)

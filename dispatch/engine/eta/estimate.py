@@ -100,7 +100,7 @@ def next_in_turn(
 
 
 def _places(riders: Sequence[Rider], seen: PositionSnapshot) -> tuple[Point | None, ...]:
-    """Where each rider was seen last, None for those without a fresh fix."""
+    """Last place of each rider, None for those without a fresh fix."""
     by_id = np.argsort(seen.rider_ids)
     known = seen.rider_ids[by_id]
     ids = np.array([rider.rider_id for rider in riders], np.uint64)

@@ -28,8 +28,8 @@ from dispatch.engine.travel.learner import TravelLearner
 from dispatch.engine.travel.leg_corrections import LegSums
 from dispatch.engine.travel.ratio import Ratio
 
-#: Looks at the riders are at least so far apart, domain milliseconds.
-LOOK_EVERY_MS: Final = 10_000
+#: Positions are learned from at most this often, domain milliseconds.
+LEARN_EVERY_MS: Final = 10_000
 _FORMAT: Final = "forno-eta-1"
 
 
@@ -39,37 +39,39 @@ class BrokenLearning(ValueError):
 
 @dataclass(slots=True)
 class EtaLearning:
-    """Everything learned of one city."""
+    """Lessons of one city: travel times and the spread of quotes."""
 
     travel: TravelLearner = field(default_factory=TravelLearner)
     calibration: Calibration = field(default_factory=Calibration)
-    _looked_ms: int = 0
+    _learned_ms: int = 0
     #: Where and when each rider with food on board set out last.
     _left: dict[RiderId, tuple[Point, int]] = field(default_factory=dict)
 
-    def due(self, now_ms: int) -> bool:
-        """Whether it is time to look at the riders."""
-        return now_ms - self._looked_ms >= LOOK_EVERY_MS
+    def is_due(self, now_ms: int) -> bool:
+        """Whether it is time to learn from positions."""
+        return now_ms - self._learned_ms >= LEARN_EVERY_MS
 
-    def look(self, positions: Positions, riders: Mapping[RiderId, Rider], now_ms: int, params: EngineParams) -> None:
-        """Where the riders are now."""
-        self._looked_ms = now_ms
+    def learn_from_positions(
+        self, positions: Positions, riders: Mapping[RiderId, Rider], now_ms: int, params: EngineParams
+    ) -> None:
+        """Learn travel times from where the riders are now."""
+        self._learned_ms = now_ms
         paces = [
             params.pace.of(rider.vehicle) if (rider := riders.get(RiderId(r))) else 1.0
             for r in positions.rider_ids.tolist()
         ]
         ts_ms = now_ms - np.asarray(positions.age_ms, np.int64)
         seen = LastFixes(positions.rider_ids, positions.lat_e7, positions.lng_e7, ts_ms, np.array(paces))
-        self.travel.look(seen, now_ms)
+        self.travel.learn_from_fixes(seen, now_ms)
 
-    def heard(
+    def learn_from_notes(
         self,
         notes: Iterable[Note],
         orders: Mapping[OrderId, Order],
         riders: Mapping[RiderId, Rider],
         params: EngineParams,
     ) -> None:
-        """What came of a tick's inputs; `orders` holds those that ended in it, too. Legs with food on board count."""
+        """Learn from the legs that riders made with food on board; `orders` holds those that ended in the tick, too."""
         for note in notes:
             order = orders.get(note.order_id) if note.order_id is not None else None
             if order is None or note.rider_id is None:
@@ -85,17 +87,17 @@ class EtaLearning:
         if left is not None and rider is not None:
             place, left_ms = left
             vehicle_pace = params.pace.of(rider.vehicle)
-            self.travel.leg(place, door, left_ms, (at_ms - half - left_ms) / 1000, rider_id, vehicle_pace)
+            self.travel.learn_from_leg(place, door, left_ms, (at_ms - half - left_ms) / 1000, rider_id, vehicle_pace)
         if rider is not None and rider.carrying:
             self._left[rider_id] = door, at_ms + half
 
-    def delivered(self, quotes: Iterable[Quote], at_ms: int) -> None:
-        """An order was delivered that was quoted so."""
+    def learn_from_delivery(self, quotes: Iterable[Quote], at_ms: int) -> None:
+        """Learn how sure quotes are from those of an order that was delivered."""
         for quote in quotes:
             self.calibration = self.calibration.learned(quote, at_ms)
 
     def known(self, riders: Iterable[Rider]) -> LearnedTimes:
-        """What ETAs of these riders go by."""
+        """Learned times that ETAs of these riders are computed with."""
         return LearnedTimes(self.calibration, {rider.rider_id: self.travel.pace_of(rider.rider_id) for rider in riders})
 
     def saved(self) -> bytes:
@@ -109,7 +111,7 @@ class EtaLearning:
         arrays = self._sums(np.float64) | self.travel.under_way()
         arrays["left_id"] = np.array(left_ids, np.uint64)
         arrays["left"] = np.array([rest for _, *rest in left], np.int64).reshape(-1, 3)
-        return _archive({**self._plain(), "looked_ms": self._looked_ms}, arrays)
+        return _archive({**self._plain(), "looked_ms": self._learned_ms}, arrays)
 
     def _plain(self) -> dict[str, Any]:
         travel = self.travel
@@ -134,7 +136,7 @@ class EtaLearning:
 
     @staticmethod
     def loaded(saved: bytes) -> EtaLearning:
-        """What was `saved`, or a `snapshot`. Raises `BrokenLearning`."""
+        """Restore what was `saved`, or a `snapshot`. Raises `BrokenLearning`."""
         try:
             with np.load(BytesIO(saved)) as arrays:
                 return _restored(json.loads(arrays["plain"].tobytes()), {name: arrays[name] for name in arrays.files})
@@ -165,7 +167,7 @@ def _restored(plain: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> EtaL
     if "looked_ms" not in plain:
         travel.refresh()
         return learning
-    learning._looked_ms = int(plain["looked_ms"])
+    learning._learned_ms = int(plain["looked_ms"])
     left = zip(arrays["left_id"].tolist(), arrays["left"].tolist(), strict=True)
     learning._left = {RiderId(rider_id): (Point(lat, lng), at_ms) for rider_id, (lat, lng, at_ms) in left}
     travel.go_on_from(arrays)

@@ -68,7 +68,7 @@ def open_eta(
 def _approach_s(
     starters: Sequence[Starter], ahead: int, pickup: Point, now_ms: int, travel: TravelTimes, params: EngineParams
 ) -> float:
-    """Until the rider comes who is next after `ahead` others; nobody in sight: the usual way."""
+    """Time until the rider comes who is next after `ahead` others; nobody in sight: the usual way."""
     if not starters:
         return params.eta.nobody_s
     ways_s = travel.matrix(points([s.at for s in starters]), points([pickup]), now_ms)[:, 0]
@@ -84,5 +84,5 @@ def starter_of(rider: Rider, at: Point, now_ms: int, pace: float) -> Starter:
 
 
 def ahead_of(waiting: int, online: int, starters: int) -> int:
-    """How many of the starters go elsewhere first when `waiting` older orders share all riders evenly."""
+    """Number of starters that go elsewhere first when `waiting` older orders share all riders evenly."""
     return waiting * starters // max(1, online)

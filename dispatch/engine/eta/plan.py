@@ -88,7 +88,7 @@ def plan_etas(
 
 
 def _still_there_s(rider: Rider, orders: Mapping[OrderId, Order], now_ms: int, params: EngineParams) -> float:
-    """Until a rider who has just picked up leaves the counter."""
+    """Time until a rider who has just picked up leaves the counter."""
     if not rider.carrying:
         return 0.0
     picked_ms = (orders[o].picked_up_ms or 0 for s in rider.stops for o in s.order_ids if o in orders)
@@ -96,7 +96,7 @@ def _still_there_s(rider: Rider, orders: Mapping[OrderId, Order], now_ms: int, p
 
 
 def kitchen_spread_s(cooking_s: float, params: EngineParams) -> float:
-    """How sure a kitchen is that has so long to go."""
+    """Spread of a kitchen's estimate that has so long to go."""
     return params.eta.kitchen_s + params.eta.kitchen_cv * cooking_s if cooking_s > 0 else 0.0
 
 
@@ -117,7 +117,7 @@ def _hops_s(rider: Rider, position: Point | None, now_ms: int, travel: TravelTim
 
 
 def _cooking_s(stop: Stop, orders: Mapping[OrderId, Order], now_ms: int) -> float:
-    """When the food of a pickup is ready, from now; 0 if it is, or if nothing is picked up."""
+    """Time until the food of a pickup is ready; 0 if it is, or if nothing is picked up."""
     if stop.kind is not StopKind.PICKUP:
         return 0.0
     found = [orders[o].ready_ms for o in stop.order_ids if o in orders]

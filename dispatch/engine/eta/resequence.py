@@ -98,7 +98,7 @@ def _has_choice(rider: Rider) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """Where the ways of one rider lie among those of all."""
+    """Rows of one rider's ways among those of all."""
 
     rows: slice
     stops: int
@@ -163,7 +163,7 @@ def _as_planned(stops: Sequence[Stop]) -> tuple[tuple[int, int], ...]:
 
 
 def _still_there_s(rider: Rider, draft: Draft, now_ms: int, params: EngineParams) -> float:
-    """Until a rider who has just picked up leaves the counter."""
+    """Time until a rider who has just picked up leaves the counter."""
     orders = (draft.order(order_id) for stop in rider.stops for order_id in stop.order_ids)
     picked_ms = (order.picked_up_ms or 0 for order in orders if order is not None)
     return until_left_s(picked_ms, now_ms, half_s(StopKind.PICKUP, params.service))

@@ -73,7 +73,7 @@ def best_order(asked: Sequencing) -> StopOrder | None:
 
 
 def handovers_s(asked: Sequencing, order: Sequence[int]) -> list[float]:
-    """When each task of an order is handed over, seconds from now."""
+    """Time of each task's handover, seconds from now."""
     done: list[float] = []
     at_s, place = asked.start_s, 0
     for i in order:

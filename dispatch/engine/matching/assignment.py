@@ -57,7 +57,7 @@ def match(problem: Problem, rider: Ints, order: Ints, cost: Floats, open_cost: F
 def prices(
     matched: Matched, rider: Ints, order: Ints, cost: Floats, open_cost: Floats, riders: int
 ) -> tuple[Floats, Floats]:
-    """What an order costs (n,) and what a rider is worth (m,) at the optimum: the dual of the matching.
+    """Cost of each order (n,) and worth of each rider (m,) at the optimum: the dual of the matching.
 
     No pair is cheaper than they say, `cost + worth[rider] >= price[order]`, and matched ones are exactly so.
     Worths rise from zero until nothing rises any more (Bellman and Ford on the residual graph).

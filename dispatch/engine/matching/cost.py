@@ -110,7 +110,7 @@ def trips(problem: Problem, service: ServiceParams, rider: Ints, approach_s: Flo
 
 
 def _ready_at(routes: Routes, ready_s: Floats, counter: int) -> Floats:
-    """When all orders of the counter are ready, (n,)."""
+    """Time when all orders of the counter are ready, (n,)."""
     return greatest(np.where(routes.counter == counter, ready_s, -np.inf))
 
 

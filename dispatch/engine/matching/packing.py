@@ -72,7 +72,7 @@ def pack(problem: Problem, params: EngineParams) -> Solution:
 
 
 def busy_price(problem: Problem, cost: CostParams) -> float:
-    """What a second of a rider's time costs on top where orders are many."""
+    """Extra price of a second of a rider's time where orders are many."""
     per_rider = len(problem.orders.ids) / max(1, len(problem.riders.ids))
     return min(cost.pressure * max(0.0, per_rider - cost.relaxed), cost.most_pressure)
 
@@ -184,7 +184,7 @@ def _parts(problem: Problem, columns: SetPackingColumns, near: Ints) -> tuple[In
 
 
 def _gain_s(columns: SetPackingColumns, near: Ints, first: _Singles, part: Ints, parts: int) -> Floats:
-    """What each part could gain at most, (parts,).
+    """Upper bound of each part's gain, (parts,).
 
     No rider makes two trips: the best of each rider, summed. No order is in two trips: the best share of each order,
     summed. The lesser of the two.

@@ -116,7 +116,7 @@ class Links:
 
     @staticmethod
     def none() -> Links:
-        """Nothing lies on one way."""
+        """Links of a problem in which nothing lies on one way."""
         no, none_s = np.zeros((0, 2), np.int64), np.zeros((0, 2))
         return Links(no, no, np.zeros(0), none_s)
 

@@ -33,7 +33,7 @@ def broken(problem: Problem, rider: Ints, routes: Routes) -> Iterator[tuple[str,
 
 
 def allowed(problem: Problem, rider: Ints, routes: Routes) -> Mask:
-    """Which of n riders may make n trips, their times aside; what a rider has accepted stays possible for it."""
+    """Mask of n riders that may make n trips, their times aside; what a rider has accepted stays possible for it."""
     keep: Mask = np.ones(len(rider), np.bool_)
     for _, breaks in broken(problem, rider, routes):
         keep &= ~breaks

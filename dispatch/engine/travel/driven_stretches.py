@@ -1,8 +1,8 @@
 """Turn successive fixes of riders into stretches driven, for learning travel times.
 
-A city's last positions are looked at now and then; two looks give an interval of each rider who was seen anew. An
-interval counts as driving if the rider moved, and moved in the interval before and in the one after: so the way's first
-and last metres, the counter and the door are left out.
+The tracker is given a city's last positions now and then; two of them give an interval of each rider who was seen anew.
+An interval counts as driving if the rider moved, and moved in the interval before and in the one after: so the way's
+first and last metres, the counter and the door are left out.
 
     moved:    no   no   yes  yes  yes  yes  no        rider waits, rides, arrives
     counted:                 ---  ---                 not the first and the last
@@ -23,7 +23,7 @@ from dispatch.engine.travel.learned import RESOLUTION
 from dispatch.engine.travel.speeds import Drives, hour_of_week
 from node.geodesy import distances_m
 
-#: Two looks at a rider closer together tell nothing, further apart no way; domain milliseconds.
+#: Two fixes of a rider closer together tell nothing, further apart no way; domain milliseconds.
 NEAREST_MS: Final = 5_000
 FURTHEST_MS: Final = 90_000
 #: Slower is standing with a GPS that trembles, faster is a broken GPS; metres a second.
@@ -36,7 +36,7 @@ _ROW = np.dtype(
         ("lat_e7", "i8"),
         ("lng_e7", "i8"),
         ("ts_ms", "i8"),
-        # The interval that ended with this look.
+        # The interval that ended with this fix.
         ("metres", "f8"),
         ("span_ms", "i8"),
         ("moved", "?"),
@@ -63,11 +63,11 @@ class StretchTracker:
 
     def __init__(self, free_mps: float) -> None:
         self._free_mps = free_mps
-        #: The last look at each rider, ordered by rider id.
+        #: The last fix of each rider and the interval before it, ordered by rider id.
         self.rows = np.zeros(0, _ROW)
 
-    def look(self, seen: LastFixes) -> Drives:
-        """What has been driven since the looks before."""
+    def stretches_since(self, seen: LastFixes) -> Drives:
+        """Stretches driven between the fixes kept and those now seen, which are kept in their place."""
         order = np.argsort(seen.rider_id)
         now = np.zeros(len(order), _ROW)
         now["rider_id"], now["ts_ms"] = seen.rider_id[order], seen.ts_ms[order]
@@ -99,7 +99,7 @@ class StretchTracker:
 
 
 def _measure(now: NDArray[np.void], before: NDArray[np.void], known: NDArray[np.bool_]) -> None:
-    """Writes the interval since the look before into each row."""
+    """Write the interval since the fix before into each row."""
     span_ms = np.where(known, now["ts_ms"] - before["ts_ms"], 0)
     usable = known & (span_ms >= NEAREST_MS) & (span_ms <= FURTHEST_MS)
     here, there = (np.stack([rows["lat_e7"], rows["lng_e7"]], axis=1) for rows in (now, before))

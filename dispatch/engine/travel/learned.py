@@ -95,7 +95,7 @@ class LearnedTravel:
 
     @staticmethod
     def ignorant(base: FreeFlowTravel | None = None) -> LearnedTravel:
-        """Nothing is known: free flow."""
+        """The model that has learned nothing: free flow."""
         return LearnedTravel(base or FreeFlowTravel(), Raster.of(np.zeros(0, np.uint64)), np.ones((1, HOURS)))
 
     @property

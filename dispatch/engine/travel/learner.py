@@ -1,4 +1,4 @@
-"""Learns a city's travel times while it lives: from its pings, and from how long its legs took. Up to now only.
+"""Learn a city's travel times while it lives: from its pings, and from how long its legs took. Up to now only.
 
 Three things are told apart, because they end at different times:
 
@@ -43,7 +43,7 @@ RIDERS_REMEMBERED: Final = 20_000
 
 @dataclass(slots=True)
 class TravelLearner:
-    """Learned travel times of one city. `look` and `leg` teach, `model` and `pace_of` tell."""
+    """Learned travel times of one city. The `learn_from_…` methods change it, `model` and `pace_of` read it."""
 
     base: FreeFlowTravel = field(default_factory=FreeFlowTravel)
     params: SpeedParams = field(default_factory=SpeedParams)
@@ -61,19 +61,19 @@ class TravelLearner:
         self._stretches = StretchTracker(self.base.speed_mps)
         self.refresh()
 
-    def look(self, seen: LastFixes, now_ms: int) -> int:
-        """Last fixes of the riders; returns how many stretches they taught."""
-        drives = self._stretches.look(seen)
+    def learn_from_fixes(self, seen: LastFixes, now_ms: int) -> int:
+        """Learn from the riders' last fixes; returns how many driven stretches they gave."""
+        drives = self._stretches.stretches_since(seen)
         self._fade(now_ms)
         if len(drives):
             self._compare(drives)
             self.sums.add(drives)
         return len(drives)
 
-    def leg(
+    def learn_from_leg(
         self, start: Point, end: Point, left_ms: int, spent_s: float, rider_id: RiderId, vehicle_pace: float
     ) -> None:
-        """A whole leg, from leaving one stop to arriving at the next."""
+        """Learn from a whole leg: from leaving one stop to arriving at the next."""
         ends: Points = points([start, end])
         usual_s = float(self._usual.pairs(ends[:1], ends[1:], left_ms)[0])
         own = self.now_factor() * self.pace_of(rider_id) * vehicle_pace
@@ -82,16 +82,16 @@ class TravelLearner:
             self.legs.add(usual_s, spent_s / own, sector)
 
     def pace_of(self, rider_id: RiderId) -> float:
-        """How long this rider takes against the others."""
+        """Factor of this rider's times against the others'."""
         known = self.riders.get(rider_id)
         return known.factor(_RIDER_SHRINK_S) if known is not None else 1.0
 
     def now_factor(self) -> float:
-        """How long everything takes just now against what is usual at this hour."""
+        """Factor of all times just now against those usual at this hour."""
         return self.present.factor(_NOW_SHRINK_S)
 
     def refresh(self) -> None:
-        """What is usual, computed anew from the sums; the cost of a model."""
+        """Compute the usual travel times anew from the sums; costs as much as a model."""
         self._cells = self.sums.cells
         self._usual = LearnedTravel(self.base, Raster.of(self._cells), self.sums.paces())
 
@@ -102,7 +102,7 @@ class TravelLearner:
         return LearnedTravel(usual.base, usual.raster, usual.paces, self.legs.fit(), round(self.now_factor(), 6))
 
     def under_way(self) -> dict[str, NDArray[Any]]:
-        """The last looks at the riders, and what counts as usual since the last `refresh`; for `go_on_from`."""
+        """The last fix of each rider, and the usual times since the last `refresh`; for `go_on_from`."""
         return {"probes": self._stretches.rows, "usual_cells": self._cells, "usual_paces": self._usual.paces}
 
     def go_on_from(self, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -77,7 +77,7 @@ class SpeedSums:
         self.spent_s: Floats = np.zeros((0, HOURS))
 
     def add(self, drives: Drives) -> None:
-        """What was driven counts from now on."""
+        """Add driven stretches to the sums."""
         self._know(np.unique(drives.cell))
         at = np.searchsorted(self.cells, drives.cell), drives.hour
         np.add.at(self.free_s, at, drives.free_s)

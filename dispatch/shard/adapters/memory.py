@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -68,7 +67,7 @@ class MemoryDecisionLog:
     async def changed(self, city: str, after_tick: int, ended_since_ms: int) -> CommittedChanges:
         rows = self._rows(city)
         fresh = [rows.ticks[number].changes for number in sorted(rows.ticks) if number > after_tick]
-        told = [rows.ticks[number].tracks for number in sorted(rows.ticks) if number > after_tick]
+        track_changes = [rows.ticks[number].tracks for number in sorted(rows.ticks) if number > after_tick]
         offers = [o for name, o in self._offers.values() if name == city and o.status is OfferStatus.LIVE]
         open_ids = {o for o, order in self.orders.items() if self._city_of[o] == city and not order.ended}
         return CommittedChanges(
@@ -81,7 +80,7 @@ class MemoryDecisionLog:
                 *(c for c in rows.cooldowns.values() if c.order_id in open_ids),
             ),
             offer_ids=frozenset(offer.offer_id for offer in offers),
-            tracks=tuple({t.order_id: t for tracks in told for t in tracks.tracks}.values()),
+            tracks=tuple({t.order_id: t for changes in track_changes for t in changes.tracks}.values()),
             holdings=tuple(holding for name, holding in self.holdings.values() if name == city),
         )
 
@@ -142,13 +141,13 @@ class MemoryDecisionLog:
         return {
             "tick": number,
             "epoch": tick.ownership.epoch,
-            "now_ms": tick.now_ms,
+            "now_ms": tick.basis.now_ms,
             "shard_id": "memory",
-            "travel_version": tick.travel_version,
+            "travel_version": tick.basis.travel_version,
             "strategy": tick.strategy,
             "solver_status": tick.solver_status,
             "solver_work": tick.solver_work,
-            "fallback": tick.fallback,
+            "fallback": tick.basis.solver_fallback,
             "cut": asdict(tick.applied.cut),
             "outcome": offer.status,
             "answered_ms": offer.ended_ms,
@@ -192,11 +191,9 @@ class MemoryAnnouncements:
     def __init__(self) -> None:
         self.live: list[tuple[str, int, list[LivePosition]]] = []
         self.wakes: list[tuple[str, int, list[str], list[int]]] = []
-        self.told = asyncio.Event()
 
     async def positions(self, city: str, epoch: int, positions: Sequence[LivePosition]) -> None:
         self.live.append((city, epoch, list(positions)))
-        self.told.set()
 
     async def wake(self, city: str, epoch: int, order_ids: Sequence[str], rider_ids: Sequence[int]) -> None:
         self.wakes.append((city, epoch, list(order_ids), list(rider_ids)))

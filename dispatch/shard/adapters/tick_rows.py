@@ -26,16 +26,16 @@ class Write:
 
 def writes_of(tick: TickCommit, shard_id: str) -> list[Write]:
     """Everything but the fence, the cut and the outbox."""
-    return [*_tick(tick, shard_id), *_entities(tick), *_holdings(tick), *_told(tick)]
+    return [*_tick(tick, shard_id), *_entities(tick), *_holdings(tick), *_records_and_tracks(tick)]
 
 
 def messages_of(tick: TickCommit) -> list[Message]:
-    """What a tick tells, for the outbox."""
+    """Results of a tick, for the outbox."""
     return [wire.result_message(tick.ownership, result) for result in tick.tracks.results]
 
 
 def _tick(tick: TickCommit, shard_id: str) -> Iterable[Write]:
-    own, cut = tick.ownership, tick.applied.cut
+    own, basis, cut = tick.ownership, tick.basis, tick.applied.cut
     params = plain_json(tick.params)
     digest = hashlib.sha256(params.encode()).hexdigest()[:16]
     yield Write("insert_params", (digest, params))
@@ -46,32 +46,33 @@ def _tick(tick: TickCommit, shard_id: str) -> Iterable[Write]:
             tick.tick,
             own.epoch,
             shard_id,
-            tick.now_ms,
+            basis.now_ms,
             cut.incarnation,
             cut.partition,
             cut.pings_offset,
             cut.events_offset,
             digest,
-            tick.travel_version,
+            basis.travel_version,
             tick.strategy,
             tick.solver_status,
             tick.solver_work,
             tick.solver_cost,
-            tick.fallback,
+            basis.solver_fallback,
             tick.digests.problem,
             tick.digests.solution,
             tick.digests.decisions,
             list(tick.ignored),
             tick.duration_ms,
-            tick.digests.promises,
-            tick.eta_fallback,
-            tick.renewed,
-            tick.lesson,
+            tick.digests.etas_and_tracks,
+            basis.eta_fallback,
+            basis.renewed,
+            basis.lesson,
             to_json(tick.quiet).decode(),
+            basis.stops_fallback,
         ),
     )
-    if tick.start is not None:
-        yield Write("insert_start", (own.city, tick.tick, tick.start.events_offset, tick.start.body))
+    if tick.checkpoint is not None:
+        yield Write("insert_start", (own.city, tick.tick, tick.checkpoint.events_offset, tick.checkpoint.body))
 
 
 def _entities(tick: TickCommit) -> Iterable[Write]:
@@ -109,14 +110,14 @@ def _holdings(tick: TickCommit) -> Iterable[Write]:
     yield from _columns("accept_holdings", (), [(h.order_id, h.slot) for h in holdings.accepted])
 
 
-def _told(tick: TickCommit) -> Iterable[Write]:
-    own, told = tick.ownership, tick.tracks
+def _records_and_tracks(tick: TickCommit) -> Iterable[Write]:
+    own, changes = tick.ownership, tick.tracks
     records = [
         (own.city, tick.tick, r.offer_id, list(r.order_ids), r.rider_id, own.epoch, plain_json(r)) for r in tick.records
     ]
     if records:
         yield Write("insert_decisions", records, many=True)
-    tracks = [(t.order_id, t.version, plain_json(t)) for t in told.tracks]
+    tracks = [(t.order_id, t.version, plain_json(t)) for t in changes.tracks]
     yield from _columns("upsert_tracks", (own.city, tick.tick), tracks)
     outcomes = [
         (
@@ -129,13 +130,13 @@ def _told(tick: TickCommit) -> Iterable[Write]:
             o.predicted_p90_ms,
             o.delivered_ms,
         )
-        for o in told.outcomes
+        for o in changes.outcomes
     ]
     if outcomes:
         yield Write("insert_outcomes", outcomes, many=True)
     quotes = [
         (o.order_id, q.stage, q.made_ms, q.raw_ms, q.spread_ms, q.median_ms, q.p90_ms, o.delivered_ms)
-        for o in told.outcomes
+        for o in changes.outcomes
         for q in o.quotes
     ]
     yield from _columns("insert_quotes", (own.city,), quotes)

@@ -84,7 +84,7 @@ class Bench:
             if len(heard) >= events and sum(len(read.fixes) for read in reads) >= batches:
                 break
             read = await self.logs.read(0.2)
-            heard += [event for event in read.events if event.item is not None]
+            heard += [event for event in read.events if event.input is not None]
             reads.append(read)
         return heard, reads
 

@@ -92,7 +92,7 @@ async def test_what_was_committed_is_loaded(bench: Bench) -> None:
             orders=(open_order,),
             offers=(live,),
             holdings=begun("o-1", BIG_RIDER),
-            told=TrackChanges((track,)),
+            tracks=TrackChanges((track,)),
             events_offset=4,
         )
     )
@@ -109,7 +109,7 @@ async def test_ended_orders_are_forgotten_in_time(bench: Bench) -> None:
     """An order that ended is loaded only if it ended lately; its track can be asked for ever."""
     ended = order("o-1", OrderStatus.CANCELLED, ended_ms=NOON_MS)
     track = Track(OrderId("o-1")).moved(OrderStatus.CANCELLED, NOON_MS)
-    await bench.log.commit(tick_of(bench.own, 1, orders=(ended,), told=TrackChanges((track,))))
+    await bench.log.commit(tick_of(bench.own, 1, orders=(ended,), tracks=TrackChanges((track,))))
     assert (await bench.log.load(bench.own, NOON_MS)).entities == (ended,)
     assert (await bench.log.load(bench.own, NOON_MS + 1)).entities == ()
     assert await bench.log.track(CITY, OrderId("o-1")) == (ended, track)
@@ -194,7 +194,7 @@ async def test_the_results_of_a_tick_wait_in_the_outbox(bench: Bench) -> None:
         Result(OrderId("o-1"), version, kind, NOON_MS, BIG_RIDER, Eta(NOON_MS + 1, NOON_MS + 2))
         for version, kind in enumerate((ResultKind.ASSIGNED, ResultKind.PICKED_UP, ResultKind.DELIVERED), 1)
     )
-    await bench.log.commit(tick_of(bench.own, 1, told=TrackChanges((), results)))
+    await bench.log.commit(tick_of(bench.own, 1, tracks=TrackChanges((), results)))
     publisher = MemoryPublisher()
     await bench.outbox.log_is("log-1")
     assert await bench.outbox.relay(10, publisher.send) == 3
@@ -209,7 +209,7 @@ async def test_the_results_of_a_tick_wait_in_the_outbox(bench: Bench) -> None:
     assert len({e.event_id for e in events}) == 3
     if isinstance(bench.log, PostgresDecisionLog):
         with pytest.raises(DoubleAssignment):
-            await bench.log.commit(tick_of(bench.own, 2, told=TrackChanges((), results[:1])))
+            await bench.log.commit(tick_of(bench.own, 2, tracks=TrackChanges((), results[:1])))
 
 
 async def test_old_rows_are_pruned_but_never_what_lives(fresh_database: str) -> None:
@@ -221,7 +221,7 @@ async def test_old_rows_are_pruned_but_never_what_lives(fresh_database: str) -> 
         tracks = tuple(Track(OrderId(order_id)) for order_id in ("o-1", "o-2"))
         await log.commit(tick_of(own, 1, orders=(order("o-2"),), offers=(lapsed,), holdings=begun("o-1", 1)))
         gone = HoldingChanges(ended=(OrderId("o-1"),))
-        await log.commit(tick_of(own, 2, orders=(ended,), holdings=gone, told=TrackChanges(tracks)))
+        await log.commit(tick_of(own, 2, orders=(ended,), holdings=gone, tracks=TrackChanges(tracks)))
         await log.commit(tick_of(own, 3))
         assert await log.prune(CITY, 1, 100) == 0
         pieces = []

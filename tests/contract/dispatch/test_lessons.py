@@ -73,7 +73,7 @@ async def test_quotes_of_a_delivery_are_stored_by_stage(fresh_database: str) -> 
     )
     own = ownership(CITY)
     async with owned(fresh_database) as (pool, log):
-        await log.commit(tick_of(own, 1, orders=(order("a"),), told=TrackChanges((track,), (), (outcome,))))
+        await log.commit(tick_of(own, 1, orders=(order("a"),), tracks=TrackChanges((track,), (), (outcome,))))
         rows = await pool.fetch("select * from dispatch.eta_quotes order by made_ms")
         assert [row["stage"] for row in rows] == ["open", "assigned", "carried"]
         assert {row["delivered_ms"] - row["predicted_p90_ms"] for row in rows} == {-29_000}

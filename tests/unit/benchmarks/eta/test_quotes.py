@@ -119,7 +119,7 @@ def test_a_way_with_and_without_the_riders_own_pace() -> None:
     for i in range(40):
         lats = np.array([HERE.lat_e7 - i * 2_000])
         seen = Positions(np.array([7], np.uint64), lats, np.array([HERE.lng_e7]), np.zeros(1, np.int64))
-        learning.look(seen, {}, NOON_MS + i * 15_000, PARAMS)
+        learning.learn_from_positions(seen, {}, NOON_MS + i * 15_000, PARAMS)
     model = QuotingModel("learned", FreeFlowTravel(), learning, knows_riders=True)
     rider = Rider(RiderId(7), True, NOON_MS + HOUR_MS, 3, Vehicle.BICYCLE)
     pace = learning.travel.pace_of(rider.rider_id)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dispatch.engine.computed_tick import Matched
 from dispatch.engine.inputs import Input, OfferReplied, OrderOpened, Positions, RiderOnline
 from dispatch.engine.model import Offer, Order, OrderId, OrderStatus, RestaurantId, Rider, RiderId
 from dispatch.engine.params import EngineParams, OfferParams
-from dispatch.engine.results import Matched
 from dispatch.engine.state import CityState
 from dispatch.engine.tick import run_matching
 from dispatch.engine.travel.planar import PlanarTravel, to_point
@@ -60,7 +60,7 @@ class SmallWorld:
         self.state.commit(result.decisions.changes)
         return result
 
-    def peek(self, minute: int, *inputs: Input, fallback: str = "") -> Matched:
+    def peek(self, minute: int, *inputs: Input) -> Matched:
         """One tick that is not committed."""
         return run_matching(
             self.state,
@@ -70,7 +70,6 @@ class SmallWorld:
             PlanarTravel(METRES_PER_MINUTE),
             self.params,
             f"t{minute}",
-            fallback,
         )
 
     def positions(self) -> Positions:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatch.engine.basis import TickBasis
 from dispatch.engine.codec import to_plain
 from dispatch.engine.eta.calibration import Eta, Quote, Stage
 from dispatch.engine.memory import CityMemory
@@ -20,7 +21,6 @@ from dispatch.engine.state import CityState
 from dispatch.engine.tracks import Track
 from dispatch.recording.dump import default_capacity
 from dispatch.recording.recording import BadRecording, Message, RecordedTick, Recording, read_recording, write_recording
-from dispatch.shard.decided import TickBasis
 from node.cli import main
 from node.errors import Rejected
 

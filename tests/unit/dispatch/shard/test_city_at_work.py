@@ -129,7 +129,7 @@ async def test_a_lost_city_decides_nothing(two_riders_one_order: MemoryCity) -> 
     with pytest.raises(OwnershipLost):
         await runner.ticker.tick()
     assert runner.city.state.orders == {}
-    assert len(runner.city.ingested.heard) == 3
+    assert len(runner.city.ingested.waiting) == 3
     world.holds = True
     await world.step(runner)
     assert status_of(runner, "o-1") is OrderStatus.OFFERED

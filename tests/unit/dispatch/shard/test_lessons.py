@@ -46,8 +46,11 @@ async def test_a_model_is_stored_before_a_tick_goes_by_it() -> None:
     await world.open_order("o-1")
     await world.step(runner, 15_000)
     record = world.decisions._cities[CITY].ticks[runner.city.committed.tick]
-    assert record.travel_version == runner.city.committed.memory.travel.version  # type: ignore[union-attr]
-    assert LearnedTravel.unpacked(world.lessons.models[CITY, record.travel_version]).version == record.travel_version
+    assert record.basis.travel_version == runner.city.committed.memory.travel.version  # type: ignore[union-attr]
+    assert (
+        LearnedTravel.unpacked(world.lessons.models[CITY, record.basis.travel_version]).version
+        == record.basis.travel_version
+    )
 
 
 async def test_the_next_owner_goes_on_from_there() -> None:

@@ -57,7 +57,7 @@ async def test_the_new_owner_goes_on_where_the_old_one_stopped() -> None:
         world.decisions._rows(CITY).cut,
         2,
     )
-    assert not new.city.ingested.heard
+    assert not new.city.ingested.waiting
     await world.open_order("o-3")
     await world.step(new)
     assert status_of(new, "o-1") is OrderStatus.ASSIGNED
@@ -74,10 +74,10 @@ async def test_events_the_owner_did_not_take_are_taken_by_the_new_one() -> None:
     await world.open_order("o-1")
     await world.step(owner)
     await world.open_order("o-2")
-    await until(lambda: len(shadow.city.ingested.heard) >= 2)
+    await until(lambda: len(shadow.city.ingested.waiting) >= 2)
     await owner.settle()
     new = await taken(world, shadow)
-    assert [event.offset for event in new.city.ingested.heard] == [new.city.committed.taken_offset]
+    assert [event.offset for event in new.city.ingested.waiting] == [new.city.committed.taken_offset]
     await world.step(new)
     assert status_of(new, "o-1") is not None
     assert status_of(new, "o-2") is not None
@@ -155,7 +155,7 @@ async def test_catching_up_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     city = await recovery.load_city(ownership(CITY, 2, PARTITION), world.decisions, logs, world.clock, world.params)
     runner = CityRunner(city, logs, owner.dependencies, lambda: True)
     await recovery.catch_up(city, logs, runner.ingest.take, owner.dependencies.log)
-    assert len(city.ingested.heard) == 10
+    assert len(city.ingested.waiting) == 10
 
 
 class OneByOne(MemoryCityLogs):

@@ -12,10 +12,12 @@ import pytest
 import pytest_asyncio
 import structlog
 
+from dispatch.engine.eta.sequence import Sequencing, Task
 from dispatch.engine.inputs import Positions
 from dispatch.engine.model import Rider, RiderId, Vehicle
 from dispatch.engine.params import EngineParams
 from dispatch.engine.pose import pose
+from dispatch.engine.questions import StopOrders
 from dispatch.engine.state import CityState, Draft
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.shard import solver as solver_module
@@ -27,6 +29,12 @@ from tests.unit.dispatch.shard.worlds import DOWNTOWN, NOON_MS, order
 #: Longer than a worker may take to start: in these tests the wall-clock guard does not answer in its place.
 PATIENT_MS = round(2000 * STARTS_S)
 POINTS = np.array([[DOWNTOWN.lat_e7, DOWNTOWN.lng_e7]], np.int64)
+#: Two doors planned in the worse order: the second lies a minute away, the first ten, and nine from each other.
+FAR_DOOR_FIRST = Sequencing(
+    tasks=(Task(60.0, -1, promised_s=3600.0), Task(60.0, -1, promised_s=3600.0)),
+    ways_s=np.array([[600.0, 60.0], [0.0, 540.0], [540.0, 0.0]]),
+    on_board=2,
+)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -69,10 +77,19 @@ async def test_a_dead_worker_is_replaced(solver: Solver) -> None:
     assert solver.submit(os.getpid).result() != pid
 
 
+async def test_stops_stay_as_planned_without_a_worker(solver: Solver) -> None:
+    """The plan keeps its order while there is none, and says so; a new worker searches again."""
+    solver.submit(os.kill, solver.submit(os.getpid).result(), signal.SIGKILL)
+    assert await solver.sequence_stops([FAR_DOOR_FIRST]) == StopOrders((None,), "worker died")
+    await solver.warm()  # a new worker takes longer to start than a search may
+    assert await solver.sequence_stops([FAR_DOOR_FIRST]) == StopOrders(((1, 0),))
+
+
 async def test_a_frozen_worker_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for it without limit: greedy answers, questions for ways are refused, and soon another solves."""
+    """Nobody waits for it without limit: greedy answers, stops stay, ways are refused; soon another worker solves."""
     monkeypatch.setattr(solver_module, "STUCK_S", 0.3)
     monkeypatch.setattr(solver_module, "TRAVEL_S", 0.2)
+    monkeypatch.setattr(solver_module, "STOPS_S", 0.2)
     solver = Solver(TravelSettings(), 200, structlog.get_logger())
     await solver.warm()
     draft, positions = draft_of_one()
@@ -81,6 +98,7 @@ async def test_a_frozen_worker_is_replaced(monkeypatch: pytest.MonkeyPatch) -> N
     os.kill(frozen, signal.SIGSTOP)
     with pytest.raises(Retryable):
         await asyncio.to_thread(WorkerTravel(solver, "road").matrix, POINTS, POINTS, NOON_MS)
+    assert await solver.sequence_stops([FAR_DOOR_FIRST]) == StopOrders((None,), "wall clock")
     solution = await solver.solve(problem, EngineParams())
     assert (len(solution.assigned), solution.fallback) == (1, "wall clock")
     await solver.warm()  # starting has a limit of its own, far over that of a problem

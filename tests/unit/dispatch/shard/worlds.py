@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from dispatch.engine.basis import TickBasis
+from dispatch.engine.computed_tick import Digests
 from dispatch.engine.model import Offer, OfferId, OfferStatus, Order, OrderId, OrderStatus, Point, RestaurantId, RiderId
 from dispatch.engine.params import EngineParams
 from dispatch.engine.records import Alternative, DecisionRecord
-from dispatch.engine.results import Digests
 from dispatch.engine.state import Changes
 from dispatch.engine.tracks import TrackChanges
 from dispatch.logs.cut import AppliedRange, Cut
@@ -117,7 +118,7 @@ def tick_of(
     orders: tuple[Order, ...] = (),
     offers: tuple[Offer, ...] = (),
     holdings: HoldingChanges | None = None,
-    told: TrackChanges | None = None,
+    tracks: TrackChanges | None = None,
     records: tuple[DecisionRecord, ...] = (),
     events_offset: int = 0,
 ) -> TickCommit:
@@ -125,25 +126,20 @@ def tick_of(
     return TickCommit(
         ownership=own,
         tick=number,
-        now_ms=NOON_MS,
+        basis=TickBasis(NOON_MS, 10 * number, events_offset, "test"),
         applied=AppliedRange(Cut("log", own.partition, 0, 0), Cut("log", own.partition, 10 * number, events_offset)),
         params=EngineParams(),
-        travel_version="test",
         strategy="assignment",
         solver_status="optimal",
         solver_work=1,
         solver_cost=1.0,
-        fallback="",
-        eta_fallback="",
-        renewed=False,
-        lesson=None,
         digests=Digests("p", "s", "d", "t"),
         quiet=(),
         ignored=(),
-        start=None,
+        checkpoint=None,
         duration_ms=1.0,
         changes=Changes(orders, (), offers, ()),
         holdings=holdings or HoldingChanges(),
         records=records,
-        tracks=told or TrackChanges(),
+        tracks=tracks or TrackChanges(),
     )

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from dispatch.engine.inputs import OrderOpened, RiderOnline
+from dispatch.engine.memory import CityMemory
 from dispatch.engine.model import OrderId, Point, RestaurantId, RiderId, Vehicle
 from dispatch.engine.params import EngineParams, OfferParams, PaceParams, ServiceParams
 from dispatch.engine.ports import Points, Seconds
-from dispatch.engine.state import CityState
+from dispatch.engine.snapshot import pack_memory
 from simulator.whatif.regret import outcome, regret, worst
 from simulator.whatif.script import Script, ScriptedInput
 from simulator.whatif.world import live_again
@@ -43,7 +44,7 @@ def script(ready_min: int, vehicle: Vehicle = Vehicle.MOTORBIKE) -> Script:
         service=PARAMS.service,
         pace=PARAMS.pace,
         lines=lines,
-        start=CityState(),
+        start=pack_memory(CityMemory()),
         places={RIDER: Point(0, 0)},
     )
 

@@ -35,10 +35,10 @@ def taught() -> EtaLearning:
     for i in range(40):
         lats = np.array([-299_027_000 + i * 8_000])
         seen = Positions(np.array([7], np.uint64), lats, np.array([-712_520_000]), np.zeros(1, np.int64))
-        learning.look(seen, {}, NOON_MS + i * 15_000, params)
+        learning.learn_from_positions(seen, {}, NOON_MS + i * 15_000, params)
     for late_s in (10, 500, -30):
         quote = Quote(Stage.ASSIGNED, NOON_MS, NOON_MS + 600_000, 60_000, NOON_MS + 600_000, NOON_MS + 700_000)
-        learning.delivered([quote], NOON_MS + (600 + late_s) * 1000)
+        learning.learn_from_delivery([quote], NOON_MS + (600 + late_s) * 1000)
     learning.travel.refresh()
     return learning
 
@@ -70,7 +70,7 @@ def test_a_leg_is_taken_from_what_riders_say() -> None:
     ):
         result = world.tick(minute, said)
         ended = {o.order_id: o for o in result.decisions.changes.orders if o.ended}
-        learning.heard(result.notes, {**world.state.orders, **ended}, world.state.riders, world.params)
+        learning.learn_from_notes(result.notes, {**world.state.orders, **ended}, world.state.riders, world.params)
     count, _, spent_s, _, _ = learning.travel.legs.sums
     assert (count, spent_s) == (1.0, 8 * 60)
 
@@ -96,10 +96,10 @@ class _Pupil:
 
     def saw(self, moment: Moment) -> None:
         params = EngineParams()
-        if self.learning.due(moment.now_ms):
-            self.learning.look(moment.positions, moment.state.riders, moment.now_ms, params)
+        if self.learning.is_due(moment.now_ms):
+            self.learning.learn_from_positions(moment.positions, moment.state.riders, moment.now_ms, params)
         ended = {o.order_id: o for o in moment.ended}
-        self.learning.heard(moment.notes, {**moment.state.orders, **ended}, moment.state.riders, params)
+        self.learning.learn_from_notes(moment.notes, {**moment.state.orders, **ended}, moment.state.riders, params)
         self.told += [(moment.now_ms, note.at_ms) for note in moment.notes]
         self.decided.append(moment.decisions.changes)
         if moment.now_ms == NOON_MS + THEN_MS:

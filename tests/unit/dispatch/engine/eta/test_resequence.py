@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dispatch.engine.basis import Fallbacks
+from dispatch.engine.computed_tick import Matched
 from dispatch.engine.eta.resequence import rearrange, stops_to_sequence
 from dispatch.engine.eta.sequence import best_order
 from dispatch.engine.inputs import Delivered, OfferReplied, PickedUp
 from dispatch.engine.model import OrderId, Rider, RiderId
 from dispatch.engine.params import EngineParams, EtaParams, OfferParams
+from dispatch.engine.questions import LocalAnswers, run_steps
 from dispatch.engine.state import CityState, Draft
+from dispatch.engine.tick import match_orders
 from dispatch.engine.travel.planar import PlanarTravel
 from tests.unit.dispatch.engine.small_worlds import METRES_PER_MINUTE, MINUTE_MS, SmallWorld, order
 
@@ -57,6 +61,22 @@ def test_a_good_plan_stays_as_it_is() -> None:
     before = world.rider_now(1)
     assert not world.tick(4).decisions.changes.riders
     assert world.rider_now(1) == before
+
+
+def test_a_late_search_leaves_plans_as_they_are() -> None:
+    """The tick goes on without a better order and says why; with that reason it decides the same again."""
+    world = two_doors_on_board()
+    turned_round(world)
+
+    def matched(fallbacks: Fallbacks) -> Matched:
+        steps = match_orders(world.state, [], world.positions(), 4 * MINUTE_MS, TRAVEL, world.params, "t4")
+        return run_steps(steps, LocalAnswers(TRAVEL, world.params, fallbacks))
+
+    in_time, late, again = map(matched, (Fallbacks(), Fallbacks(stops="wall clock"), Fallbacks(stops="wall clock")))
+    assert [rider.rider_id for rider in in_time.decisions.changes.riders] == [1]
+    assert (in_time.stops_fallback, late.stops_fallback) == ("", "wall clock")
+    assert not late.decisions.changes.riders
+    assert late == again
 
 
 def test_little_is_not_worth_a_turn() -> None:

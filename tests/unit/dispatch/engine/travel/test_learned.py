@@ -45,7 +45,7 @@ def ride(learner: TravelLearner, mps: float, minutes: int, begin_ms: int = MONDA
         seen = LastFixes(
             np.array([rider], np.uint64), np.array([lat]), np.array([LNG_E7]), np.array([at_ms]), np.ones(1)
         )
-        taught += learner.look(seen, at_ms)
+        taught += learner.learn_from_fixes(seen, at_ms)
     return taught
 
 
@@ -97,7 +97,9 @@ def test_standing_still_teaches_nothing() -> None:
         lat = np.array([LAT_E7 + i * 50_000])
         one = np.ones(1)
         assert (
-            learner.look(LastFixes(np.array([2], np.uint64), lat, np.array([LNG_E7]), np.array([at_ms]), one), at_ms)
+            learner.learn_from_fixes(
+                LastFixes(np.array([2], np.uint64), lat, np.array([LNG_E7]), np.array([at_ms]), one), at_ms
+            )
             == 0
         )
     assert ride(learner, 5.0, 5, rider=3) > 0
@@ -111,7 +113,7 @@ def test_a_slow_rider_is_told_from_a_slow_city() -> None:
         metres = [speed * 15 * i % 4000 for speed in (6.0, 3.0)]
         lats = np.array([LAT_E7 + round((m if m < 2000 else 4000 - m) * METRE_E7) for m in metres])
         ids, lngs = np.array([1, 2], np.uint64), np.array([LNG_E7, LNG_E7 + 100])
-        learner.look(LastFixes(ids, lats, lngs, np.full(2, at_ms), np.ones(2)), at_ms)
+        learner.learn_from_fixes(LastFixes(ids, lats, lngs, np.full(2, at_ms), np.ones(2)), at_ms)
         if i % 40 == 0:
             learner.refresh()
     assert learner.pace_of(RiderId(1)) < 0.95 < 1.05 < learner.pace_of(RiderId(2))
@@ -126,7 +128,7 @@ def test_rain_is_felt_now_and_forgotten_later() -> None:
     ride(learner, 3.0, 20, begin_ms=MONDAY_NOON_MS + 3_600_000)
     assert learner.now_factor() > 1.15
     nobody = LastFixes(np.zeros(0, np.uint64), *(np.zeros(0, np.int64),) * 3, np.zeros(0))
-    learner.look(nobody, MONDAY_NOON_MS + 5 * 3_600_000)
+    learner.learn_from_fixes(nobody, MONDAY_NOON_MS + 5 * 3_600_000)
     assert learner.now_factor() == pytest.approx(1.0, abs=0.01)
 
 
@@ -176,9 +178,11 @@ def learned(seed: str, poison: bool = False) -> bytes:
         metres = [speed * 15 * i % 4000 for speed in speeds]
         lats = np.array([LAT_E7 + round(m * METRE_E7) for m in metres])
         lngs = np.array([LNG_E7 + k * 2000 for k in range(20)])
-        learner.look(LastFixes(np.arange(1, 21, dtype=np.uint64), lats, lngs, np.full(20, at_ms), np.ones(20)), at_ms)
+        learner.learn_from_fixes(
+            LastFixes(np.arange(1, 21, dtype=np.uint64), lats, lngs, np.full(20, at_ms), np.ones(20)), at_ms
+        )
         start, end = Point(LAT_E7, LNG_E7), Point(LAT_E7 + 10_000 * (i % 7), LNG_E7 + 20_000)
-        learner.leg(start, end, at_ms, rng.uniform(60, 300), RiderId(1 + i % 20), 1.0)
+        learner.learn_from_leg(start, end, at_ms, rng.uniform(60, 300), RiderId(1 + i % 20), 1.0)
     return model
 
 

@@ -1,10 +1,11 @@
-"""Result of a tick."""
+"""Values that a tick computes, and hashes of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dispatch.engine.basis import Fallbacks
 from dispatch.engine.decide import Decisions
 from dispatch.engine.digest import digest
 from dispatch.engine.eta.calibration import Eta
@@ -18,20 +19,24 @@ from dispatch.engine.tracks import TrackChanges
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """A tick up to its decisions; `problem` is None where there was nothing to match."""
+    """A tick up to its decisions.
+
+    `problem` is None where there was nothing to match; `stops_fallback` names why plans kept their order of stops.
+    """
 
     draft: Draft = field(compare=False, repr=False)
     notes: tuple[Note, ...]
+    stops_fallback: str
     problem: Problem | None = field(compare=False)  # Arrays: compare `dispatch.engine.digest` of it.
     decisions: Decisions
 
 
 @dataclass(frozen=True, slots=True)
-class TickResult:
-    """A whole tick. Nothing of it is true before `CityMemory.commit`.
+class ComputedTick:
+    """A whole tick, computed; it changes nothing until `CityMemory.apply_tick`.
 
     `fresh` are the ETAs computed in this tick, `etas` those of all orders under way, `turns` the riders in the order in
-    which their ETAs are due. `eta_fallback` names why the plans alone had to answer for ETAs, else it is empty.
+    which their ETAs are due.
     """
 
     now_ms: int
@@ -41,7 +46,7 @@ class TickResult:
     decisions: Decisions
     fresh: Mapping[OrderId, Eta]
     etas: Mapping[OrderId, Eta]
-    eta_fallback: str
+    fallbacks: Fallbacks
     turns: tuple[RiderId, ...]
     tracks: TrackChanges
 
@@ -58,18 +63,18 @@ class Digests:
     problem: str
     solution: str
     decisions: str
-    promises: str
+    etas_and_tracks: str
 
     @staticmethod
-    def of(result: TickResult) -> Digests:
+    def of(tick: ComputedTick) -> Digests:
         """Takes some milliseconds for a big city: call it in a thread."""
-        decisions = result.decisions
-        etas = tuple(value for order_id, eta in result.fresh.items() for value in (order_id, *_plain(eta)))
+        decisions = tick.decisions
+        etas = tuple(value for order_id, eta in tick.fresh.items() for value in (order_id, *_plain(eta)))
         return Digests(
-            problem=digest(result.problem),
+            problem=digest(tick.problem),
             solution=digest(decisions.solution),
             decisions=digest((decisions.records, decisions.changes)),
-            promises=digest((etas, result.tracks)),
+            etas_and_tracks=digest((etas, tick.tracks)),
         )
 
 
