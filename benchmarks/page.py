@@ -57,7 +57,7 @@ def _section(name: str, report: dict[str, Any]) -> str:
     rows = {key: row for key, row in figures.items() if isinstance(row, dict) and "target" in row}
     if not rows:
         raise ValueError(f"{name} has no figure with a target: a report of an earlier version")
-    told = {key: value for key, value in figures.items() if isinstance(value, int | float)}
+    plain_values = {key: value for key, value in figures.items() if isinstance(value, int | float)}
     lines = [
         f"## forno bench {name}",
         "",
@@ -72,8 +72,8 @@ def _section(name: str, report: dict[str, Any]) -> str:
         lines += [*table.markdown(report["published"]), ""]
     if "with_prepositioning" in figures:
         lines += [*table.markdown_of_waiting(figures, figures["with_prepositioning"]), ""]
-    if told:
-        lines += ["Also: " + ", ".join(f"{key} {plain(value)}" for key, value in told.items()) + ".", ""]
+    if plain_values:
+        lines += ["Also: " + ", ".join(f"{key} {plain(value)}" for key, value in plain_values.items()) + ".", ""]
     return "\n".join(lines)
 
 

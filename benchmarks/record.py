@@ -1,4 +1,4 @@
-"""How every bench reports: figures against their targets and peers, with the machine and the commit."""
+"""Reports of the benches: figures against their targets and peers, with the machine and the commit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Figure:
 
     @property
     def judged(self) -> bool:
-        """Whether it has a bound at all; else it is only told."""
+        """Whether it has a bound at all; else it is only shown."""
         return self.low is not None or self.high is not None
 
     @property
@@ -54,7 +54,7 @@ class Figure:
         return f"<= {plain(self.high)}" if self.high is not None else "none"
 
     def row(self) -> dict[str, Any]:
-        """As JSON."""
+        """The figure as a JSON object."""
         return {
             "value": self.value,
             "unit": self.unit,
@@ -82,8 +82,10 @@ def at_most(name: str, value: float, target: float, unit: str, peer: float | Non
     return Figure(name, value, unit, high=target, peer=peer, peer_name=of)
 
 
-def document(figures: Sequence[Figure], sections: Mapping[str, Any], told: Mapping[str, Any] = {}) -> dict[str, Any]:
-    """The JSON of a run. `told` goes into the summary as it is, before the figures: plain values by name."""
+def document(
+    figures: Sequence[Figure], sections: Mapping[str, Any], plain_values: Mapping[str, Any] = {}
+) -> dict[str, Any]:
+    """The JSON of a run. `plain_values` go into the summary by name, before the figures."""
     return {
         "machine": {
             "system": platform.platform(),
@@ -93,7 +95,7 @@ def document(figures: Sequence[Figure], sections: Mapping[str, Any], told: Mappi
             "load_average_at_end": os.getloadavg(),
         },
         "commit": commit(),
-        "summary": {**told, **{figure.name: figure.row() for figure in figures}},
+        "summary": {**plain_values, **{figure.name: figure.row() for figure in figures}},
         **sections,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class DispatchError(Exception):
-    """Something in dispatch failed."""
+    """Base of the errors of dispatch."""
 
 
 class InvalidParams(DispatchError, ValueError):

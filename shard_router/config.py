@@ -8,7 +8,7 @@ from node.settings import NodeSettings
 
 
 class RouterSettings(NodeSettings):
-    """Where it listens and which cities are on the map."""
+    """Settings of the router: its address and the cities on the map."""
 
     listen: str = Field("127.0.0.1:7000", description="host:port of the gRPC server")
     cities: str = Field("la-serena,coquimbo", description="cities on the map, comma separated; 'all' for every one")

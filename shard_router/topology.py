@@ -126,7 +126,7 @@ class ShardEntry:
 
 @dataclass(frozen=True, slots=True)
 class CityMap:
-    """Everything at one moment. `version` numbers the newest change of a city in it.
+    """Cities and shards at one moment. `version` numbers the newest change of a city in it.
 
     Two changes made at once may be numbered in another order than they come true, so what was read later never has a
     smaller version, but maps of one version need not be the same.

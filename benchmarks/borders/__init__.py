@@ -1,1 +1,1 @@
-"""What a border through a city costs, with borrowing and without."""
+"""Cost of a border through a city, with borrowing and without."""

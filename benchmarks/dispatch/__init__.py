@@ -1,1 +1,1 @@
-"""How good and how fast dispatch decides."""
+"""Quality and speed of dispatch decisions."""

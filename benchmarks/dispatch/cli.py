@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
     if args.instances is None and args.no_ticks:
         print("forno bench dispatch: nothing to measure: name --instances, or leave out --no-ticks", file=sys.stderr)
         return 2
-    told: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
     sections: dict[str, Any] = {}
     found: list[Figure] = []
     if args.instances is not None:
@@ -36,13 +36,13 @@ def main(argv: list[str]) -> int:
             print(f"forno bench: no instance in {args.instances}", file=sys.stderr)
             return 2
         try:
-            found += _quality(folders, args.jobs, args.waiting, sections, told)
+            found += _quality(folders, args.jobs, args.waiting, sections, summary)
         except ReplayError as error:
             print(f"forno bench: {error}", file=sys.stderr)
             return 2
     if not args.no_ticks:
-        found += _speed(args.json, sections, told)
-    return conclude(found, document(found, sections, told), args.json)
+        found += _speed(args.json, sections, summary)
+    return conclude(found, document(found, sections, summary), args.json)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,23 +66,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _quality(
-    folders: list[Path], jobs: int, waiting: bool, sections: dict[str, Any], told: dict[str, Any]
+    folders: list[Path], jobs: int, waiting: bool, sections: dict[str, Any], summary: dict[str, Any]
 ) -> list[Figure]:
-    """Replays the folder, fills sections and what is told; the targets that apply."""
+    """Replays the folder, fills sections and summary; the targets that apply."""
     found = quality.run_all(folders, jobs, _progress(len(folders)))
-    told |= quality.summary(found)
+    summary |= quality.summary(found)
     sections["instances"] = quality.as_rows(found)
     rows = table.beside(found.rows)
     sections["published"] = [asdict(b) | {"gap": b.gap, "published_gap": b.published_gap} for b in rows]
     print(table.text(rows))
-    for name, value in told.items():
+    for name, value in summary.items():
         if isinstance(value, int | float):
             print(f"{name:<28} {value}")
     for line in quality.incomplete(found.rows):
         print(f"left out: {line}")
     if waiting:
         again = quality.run_all(folders, jobs, _progress(len(folders)), waiting=True)
-        told["with_prepositioning"] = quality.summary(again)
+        summary["with_prepositioning"] = quality.summary(again)
         sections["instances_with_prepositioning"] = quality.as_rows(again)
         print(_compared(found, again))
     return quality.figures(found)
@@ -102,10 +102,10 @@ def _compared(without: Quality, with_: Quality) -> str:
     )
 
 
-def _speed(file: Path | None, sections: dict[str, Any], told: dict[str, Any]) -> list[Figure]:
+def _speed(file: Path | None, sections: dict[str, Any], summary: dict[str, Any]) -> list[Figure]:
     measured = speed.measure(lambda line: print(line, flush=True))
     sections |= speed.as_plain(measured)
-    told |= speed.summary(measured)
+    summary |= speed.summary(measured)
     if file is not None:
         picture = file.with_suffix(".png")
         drawn = plot(measured, picture)

@@ -79,7 +79,7 @@ class Packed:
 
     @property
     def gap_pct(self) -> float:
-        """How much more ours costs than the exact one."""
+        """Percent by which our cost exceeds the exact one."""
         return 100 * (self.ours / self.exact - 1)
 
 

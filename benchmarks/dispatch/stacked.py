@@ -135,7 +135,7 @@ def _ours_for_them(world: Sample) -> Trips:
 
 
 def _at_counter_s(world: Sample, rider: int) -> int:
-    """When the rider can take food in hand."""
+    """Time at which the rider can take food in hand."""
     way_s = int(world.ways_s[1 + rider, 0])
     there_s = float(world.problem.riders.free_s[rider]) + way_s
     return round(handover(there_s, half_s(StopKind.PICKUP, PARAMS.service)))

@@ -75,10 +75,10 @@ def _found(
     ways = leg_figures(legs)
     alone_s, free_flow_s = ways[f"{SPEEDS_ALONE} mae_s"], ways["free flow mae_s"]
     own = quotes["learned"]
-    told: dict[str, Any] = {f"under_p90_{stage}": own[str(stage)]["under_p90"] for stage in Stage}
-    told |= {f"mae_{stage}_s": own[str(stage)]["mae_s"] for stage in Stage}
-    told |= {f"pinball90_{stage}_s": own[str(stage)]["pinball90_s"] for stage in Stage}
-    told |= {
+    summary: dict[str, Any] = {f"under_p90_{stage}": own[str(stage)]["under_p90"] for stage in Stage}
+    summary |= {f"mae_{stage}_s": own[str(stage)]["mae_s"] for stage in Stage}
+    summary |= {f"pinball90_{stage}_s": own[str(stage)]["pinball90_s"] for stage in Stage}
+    summary |= {
         "ways_mae_s": ways["learned mae_s"],
         "ways_mae_free_flow_s": free_flow_s,
         "ways_mae_below_free_flow_pct": round(100 * (1 - ways["learned mae_s"] / free_flow_s), 1),
@@ -95,7 +95,7 @@ def _found(
         "weather": {day: words for city in played for day, words in city.weather.items()},
         "learned": {city.city: city.learned for city in played},
     }
-    return sections, told
+    return sections, summary
 
 
 def _show(report: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from simulator.drive.engine_only import EngineOnlyCity
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came of one city. `learned` says what stood in the learned model when the held-back days began."""
+    """Figures of one city. `learned` says what stood in the learned model when the held-back days began."""
 
     city: str
     seed: int

@@ -76,7 +76,7 @@ def leg_figures(legs: Sequence[Leg]) -> dict[str, float]:
 
 
 def targets(judged: Sequence[ScoredQuote], legs: Sequence[Leg]) -> list[Figure]:
-    """What must hold."""
+    """Figures with their bounds."""
     ways = leg_figures(legs)
     peer_s = ways[f"{PEER} mae_s"]
     error_s = ways[f"{LEARNED} mae_s"]

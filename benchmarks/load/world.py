@@ -30,14 +30,14 @@ _RIDERS = 2000
 
 
 class StraightWays:
-    """As the crow flies, at even speed."""
+    """Straight ways, ridden at even speed."""
 
     def trip(self, start: Place, end: Place) -> Trip:
         return straight((start, end), _SPEED_MPS)
 
 
 class LoadWorld:
-    """What every simulated user needs. Reads `FORNO_*` as a service does."""
+    """Settings and tokens of the simulated users. Reads `FORNO_*` as a service does."""
 
     def __init__(self) -> None:
         settings = load(NodeSettings)

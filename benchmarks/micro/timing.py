@@ -1,4 +1,4 @@
-"""How the micro benchmarks measure and report."""
+"""Timing and reports of the micro benchmarks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast motion is: from a rider's fix to a customer's screen, each hop beside its peer."""
+"""Speed of motion: from a rider's fix to a customer's screen, each hop beside its peer."""
 
 import os
 

@@ -21,7 +21,7 @@ def say(value: Mapping[str, Any]) -> None:
 
 
 async def words() -> AsyncIterator[str]:
-    """What the parent says, until it hangs up."""
+    """Iterate over the words of the parent, until it hangs up."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -68,8 +68,8 @@ class ChildProcess:
             process.kill()
             await process.wait()
 
-    async def told(self) -> dict[str, Any]:
-        """Its next line. Raises `ChildProcessError` when there is none in time."""
+    async def next_line(self) -> dict[str, Any]:
+        """The next line that it writes, decoded. Raises `ChildProcessError` when there is none in time."""
         assert self._process is not None
         assert self._process.stdout is not None
         try:
@@ -83,8 +83,8 @@ class ChildProcess:
         return answer
 
     async def ask(self, word: str) -> dict[str, Any]:
-        """Says a word and returns the answer."""
+        """Say a word and return the answer."""
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.write(f"{word}\n".encode())
-        return await self.told()
+        return await self.next_line()

@@ -34,7 +34,7 @@ SETTLE_S = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How much of everything. `carried` of the orders must be on their way before it counts."""
+    """Size of the load. `carried` of the orders must be on their way before it counts."""
 
     riders: int = 2000
     orders: int = 540
@@ -70,11 +70,11 @@ async def scene(shape: Shape, broker: Broker, say: Say) -> AsyncIterator[Scene]:
             env = {**os.environ, **stack.env, **settings}
             say(f"{broker}: {shape.riders} riders connect")
             async with ChildProcess("benchmarks.motion.riders", ("--riders", str(shape.riders)), env) as riders:
-                await riders.told()
+                await riders.next_line()
                 say(f"{broker}: {shape.orders} orders, a socket each")
                 words = ("--orders", str(shape.orders), "--carried", str(shape.carried))
                 async with ChildProcess("benchmarks.motion.websocket_readers", words, env) as readers:
-                    await readers.told()
+                    await readers.next_line()
                     await asyncio.sleep(SETTLE_S)
                     yield Scene(stack, riders, readers)
 

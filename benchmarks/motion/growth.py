@@ -75,12 +75,12 @@ def feed_us(riders: int) -> float:
     feed.applied(ids[:1])  # all whose watching began are told once
     reads = [load.rng.choice(ids, a_read(riders)) for _ in range(100)]
 
-    def told() -> None:
+    def publish() -> None:
         for moved in reads:
             feed.applied(moved)
             wire.encode_live("bench", 1, feed.take())
 
-    return 1e6 * seconds(told, 3) / (len(reads) * a_read(riders))
+    return 1e6 * seconds(publish, 3) / (len(reads) * a_read(riders))
 
 
 async def measure(push_us: float, tell: Say) -> dict[str, Any]:

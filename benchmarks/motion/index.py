@@ -123,7 +123,7 @@ def grown(riders: int) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who was where, and which places were asked about: places in 1e-7 degrees."""
+    """Riders with their places, and places asked about: 1e-7 degrees."""
 
     rider_lat_e7: np.ndarray
     rider_lng_e7: np.ndarray

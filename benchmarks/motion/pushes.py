@@ -1,4 +1,4 @@
-"""What a push over WebSocket costs the server, a distinct payload a socket, beside a plain `websockets` loop.
+"""Cost of a push over WebSocket to the server, a distinct payload a socket, beside a plain `websockets` loop.
 
 Both serve the same sockets of the same client process, one after the other, each in a process of its own. *live* is
 the real thing from a message of Redis on: decoding, the watched orders, the privacy ladder, frames, outboxes, sockets.
@@ -119,7 +119,7 @@ async def serve_live(keys: Path) -> None:
 
 
 async def serve_plain() -> None:
-    """As the documentation of `websockets` has it."""
+    """Serve as the documentation of `websockets` has it."""
     sockets: list[ServerConnection] = []
 
     async def handle(connection: ServerConnection) -> None:
@@ -208,21 +208,21 @@ async def measure_one(kind: str, folder: Path, signer: TokenSigner, seconds: flo
     """Pushes a CPU second and a wall second of one server."""
     listeners = Listeners()
     async with ChildProcess("benchmarks.motion.pushes", ("--serve", kind, "--keys", str(folder))) as server:
-        port = (await server.told())["port"]
+        port = (await server.next_line())["port"]
         ids = [order_id(number) for number in range(SOCKETS)]
         paths = [f"/v1/live/orders/{one}?token={signer.sign('order', one, ttl_s=600, city=CITY)}" for one in ids]
         listeners.open(port, paths)
         await server.ask("push 0.5")  # greetings, and caches
         before = listeners.bytes
-        told = await server.ask(f"push {seconds}")
+        answer = await server.ask(f"push {seconds}")
         await asyncio.sleep(0.3)
         got = listeners.bytes - before
         listeners.close()
     return {
-        "pushes_per_cpu_s": round(1 / told["cpu_s_a_push"]),
-        "pushes_per_s": round(told["pushed"] / told["wall_s"]),
-        "us_a_push": round(1e6 * told["cpu_s_a_push"], 2),
-        "bytes_a_push": round(got / told["pushed"], 1),
+        "pushes_per_cpu_s": round(1 / answer["cpu_s_a_push"]),
+        "pushes_per_s": round(answer["pushed"] / answer["wall_s"]),
+        "us_a_push": round(1e6 * answer["cpu_s_a_push"], 2),
+        "bytes_a_push": round(got / answer["pushed"], 1),
     }
 
 

@@ -91,7 +91,7 @@ class Riders:
         loop.call_at(due_s + 1.0, self._tick, loop, rider, due_s + 1.0)
 
     def totals(self) -> dict[str, int]:
-        """What all clients did so far."""
+        """Counts of all clients so far."""
         journals = [rider.client.journal for rider in self.all]
         return {
             "sent": sum(journal.sent_fixes for journal in journals),

@@ -40,7 +40,7 @@ WARM_UP_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How much a series may rise over a run: a share of its median, or so much."""
+    """Largest rise of a series over a run: a share of its median, or so much."""
 
     share: float
     floor: float
@@ -57,7 +57,7 @@ CACHES_MB = {"mongo": 256.0, "postgres": 128.0}
 
 
 def rise(times_s: Sequence[float], series: Sequence[float]) -> float:
-    """How much the series rises from the first time to the last, by the Theil-Sen line. Needs two points."""
+    """Rise of the series from the first time to the last, by the Theil-Sen line. Needs two points."""
     points = list(zip(times_s, series, strict=True))
     slopes = [(b - a) / (t - s) for (s, a), (t, b) in combinations(points, 2)]
     return median(slopes) * (times_s[-1] - times_s[0])

@@ -76,7 +76,7 @@ class WebSocketReaders:
         return {"carried": len(self.carried)}
 
     def end(self) -> dict[str, Any]:
-        """What was seen since `begin`."""
+        """End the measurement; ages of the frames seen since `begin`."""
         ages = np.array(self.ages_ms)
         if not len(ages):
             return {"frames": 0}

@@ -89,7 +89,7 @@ def _two_at_once(story: list[tuple[int, str, int]]) -> bool:
 
 
 async def _told(kafka_url: str) -> list[DispatchEvent]:
-    """Everything in dispatch.events by now, repetitions included."""
+    """All messages of dispatch.events by now, repetitions included."""
     found: list[DispatchEvent] = []
     reader = kafka.consumer(kafka_url)
     await reader.start()
@@ -125,7 +125,7 @@ async def applied_to_the_end(pool: asyncpg.Pool, kafka_url: str, city: str, part
 
 
 async def lost_fixes(fleet: RiderFleet, kafka_url: str, city: str, partition: int, end: int) -> tuple[int, int]:
-    """How many fixes were acknowledged, and how many of them the log does not hold."""
+    """Count acknowledged fixes, and those of them that the log does not hold."""
     logged = await _logged(kafka_url, city, partition, end)
     acked = lost = 0
     for number, rider in fleet.riders.items():

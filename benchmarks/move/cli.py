@@ -52,7 +52,7 @@ _SAY = Console(stderr=True)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What was under way in a second of the run."""
+    """Load in one second of the run."""
 
     at_s: float
     fixes_per_s: float
@@ -143,13 +143,13 @@ async def _measured(
         "versions": stack.versions,
         "audit": {"examined": dict(found.examined), "findings": [asdict(finding) for finding in found.findings]},
     }
-    told = {
+    summary = {
         "acknowledged fixes": acked,
         "orders assigned": assigned,
         "longest from release to a tick, ms": max([time.released_to_tick_ms for time in done], default=None),
         "longest warm-up, ms": max([time.warm_ms for time in done], default=None),
     }
-    return figures, document(figures, sections, told)
+    return figures, document(figures, sections, summary)
 
 
 async def _moved_under_load(
@@ -239,7 +239,7 @@ async def _look(
     loads: list[Load],
     began_s: float,
 ) -> None:
-    """What is under way, each second."""
+    """Sample what is under way, each second."""
     sent, at_s = fleet.sent, time.monotonic()
     while True:
         await asyncio.sleep(1.0)

@@ -46,14 +46,14 @@ class Customers:
     connected: int = 0
 
     async def run(self, open_orders: list[int]) -> None:
-        """Until cancelled; `open_orders[0]` is how many dispatch says are open."""
+        """Place orders until cancelled; `open_orders[0]` is how many dispatch says are open."""
         while True:
             missing = self.wanted - open_orders[0]
             await asyncio.gather(*(self._place() for _ in range(max(0, min(missing, _AT_ONCE)))))
             await asyncio.sleep(_LOOK_EVERY_S if missing < _AT_ONCE else 0)
 
     async def close(self) -> None:
-        """Nobody watches any more."""
+        """Stop watching all orders."""
         for task in self.sockets:
             task.cancel()
         await asyncio.gather(*self.sockets, return_exceptions=True)

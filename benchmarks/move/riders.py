@@ -84,7 +84,7 @@ class RiderFleet:
             await asyncio.sleep(_BEAT_S)
 
     async def drain(self, timeout_s: float) -> None:
-        """Until everything sent is acknowledged."""
+        """Wait until everything sent is acknowledged."""
         for task in self._errands:
             task.cancel()
         async with asyncio.timeout(timeout_s):

@@ -1,1 +1,1 @@
-"""How fast orders are placed, durably, with everything around them running."""
+"""Rate at which orders are placed, durably, with everything around them running."""

@@ -49,15 +49,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write all figures here")
     words = parser.parse_args(argv)
     figures, sections = asyncio.run(measure(words.seconds, words.only))
-    told = {}
+    summary = {}
     if "placing" in sections:
-        told["lag of the outbox flat out, p99, ms"] = sections["placing"]["flat_out"]["outbox_lag_p99_ms"]
-        _say("".join(f"{name}: {value}" for name, value in told.items()))
-    return conclude(figures, document(figures, sections, told), words.json)
+        summary["lag of the outbox flat out, p99, ms"] = sections["placing"]["flat_out"]["outbox_lag_p99_ms"]
+        _say("".join(f"{name}: {value}" for name, value in summary.items()))
+    return conclude(figures, document(figures, sections, summary), words.json)
 
 
 async def measure(seconds: float, only: str | None = None) -> tuple[list[Figure], dict[str, Any]]:
-    """How fast orders are placed, and what one costs when there are many already; on servers of their own."""
+    """Measure the rate of placing orders, and the cost of one when there are many already; on servers of their own."""
     figures: list[Figure] = []
     sections: dict[str, Any] = {}
     if only != "growth":
@@ -124,7 +124,7 @@ async def _run(stack: LocalStack, seconds: float, *words: str) -> dict[str, Any]
 
 
 async def _rows(stack: LocalStack) -> int:
-    """How many orders there are."""
+    """Count the orders."""
     return sum([int((await _asked(stack, name, "select count(*) as n from orders"))["n"]) for name in ORDERS])
 
 

@@ -1,4 +1,4 @@
-"""What an order costs when there are a hundred times as many already.
+"""Cost of an order when there are a hundred times as many already.
 
 Two worlds on the same servers, each with two order databases, a payments database and processes of its own: one with
 few orders in them, one with a hundred times as many (a year's, over the monthly partitions, with their payments, ledger
@@ -74,7 +74,7 @@ _OF_A_USER, _OF_A_KITCHEN = 10, 500
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """What a table is filled with: its columns, the values of the n-th order, and for how long rows stay."""
+    """Filling of a table: its columns, the values of the n-th order, and for how long rows stay."""
 
     table: str
     columns: str
@@ -241,7 +241,7 @@ async def _place(address: str, seconds: float) -> int:
 
 
 async def _idle(pids: list[int]) -> None:
-    """Until what a process does once after its start (indexes, learning from history) is done."""
+    """Wait until what a process does once after its start (indexes, learning from history) is done."""
     async with asyncio.timeout(180):
         used_s = IDLE_S
         while used_s >= IDLE_S:
@@ -251,7 +251,7 @@ async def _idle(pids: list[int]) -> None:
 
 
 async def _settled(base: str, world: World) -> None:
-    """Until every order waits for dispatch, every payment for its order, and everything is told."""
+    """Wait until every order waits for dispatch, every payment for its order, and every outbox is empty."""
     asks = [
         *[
             (name, "select count(*) from orders where status in ('PLACED', 'AUTHORISED')")

@@ -41,7 +41,7 @@ def request(number: int, city: str, currency: str, token: str) -> pb.PlaceReques
 
 @dataclass(slots=True)
 class Run:
-    """What happened."""
+    """Orders placed, with their latencies and errors."""
 
     latencies_ms: list[float] = field(default_factory=list)
     failed: int = 0
@@ -79,7 +79,7 @@ async def open_loop(stub: OrdersStub, words: argparse.Namespace, run: Run) -> No
 
 
 async def closed_loop(stub: OrdersStub, words: argparse.Namespace, run: Run) -> None:
-    """So many customers place one order after the other."""
+    """Run so many customers that place one order after the other."""
     until_s = time.perf_counter() + words.seconds
 
     async def customer(first: int) -> None:

@@ -1,1 +1,1 @@
-"""What the planet needs, computed from measured costs; and how the control plane behaves at that size."""
+"""Needs of the planet, computed from measured costs; and the control plane at that size."""

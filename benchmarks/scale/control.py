@@ -52,7 +52,7 @@ class CallCosts:
 
 @dataclass(slots=True)
 class Storm:
-    """What happened after so many shards died at once. Times are seconds after their death."""
+    """Outcome of the death of so many shards at once. Times are seconds after their death."""
 
     killed: int
     orphans: int
@@ -192,7 +192,7 @@ class _Host(CityHost):
         self.cities.discard(city)
 
     def load(self) -> ShardLoad:
-        """What the heartbeat reports."""
+        """Load as the heartbeat reports it."""
         mine = {city: self.loads[city] for city in self.cities}
         riders, orders = sum(c.riders for c in mine.values()), sum(c.open_orders for c in mine.values())
         return ShardLoad(riders=riders, open_orders=orders, cities=mine)
@@ -203,7 +203,7 @@ ZONE_RIDERS = 5_000
 
 
 def planet(cities: int, riders: int, seed: int = 1) -> tuple[list[CityEntry], dict[str, CityLoad]]:
-    """So many cities and riders, an open order for every two riders; the biggest cities cut into zones.
+    """A world of so many cities and riders, an open order for every two riders; the biggest cities cut into zones.
 
     Sizes go by Zipf's law, as those of cities do: the n-th has a share of 1 / (n + 20).
     """
@@ -235,7 +235,7 @@ class World:
     shards: dict[str, tuple[_Host, asyncio.Task[None]]] = field(default_factory=dict)
 
     async def begin(self, count: int, clock: VirtualClock) -> None:
-        """So many shards that share the load evenly and whose heartbeats are spread over their period."""
+        """Start shards that share the load evenly and whose heartbeats are spread over their period."""
         names = [f"shard-{number:03d}" for number in range(count)]
         carried = dict.fromkeys(names, 0)
         given: dict[str, list[str]] = {name: [] for name in names}

@@ -1,4 +1,4 @@
-"""What one unit of work costs on this machine: CPU and bytes, measured by the benches' own code, each shortly."""
+"""Cost of one unit of work on this machine: CPU and bytes, measured by the benches' own code, each shortly."""
 
 from __future__ import annotations
 

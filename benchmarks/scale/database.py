@@ -1,4 +1,4 @@
-"""What Postgres is asked for: a map of that size, asked as shards ask it, and the rows of orders and ticks."""
+"""Load of Postgres: a map of that size, asked as shards ask it, and the rows of orders and ticks."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def measure_map(cities: int, shards: int, riders: int) -> MapCosts:
 
 
 async def row_bytes() -> RowBytes:
-    """What dispatch writes, on a Postgres of its own where a shard owns the one city."""
+    """Measure the rows that dispatch writes, on a Postgres of its own where a shard owns the one city."""
     async with _postgres() as (url, _):
         async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool:
             store = PostgresRouterStore(pool)

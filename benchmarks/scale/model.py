@@ -12,7 +12,7 @@ from benchmarks.scale.costs import Costs
 
 @dataclass(frozen=True, slots=True)
 class Planet:
-    """What is asked, and what we assume of it."""
+    """Assumptions about the planet's demand."""
 
     under_way: int = 10_000_000
     orders_a_day: int = 500_000_000

@@ -20,7 +20,7 @@ def page(report: dict[str, Any]) -> str:
 
 
 def values(report: dict[str, Any]) -> dict[str, Any]:
-    """What stands in the template's places. Raises `ValueError` where the costs contradict themselves."""
+    """Values for the template's places. Raises `ValueError` where the costs contradict themselves."""
     Costs(**report["costs"])
     planet, machine, map_, moves = (report[name] for name in ("planet", "machine", "map", "rebalance"))
     cores = sum(need["cores"] for need in report["needs"])

@@ -1,4 +1,4 @@
-"""How a planet that was claimed while it slept is evened out when it wakes."""
+"""Rebalancing of a planet that was claimed while it slept, when it wakes."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Everything below these offsets has been applied.
+    """Offsets of both logs below which everything has been applied.
 
     `incarnation` names the log itself: when it changed, the log was replaced and the offsets mean nothing.
     """

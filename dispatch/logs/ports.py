@@ -41,7 +41,7 @@ class CityLogs(Protocol):
         """
 
     async def read(self, timeout_s: float) -> Read:
-        """What is there next; waits for something up to `timeout_s`, then returns an empty read."""
+        """Read what comes next; waits for something up to `timeout_s`, then returns an empty read."""
 
     async def ends(self) -> Cut:
         """End offsets of both logs."""

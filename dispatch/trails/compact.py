@@ -84,7 +84,7 @@ async def _write(
 
 
 def archivable(fixes: FixColumns, stored: TrailColumns, error_m: float) -> TrailColumns:
-    """What the archive is to hold of some riders: their fixes simplified, with what it holds already.
+    """Fixes that the archive is to hold of some riders: simplified, with what it holds already.
 
     As long as all that is stored is hot too, the file is made anew. When the hot copy has gone what is stored stays as
     it is, and what came after it is added as pieces of its own. Raises `ArchiveBroken` when the promise is not kept.

@@ -94,7 +94,7 @@ class TrailService:
         return Driven(rider_id, from_ms, to_ms, round(metres_driven, 1), heard_ms, fixes)
 
     async def _best(self, city: str, rider_id: int, begin_ms: int, end_ms: int) -> TrailColumns:
-        """What is hot or what is archived of an hour, whichever knows more: one may be on its way out, or in."""
+        """Fixes of an hour, hot or archived, whichever knows more: one may be on its way out, or in."""
         fixes = await self._hot.of_rider(city, rider_id, begin_ms - MAX_GAP_MS, end_ms + MAX_GAP_MS)
         hot = simplified(points_of(fixes), self._error_m)
         cold, _ = await self._archived(begin_ms, end_ms, lambda old, hour: old.read(city, hour, [rider_id]))
@@ -105,7 +105,7 @@ class TrailService:
         return self._clock.wall_of_domain_ms(from_ms) > self._clock.wall_ms() - self._keep_ms
 
     async def _archived(self, from_ms: int, to_ms: int, read: ReadHour) -> tuple[TrailColumns, float]:
-        """What is archived of a span of time, with the hours around it that may hold the other end of a step."""
+        """Archived fixes of a span of time, with the hours around it that may hold the other end of a step."""
         if self._archive is None:
             return TrailColumns.none(), 0.0
         parts, error_m = [], 0.0
@@ -118,7 +118,7 @@ class TrailService:
 
 
 def _located(points: TrailColumns, at_ms: int, error_m: float) -> list[Whereabouts]:
-    """Where each of the riders was."""
+    """Place of each of the riders."""
     there, before, after = places_at(points, at_ms)
     rows = zip(
         points.rider_id[before].tolist(),

@@ -59,7 +59,7 @@ def _keep(points: TrailColumns, keep: NDArray[np.bool_], first: int, last: int, 
 
 
 def errors_m(points: TrailColumns, begin: int, end: int) -> NDArray[np.float64]:
-    """How far each point between two is from the place between the two at its time, metres."""
+    """Distance of each point between two from the place between the two at its time, metres."""
     inner = np.arange(begin + 1, end)
     ends = np.full((2, len(inner)), [[begin], [end]])
     line = between(points, ends[0], ends[1], points.ts_ms[inner])

@@ -98,5 +98,5 @@ class TrailFollower:
         self._since_ms = began_ms
 
     def _lag(self) -> float:
-        """How long the oldest fix that waits has been durable and is not in the trails, wall ms."""
+        """Age of the oldest fix that is durable and not yet in the trails, wall ms."""
         return float(self._clock.wall_ms() - self._oldest_ms) if self._oldest_ms else 0.0

@@ -25,13 +25,13 @@ Status = Literal[
 
 
 class Body(BaseModel):
-    """Something a client sends."""
+    """Base of what a client sends."""
 
     model_config = ConfigDict(extra="forbid", strict=False)
 
 
 class Answer(BaseModel):
-    """Something a client gets."""
+    """Base of what a client gets."""
 
 
 class LatLng(Body):
@@ -55,7 +55,7 @@ class Item(Body):
 
 
 class QuoteBody(Body):
-    """What a customer would like to have."""
+    """Items that a customer would like to have."""
 
     city: str = Field(min_length=1, max_length=64)
     restaurant: Restaurant
@@ -99,7 +99,7 @@ class StatusChange(Answer):
 
 
 class ActionRequired(Answer):
-    """What the customer has to do before the payment can be authorised (strong customer authentication)."""
+    """Step the customer has to take before the payment can be authorised (strong customer authentication)."""
 
     kind: str = Field(description="use_stripe_sdk: hand the secret to the provider's library; redirect_to_url")
     client_secret: str
@@ -167,7 +167,7 @@ class ClockLine(Answer):
 
 
 class EdgeConfig(Answer):
-    """What the pages need to know."""
+    """Settings of the pages."""
 
     live_url: str
     clock: ClockLine

@@ -78,7 +78,7 @@ class OperatorHub:
                 await self._pause()
 
     async def _pause(self) -> None:
-        """Until the next round, or until the first viewer comes."""
+        """Wait until the next round, or until the first viewer comes."""
         with suppress(TimeoutError):
             async with asyncio.timeout(STATS_S):
                 await self._first.wait()

@@ -64,7 +64,7 @@ class SocketQueue:
         self._latest.clear()
 
     def end(self, reason: str) -> None:
-        """Nothing follows: `ended` resolves as soon as everything pending was handed over."""
+        """End the queue: `ended` resolves as soon as everything pending was handed over."""
         self._end = reason
         self.flush()
 

@@ -36,13 +36,13 @@ class OrderWatch:
         self._events: list[StatusEvent] = list(facts.history)
         self._stops: list[dict[str, Any]] = []
         self._live: LiveFix | None = None
-        self._told: RiderFix | None = None
+        self._dispatch_fix: RiderFix | None = None
         self._cell = 0
         self._cell_ts_ms = 0
 
     @property
     def final(self) -> bool:
-        """Nothing more will come."""
+        """Whether the order has ended and nothing more will come."""
         return self.status in FINAL
 
     def snapshot(self) -> bytes:
@@ -66,7 +66,7 @@ class OrderWatch:
         )
 
     def resumed(self, epoch: int, seq: int) -> list[bytes] | None:
-        """What a watcher missed who had seen everything up to (epoch, seq); None when only a snapshot will do."""
+        """Frames missed by a watcher who had seen everything up to (epoch, seq); None when only a snapshot will do."""
         if epoch != self.epoch or seq > self.seq or seq < 1:
             return None
         head = {"type": "resumed", "status": self.status, "rider": self._rider(), "epoch": epoch, "seq": self.seq}
@@ -92,7 +92,7 @@ class OrderWatch:
         planned = (self.eta_ms, self.eta_p90_ms, self._stops)
         self.eta_ms, self.eta_p90_ms = track.eta_ms or self.eta_ms, track.eta_p90_ms
         self._stops = self._own_stops(track)
-        self._told = track.rider
+        self._dispatch_fix = track.rider
         shown = self._take(track)
         self.status = track.status
         if shown:
@@ -151,11 +151,11 @@ class OrderWatch:
         """The rider's newest position, from the live channel or from dispatch, as far as a customer may see it."""
         if self.final:
             return None
-        live, told = self._live, self._told
-        if live is not None and (told is None or live.ts_ms >= told.ts_ms):
+        live, tracked = self._live, self._dispatch_fix
+        if live is not None and (tracked is None or live.ts_ms >= tracked.ts_ms):
             fix, heading = RiderFix(Place(live.lat_e7, live.lng_e7), live.ts_ms), live.heading_cdeg / 100
-        elif told is not None:
-            fix, heading = told, None
+        elif tracked is not None:
+            fix, heading = tracked, None
         else:
             return None
         if self.status == EXACT:

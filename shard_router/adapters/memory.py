@@ -266,7 +266,7 @@ class MemoryRouterStore:
 
 
 def _ending(move: Move, claimant: str) -> tuple[MoveState, str]:
-    """What a claim makes of a move."""
+    """State in which a claim ends a move, and why."""
     if move.to_shard != claimant:
         return MoveState.FAILED, f"{move.to_shard} did not take it; {claimant} did"
     return MoveState.DONE, "" if move.state is MoveState.RELEASED else "the owner died"

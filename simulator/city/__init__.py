@@ -1,1 +1,1 @@
-"""How a city behaves: riders, kitchens, customers. Pure: time and randomness come in, actions go out."""
+"""Behaviour of a city: riders, kitchens, customers. Pure: time and randomness come in, actions go out."""

@@ -1,4 +1,4 @@
-"""What a rider does that the world can notice. The driver turns actions into messages of the rider's stream."""
+"""Actions of a rider that the world can notice. The driver turns them into messages of the rider's stream."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """What the phone's GPS says: the true place and a little noise."""
+    """A reading of the phone's GPS: the true place and a little noise."""
 
     at_ms: int
     place: Place

@@ -43,7 +43,7 @@ class Demand(Protocol):
     """Orders one after the other, each at its time."""
 
     def due_ms(self) -> int | None:
-        """When the next order comes; None: never."""
+        """Time of the next order; None: never."""
 
     def order(self) -> OrderDraft:
         """The order of `due_ms`; from then on `due_ms` is that of the next."""

@@ -1,4 +1,4 @@
-"""When people order: a day's curve with its lunch and dinner, and arrivals drawn from it."""
+"""Demand over a day: a curve with its lunch and dinner, and arrivals drawn from it."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class InstanceOrders:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """When an instance happens: domain time of its minute 0, of its first order and of its last courier's end."""
+    """Times of an instance: domain time of its minute 0, of its first order and of its last courier's end."""
 
     zero_ms: int
     first_ms: int

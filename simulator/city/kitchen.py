@@ -16,7 +16,7 @@ _REMEMBERED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Cooking:
-    """What the kitchen says it needs for an order, and when the food will really be ready.
+    """Time that the kitchen says an order needs, and when the food will really be ready.
 
     At `again_ms` it will say anew when that is: at `again_ready_ms`; 0: it does not.
     """
@@ -51,7 +51,7 @@ class Kitchen:
 
 
 class Pass:
-    """Where finished food waits: when each order is really ready."""
+    """Counter with finished food: when each order is really ready."""
 
     def __init__(self) -> None:
         self._ready_ms: OrderedDict[OrderId, int] = OrderedDict()
@@ -63,5 +63,5 @@ class Pass:
             self._ready_ms.popitem(last=False)
 
     def ready_ms(self, order_id: OrderId, said_ms: int) -> int:
-        """When the food is ready; for an order this city did not place, when the kitchen said."""
+        """Time when the food is ready; for an order this city did not place, when the kitchen said."""
         return self._ready_ms.get(order_id, said_ms)

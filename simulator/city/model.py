@@ -38,7 +38,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where somebody is and how they move: heading in degrees clockwise from north, speed in m/s."""
+    """Place and motion of somebody: heading in degrees clockwise from north, speed in m/s."""
 
     at: Place
     heading_deg: float = 0.0
@@ -46,7 +46,7 @@ class Pose:
 
 
 class StopKind(StrEnum):
-    """What a rider does at a stop."""
+    """Kinds of a rider's stops."""
 
     PICKUP = "pickup"
     DROP = "drop"

@@ -34,7 +34,7 @@ class Trip:
 
     @property
     def end(self) -> Place:
-        """Where the trip leads."""
+        """End of the trip."""
         return self.places[-1]
 
     def pose(self, elapsed_s: float) -> Pose:
@@ -72,7 +72,7 @@ def straight(places: Sequence[Place], speed_mps: float) -> Trip:
 
 
 class Ways(Protocol):
-    """How to get from one place to another."""
+    """Routes from one place to another."""
 
     def trip(self, start: Place, end: Place) -> Trip:
         """The way from `start` to `end`, both inclusive, at the speed traffic allows. Never empty; raises nothing."""

@@ -1,4 +1,4 @@
-"""What shapes the behaviour of a city: frozen and range-checked. Durations are seconds of the domain clock."""
+"""Parameters of a city's behaviour: frozen and range-checked. Durations are seconds of the domain clock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _check(owner: object, **ranges: Range) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RiderParams:
-    """How riders behave.
+    """Behaviour of riders.
 
     Half of a service time lies before the handover, half after it (Reyes et al. 2018); each half is multiplied by a
     log-normal factor with deviation `service_surprise`. A rider who idles for `rest_s` drifts towards a busy restaurant
@@ -63,7 +63,7 @@ class RiderParams:
 
 @dataclass(frozen=True, slots=True)
 class KitchenParams:
-    """How kitchens cook: `cook_s` is the spread of an order's own time, `ovens` how many at once.
+    """Cooking of kitchens: `cook_s` is the spread of an order's own time, `ovens` how many at once.
 
     The real time is what the kitchen says times a log-normal factor with deviation `surprise`. After the share
     `looks_again` of the said time the kitchen says anew when the food will be ready, three times as surely; with 1 it
@@ -81,7 +81,7 @@ class KitchenParams:
 
 @dataclass(frozen=True, slots=True)
 class CustomerParams:
-    """Who orders: drop-offs become rarer with distance as exp(-d / `near_m`), none beyond `reach_m`.
+    """Places of customers: drop-offs become rarer with distance as exp(-d / `near_m`), none beyond `reach_m`.
 
     `orders_per_hour` is the rate at the peak of the day. A share `decline` of the payments is declined by the bank.
     """
@@ -105,7 +105,7 @@ class CustomerParams:
 
 @dataclass(frozen=True, slots=True)
 class TrafficParams:
-    """What makes ways longer than free flow (see `simulator.city.traffic`).
+    """Causes that make ways longer than free flow (see `simulator.city.traffic`).
 
     `jam` is how much the worst hour adds in the centre, fading over `centre_m` to 40 % of it; cells differ from that by
     log-normal factors with deviation `unlike`, trips by `luck`. A day has `rains` spells of `rain_h` hours that make

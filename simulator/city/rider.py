@@ -47,7 +47,7 @@ HotPlaces = Callable[[Place, Random], Place]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Who a rider is. `pace` multiplies the seconds of every way."""
+    """Traits of a rider. `pace` multiplies the seconds of every way."""
 
     rider_id: RiderId
     home: Place
@@ -126,7 +126,7 @@ class Rider:
 
     @property
     def busy(self) -> bool:
-        """Something is still to be carried."""
+        """Whether the rider still has something to carry."""
         return bool(self._todo.stops()) or isinstance(self._doing, _AtStop)
 
     @property
@@ -135,11 +135,11 @@ class Rider:
         return self._signal
 
     def due_ms(self) -> int:
-        """When `step` next has something to do."""
+        """Time when `step` next has something to do."""
         return min(self._next_event_ms(), self._gps.due_ms if self._working else NEVER_MS)
 
     def step(self, now_ms: int) -> list[Action]:
-        """What the rider did up to now, each thing at its own time, in order; then a fix if one is due."""
+        """Actions of the rider up to now, each at its own time, in order; then a fix if one is due."""
         self._catch_up(now_ms)
         if self._working and self._gps.due_ms <= now_ms:
             self._out.append(self._gps.fix(self.pose(now_ms), now_ms))
@@ -171,7 +171,7 @@ class Rider:
         return self._flush()
 
     def pose(self, now_ms: int) -> Pose:
-        """Where the rider truly is."""
+        """The rider's true place."""
         if isinstance(self._doing, _Driving):
             return self._doing.trip.pose((now_ms - self._doing.departed_ms) / 1000)
         return self._doing.pose
@@ -277,7 +277,7 @@ class Rider:
         self._doing = _AtStop(stop, pose, at_ms, self._handover_ms(stop, at_ms))
 
     def _handover_ms(self, stop: Stop, arrived_ms: int) -> int:
-        """When goods change hands: half the service time after arrival, and not before the food is ready.
+        """Time of the handover: half the service time after arrival, and not before the food is ready.
 
         Not `dispatch.engine.service_times`: the simulated city knows nothing of the engine, and its halves surprise.
         """
@@ -306,7 +306,7 @@ class Rider:
             self._doing = replace(doing, leave_ms=at_ms + self._service_ms(self._params.pickup_s))
 
     def _replan(self, at_ms: int) -> None:
-        """What is to be done has changed: go elsewhere, wait for more food, or go on as before."""
+        """React to a change of plan: go elsewhere, wait for more food, or go on as before."""
         doing = self._doing
         if isinstance(doing, _AtStop):
             if doing.leave_ms is None and doing.stop.kind is StopKind.PICKUP:

@@ -77,7 +77,7 @@ class RiderTasks:
         self._drop([order_id for order_id in order_ids if order_id in self._promised])
 
     def unconfirmed_until_ms(self, order_ids: Iterable[OrderId]) -> int:
-        """Until when to wait for a route that shows all of the orders; 0 when it has come."""
+        """Time up to which to wait for a route that shows all of the orders; 0 when it has come."""
         promises = [self._promised[o] for o in order_ids if o in self._promised]
         return max((promise.forget_ms for promise in promises), default=0)
 

@@ -40,7 +40,7 @@ class CitySite:
 
 @dataclass(frozen=True, slots=True)
 class CityParams:
-    """How many live in a city, and how. A share `slow` of the riders takes `slow_pace` times as long as others."""
+    """Population of a city. A share `slow` of the riders takes `slow_pace` times as long as others."""
 
     riders: int = 40
     restaurants: int = 24
@@ -129,7 +129,7 @@ def _rider(
 
 
 def _homes(ground: CitySite, restaurants: Sequence[Restaurant], count: int, rng: Random) -> list[Place]:
-    """Where riders begin: a few places near each restaurant, in turn."""
+    """Places where riders begin: a few near each restaurant, in turn."""
     each = -(-count // len(restaurants))
     near = [_some_near(r.at, ground.places, _HOME_M, each, rng) for r in restaurants]
     return [near[i % len(near)][i // len(near) % len(near[i % len(near)])] for i in range(count)]

@@ -1,4 +1,4 @@
-"""When riders work."""
+"""Shifts of riders."""
 
 from __future__ import annotations
 

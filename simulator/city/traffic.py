@@ -1,4 +1,4 @@
-"""What traffic, rain and closed streets make of a way: a world that nobody in the system is told about.
+"""Delays by traffic, rain and closed streets: a world that nobody in the system is told about.
 
     seconds of a leg = free-flow seconds x cell and hour x rain x closure x this trip's luck
 
@@ -83,14 +83,14 @@ WEEKEND = (
 
 
 class Traffic(Protocol):
-    """What becomes of a trip on the road."""
+    """Traffic that a trip on the road meets."""
 
     def driven(self, trip: Trip, at_ms: int, rng: Random) -> Trip:
         """The same places at the times they are really passed, by one who leaves at `at_ms`."""
 
 
 class FreeTraffic:
-    """Everything flows."""
+    """Traffic without delays."""
 
     def driven(self, trip: Trip, at_ms: int, rng: Random) -> Trip:
         return trip
@@ -116,7 +116,7 @@ class Closure:
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """What is out of the ordinary on a day."""
+    """Disturbances of a day."""
 
     rain: tuple[Rain, ...] = ()
     closures: tuple[Closure, ...] = ()

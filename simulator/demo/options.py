@@ -1,4 +1,4 @@
-"""What `forno demo` can be told."""
+"""Options of `forno demo`."""
 
 from __future__ import annotations
 

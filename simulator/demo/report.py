@@ -102,7 +102,7 @@ def report(found: RunFacts) -> dict[str, Any]:
 
 
 def applied_of_acked(found: RunFacts) -> AppliedFixes:
-    """What the shards did with the acknowledged fixes, each counted once.
+    """Counts of what the shards did with the acknowledged fixes, each counted once.
 
     Their counters count rows of the log. Rows said twice are superseded by themselves; rows whose acknowledgement was
     lost were sent again under another number, and are taken out as the log shows that they were counted.
@@ -112,7 +112,7 @@ def applied_of_acked(found: RunFacts) -> AppliedFixes:
 
 
 def broken(found: RunFacts) -> list[str]:
-    """What had to hold and does not, one line each."""
+    """Promises that were not kept, one line each."""
     applied = applied_of_acked(found)
     acked, logged = len(found.fixes_acked), len(found.logged.keys)
     rules = (

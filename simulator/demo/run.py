@@ -51,7 +51,7 @@ class Brake:
         self._task = asyncio.current_task()
 
     def pull(self) -> None:
-        """Somebody wants it to end."""
+        """Ask the demo to end."""
         if (self.stop.is_set() or not self.running) and self._task is not None:
             self._task.cancel()
         self.stop.set()
@@ -154,7 +154,7 @@ def _log_to(path: Path) -> None:
 
 
 def _settings(scene: Scene, folder: Path) -> dict[str, str]:
-    """What every service of the demo is told: the scene's clock, cities and parameters."""
+    """Settings of every service of the demo: the scene's clock, cities and parameters."""
     clock = scene.clock
     return {
         **scene.settings,

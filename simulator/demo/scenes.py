@@ -1,4 +1,4 @@
-"""What is played: two cities at dinner time, or an instance. A scene is what servers must know before they start."""
+"""Scenes of the demo: two cities at dinner time, or an instance; each is what servers must know before they start."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is played: cities by slug, a clock, settings of the services, and people, made for a domain time."""
+    """A scene: cities by slug, a clock, settings of the services, and people, made for a domain time."""
 
     cities: tuple[str, ...]
     zone: ZoneInfo

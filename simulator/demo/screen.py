@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: steps while it sets up, then the city in a few lines."""
+"""Screen of the person at the terminal: steps while it sets up, then the city in a few lines."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Screen:
         self._console = console
         self._plain = headless or not console.is_terminal
         self._live: Live | None = None
-        self._said_s = 0.0
+        self._printed_s = 0.0
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
@@ -89,8 +89,8 @@ class Screen:
         """The newest summary; without a terminal, one line every five seconds."""
         if self._live is not None:
             self._live.update(picture(summary, self._console.width))
-        elif time.monotonic() - self._said_s >= 5:
-            self._said_s = time.monotonic()
+        elif time.monotonic() - self._printed_s >= 5:
+            self._printed_s = time.monotonic()
             self._console.print(_line(summary))
 
 

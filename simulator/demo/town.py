@@ -40,7 +40,7 @@ SCREENS = 6
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where the public APIs are."""
+    """Addresses of the public APIs."""
 
     gateway_url: str
     tracking_address: str

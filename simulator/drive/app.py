@@ -15,7 +15,7 @@ _VEHICLES = {"bicycle": Vehicle.BICYCLE, "scooter": Vehicle.SCOOTER, "car": Vehi
 
 
 def mind_hears(mind: Rider, event: app.Event, now_ms: int) -> list[act.Action]:
-    """What a rider does about something the app shows."""
+    """Actions of a rider on something the app shows."""
     match event:
         case app.Offer():
             return mind.hear_offer(Offer(OfferId(event.offer_id), _stops(event.stops), event.expires_ms), now_ms)
@@ -35,7 +35,7 @@ def fix_row(fix: act.Fix) -> FixRow:
 
 
 def messages_of(action: act.Action, profile: Profile) -> Iterator[Reply | Status]:
-    """What the app says of an action that is not a fix; nothing for what the SDK does by itself."""
+    """Messages of the app about an action that is not a fix; none for what the SDK does by itself."""
     match action:
         case act.Online():
             yield Status(

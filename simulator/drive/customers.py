@@ -26,7 +26,7 @@ _LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class PlacedOrder:
-    """What the gateway answered."""
+    """An order as the gateway answered for it."""
 
     order_id: OrderId
     city: str

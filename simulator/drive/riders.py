@@ -126,7 +126,7 @@ class Fleet:
 
     @property
     def waiting(self) -> int:
-        """What is not acknowledged yet."""
+        """Number of messages not acknowledged yet."""
         return sum(pilot.client.unacked for pilot in self.pilots)
 
     @property
@@ -136,7 +136,7 @@ class Fleet:
 
     @property
     def refused(self) -> Counter[str]:
-        """What the edge refused, by reason."""
+        """Refusals of the edge, by reason."""
         return sum((pilot.refused for pilot in self.pilots), Counter())
 
     def made_offline_ms(self) -> set[int]:

@@ -59,7 +59,7 @@ class Watchers:
         return True
 
     async def close(self) -> None:
-        """Nobody watches any more."""
+        """End all watching."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -90,7 +90,7 @@ class _Checker:
                 self.fail(f"{drop.order}: dropped by {drop.courier}, picked up by {by.get(drop.order)}")
 
     def commitments(self) -> None:
-        """Nothing is bound before it is placed, to two couriers at once, or after its pickup."""
+        """Check that nothing is bound before it is placed, to two couriers at once, or after its pickup."""
         bound: dict[str, str] = {}
         holds: dict[str, tuple[str, ...]] = defaultdict(tuple)
         gone = {o: p.at for p in self.history.pickups for o in p.orders}

@@ -17,7 +17,7 @@ class ReplayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """What is wrong with a line of an instance's file; line 0: with the file as a whole."""
+    """Error in a line of an instance's file; line 0: in the file as a whole."""
 
     file: Path
     line: int

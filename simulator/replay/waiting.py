@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from dispatch.engine.computed_tick import Matched
 from dispatch.engine.inputs import OrderOpened, Positions
 from dispatch.engine.model import RiderId
 from dispatch.engine.params import EngineParams
 from dispatch.engine.prepositioning.demand import Demand
 from dispatch.engine.prepositioning.moves import Idle, idle_moves
-from dispatch.engine.results import Matched
 from simulator.replay.history import Leg
 from simulator.replay.instance import Instance
 from simulator.replay.world import MINUTE_MS, ReplayWorld

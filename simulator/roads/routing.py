@@ -1,4 +1,4 @@
-"""How the simulator's riders get about: along the roads, second by second."""
+"""Routes of the simulator's riders: along the roads, second by second."""
 
 from __future__ import annotations
 

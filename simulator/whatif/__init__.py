@@ -1,1 +1,1 @@
-"""What another policy would have done with a recorded stretch."""
+"""Another policy on a recorded stretch."""

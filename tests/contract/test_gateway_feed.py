@@ -123,7 +123,7 @@ async def test_a_city_is_heard_as_long_as_somebody_follows_it(bench: Bench) -> N
 
 
 async def test_a_city_wanted_just_as_the_first_one_begins_is_heard(bench: Bench) -> None:
-    """The wish falls between the subscription of the first city and the first read; it is not taken for fulfilled."""
+    """A city is followed between the subscription of the first and the first read; it is not taken for subscribed."""
     other = City(bench.city + "-other")
 
     def once() -> None:

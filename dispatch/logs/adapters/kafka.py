@@ -97,7 +97,7 @@ class KafkaCityLogs:
         return read
 
     async def _read(self, timeout_s: float) -> tuple[Read, list[BadMessage]]:
-        """What came, and what of it cannot be read; it is set aside before anybody goes on."""
+        """Messages that came, and those of them that cannot be read; they are set aside before anybody goes on."""
         reader = self._open_consumer()
         try:
             batches = await reader.getmany(timeout_ms=int(timeout_s * 1000))

@@ -41,7 +41,7 @@ class MemoryLog:
         self.events.clear()
 
     async def wait(self, timeout_s: float, something: Callable[[], bool]) -> None:
-        """Until there is something to read, or the time is over."""
+        """Wait until there is something to read, or the time is over."""
         async with self._grown:
             try:
                 async with asyncio.timeout(timeout_s):

@@ -89,7 +89,7 @@ class MemoryTrails:
         return changed
 
     def expire(self) -> None:
-        """Everything that is archived goes."""
+        """Drop everything that is archived."""
         for name in self._archived:
             del self._chunks[name], self._versions[name]
         self._archived.clear()

@@ -53,7 +53,7 @@ def wake(data: bytes) -> tuple[City, int, list[str]]:
 
 
 def order_facts(order: orders_pb2.Order) -> OrderFacts:
-    """What the orders service says."""
+    """Facts of an order by the orders service."""
     basket = order.basket
     return OrderFacts(
         order_id=OrderId(order.order_id),
@@ -74,7 +74,7 @@ def order_facts(order: orders_pb2.Order) -> OrderFacts:
 
 
 def track(message: dispatch_pb2.TrackResponse) -> Track:
-    """What dispatch says."""
+    """Track of an order by dispatch."""
     rider = RiderFix(_place(message.rider_at), message.rider_ts_ms) if message.rider_ts_ms else None
     return Track(
         status=_WORDS.get(message.state, "accepted"),

@@ -59,12 +59,12 @@ class MemoryFeed:
         await asyncio.Event().wait()
 
     async def publish_fixes(self, city: City, epoch: int, fixes: Sequence[LiveFix]) -> None:
-        """As dispatch does on `live:<city>`."""
+        """Publish positions, as dispatch does on `live:<city>`."""
         if self._sink is not None and self._wanted[city] > 0:
             self._sink.fixes(city, epoch, list(fixes))
 
     async def publish_wake(self, city: City, epoch: int, order_ids: Sequence[str]) -> None:
-        """As dispatch does on `wake:<city>`."""
+        """Publish a wake, as dispatch does on `wake:<city>`."""
         if self._sink is not None and self._wanted[city] > 0:
             self._sink.woken(city, epoch, list(order_ids))
 

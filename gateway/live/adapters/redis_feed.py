@@ -20,7 +20,7 @@ from gateway.live.ports import FeedSink
 from node.retry import Policy
 
 AGAIN = Policy(0.1, 1.0, of=(RedisError, OSError))
-#: A new wish is seen this much later at most, wall seconds.
+#: A city followed anew is subscribed to this much later at most, wall seconds.
 _GLANCE_S = 0.1
 #: A connection that is silent is asked whether it lives, wall seconds.
 _HEALTH_S = 3
@@ -46,11 +46,11 @@ class RedisFeed:
         )
         self._log = log
         self._wanted: Counter[City] = Counter()
-        self._wishes = asyncio.Event()
+        self._cities_wanted = asyncio.Event()
 
     def follow(self, city: City) -> None:
         self._wanted[city] += 1
-        self._wishes.set()
+        self._cities_wanted.set()
 
     def unfollow(self, city: City) -> None:
         self._wanted[city] -= 1
@@ -62,7 +62,7 @@ class RedisFeed:
 
     async def _follow(self, sink: FeedSink) -> None:
         while True:
-            await self._wishes.wait()
+            await self._cities_wanted.wait()
             pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
             try:
                 await self._read(pubsub, await self._subscribe(pubsub, frozenset(), sink), sink)
@@ -89,7 +89,7 @@ class RedisFeed:
     async def _subscribe(self, pubsub: PubSub, have: frozenset[City], sink: FeedSink) -> frozenset[City]:
         wanted = frozenset(self._wanted)
         if not wanted:
-            self._wishes.clear()
+            self._cities_wanted.clear()
         if new := wanted - have:
             await pubsub.subscribe(*_channels(new))
         if old := have - wanted:

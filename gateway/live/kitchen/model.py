@@ -24,7 +24,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """Everything that a kitchen sees, oldest order first."""
+    """Orders that a kitchen sees, oldest first."""
 
     tickets: tuple[Ticket, ...]
     #: Whether it takes orders without being asked, its pace, whether there are more tickets than fit.

@@ -64,7 +64,7 @@ class KitchenWatch:
         )
 
     def resumed(self, epoch: int, seq: int) -> list[bytes] | None:
-        """What a screen missed that had seen everything up to (epoch, seq); None when only a snapshot will do."""
+        """Frames missed by a screen that had seen everything up to (epoch, seq); None when only a snapshot will do."""
         oldest = self._changes[0][0] if self._changes else self.seq + 1
         if epoch != self.epoch or not oldest - 1 <= seq <= self.seq or seq < 1:
             return None

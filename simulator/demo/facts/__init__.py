@@ -1,1 +1,1 @@
-"""What really happened, read from where it is kept: the logs, the databases, the shards. No figure is made up here."""
+"""Facts read from where they are kept: the logs, the databases, the shards. No figure is made up here."""

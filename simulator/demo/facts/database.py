@@ -24,7 +24,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class DispatchFacts:
-    """What dispatch committed."""
+    """Counts of what dispatch committed."""
 
     delivered: int
     held_twice: tuple[str, ...]
@@ -64,7 +64,7 @@ async def dispatch_facts(core_url: str) -> DispatchFacts:
 
 
 async def order_statuses(urls: Sequence[str]) -> dict[str, int]:
-    """How many orders stand in each status, over all databases of orders."""
+    """Number of orders in each status, over all databases of orders."""
     counts: dict[str, int] = {}
     for url in urls:
         async with postgres.connection(url) as connection:

@@ -27,7 +27,7 @@ Buckets = Counter[float]
 
 
 async def hop_buckets(metrics: Mapping[str, str]) -> dict[str, Buckets]:
-    """What all services together have observed so far, by hop. A service that does not answer is left out."""
+    """Ages observed by all services together so far, by hop. A service that does not answer is left out."""
     async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
         texts = await asyncio.gather(*(_text(client, address) for address in metrics.values()))
     found: dict[str, Buckets] = {hop: Counter() for hop in HOPS}

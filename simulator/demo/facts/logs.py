@@ -83,7 +83,7 @@ def fix_keys(fixes: Iterable[tuple[int, int, int]]) -> FixKeys:
 
 
 def missing(wanted: FixKeys, there: FixKeys) -> int:
-    """How many of the wanted keys are not there."""
+    """Number of the wanted keys that are missing."""
     return len(wanted) - int(np.isin(wanted, there, assume_unique=True).sum())
 
 

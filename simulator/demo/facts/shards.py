@@ -57,7 +57,7 @@ async def counters(router_address: str, cities: Sequence[str]) -> dict[str, City
 
 
 async def applied_of(router_address: str, cities: Sequence[str], rows: int) -> AppliedFixes:
-    """What the owners applied, as soon as that is `rows` fixes in all, or after a while anyway."""
+    """Fixes that the owners applied, as soon as they are `rows` in all, or after a while anyway."""
     deadline_s = asyncio.get_running_loop().time() + _DRAIN_WITHIN_S
     while True:
         found = (await counters(router_address, cities)).values()
