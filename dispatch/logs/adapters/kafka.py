@@ -161,7 +161,7 @@ class KafkaCityLogs:
                 continue
             fixes.append(decoded[0])
             packed_ms = min(packed_ms, decoded[1]) if packed_ms else decoded[1]
-        heard = [self._event(record, bad) for record in events]
+        city_events = [self._event(record, bad) for record in events]
         before = self._cut
         self._cut = Cut(
             before.incarnation,
@@ -171,7 +171,7 @@ class KafkaCityLogs:
         )
         pings_first = pings[0].offset if pings else before.pings_offset
         events_first = events[0].offset if events else before.events_offset
-        return Read(fixes, heard, self._cut, pings_first, events_first, packed_ms), bad
+        return Read(fixes, city_events, self._cut, pings_first, events_first, packed_ms), bad
 
     def _event(self, record: Any, bad: list[BadMessage]) -> LogEvent:
         try:
