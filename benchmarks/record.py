@@ -66,7 +66,7 @@ class Figure:
         }
 
     def cells(self) -> tuple[str, str, str, str]:
-        """For people: verdict, value, target, and what it is of."""
+        """Cells for people: verdict, value, target, and what it is of."""
         verdict = ("met" if self.met else "MISSED") if self.judged else "told"
         peer = f" ({self.peer_name} {self.peer:,.4g})" if self.peer is not None else ""
         return verdict, f"{self.value:,.6g} {self.unit}".rstrip(), self.target, f"{self.name}{peer}"

@@ -11,7 +11,7 @@ from node.settings import NodeSettings
 
 
 class DispatchSettings(NodeSettings):
-    """One dispatch process, which is one shard."""
+    """Settings of one dispatch process, which is one shard."""
 
     listen: str = Field("127.0.0.1:7020", description="host:port of the gRPC server")
     advertise: str = Field("", description="host:port at which others reach it; empty: as it listens")

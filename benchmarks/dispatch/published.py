@@ -75,7 +75,7 @@ AGGREGATES: tuple[Aggregate, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """At most `target`; `peer` is the published figure of the same name over the same instances."""
+    """A target of at most `target`; `peer` is the published figure of the same name over the same instances."""
 
     target: float
     unit: str

@@ -101,7 +101,7 @@ def groups(rows: tuple[Row, ...]) -> dict[str, list[Row]]:
 
 
 def incomplete(rows: tuple[Row, ...]) -> list[str]:
-    """For every group of targets that does not apply: why."""
+    """Reasons why groups of targets do not apply."""
     by_name = {r.instance for r in rows}
     held = {"table 4": (len(by_name & TABLE_4.keys()), len(TABLE_4)), "all": (len(rows), ALL)}
     held[HARD] = (int(HARD in by_name), 1)

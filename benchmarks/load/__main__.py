@@ -110,7 +110,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
 
 def _percentile(times: list[tuple[float, int]], share: float) -> float:
-    """From counts by (rounded) time."""
+    """A percentile from counts by (rounded) time."""
     left = share * sum(count for _, count in times)
     for ms, count in times:
         left -= count

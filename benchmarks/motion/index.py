@@ -261,5 +261,5 @@ def figures(section: dict[str, Any]) -> Sequence[Figure]:
 
 
 async def run(tell: Say) -> dict[str, Any]:
-    """In a thread, so that the caller's loop stays alive."""
+    """Run the measurement in a thread, so that the caller's loop stays alive."""
     return await asyncio.to_thread(measure, tell)

@@ -46,7 +46,7 @@ class Allowance:
     floor: float
 
     def of(self, series: Sequence[float]) -> float:
-        """In the unit of the series."""
+        """The largest rise, in the unit of the series."""
         return max(self.share * median(series), self.floor)
 
 

@@ -58,7 +58,7 @@ async def move_times(pool: asyncpg.Pool, period_ms: int) -> list[MoveTime]:
 
 
 async def assignments(kafka_url: str) -> tuple[int, int]:
-    """Of what dispatch.events tells: orders that were assigned, and how many of them to two riders at once."""
+    """Count the assigned orders of dispatch.events, and those of them assigned to two riders at once."""
     events = await _told(kafka_url)
     return len({event.order_id for event in events if event.WhichOneof("kind") == "assigned"}), len(doubles(events))
 

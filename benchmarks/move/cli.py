@@ -214,7 +214,7 @@ def _figures(
 
 
 async def _moves(store: PostgresRouterStore, count: int) -> None:
-    """To and fro, each move to its end."""
+    """Move the city to and fro, each move to its end."""
     for number in range(count):
         entry = (await store.read_map()).cities[CITY]
         target = SHARDS[1] if entry.owner == SHARDS[0] else SHARDS[0]

@@ -65,7 +65,7 @@ class RiderFleet:
                 rider.client.status(RiderStatus.ONLINE, at=at, capacity=2, shift_end_ms=self.clock.domain_ms() + 10**8)
 
     def watch_streams(self) -> None:
-        """From now on a stream that ends is counted."""
+        """Count streams that end from now on."""
         self._watching = True
 
     async def ride(self, fixes_per_s: float) -> None:

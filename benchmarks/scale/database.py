@@ -43,7 +43,7 @@ class MapCosts:
     database_bytes_a_city: float
 
     def calls(self) -> CallCosts:
-        """As the storms need them."""
+        """Costs of the calls, as the storms need them."""
         return CallCosts(
             beat_s=self.beat_database_ms / 1000,
             claim_s=self.claim_database_ms / 1000,

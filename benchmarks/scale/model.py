@@ -47,7 +47,7 @@ class Planet:
 
     @property
     def riders(self) -> int:
-        """On shift at the peak."""
+        """Riders on shift at the peak."""
         return round(self.under_way / self.carried * self.on_shift)
 
     @property
@@ -56,7 +56,7 @@ class Planet:
 
     @property
     def orders_a_s(self) -> float:
-        """At the peak."""
+        """Orders a second at the peak."""
         return self.orders_a_day / 86_400 * self.peak
 
     @property

@@ -40,7 +40,7 @@ class Part(ABC):
         self.report: Callable[[str], None] = lambda _: None
 
     async def prepare(self) -> None:  # noqa: B027 (most parts have nothing to prepare)
-        """Whatever comes before the first start: data directories, downloads. Called once a stack."""
+        """Prepare what must be there before the first start: data directories, downloads. Called once a stack."""
 
     @abstractmethod
     def command(self) -> Command | None:
@@ -51,7 +51,7 @@ class Part(ABC):
         """The version the part reports of itself; raises NotReady while it does not serve."""
 
     async def settle(self) -> None:  # noqa: B027 (nor to settle)
-        """Whatever must be there after every start before anyone may use it: databases, topics. Idempotent."""
+        """Prepare what must be there after every start before anyone may use it: databases, topics. Idempotent."""
 
 
 class NotReady(Exception):

@@ -105,7 +105,7 @@ class Screen:
                 self._console.print(f"{time.strftime('%H:%M:%S')} {line}", highlight=False)
 
     def ready(self, manifest: Manifest) -> None:
-        """Everything is healthy: print the table where it is not on the screen already."""
+        """Print the table of a healthy stack where it is not on the screen already."""
         if self._live is None:
             self._console.print(table(manifest, self._console.width))
         self._console.print("Everything is up. Ctrl-C stops it.", highlight=False)

@@ -70,7 +70,7 @@ class LentRiders:
         self._last: dict[tuple[str, int], dispatch_pb2.RiderTasks] = {}
 
     async def tasks(self, city: LiveCity, rider_ids: Iterable[int] | None = None) -> dict[int, dispatch_pb2.RiderTasks]:
-        """By rider; of those lent only."""
+        """Tasks by rider; of those lent only."""
         wanted = None if rider_ids is None else set(rider_ids)
         lent: dict[str, list[int]] = {}
         for rider in city.state.riders.values():

@@ -1,4 +1,4 @@
-"""Between the wire's messages about loans of riders and their values."""
+"""Translate between the wire's messages about loans of riders and their values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def view_message(view: SharedView, epoch: int) -> borders_pb2.ViewCityResponse:
 
 
 def view_value(message: borders_pb2.ViewCityResponse) -> SharedView:
-    """The same of the wire. Raises `ValueError` when it cannot be read, `InvalidEntity` among them."""
+    """A city's view from the wire. Raises `ValueError` when it cannot be read, `InvalidEntity` among them."""
     seen = unpack(VIEW_CITY, message)
     return SharedView(
         tuple(order_of(text) for text in message.orders_json),

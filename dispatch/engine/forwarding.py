@@ -28,7 +28,7 @@ def only_for_borrower(item: Input | None, state: CityState) -> bool:
 
 
 def messages_to_forward(messages: Sequence[tuple[str, Input | None]], state: CityState) -> list[ForwardedMessage]:
-    """Those of the messages, given with their event ids, that go to a borrower."""
+    """Choose the messages, given with their event ids, that go to a borrower."""
     forwarded = []
     for event_id, item in messages:
         loan = _loan_of(item, state)

@@ -106,7 +106,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class RiderLent:
-    """At home: a neighbour asks for the rider. Refused unless the rider is online and has nothing to do."""
+    """Request to the home city: a neighbour asks for the rider. Refused unless it is online and has nothing to do."""
 
     at_ms: int
     rider_id: RiderId
@@ -115,7 +115,7 @@ class RiderLent:
 
 @dataclass(frozen=True, slots=True)
 class RiderBorrowed:
-    """With the borrower: the rider of a neighbour that was granted, as `RiderOnline` until the loan's end.
+    """Arrival at the borrower of a neighbour's rider that was granted, as `RiderOnline` until the loan's end.
 
     `free_ms` is when its last job ends, service time included; maybe in some seconds only.
     """
@@ -132,7 +132,7 @@ class RiderBorrowed:
 
 @dataclass(frozen=True, slots=True)
 class RiderReturned:
-    """At home: the loan is over; the rider is free at `free_ms`."""
+    """End of a loan, told to the home city: the rider is free at `free_ms`."""
 
     at_ms: int
     rider_id: RiderId
@@ -142,7 +142,7 @@ class RiderReturned:
 
 @dataclass(frozen=True, slots=True)
 class RiderMovedOut:
-    """In the old home: the rider belongs to another city from now on. Refused while it has something to do."""
+    """Departure of a rider to another city for good. Refused while it has something to do."""
 
     at_ms: int
     rider_id: RiderId
@@ -151,7 +151,7 @@ class RiderMovedOut:
 
 @dataclass(frozen=True, slots=True)
 class RiderMovedIn:
-    """In the new home, after the old one granted it."""
+    """Arrival of a rider in its new home, after the old one granted it."""
 
     at_ms: int
     rider_id: RiderId
@@ -190,7 +190,7 @@ class Positions:
 
     @staticmethod
     def none() -> Positions:
-        """No rider has been seen."""
+        """Positions of no rider."""
         i64 = np.zeros(0, np.int64)
         return Positions(np.zeros(0, np.uint64), i64, i64, i64)
 

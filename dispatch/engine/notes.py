@@ -26,7 +26,7 @@ class NoteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing worth telling: results for the outbox, refusals for the metrics.
+    """A fact to pass on: results for the outbox, refusals for the metrics.
 
     `reason` is a fixed word for DUPLICATE and REFUSED, words for FAILED, else mostly empty.
     """

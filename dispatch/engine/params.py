@@ -53,7 +53,7 @@ class OfferParams:
 
 @dataclass(frozen=True, slots=True)
 class PatienceParams:
-    """When hope is given up: a rider with something to do and without a usable fix for `vanished_s` loses what it has
+    """Limits of waiting: a rider with something to do and without a usable fix for `vanished_s` loses what it has
     not picked up, for `lost_s` the food on board is written off; an order that nobody has `nobody_s` after its food was
     ready has failed.
     """
@@ -124,7 +124,7 @@ class CostParams:
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceParams:
-    """What is thought of a rider's next answer: `refusal` before it has been asked, as if it had been asked `trust`
+    """Prior of a rider's next answer: `refusal` before it has been asked, as if it had been asked `trust`
     times with that outcome."""
 
     refusal: float = 0.1
@@ -168,7 +168,7 @@ class PaceParams:
 
 @dataclass(frozen=True, slots=True)
 class EtaParams:
-    """How sure ETAs are before deliveries have taught it (`dispatch.engine.eta.calibration`): standard deviations.
+    """Spread of ETAs before deliveries have taught it (`dispatch.engine.eta.calibration`): standard deviations.
 
     Of ways as a share of their length; of kitchens `kitchen_s` and a share `kitchen_cv` of what is left to cook; of
     each stop `door_s`; of the way of the rider who will come for an order that nobody has yet, half of `approach_s`.
@@ -199,7 +199,7 @@ class EtaParams:
 
 @dataclass(frozen=True, slots=True)
 class BundleParams:
-    """Which orders may share a trip: of one restaurant, or of two whose counters are at most `between_m` apart (0:
+    """Orders that may share a trip: of one restaurant, or of two whose counters are at most `between_m` apart (0:
     of one only). `max_stops` bounds a rider's plan, counters and doors together."""
 
     max_orders: int = 3
@@ -261,7 +261,7 @@ class SolverParams:
 
 @dataclass(frozen=True, slots=True)
 class EngineParams:
-    """Everything that shapes a decision. `version` names the set in the tick's record.
+    """Parameters of the engine. `version` names the set in the tick's record.
 
     With `rebundle` an order accepted but not picked up may still go to another rider, at the price of
     `cost.churn_s`; without, accepted orders stay where they are. `default_capacity` is how many orders a rider carries

@@ -73,7 +73,7 @@ def _out_of_sight(rider: Rider, now_ms: int, params: EngineParams) -> bool:
 
 
 def _fetches_twice(rider: Rider) -> bool:
-    """There is a pickup behind the stop ahead, or food of another counter on board: the plan stays as it is."""
+    """Whether a pickup lies behind the stop ahead, or food of another counter is on board: the plan stays as it is."""
     stops = rider.stops
     if any(s.kind is StopKind.PICKUP for s in stops[1:]):
         return True

@@ -1,4 +1,4 @@
-"""One tick of a city: from what happened to what is decided and told. A pure function of its inputs.
+"""One tick of a city: from its inputs to decisions, ETAs and tracks. A pure function.
 
 `tick` is a generator: it yields its questions (put stops in order, solve the problem, estimate arrivals) and is sent
 their answers, so that the same steps run in one process (`run_tick`) and over the worker process of a live shard

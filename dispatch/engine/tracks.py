@@ -37,14 +37,14 @@ class Track:
     quotes: tuple[Quote, ...] = ()
 
     def quoted(self, eta: Eta) -> Track:
-        """With the quote in the place of an earlier one of its stage."""
+        """The track with the quote in the place of an earlier one of its stage."""
         if eta.quote is None:
             return self
         others = (quote for quote in self.quotes if quote.stage is not eta.quote.stage)
         return replace(self, quotes=(*others, eta.quote))
 
     def moved(self, state: OrderStatus, at_ms: int) -> Track:
-        """With one more event, unless the order is in that state already."""
+        """The track with one more event, unless the order is in that state already."""
         if self.events and self.events[-1].state is state:
             return self
         return replace(self, events=(*self.events, TrackEvent(len(self.events) + 1, state, at_ms)))

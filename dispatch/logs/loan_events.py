@@ -44,14 +44,14 @@ def decode_loan_event(message: CityEvent) -> Input:
 
 
 def lent_event(rider_id: RiderId, loan: Loan, wall_ms: int) -> CityEvent:
-    """For the home city's log: a neighbour asks. Its id is the loan's, so that asking twice is asking once."""
+    """Event for the home city: a neighbour asks. Its id is the loan's, so that asking twice is asking once."""
     event = CityEvent(event_id=f"{loan.loan_id}:lent", city=loan.home, sent_wall_ms=wall_ms)
     event.rider_lent.CopyFrom(RiderLent(loan=loan_message(rider_id, loan)))
     return event
 
 
 def borrowed_event(rider: Rider, loan: Loan, wall_ms: int) -> CityEvent:
-    """For the borrower's log: the loan of the rider, as the home city lent it, was granted."""
+    """Event for the borrower: the loan of the rider, as the home city lent it, was granted."""
     event = CityEvent(event_id=f"{loan.loan_id}:borrowed", city=loan.borrower, sent_wall_ms=wall_ms)
     event.rider_borrowed.CopyFrom(
         BorrowedMessage(
@@ -67,7 +67,7 @@ def borrowed_event(rider: Rider, loan: Loan, wall_ms: int) -> CityEvent:
 
 
 def returned_event(rider_id: RiderId, loan: Loan, free_ms: int, wall_ms: int) -> CityEvent:
-    """For the home city's log: the loan is over."""
+    """Event for the home city: the loan is over."""
     event = CityEvent(event_id=f"{loan.loan_id}:returned", city=loan.home, sent_wall_ms=wall_ms)
     event.rider_returned.CopyFrom(RiderReturned(rider_id=rider_id, loan_id=loan.loan_id, free_ms=free_ms))
     return event

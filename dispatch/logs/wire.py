@@ -1,4 +1,4 @@
-"""Between the wire's messages and the city's values. Generated types are known here and in `grpc_api` only."""
+"""Translate the wire's messages to the city's values. Generated types are known here and in `grpc_api` only."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class BadEvent(ValueError):
         self.event_id = event_id
 
 
-def decode_event(value: bytes, city: str, offset: int, default_capacity: int) -> LogEvent:
+def decode_event_leniently(value: bytes, city: str, offset: int, default_capacity: int) -> LogEvent:
     """A message of city.events; what cannot be understood has no input, and an id of its own."""
     try:
-        return read_event(value, city, offset, default_capacity)
+        return decode_event(value, city, offset, default_capacity)
     except BadEvent as error:
         return LogEvent(error.event_id, offset, None)
 
 
-def read_event(value: bytes, city: str, offset: int, default_capacity: int) -> LogEvent:
+def decode_event(value: bytes, city: str, offset: int, default_capacity: int) -> LogEvent:
     """A message of city.events; one of another city has no input. Raises `BadEvent`."""
     message = city_event_pb2.CityEvent()
     try:

@@ -25,7 +25,7 @@ class Bucketed:
     density: float
 
     def only(self, mask: NDArray[np.bool_]) -> Bucketed:
-        """Those that `mask` (n,) keeps."""
+        """The rows that `mask` (n,) keeps."""
         if mask.all():
             return self
         keys = self.keys[mask]

@@ -115,7 +115,7 @@ class RiderPositions:
         return newer
 
     def _latest_of_each_row(self, batch: FixColumns, rows: Rows, among: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Of the fixes `among`, the one with the greatest (session, seq) of each row; the first of equals."""
+        """Choose of the fixes `among` the one with the greatest (session, seq) of each row; the first of equals."""
         own_rows = rows[among]
         self._winner[own_rows] = among  # the last of a row stays: right where riders send oldest first
         winner = self._winner[own_rows]

@@ -16,7 +16,7 @@ from proto.fix_columns import FixColumns
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NearestRiders:
-    """For m places up to k riders each, nearest first; all arrays have shape (m, k).
+    """Up to k riders near each of m places, nearest first; all arrays have shape (m, k).
 
     `index` points into the snapshot's columns, -1 where there are fewer than k riders. `distance_m` is
     along the great circle (inf where there is none), `age_ms` the age of the rider's fix.

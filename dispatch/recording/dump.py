@@ -1,4 +1,4 @@
-"""From a living system to a recording: ticks from Postgres, messages from Kafka. Reads only; disturbs nobody."""
+"""Dump a living city to a recording: ticks from Postgres, messages from Kafka. Reads only; disturbs nobody."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class RecordedTick:
 
     @staticmethod
     def of(plain: Mapping[str, Any]) -> RecordedTick:
-        """From a row or a line; what an older version did not write takes its default. Raises `KeyError`."""
+        """Build from a row or a line; what an older version did not write takes its default. Raises `KeyError`."""
         given = {field.name: plain[field.name] for field in fields(RecordedTick) if plain.get(field.name) is not None}
         given["ignored"] = tuple(given["ignored"])
         given["quiet"] = tuple(from_plain(TickBasis, basis) for basis in given.get("quiet", ()))

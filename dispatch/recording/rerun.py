@@ -52,7 +52,7 @@ def params_of(recording: Recording, params_digest: str) -> EngineParams:
 
 
 def rerun(recording: Recording, travel_of: TravelOf) -> Iterator[Redone]:
-    """Every tick again, in order, as it was recorded. Raises `BadRecording`."""
+    """Run every tick again, in order, as it was recorded. Raises `BadRecording`."""
     again = _Rerun(recording, travel_of)
     for tick in recording.ticks:
         yield again.tick(tick)
@@ -68,7 +68,7 @@ class _Rerun:
         try:
             self._fixes = [(m.offset, decode_fixes(m.value, recording.city)) for m in recording.pings]
             self._log = [
-                wire.decode_event(m.value, recording.city, m.offset, recording.default_capacity)
+                wire.decode_event_leniently(m.value, recording.city, m.offset, recording.default_capacity)
                 for m in recording.events
             ]
         except (ValueError, DecodeError) as error:

@@ -113,7 +113,7 @@ def _gone(fresh: TrailColumns, stored: TrailColumns) -> np.ndarray[tuple[int], n
 
 
 def _by_rider(points: TrailColumns) -> Mapping[int, tuple[frozenset[int], int]]:
-    """By rider: the times of the points, and how many fixes they stand for."""
+    """Times of the points and how many fixes they stand for, by rider."""
     border = np.flatnonzero(np.diff(points.rider_id)) + 1
     found = {}
     for rows in np.split(np.arange(len(points)), border):
@@ -124,7 +124,7 @@ def _by_rider(points: TrailColumns) -> Mapping[int, tuple[frozenset[int], int]]:
 
 
 def _check(fresh: TrailColumns, small: TrailColumns, error_m: float) -> None:
-    """Every fix within `error_m` of what stays, at its time."""
+    """Check that every fix is within `error_m` of what stays, at its time."""
     if not len(fresh):
         return
     row = np.cumsum(small.fixes, dtype=np.int64).searchsorted(np.arange(1, len(fresh) + 1))

@@ -17,7 +17,7 @@ EVERY_S = 60.0
 
 
 class Compactor:
-    """One is enough; two do the same work twice and harm nothing."""
+    """Moves hours of trails to the archive. One is enough; two do the same work twice and harm nothing."""
 
     def __init__(
         self,

@@ -61,7 +61,7 @@ def places_at(points: TrailColumns, at_ms: int) -> tuple[Degrees, NDArray[np.int
 
 
 def around(points: TrailColumns, at_ms: int) -> TrailColumns:
-    """Of each rider the last point that is not after a time, and the first that is: all that `places_at` looks at."""
+    """The last point of each rider that is not after a time, and the first that is: all that `places_at` looks at."""
     if not len(points):
         return points
     early = points.ts_ms <= at_ms

@@ -50,7 +50,7 @@ class OpenHours(Protocol):
         """Their fixes of that hour."""
 
     async def archived(self, seen: Mapping[str, int], keep_h: int) -> int:
-        """These are archived as they were seen, and expire in so many wall hours; how many had changed since."""
+        """Mark chunks as archived: they expire in so many wall hours. Returns how many changed since they were seen."""
 
 
 class HourWriter(Protocol):
@@ -73,7 +73,7 @@ class TrailArchive(Protocol):
         """An hour's points, of all riders or of some, and its error in metres; None when it is not archived."""
 
     def around(self, city: str, hour: int, at_ms: int, most: int) -> tuple[TrailColumns, float] | None:
-        """Of every rider of an hour the points before and after that time, and the hour's error; None as above.
+        """Points of every rider of an hour before and after that time, and the hour's error; None as above.
 
         In no more memory than `most` riders' points and a part of the file. Raises `TooMany` for more riders.
         """

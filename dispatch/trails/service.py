@@ -47,7 +47,7 @@ class TrailService:
         self._keep_ms = keep_h * HOUR_MS
 
     async def where(self, city: str, rider_id: int, at_ms: int) -> Whereabouts:
-        """Between the fixes before and after; raises `NotHeard` when one of them is missing or too far away."""
+        """Interpolate between the fixes before and after; raises `NotHeard` when one is missing or too far away."""
         hot = points_of(await self._hot.of_rider(city, rider_id, at_ms - MAX_GAP_MS, at_ms + MAX_GAP_MS))
         found = _located(hot, at_ms, 0.0)
         if not found:

@@ -185,6 +185,6 @@ class FaultBody(Answer):
 
 
 class Fault(Answer):
-    """Every error, with the matching HTTP status."""
+    """Answer to every error, with the matching HTTP status."""
 
     error: FaultBody

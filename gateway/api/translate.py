@@ -1,4 +1,4 @@
-"""Between the public JSON and the services' protobuf."""
+"""Translate between the public JSON and the services' protobuf."""
 
 from __future__ import annotations
 

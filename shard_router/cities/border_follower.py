@@ -78,7 +78,7 @@ class BorderFollower:
 
 
 def _compiled(cities: Sequence[City], borders: Sequence[Border]) -> tuple[City, ...]:
-    """In a thread: turning a polygon into cells takes a moment."""
+    """Compute the cells of cities whose border changed. In a thread: that takes a moment."""
     after = overlaid(cities, borders)
     for city in after:
         len(city.cells)

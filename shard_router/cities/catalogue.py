@@ -111,7 +111,7 @@ class CityLookup:
         self._owners = np.append(owners[order], NO_CITY).astype(np.int32)
 
     def find(self, lat_e7: E7, lng_e7: E7) -> NDArray[np.int32]:
-        """For each of n places, the index of its city in `cities`, or `NO_CITY`; shape (n,)."""
+        """Index in `cities` of each of n places, or `NO_CITY`; shape (n,)."""
         keys = cell_keys(lat_e7, lng_e7)
         at = np.searchsorted(self._keys, keys)
         return np.where(self._keys[at] == keys, self._owners[at], np.int32(NO_CITY))

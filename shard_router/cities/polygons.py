@@ -78,7 +78,7 @@ def around_the_globe(geometry: shapely.Geometry) -> shapely.Geometry:
 
 
 def _shifts(west: float, east: float) -> list[float]:
-    """By how much copies are moved: only what lies within 3 degrees of the date line needs one."""
+    """Degrees by which copies are moved: only what lies within 3 degrees of the date line needs one."""
     return [by for by, near in ((360.0, west < -180 + MAX_SPAN_DEG), (-360.0, east > 180 - MAX_SPAN_DEG)) if near]
 
 

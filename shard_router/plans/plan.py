@@ -162,7 +162,7 @@ def _places(cities: Sequence[CityEntry], carried: Mapping[str, int], target: int
 
 
 def _greedy(cities: Sequence[CityEntry], carried: Mapping[str, int], target: int) -> dict[str, str]:
-    """From shards above the target: the lightest city that is enough, else the heaviest, to where there is room."""
+    """Choose moves from shards above the target: the lightest city that is enough, else the heaviest, to free room."""
     load, places = dict(carried), {c.city: c.owner or "" for c in cities}
     stuck: set[str] = set()
     while over := [shard for shard in load if load[shard] > target and shard not in stuck]:

@@ -121,7 +121,7 @@ class Rider:
 
     @property
     def working(self) -> bool:
-        """On shift."""
+        """Whether the rider is on shift."""
         return self._working
 
     @property

@@ -86,7 +86,7 @@ class Traffic(Protocol):
     """Traffic that a trip on the road meets."""
 
     def driven(self, trip: Trip, at_ms: int, rng: Random) -> Trip:
-        """The same places at the times they are really passed, by one who leaves at `at_ms`."""
+        """The trip with the times at which its places are really passed, by one who leaves at `at_ms`."""
 
 
 class FreeTraffic:

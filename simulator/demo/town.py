@@ -120,7 +120,7 @@ class Town:
                 task.result()
 
     async def stop_ordering(self) -> None:
-        """No new orders; those on their way to the gateway arrive."""
+        """Stop placing orders; those on their way to the gateway arrive."""
         await _cancel(self._ordering)
 
     async def settle(self) -> int:

@@ -1,4 +1,4 @@
-"""Between a rider's mind and what the rider's app says and hears."""
+"""Translate between a rider's mind and what the rider's app says and hears."""
 
 from __future__ import annotations
 

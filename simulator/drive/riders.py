@@ -92,7 +92,7 @@ class Fleet:
         )
 
     async def run(self) -> None:
-        """Every rider does what is due. Raises what ended a rider's app."""
+        """Let every rider do what is due. Raises what ended a rider's app."""
         for pilot in self.pilots:
             pilot.client.start()
         while True:

@@ -58,7 +58,7 @@ class _Checker:
         return travel_minutes(self.places[origin], self.places[destination], self.rules.metres_per_minute)
 
     def known_names(self) -> None:
-        """Every order, courier and place of the history is one of the instance."""
+        """Check that every order, courier and place of the history is one of the instance."""
         history = self.history
         orders = {o for c in history.commitments for o in c.orders} | {o for p in history.pickups for o in p.orders}
         orders |= {d.order for d in history.drops}

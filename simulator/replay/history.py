@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """At `at` the courier was bound to fetch these orders (the whole bundle, in the order of drops)."""
+    """Binding of a courier at `at` to these orders (the whole bundle, in the order of drops)."""
 
     at: int
     courier: str

@@ -33,7 +33,7 @@ class WaitingWorld(ReplayWorld):
                 self.demand.opened(event)
 
     def _positions(self) -> Positions:
-        """Of those who stand still and are not on an idle move."""
+        """Positions of those who stand still and are not on an idle move."""
         seen = super()._positions()
         rest = ~np.isin(seen.rider_ids, np.array(list(self._away), np.uint64))
         return Positions(seen.rider_ids[rest], seen.lat_e7[rest], seen.lng_e7[rest], seen.age_ms[rest])

@@ -1,4 +1,4 @@
-"""From loose road links to the network's arrays."""
+"""Build the network's arrays from loose road links."""
 
 from __future__ import annotations
 

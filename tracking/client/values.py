@@ -61,7 +61,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """At most so many fixes a second are sent from now on; 0: no limit. The client obeys by itself."""
+    """Order to send at most so many fixes a second from now on; 0: no limit. The client obeys by itself."""
 
     max_fixes_per_s: float
 

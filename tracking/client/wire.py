@@ -1,4 +1,4 @@
-"""Between the values of the client and `tracking.v1`. Used by the asyncio client; good for any other, too."""
+"""Translate between the values of the client and `tracking.v1`. Used by the asyncio client; good for any other, too."""
 
 from __future__ import annotations
 

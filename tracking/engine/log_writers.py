@@ -69,7 +69,7 @@ class FixWriter:
         self._pump()
 
     def oldest_ms(self, now_s: float) -> float:
-        """For how long the oldest fix here has waited, wall milliseconds, at a time (monotonic); 0 if none waits."""
+        """Time that the oldest fix here has waited, wall milliseconds, at a time (monotonic); 0 if none waits."""
         times = [*self._sends.values(), *(since for since, _ in list(self._city_batches)[:1])]
         return 1000 * (now_s - min(times, default=now_s))
 

@@ -28,7 +28,7 @@ class SessionOffers:
     _route: tuple[int, int] = (0, -1)
 
     def due(self, open_now: Iterable[Offer], now_s: float) -> list[Offer]:
-        """Those to send now: never sent, or not seen and not answered since a second."""
+        """Offers to send now: never sent, or not seen and not answered since a second."""
         out = []
         for offer in open_now:
             sent = self._sent.get(offer.offer_id)
@@ -41,7 +41,7 @@ class SessionOffers:
         return out
 
     def gone(self, open_now: Iterable[Offer], domain_ms: int) -> list[Retracted]:
-        """Those that were sent and are not open any more. An answered one ends silently."""
+        """Offers that were sent and are not open any more. An answered one ends silently."""
         kept = {offer.offer_id for offer in open_now}
         out = []
         for offer_id in [known for known in self._sent if known not in kept]:

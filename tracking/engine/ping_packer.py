@@ -171,7 +171,7 @@ class PingPacker:
 
 
 def _before(column: NDArray[Any], last: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of each fix the value of the one before it in its stream: `last` for the `first` ones."""
+    """The value before each fix in its stream: `last` for the `first` ones."""
     before = np.empty(len(column), np.int64)
     before[1:] = column[:-1]
     before[first] = last
@@ -179,7 +179,7 @@ def _before(column: NDArray[Any], last: NDArray[np.int64], first: NDArray[np.int
 
 
 def _steps(column: NDArray[Any], last: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of each fix the difference from the one before it in its stream."""
+    """The difference of each fix from the one before it in its stream."""
     before = _before(column, last, first)
     np.subtract(column, before, out=before)
     return before

@@ -49,7 +49,7 @@ class Band:
     seen: int = 0
 
     def learned(self, score: float) -> Band:
-        """After one more delivery."""
+        """The band after one more delivery."""
         first = (1 + self.seen) ** -0.5
         mid = self.mid + max(_STEP_MID, first) * (0.5 if score > self.mid else -0.5)
         high = self.high + max(_STEP_HIGH, first) * (SHARE if score > self.high else SHARE - 1)
@@ -105,6 +105,6 @@ class Calibration:
         return Quote(stage, now_ms, now_ms + raw_ms, spread_ms, now_ms + median_ms, now_ms + p90_ms)
 
     def learned(self, quote: Quote, delivered_ms: int) -> Calibration:
-        """After the delivery of an order that was quoted so."""
+        """The calibration after the delivery of an order that was quoted so."""
         score = (delivered_ms - quote.raw_ms) / max(quote.spread_ms, 1000)
         return replace(self, bands={**self.bands, quote.stage: self.band(quote.stage).learned(score)})

@@ -163,7 +163,7 @@ def estimate(asked: EtaQuestion, travel: TravelTimes, params: EngineParams) -> d
 
 
 def planned(asked: EtaQuestion) -> dict[OrderId, Eta]:
-    """The same from the plans alone, for when the travel model does not answer in time.
+    """ETAs from the plans alone, for when the travel model does not answer in time.
 
     A rider who is behind its plan is taken to do the next stop just now.
     """

@@ -101,11 +101,11 @@ class EtaLearning:
         return LearnedTimes(self.calibration, {rider.rider_id: self.travel.pace_of(rider.rider_id) for rider in riders})
 
     def saved(self) -> bytes:
-        """All of it but what is under way, for the next owner; sums are rounded to 32 bits."""
+        """Pack all of it but what is under way, for the next owner; sums are rounded to 32 bits."""
         return _archive(self._plain(), self._sums(np.float32))
 
     def snapshot(self) -> bytes:
-        """All of it to the last bit, what is under way included: a replay goes on from there."""
+        """Pack all of it to the last bit, what is under way included: a replay goes on from there."""
         left = [(rider_id, place.lat_e7, place.lng_e7, at_ms) for rider_id, (place, at_ms) in self._left.items()]
         left_ids = [rider_id for rider_id, *_ in left]
         arrays = self._sums(np.float64) | self.travel.under_way()

@@ -107,7 +107,7 @@ class _Ways:
 def _ways_s(
     asked: Sequence[tuple[Rider, Point]], now_ms: int, travel: TravelTimes, params: EngineParams
 ) -> list[NDArray[np.float64]]:
-    """From where each rider is and from each of its stops to each stop, (n + 1, n), by one choice."""
+    """Seconds from each rider's place and each of its stops to each stop, (n + 1, n), a matrix a rider."""
     starts: list[Point] = []
     ends: list[Point] = []
     parts: list[_Ways] = []

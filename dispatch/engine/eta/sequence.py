@@ -146,7 +146,7 @@ class _Search:
 
 
 def searched_order(asked: Sequencing) -> StopOrder | None:
-    """By OR-Tools; None where it finds none. Equal questions get equal answers."""
+    """Search for the best order by OR-Tools; None where it finds none. Equal questions get equal answers."""
     n = len(asked.tasks)
     manager = pywrapcp.RoutingIndexManager(n + 2, 1, [0], [n + 1])
     routing = pywrapcp.RoutingModel(manager)
@@ -171,7 +171,7 @@ def searched_order(asked: Sequencing) -> StopOrder | None:
 
 
 def _transits(asked: Sequencing) -> list[list[int]]:
-    """From handover to handover, tenths of a second. Node 0 is the start, n + 1 an end that is everywhere."""
+    """Times from handover to handover, tenths of a second. Node 0 is the start, n + 1 an end that is everywhere."""
     n = len(asked.tasks)
     half_s = np.array([task.half_s for task in asked.tasks])
     out = np.zeros((n + 2, n + 2))

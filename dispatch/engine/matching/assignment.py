@@ -1,4 +1,4 @@
-"""One order a rider, at the least total cost: a linear assignment on the sparse pairs, and its prices."""
+"""Match one order a rider at the least total cost: a linear assignment on the sparse pairs, and its prices."""
 
 from __future__ import annotations
 

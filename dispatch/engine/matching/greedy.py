@@ -11,7 +11,7 @@ from dispatch.engine.params import EngineParams
 
 
 def greedy(problem: Problem, params: EngineParams, fallback: str = "") -> Solution:
-    """One order a rider, cheapest pair first; riders already on their way keep at least one order.
+    """Match one order a rider, cheapest pair first; riders already on their way keep at least one order.
 
     An order left open costs what it does in `dispatch.engine.matching.assignment`.
     """

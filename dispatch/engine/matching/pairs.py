@@ -24,7 +24,7 @@ class Pairs:
 
 
 def expand_restaurants(edges: CandidateEdges, restaurants: int, restaurant: Ints) -> tuple[Ints, Ints]:
-    """For each restaurant row given, its edges: (edge, index into `restaurant`), in that order.
+    """Edges of each restaurant row given: (edge, index into `restaurant`), in that order.
 
     `restaurants` is how many rows there are in all.
     """

@@ -95,7 +95,7 @@ class Groups:
         return count
 
     def leg_s(self, restaurant: Ints, origin: Ints, destination: Ints) -> Floats:
-        """From door to door, between order rows of the same restaurant; the shapes broadcast."""
+        """Seconds from door to door, between order rows of the same restaurant; the shapes broadcast."""
         at = self.legs_first[restaurant] + self.place[origin] * self.count[restaurant] + self.place[destination]
         way_s: Floats = self.legs_s[at]
         return way_s

@@ -49,7 +49,7 @@ class Raster:
 
     @staticmethod
     def of(cells: NDArray[np.uint64]) -> Raster:
-        """Of sorted cells; a value of the grid is an index into them. At most 300 x 300 library calls."""
+        """The raster of sorted cells; a value of the grid is an index into them. At most 300 x 300 library calls."""
         if len(cells) == 0:
             return Raster(0, 0, 1, np.full((1, 1), -1, np.int32))
         centres = np.array([h3.cell_to_latlng(int(cell)) for cell in cells]) * 1e7
@@ -126,7 +126,7 @@ class LearnedTravel:
 
     @staticmethod
     def unpacked(packed: bytes) -> LearnedTravel:
-        """The same model, of the same version. Raises `BrokenModel`."""
+        """Restore a packed model, of the same version. Raises `BrokenModel`."""
         try:
             with np.load(BytesIO(packed)) as arrays:
                 plain, slot, paces = json.loads(arrays["plain"].tobytes()), arrays["slot"], arrays["paces"]

@@ -73,7 +73,7 @@ class Hierarchy:
 
 
 class Dijkstra:
-    """The same by scipy, one search a source."""
+    """Shortest paths by scipy, one search a source."""
 
     def __init__(self, network: RoadNetwork, arc_ms: Milliseconds) -> None:
         # Of arcs between the same nodes only the quickest counts; a sparse matrix would add them up.

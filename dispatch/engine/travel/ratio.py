@@ -17,7 +17,7 @@ class Ratio:
     spent_s: float = 0.0
 
     def add(self, expected_s: float, spent_s: float, memory_s: float) -> None:
-        """More was seen; beyond `memory_s` all of it counts half."""
+        """Add what was seen; beyond `memory_s` all of it counts half."""
         self.expected_s += expected_s
         self.spent_s += spent_s
         if self.expected_s > memory_s:

@@ -69,7 +69,7 @@ class RoadTravel:
 
     @staticmethod
     def load(path: Path, params: RoadParams | None = None) -> RoadTravel:
-        """From a network's file. Raises `BrokenNetwork` or `OSError`."""
+        """Load a network's file. Raises `BrokenNetwork` or `OSError`."""
         return RoadTravel(RoadNetwork.load(path), params)
 
     @property

@@ -1,4 +1,4 @@
-"""From a place to the nearest junction of a road network."""
+"""Snap places to the nearest junctions of a road network."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ class KafkaCityLogs:
 
     def _event(self, record: Any, bad: list[BadMessage]) -> LogEvent:
         try:
-            return wire.read_event(record.value or b"", self._city, record.offset, self._capacity)
+            return wire.decode_event(record.value or b"", self._city, record.offset, self._capacity)
         except wire.BadEvent as error:
             bad.append(bad_record(record, str(error)))
             return LogEvent(error.event_id, record.offset, None)

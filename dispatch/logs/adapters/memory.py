@@ -104,7 +104,7 @@ class MemoryCityLogs:
         return self._log.events.get(self._opened().partition, [])
 
     def _event(self, offset: int) -> LogEvent:
-        return wire.decode_event(self._events()[offset], self._city, offset, self._capacity)
+        return wire.decode_event_leniently(self._events()[offset], self._city, offset, self._capacity)
 
     def _end(self) -> Cut:
         return Cut(self._opened().incarnation, self._opened().partition, len(self._pings()), len(self._events()))

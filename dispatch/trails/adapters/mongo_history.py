@@ -127,7 +127,7 @@ class MongoOpenHours:
 
 
 def _within(fixes: FixColumns, from_ms: int, to_ms: int) -> FixColumns:
-    """Those of a span of time, by rider and minute, in the order of (session, seq)."""
+    """Fixes of a span of time, by rider and minute, in the order of (session, seq)."""
     if not len(fixes):
         return fixes
     whole = FixColumns.concat([chunk for _, chunk in chunks(fixes)])
