@@ -29,7 +29,7 @@ TravelOf = Callable[[str], TravelTimes]
 
 
 @dataclass(frozen=True, slots=True)
-class Redone:
+class RerunTick:
     """A tick run again, with the events since the recorded one before it.
 
     `differs` names the first part that came out otherwise; empty when all bytes are equal. `tracks_compared` says
@@ -51,7 +51,7 @@ def params_of(recording: Recording, params_digest: str) -> EngineParams:
         raise BadRecording(f"parameters {params_digest}: {error}") from error
 
 
-def rerun(recording: Recording, travel_of: TravelOf) -> Iterator[Redone]:
+def rerun(recording: Recording, travel_of: TravelOf) -> Iterator[RerunTick]:
     """Run every tick again, in order, as it was recorded. Raises `BadRecording`."""
     again = _Rerun(recording, travel_of)
     for tick in recording.ticks:
@@ -80,7 +80,7 @@ class _Rerun:
         self._positions = RiderPositions()
         self._epoch: int | None = None
 
-    def tick(self, tick: RecordedTick) -> Redone:
+    def tick(self, tick: RecordedTick) -> RerunTick:
         """Run a tick again, and before it those that changed nothing. Those of the first tick are in the start."""
         first = self._epoch is None
         bases = (tick.basis,) if first else (*tick.quiet, tick.basis)
@@ -94,7 +94,7 @@ class _Rerun:
             taken, computed = self._run(tick, basis)
             events += taken
         compared = self._whole and tick.promises_digest is not None
-        return Redone(tick, events, computed, _difference(tick, computed, with_tracks=compared), compared)
+        return RerunTick(tick, events, computed, _difference(tick, computed, with_tracks=compared), compared)
 
     def _begin(self, basis: TickBasis) -> None:
         """Repeat what changed the memory between two ticks: a new owner, paces computed anew."""

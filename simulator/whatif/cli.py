@@ -15,12 +15,12 @@ from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.engine.travel.learned import BrokenModel, LearnedTravel
 from dispatch.engine.travel.planar import PlanarTravel
 from dispatch.recording.recording import BadRecording, Recording, read_recording
-from dispatch.recording.rerun import Redone, params_of, rerun
+from dispatch.recording.rerun import RerunTick, params_of, rerun
 from dispatch.shard.params import changed
 from node.table import Heading, Number, show
-from simulator.whatif.regret import outcome, recorded_fates, regret, worst
+from simulator.whatif.regret import most_delayed, outcome, recorded_fates, regret
 from simulator.whatif.script import script_of
-from simulator.whatif.world import live_again
+from simulator.whatif.world import simulate
 
 #: Ticks named that came out otherwise, and orders that lost most.
 _SHOWN = 10
@@ -78,7 +78,7 @@ def _other_policy(params: EngineParams, file: Path | None) -> EngineParams | Non
     return changed(params, file) if file is not None else None
 
 
-def _report(recording: Recording, ticks: list[Redone]) -> dict[str, Any]:
+def _report(recording: Recording, ticks: list[RerunTick]) -> dict[str, Any]:
     different = [{"tick": t.recorded.tick, "differs": t.differs} for t in ticks if t.differs]
     return {
         "city": recording.city,
@@ -94,14 +94,14 @@ def _report(recording: Recording, ticks: list[Redone]) -> dict[str, Any]:
 
 
 def _policies(
-    recording: Recording, ticks: list[Redone], params: EngineParams, other: EngineParams | None, travel: TravelTimes
+    recording: Recording, ticks: list[RerunTick], params: EngineParams, other: EngineParams | None, travel: TravelTimes
 ) -> dict[str, Any]:
     script = script_of(recording, ticks)
-    same = live_again(script, params, travel)
-    else_ = live_again(script, other, travel) if other is not None else None
+    same = simulate(script, params, travel)
+    else_ = simulate(script, other, travel) if other is not None else None
     recorded = outcome(recorded_fates(ticks), metres_known=False)
     rows = regret(recorded, outcome(same), outcome(else_) if else_ is not None else None)
-    lost = worst(same, else_, _WORST) if else_ is not None else ()
+    lost = most_delayed(same, else_, _WORST) if else_ is not None else ()
     return {"regret": rows, "waited_longer_min": {order_id: round(minutes, 2) for order_id, minutes in lost}}
 
 

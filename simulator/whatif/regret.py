@@ -10,7 +10,7 @@ import numpy as np
 from dispatch.engine.inputs import OrderOpened
 from dispatch.engine.model import OfferStatus, OrderId
 from dispatch.engine.notes import NoteKind
-from dispatch.recording.rerun import Redone
+from dispatch.recording.rerun import RerunTick
 from simulator.whatif.world import Fates
 
 
@@ -60,10 +60,10 @@ def outcome(fates: Fates, *, metres_known: bool = True) -> Outcome:
     )
 
 
-def recorded_fates(redone: Iterable[Redone]) -> Fates:
+def recorded_fates(reruns: Iterable[RerunTick]) -> Fates:
     """The orders' recorded fates, from the ticks run again. Metres are not known."""
     fates, together = Fates(), set()
-    for tick in redone:
+    for tick in reruns:
         for event in tick.events:
             if isinstance(event.input, OrderOpened):
                 fates.opened.setdefault(event.input.order_id, event.input)
@@ -98,7 +98,7 @@ def regret(recorded: Outcome, same: Outcome, other: Outcome | None) -> dict[str,
     return rows
 
 
-def worst(same: Fates, other: Fates, count: int) -> Sequence[tuple[OrderId, float]]:
+def most_delayed(same: Fates, other: Fates, count: int) -> Sequence[tuple[OrderId, float]]:
     """Orders that the recorded policy made wait longest beyond the other: (order, minutes), largest first."""
     both = [o for o in same.opened if o in same.delivered and o in other.delivered]
     lost = [(o, (same.delivered[o] - other.delivered[o]) / 60_000) for o in both]

@@ -19,7 +19,7 @@ from dispatch.engine.model import Point, RiderId
 from dispatch.engine.params import PaceParams, ServiceParams
 from dispatch.positions import RiderPositions
 from dispatch.recording.recording import Recording
-from dispatch.recording.rerun import Redone, params_of
+from dispatch.recording.rerun import RerunTick, params_of
 from proto.fix_columns import FixColumns
 from proto.fix_messages import decode_fixes
 
@@ -62,38 +62,38 @@ class Script:
     places: dict[RiderId, Point]
 
 
-def script_of(recording: Recording, redone: Sequence[Redone]) -> Script:
+def script_of(recording: Recording, reruns: Sequence[RerunTick]) -> Script:
     """The script behind a recording that was run again. Raises `BadRecording`."""
-    params = params_of(recording, redone[-1].recorded.params_digest)
-    times = [tick.recorded.now_ms for tick in redone]
+    params = params_of(recording, reruns[-1].recorded.params_digest)
+    times = [tick.recorded.now_ms for tick in reruns]
     gaps = np.diff(times) if len(times) > 1 else np.array([_STEP_MS])
     return Script(
         city=recording.city,
         began_ms=times[0],
         ended_ms=times[-1],
         step_ms=int(np.clip(np.median(gaps), *_STEPS_MS)),
-        reply_ms=_reply_ms(redone),
+        reply_ms=_reply_ms(reruns),
         service=params.service,
         pace=params.pace,
-        lines=tuple(_lines(redone)),
+        lines=tuple(_lines(reruns)),
         start=recording.start,
         places=_places(recording),
     )
 
 
-def _lines(redone: Iterable[Redone]) -> Iterable[ScriptedInput]:
-    for tick in redone:
+def _lines(reruns: Iterable[RerunTick]) -> Iterable[ScriptedInput]:
+    for tick in reruns:
         for event in tick.events:
             if isinstance(event.input, OrderOpened | OrderReadyChanged | OrderCancelled | RiderOnline | RiderOffline):
                 place = _point(event.seed, 0) if event.seed is not None and len(event.seed) else None
                 yield ScriptedInput(tick.recorded.now_ms, event.input, place)
 
 
-def _reply_ms(redone: Iterable[Redone]) -> int:
+def _reply_ms(reruns: Iterable[RerunTick]) -> int:
     """The median from an offer to its acceptance."""
     made: dict[str, int] = {}
     took: list[int] = []
-    for tick in redone:
+    for tick in reruns:
         replies = [
             event.input for event in tick.events if isinstance(event.input, OfferReplied) and event.input.accepted
         ]

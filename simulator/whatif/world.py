@@ -77,7 +77,7 @@ class Fates:
     eta_errors_s: list[float] = field(default_factory=list, compare=False)
 
 
-def live_again(script: Script, params: EngineParams, travel: TravelTimes) -> Fates:
+def simulate(script: Script, params: EngineParams, travel: TravelTimes) -> Fates:
     """Play the script under a policy, tick by whole tick. Deterministic."""
     return _WhatIfWorld(script, params, travel).run()
 

@@ -23,7 +23,7 @@ from dispatch.engine.questions import Estimates, StopOrders
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.engine.travel.learned import LearnedTravel
 from dispatch.recording.recording import Message, RecordedTick, Recording
-from dispatch.recording.rerun import Redone, rerun
+from dispatch.recording.rerun import RerunTick, rerun
 from dispatch.shard.ports import TickCommit
 from dispatch.shard.runner import CityRunner
 from dispatch.shard.solver import InlineSolver
@@ -159,7 +159,7 @@ def _recorded(commit: TickCommit) -> RecordedTick:
     )
 
 
-def run_again(recording: Recording, travel: TravelTimes) -> list[Redone]:
+def run_again(recording: Recording, travel: TravelTimes) -> list[RerunTick]:
     """By the models that its ticks name."""
 
     def travel_of(version: str) -> TravelTimes:

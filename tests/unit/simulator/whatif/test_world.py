@@ -12,9 +12,9 @@ from dispatch.engine.model import OrderId, Point, RestaurantId, RiderId, Vehicle
 from dispatch.engine.params import EngineParams, OfferParams, PaceParams, ServiceParams
 from dispatch.engine.ports import Points, Seconds
 from dispatch.engine.snapshot import pack_memory
-from simulator.whatif.regret import outcome, regret, worst
+from simulator.whatif.regret import most_delayed, outcome, regret
 from simulator.whatif.script import Script, ScriptedInput
-from simulator.whatif.world import live_again
+from simulator.whatif.world import simulate
 
 RIDER = RiderId(7)
 PARAMS = EngineParams(service=ServiceParams(60, 60), offers=OfferParams(lead_s=900))
@@ -51,7 +51,7 @@ def script(ready_min: int, vehicle: Vehicle = Vehicle.MOTORBIKE) -> Script:
 
 def test_a_rider_rides_waits_and_delivers() -> None:
     """Offer at 0, answer after 2 s, heard the second after; two minutes' way, the food waits for half the service."""
-    fates = live_again(script(ready_min=0), PARAMS, Minutes())
+    fates = simulate(script(ready_min=0), PARAMS, Minutes())
     accepted_ms = 2000
     picked_ms = accepted_ms + 120_000 + 30_000
     assert fates.picked_up == {"a": picked_ms}
@@ -61,7 +61,7 @@ def test_a_rider_rides_waits_and_delivers() -> None:
 
 def test_a_bicycle_takes_longer() -> None:
     """Every way takes 1.4 times as long, the services do not."""
-    fates = live_again(script(ready_min=0, vehicle=Vehicle.BICYCLE), PARAMS, Minutes())
+    fates = simulate(script(ready_min=0, vehicle=Vehicle.BICYCLE), PARAMS, Minutes())
     picked_ms = 2000 + 168_000 + 30_000
     assert fates.picked_up == {"a": picked_ms}
     assert fates.delivered == {"a": picked_ms + 30_000 + 420_000 + 30_000}
@@ -69,16 +69,16 @@ def test_a_bicycle_takes_longer() -> None:
 
 def test_a_policy_does_not_change_the_world_it_is_judged_in() -> None:
     """Other beliefs about service and pace: the same offer is made, and all takes as long as it did."""
-    same = live_again(script(ready_min=0, vehicle=Vehicle.BICYCLE), PARAMS, Minutes())
+    same = simulate(script(ready_min=0, vehicle=Vehicle.BICYCLE), PARAMS, Minutes())
     hasty = replace(PARAMS, service=ServiceParams(0, 0), pace=PaceParams(bicycle=0.5))
-    assert live_again(script(ready_min=0, vehicle=Vehicle.BICYCLE), hasty, Minutes()) == same
+    assert simulate(script(ready_min=0, vehicle=Vehicle.BICYCLE), hasty, Minutes()) == same
 
 
 def test_late_food_holds_the_rider_up() -> None:
     """The pickup is when the food is ready; the table says how much longer the customer waited."""
-    late, soon = (live_again(script(ready_min=m), PARAMS, Minutes()) for m in (8, 0))
+    late, soon = (simulate(script(ready_min=m), PARAMS, Minutes()) for m in (8, 0))
     assert late.picked_up == {"a": 480_000}
-    (row,) = worst(late, soon, 3)
+    (row,) = most_delayed(late, soon, 3)
     assert row == ("a", (late.delivered[OrderId("a")] - soon.delivered[OrderId("a")]) / 60_000)
     table = regret(outcome(soon), outcome(late), outcome(soon))
     assert table["orders"] == {"recorded": 1, "same_policy": 1, "other_policy": 1, "difference": 0}
@@ -87,5 +87,5 @@ def test_late_food_holds_the_rider_up() -> None:
 
 def test_the_same_world_twice_is_the_same() -> None:
     """No luck in it; another policy meets the same orders."""
-    again = [live_again(script(ready_min=3), replace(PARAMS, version=v), Minutes()) for v in ("x", "x", "y")]
+    again = [simulate(script(ready_min=3), replace(PARAMS, version=v), Minutes()) for v in ("x", "x", "y")]
     assert again[0] == again[1] == again[2]
