@@ -15,10 +15,10 @@ from gateway.live.fix_ages import FixAges
 from gateway.live.model import City, CityFrame, LiveFix
 from gateway.live.ports import CityFeed, CityStreams
 from gateway.live.socket_queue import SocketQueue
-from node.errors import FornoError
+from node.errors import Invalid, Rejected, Retryable
 from node.retry import Policy, warned
 
-_AGAIN = Policy(0.5, 0.5, of=(FornoError,))
+_AGAIN = Policy(0.5, 0.5, of=(Retryable, Rejected))
 #: Wall seconds between two frames about the system itself.
 STATS_S = 1.0
 
@@ -112,7 +112,10 @@ class OperatorHub:
             async for frame in self._streams.watch(city):
                 self._whole(frame)
 
-        await _AGAIN.forever(watch, warned(self._log, "lost the stream of a city", city=city))
+        try:
+            await _AGAIN.forever(watch, warned(self._log, "lost the stream of a city", city=city))
+        except Invalid as error:  # it has just left the map, or will be refused for ever
+            self._log.error("a city is not streamed", city=city, error=str(error))
 
     def _whole(self, frame: CityFrame) -> None:
         last = self._last.get(frame.city)

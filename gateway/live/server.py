@@ -166,7 +166,7 @@ class LiveServer:
                 raise NotFound(f"there is no order {order_id}")
             queue = SocketQueue(connection, order.watch.snapshot)
             connection.queue = queue
-            _greet(order, queue, subscription)
+            _queue_first_frames(order, queue, subscription)
             order.queues.add(queue)
             try:
                 with metrics.SOCKETS.labels("order").track_inprogress():
@@ -215,7 +215,7 @@ def _subscription(connection: LiveConnection) -> Subscription:
     return Subscription(parts.path, query.get("token", [""])[0], number("epoch"), number("seq"))
 
 
-def _greet(order: WatchedOrder, queue: SocketQueue, subscription: Subscription) -> None:
+def _queue_first_frames(order: WatchedOrder, queue: SocketQueue, subscription: Subscription) -> None:
     """Snapshot, or what was missed since the point at which the watcher had been cut off."""
     missed = order.watch.resumed(subscription.epoch, subscription.seq)
     for frame in missed if missed is not None else [order.watch.snapshot()]:
@@ -231,12 +231,12 @@ async def _until_over(connection: LiveConnection, queue: SocketQueue) -> None:
     try:
         await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
         if queue.ended.done() and not reading.done():
-            await _farewell(connection, queue.ended.result())
+            await _close_with_reason(connection, queue.ended.result())
     finally:
         reading.cancel()
 
 
-async def _farewell(connection: LiveConnection, reason: str) -> None:
+async def _close_with_reason(connection: LiveConnection, reason: str) -> None:
     try:
         async with asyncio.timeout(LAST_WORDS_S):
             await connection.close(1000, reason)

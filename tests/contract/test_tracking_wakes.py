@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 import pytest_asyncio
 import structlog
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 
 from deploy.stack.stack import LocalStack
 from proto.dispatch.v1.live_pb2 import Wake as WakeMessage
@@ -58,3 +60,28 @@ async def test_a_wake_arrives_with_its_riders(wakes: tuple[Wakes, Publish]) -> N
             await publish(wanted)
             await asyncio.wait([hearing], timeout=0.05)
     assert hearing.result() == wanted
+
+
+async def test_a_subscription_that_ends_without_an_error_is_made_again(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one is over at once: wakes are heard by the second."""
+    listen, ends = PubSub.listen, iter([True])
+
+    async def over_at_first(self: PubSub) -> AsyncIterator[Any]:
+        if next(ends, False):
+            return
+        async for message in listen(self):
+            yield message
+
+    monkeypatch.setattr(PubSub, "listen", over_at_first)
+    client = Redis.from_url(stack.env["FORNO_REDIS_URL"])
+    wakes = RedisWakes(client, structlog.get_logger()).listen()
+    hearing = asyncio.ensure_future(anext(wakes))
+    async with asyncio.timeout(10):
+        while not hearing.done():
+            message = WakeMessage(city="quiet-city", epoch=3, rider_ids=[5])
+            await client.publish(wake_channel("quiet-city"), message.SerializeToString())
+            await asyncio.wait([hearing], timeout=0.05)
+    assert hearing.result() == Wake("quiet-city", (RiderId(5),))
+    await client.aclose()

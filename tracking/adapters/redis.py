@@ -22,6 +22,10 @@ def wake_channel(city: str) -> str:
     return f"wake:{city}"
 
 
+class SubscriptionEnded(RedisError):
+    """The driver says without an error that nothing is subscribed to any more."""
+
+
 class RedisWakes:
     """`ports.Wakes` by one pattern subscription. Close the client yourself."""
 
@@ -38,6 +42,7 @@ class RedisWakes:
                         wake = self._wake(message["data"])
                         if wake is not None:
                             yield wake
+                raise SubscriptionEnded
 
     def _wake(self, data: bytes) -> Wake | None:
         try:

@@ -16,7 +16,7 @@ from gateway.live.model import City, CityFrame
 from gateway.live.operator_view import OperatorHub
 from gateway.live.socket_queue import SocketQueue
 from node.clock import ManualClock
-from node.errors import Retryable
+from node.errors import Invalid, Retryable
 from tests.unit.gateway.worlds import CITY, CLOCK_LINE, StiffWire, fix, read
 
 _DEADLINE_S = 5.0
@@ -113,3 +113,29 @@ async def test_without_viewers_nothing_is_asked_for() -> None:
     async with world(0) as (w, _):
         await asyncio.sleep(0)
         assert w.streams.opened == 0
+
+
+class RefusedStreams(MemoryStreams):
+    """Says that the question is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = 0
+        self.asked = asyncio.Event()
+
+    async def watch(self, city: City) -> AsyncIterator[CityFrame]:
+        self.opened += 1
+        self.asked.set()
+        raise Invalid("city", "is not on the map")
+        yield
+
+
+async def test_a_city_that_is_refused_is_not_asked_for_again() -> None:
+    """And the hub goes on."""
+    async with world(0) as (now, _):
+        now.hub._streams = refused = RefusedStreams()
+        now.viewer()
+        async with asyncio.timeout(_DEADLINE_S):
+            await refused.asked.wait()
+            await asyncio.wait({now.hub._cities[CITY]})
+        assert refused.opened == 1
