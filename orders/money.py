@@ -4,40 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
-
-#: Digits after the point of the currencies that have not two (ISO 4217). One peso of Chile is one minor unit.
-_EXPONENTS: Final = {
-    **dict.fromkeys(
-        (
-            "BIF",
-            "CLP",
-            "DJF",
-            "GNF",
-            "ISK",
-            "JPY",
-            "KMF",
-            "KRW",
-            "PYG",
-            "RWF",
-            "UGX",
-            "VND",
-            "VUV",
-            "XAF",
-            "XOF",
-            "XPF",
-        ),
-        0,
-    ),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-}
 
 _WHOLE = 100_000
-
-
-def exponent(currency: str) -> int:
-    """Decimal digits of the currency's minor unit: 2 for EUR, 0 for CLP and JPY, 3 for KWD."""
-    return _EXPONENTS.get(currency, 2)
 
 
 def divided(numerator: int, denominator: int) -> int:

@@ -9,7 +9,6 @@ A city's place in the file is the number of its Kafka partition: add new ones at
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -116,11 +115,6 @@ class CityLookup:
         at = np.searchsorted(self._keys, keys)
         return np.where(self._keys[at] == keys, self._owners[at], np.int32(NO_CITY))
 
-    def city_at(self, lat_e7: int, lng_e7: int) -> City | None:
-        """The city of one place, None if it is in no known one."""
-        (index,) = self.find(np.array([lat_e7]), np.array([lng_e7]))
-        return None if index == NO_CITY else self.cities[index]
-
     def _refuse_overlaps(self, cells: NDArray[np.uint64], owners: NDArray[np.intp]) -> None:
         order = np.argsort(cells, kind="stable")
         twice = np.flatnonzero(np.diff(cells[order]) == 0)
@@ -144,15 +138,6 @@ def parse_cities(text: str) -> tuple[City, ...]:
         if slugs.count(slug) > 1:
             raise BadCity(slug, "named twice")
     return cities
-
-
-def catalogue_version(cities: Iterable[City]) -> str:
-    """Changes whenever a city, its border or the order changes."""
-    digest = hashlib.sha256()
-    for city in cities:
-        digest.update(f"{city.slug} {city.time_zone} {city.currency}".encode())
-        digest.update(shapely.to_wkb(city.polygon))
-    return digest.hexdigest()[:12]
 
 
 def parse_city(document: Any) -> City:

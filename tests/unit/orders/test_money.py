@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.model import Price
-from orders.money import TaxRule, divided, exponent, split
+from orders.money import TaxRule, divided, split
 from orders.ordering.pricing import DELIVERY_FEES, parts_of, price_of
 from orders.ordering.taxes import TAXES
 from shard_router.cities.catalogue import load_cities
@@ -88,9 +88,3 @@ def test_the_parts_of_a_price_add_up_to_its_total(items: int, fee: int, tip: int
 def test_halves_are_rounded_up(numerator: int, denominator: int) -> None:
     """As the fraction says."""
     assert divided(numerator, denominator) == (Fraction(numerator, denominator) + Fraction(1, 2)).__floor__()
-
-
-@pytest.mark.parametrize(("currency", "digits"), [("CLP", 0), ("JPY", 0), ("KRW", 0), ("EUR", 2), ("KWD", 3)])
-def test_minor_units_are_those_of_the_currency(currency: str, digits: int) -> None:
-    """A peso of Chile and a yen have no cents."""
-    assert exponent(currency) == digits
