@@ -26,14 +26,14 @@ from dispatch.borders.published_borders import PublishedBorders
 from dispatch.config import DispatchSettings
 from dispatch.engine.params import EngineParams
 from dispatch.logs.adapters.kafka import KafkaCityLogs
-from dispatch.logs.value_checks import check_request
+from dispatch.logs.value_checks import check_values
 from dispatch.shard.adapters.lessons import PostgresLessonStore
 from dispatch.shard.adapters.mongo import MongoLastView
 from dispatch.shard.adapters.postgres import PostgresDecisionLog, prepare
 from dispatch.shard.adapters.redis import RedisAnnouncements, RedisGeoView, connect
 from dispatch.shard.dependencies import Dependencies
 from dispatch.shard.grpc_api import SERVICE, DispatchApi
-from dispatch.shard.housekeeping import keep_house
+from dispatch.shard.housekeeping import run_housekeeping
 from dispatch.shard.live_city import LiveCity
 from dispatch.shard.params import load_params
 from dispatch.shard.ports import Archive
@@ -78,7 +78,6 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
     await prepare(core)
     deciding = await connect_postgres(core, max_size=8, guarded=True)
     node.on_stop("postgres", deciding.close)
-    # Of their own: relays hold connections for as long as the broker takes.
     relaying = await connect_postgres(core, max_size=4)
     node.on_stop("postgres of the relays", relaying.close)
     leasing = await connect_postgres(core, max_size=4)
@@ -102,7 +101,7 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
     node.on_stop("mongo", views.mongo.close)
     directory = _directory(node, settings)
     announcements = RedisAnnouncements(redis)
-    border_logs = KafkaBorderLogs(results, settings.shard_id, clock)
+    border_logs = KafkaBorderLogs(results, settings.shard_id, clock, set_aside.into(relaying, "borders"))
     loans = LoanDependencies(
         book=PostgresLoanBook(leasing),
         logs=border_logs,
@@ -149,7 +148,7 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
             lambda s: add_DispatchServicer_to_server(api, s),
             lambda s: add_BordersServicer_to_server(next_door, s),
         ],
-        check=check_request,
+        check=check_values,
     )
     await server.start()
     node.on_stop("grpc", server.stop)
@@ -181,7 +180,7 @@ class ViewTasks:
         # With an archive it is the archive that says when a trail may expire.
         store = MongoTrailStore(self.mongo, None if self.settings.archive_url else self.settings.trail_ttl_h)
         trail = TrailFollower(city.ownership, logs, store, self.clock, log)
-        house = keep_house(city.name, self.archive, log)
+        house = run_housekeeping(city.name, self.archive, log)
         return [("geo", geo.run()), ("last", last.run()), ("trail", trail.run()), ("housekeeping", house)]
 
 

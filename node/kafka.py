@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import InvalidTimestampError, KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from node.errors import Retryable
+from node.errors import Invalid, Retryable
 from node.retry import QUICK, warned
 
 _AGAIN = replace(QUICK, of=(KafkaError, Retryable, OSError))
@@ -61,45 +62,88 @@ class Outgoing:
     partition: int | None = None
 
 
-#: The broker, or the driver before it, will never take the message.
-_REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTimestampError)
+#: The broker, or the driver before it, will never take the message; `Invalid` when its partition does not exist.
+_REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTimestampError, Invalid)
 
 
 async def send_all(producer: AIOKafkaProducer, messages: Sequence[Outgoing]) -> dict[int, str]:
-    """Send messages, in order; when it returns all are durable, but for those that are refused for good: by index, and
-    why. Raises `Retryable` when one is not durable, or may not be.
+    """Send messages; when it returns all are durable, but for those that are refused for good: by index, and why.
+
+    Those of one key are written in the order given, whatever is refused: each is sent when the one before it is durable
+    or refused. Raises `Retryable` when a message is not durable, or may not be.
     """
-    outcomes = await _sent(producer, messages)
-    refused = [number for number, error in outcomes.items() if isinstance(error, _REFUSED)]
-    if len(refused) > 1:
-        # A broker refuses a whole batch for one message in it.
-        for number in refused:
-            del outcomes[number]
-            alone = await _sent(producer, [messages[number]])
-            if alone:
-                outcomes[number] = alone[0]
-    for error in outcomes.values():
-        if not isinstance(error, _REFUSED):
-            raise Retryable(f"Kafka did not take {len(messages)} messages: {error!r}", reason="KAFKA_AWAY") from error
-    return {number: repr(error) for number, error in outcomes.items()}
+    refused: dict[int, str] = {}
+    for numbers in _rounds(messages):
+        for number, error in (await _sent_in_round(producer, messages, numbers)).items():
+            if not isinstance(error, _REFUSED):
+                raise Retryable(
+                    f"Kafka did not take {len(messages)} messages: {error!r}", reason="KAFKA_AWAY"
+                ) from error
+            refused[number] = str(error) if isinstance(error, Invalid) else repr(error)
+    return refused
 
 
-async def _sent(producer: AIOKafkaProducer, messages: Sequence[Outgoing]) -> dict[int, BaseException]:
-    """What became of those that are not durable."""
+def _rounds(messages: Sequence[Outgoing]) -> list[list[int]]:
+    """The indices of the messages in rounds, in none of them two messages of one key of a topic."""
+    rounds: list[list[int]] = []
+    counts: Counter[tuple[str, str]] = Counter()
+    for number, message in enumerate(messages):
+        key = (message.topic, message.key)
+        if counts[key] == len(rounds):
+            rounds.append([])
+        rounds[counts[key]].append(number)
+        counts[key] += 1
+    return rounds
+
+
+async def _sent_in_round(
+    producer: AIOKafkaProducer, messages: Sequence[Outgoing], numbers: Sequence[int]
+) -> dict[int, BaseException]:
+    """Send one round; what became of those that are not durable.
+
+    A broker refuses a whole batch for one message in it, so refused ones are sent again, each alone. As no key is twice
+    in a round, none of them is overtaken by a later one of its key.
+    """
+    failed = await _sent(producer, messages, numbers)
+    if len(failed) > 1 and all(isinstance(error, _REFUSED) for error in failed.values()):
+        alone = [await _sent(producer, messages, [number]) for number in failed]
+        failed = {number: error for one in alone for number, error in one.items()}
+    return failed
+
+
+async def _sent(
+    producer: AIOKafkaProducer, messages: Sequence[Outgoing], numbers: Sequence[int]
+) -> dict[int, BaseException]:
+    """Send some of the messages at once; what became of those that are not durable."""
     failed: dict[int, BaseException] = {}
     waiting: dict[int, asyncio.Future[object]] = {}
-    for number, message in enumerate(messages):
+    for number in numbers:
+        message = messages[number]
         try:
+            await _check_partition(producer, message)
             waiting[number] = await producer.send(
                 message.topic, message.value, key=message.key.encode(), partition=message.partition
             )
-        except (KafkaError, OSError, TimeoutError) as error:
+        except (KafkaError, OSError, TimeoutError, Invalid) as error:
             failed[number] = error
             if not isinstance(error, _REFUSED):
                 break  # what comes after it must not overtake it
     outcomes = await asyncio.gather(*waiting.values(), return_exceptions=True)
     failed |= {n: o for n, o in zip(waiting, outcomes, strict=True) if isinstance(o, BaseException)}
     return failed
+
+
+async def _check_partition(producer: AIOKafkaProducer, message: Outgoing) -> None:
+    """Raise `Invalid` when the topic has no such partition."""
+    if message.partition is None or message.partition in await producer.partitions_for(message.topic):
+        return
+    # It may have been added since the driver last asked.
+    await producer.client.force_metadata_update()
+    there = await producer.partitions_for(message.topic)
+    if message.partition not in there:
+        raise Invalid(
+            "partition", f"{message.topic} has {len(there)}, none is {message.partition}", reason="NO_PARTITION"
+        )
 
 
 class Consumer(AIOKafkaConsumer):  # type: ignore[misc]

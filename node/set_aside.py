@@ -1,7 +1,8 @@
 """Set a message aside that cannot be read, stored or sent, with its reason, so that everything behind it goes on.
 
 The table `set_aside` lies in each database that reads or relays messages, so that a reader can write a row in the
-transaction that moves its position on. `forno log poison` lists the rows, has a message tried again, or drops it.
+transaction that moves its position on. `forno log poison` lists the rows, has a message tried again, or drops it: the
+row is done then, and stays so that the same message, read again, does not come back to the list.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import asyncpg
 from aiokafka import ConsumerRecord
 
-from node.postgres import session, statements
+from node.postgres import Schema, session, statements
 from node.telemetry import counter
 
 SQL = statements(__file__)
+#: The table.
+SCHEMA = Schema("node", Path(__file__).parent / "migrations")
 
 #: Bytes of a message that are kept. A longer one is read from the log again when it is tried again.
 KEPT_BYTES = 64 * 1024
@@ -39,7 +43,7 @@ DROPPED = counter(
 
 @dataclass(frozen=True, slots=True)
 class BadMessage:
-    """A message, where it lies, and what is wrong with it."""
+    """A message, where it lies, and what is wrong with it. `passed_over`: its reader went on as if it had read it."""
 
     topic: str
     partition: int
@@ -47,12 +51,13 @@ class BadMessage:
     key: str
     value: bytes
     reason: str
+    passed_over: bool = False
 
 
-def bad_record(record: ConsumerRecord, reason: str) -> BadMessage:
+def bad_record(record: ConsumerRecord, reason: str, *, passed_over: bool = False) -> BadMessage:
     """A record of Kafka that cannot be used."""
     key = (record.key or b"").decode(errors="backslashreplace")
-    return BadMessage(record.topic, record.partition, record.offset, key, record.value or b"", reason)
+    return BadMessage(record.topic, record.partition, record.offset, key, record.value or b"", reason, passed_over)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class Row:
     payload: bytes
     size: int
     sha256: bytes
+    passed_over: bool
     set_aside_at: datetime
 
     @property
@@ -107,26 +113,31 @@ async def set_aside(connection: asyncpg.Connection, reader: str, bad: Sequence[B
 
 
 async def rows(connection: asyncpg.Connection, limit: int) -> list[Row]:
-    """The last rows, newest first."""
+    """The last rows that are not done, newest first."""
     return [Row(**row) for row in await connection.fetch(SQL.rows, limit)]
 
 
 async def row(connection: asyncpg.Connection, number: int) -> Row | None:
-    """One row."""
+    """One row; None when there is none, or it is done."""
     found = await connection.fetchrow(SQL.row, number)
     return Row(**found) if found else None
 
 
-async def drop(connection: asyncpg.Connection, number: int) -> None:
-    """Forget a row."""
-    await connection.execute(SQL.drop, number)
+async def finish(connection: asyncpg.Connection, number: int) -> None:
+    """Mark a row as done: the message does not come back when it is read again at the same place."""
+    await connection.execute(SQL.finish, number)
+
+
+async def forget(connection: asyncpg.Connection, number: int) -> None:
+    """Delete a row: the message at its place may be set aside again."""
+    await connection.execute(SQL.forget, number)
 
 
 def _values(reader: str, bad: BadMessage) -> tuple[object, ...]:
     value = bad.value
     place = (reader, bad.topic, bad.partition, bad.offset)
     digest = hashlib.sha256(value).digest()
-    return (*place, storable(bad.key), storable(bad.reason), value[:KEPT_BYTES], len(value), digest)
+    return (*place, storable(bad.key), storable(bad.reason), value[:KEPT_BYTES], len(value), digest, bad.passed_over)
 
 
 def storable(text: str) -> str:

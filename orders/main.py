@@ -68,8 +68,8 @@ async def boot(node: Node, settings: OrdersSettings) -> None:
     redis = _cache(node, settings)
     pools, stores = {}, {}
     for own in ranges.ranges:
-        pool, relay = await _database(node, settings, own, publisher)
-        pools[own.database] = pool
+        pools[own.database] = pool = await _database(node, settings, own)
+        relay = await _relay(node, settings, own.database, publisher)
         stores[own.database] = await _store(node, settings, own.database, pool, relay, redis)
     # Each database has loops of its own: one that is away holds up no other.
     for own in ranges.ranges:
@@ -138,10 +138,8 @@ def _cache(node: Node, settings: OrdersSettings) -> Redis | None:
     return redis
 
 
-async def _database(
-    node: Node, settings: OrdersSettings, own: Range, publisher: Publisher
-) -> tuple[asyncpg.Pool, Relay]:
-    """Bring a database up to date, claim its range, start the relay of its outbox."""
+async def _database(node: Node, settings: OrdersSettings, own: Range) -> asyncpg.Pool:
+    """Bring a database up to date and claim its range."""
     url = settings.database(own.database)
     for schema in SCHEMAS:
         await postgres.migrate(url, schema.package, schema.folder)
@@ -150,9 +148,18 @@ async def _database(
     database = OrderDatabase(pool, settings.clock())
     await database.claim_range(own)
     await database.make_partitions()
+    return pool
+
+
+async def _relay(node: Node, settings: OrdersSettings, database: str, publisher: Publisher) -> Relay:
+    """Start the relay of a database's outbox, on a connection that nobody needs for deciding: it keeps it for as long
+    as Kafka takes.
+    """
+    pool = await postgres.connect(settings.database(database), max_size=1)
+    node.on_stop(f"relay's connection to {database}", pool.close)
     relay = Relay(PostgresOutbox(pool), publisher, node.log)
-    node.start(f"relay {own.database}", relay.run())
-    return pool, relay
+    node.start(f"relay {database}", relay.run())
+    return relay
 
 
 async def _store(

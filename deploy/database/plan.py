@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dispatch.shard.adapters.postgres import SCHEMA as DISPATCH
+from node import set_aside
 from node.postgres import Schema, SchemaState, migrate, schema_state
 from orders.config import OrdersSettings
 from orders.ordering.adapters.postgres.schema import SCHEMAS as ORDERS
@@ -38,7 +39,7 @@ class Done:
 def databases(orders: OrdersSettings, payments: PaymentsSettings) -> list[Database]:
     """All databases that the settings name."""
     return [
-        Database(orders.core_database, orders.core_url, (ROUTER, DISPATCH)),
+        Database(orders.core_database, orders.core_url, (ROUTER, set_aside.SCHEMA, DISPATCH)),
         *(
             Database(part.database, orders.database(part.database), ORDERS)
             for part in RangeMap.parse(orders.orders_ranges).ranges

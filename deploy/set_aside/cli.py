@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import asyncpg
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
+from google.protobuf.message import DecodeError
 
 from deploy.database.plan import Database, databases
 from node import arguments, postgres, set_aside
@@ -25,6 +26,8 @@ from node.set_aside import UNSENT, Row
 from node.settings import load
 from orders.config import OrdersSettings
 from orders.payments.config import PaymentsSettings
+from proto.dispatch.v1.city_event_pb2 import CityEvent
+from proto.topics import CITY_EVENTS
 
 SQL = statements(__file__)
 
@@ -92,11 +95,14 @@ async def _retry(plan: Sequence[Database], words: argparse.Namespace) -> int:
     database, place = _database(plan, words.id), words.id
     async with postgres.connection(database.url) as connection, connection.transaction():
         row = await _row(connection, place)
+        if row.passed_over:
+            raise Rejected("its reader has gone on without it, and would ignore it now: drop it", reason="PASSED_OVER")
         if row.partition == UNSENT:
             await _send_again(connection, row)
+            await set_aside.forget(connection, row.id)
         else:
             await _write_again(setting("kafka_url", words.kafka, words.dir), row)
-        await set_aside.drop(connection, row.id)
+            await set_aside.finish(connection, row.id)
     _say(words, place, "retried")
     return 0
 
@@ -105,7 +111,7 @@ async def _drop(plan: Sequence[Database], words: argparse.Namespace) -> int:
     database, place = _database(plan, words.id), words.id
     async with postgres.connection(database.url) as connection:
         row = await _row(connection, place)
-        await set_aside.drop(connection, row.id)
+        await set_aside.finish(connection, row.id)
     _say(words, place, "dropped")
     return 0
 
@@ -140,8 +146,10 @@ async def _send_again(connection: asyncpg.Connection, row: Row) -> None:
 
 
 async def _write_again(kafka_url: str, row: Row) -> None:
-    """Appends the message to its partition, where its reader comes to it again."""
-    value = row.payload if row.whole else await _from_log(kafka_url, row)
+    """Append the message to its partition, where its reader comes to it again. Killed before the row is done, it may be
+    appended once more: a copy is the same each time, and readers drop repetitions.
+    """
+    value = _copy(row, row.payload if row.whole else await _from_log(kafka_url, row))
     writer = producer(kafka_url)
     try:
         await writer.start()
@@ -152,6 +160,20 @@ async def _write_again(kafka_url: str, row: Row) -> None:
         await writer.stop()
     if refused:
         raise Rejected(f"Kafka refuses it: {refused[0]}", reason="MESSAGE_REFUSED")
+
+
+def _copy(row: Row, value: bytes) -> bytes:
+    """The message to append. An event of a city gets another id: who reads the log with a newer release than the one
+    that set the message aside takes the original for read, and would drop the copy as a repetition.
+    """
+    if row.topic != CITY_EVENTS.name:
+        return value
+    try:
+        event = CityEvent.FromString(value)
+    except DecodeError:
+        return value
+    event.event_id = f"retry-{row.id}-{row.sha256.hex()[:16]}"
+    return event.SerializeToString()
 
 
 async def _from_log(kafka_url: str, row: Row) -> bytes:

@@ -6,6 +6,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from node.errors import Invalid
+from proto.message_values import values_of
 
 #: Bytes of a text: ids are keys of indexes, whose rows Postgres limits to about 2,700 bytes.
 MAX_TEXT_BYTES = 1_024
@@ -18,22 +19,18 @@ _RANGES = {
 }
 
 
-def check_request(request: Message) -> None:
-    """Check every field of a request as those of an event. Raises `Invalid`."""
-    field, _, wrong = fault_of(request).partition(": ")
+def check_values(request: Message) -> None:
+    """Check every value of a request as those of an event. Raises `Invalid`."""
+    field, _, wrong = wrong_value(request).partition(": ")
     if wrong:
         raise Invalid(field, wrong, reason="BAD_VALUE")
 
 
-def fault_of(message: Message) -> str:
-    """The first field at fault and what is wrong with it; empty when all can be held."""
-    for field, value in message.ListFields():
-        if field.type == FieldDescriptor.TYPE_MESSAGE:
-            fault = fault_of(value)
-            if fault:
-                return f"{field.name}.{fault}"
-        elif wrong := _wrong(field, value):
-            return f"{field.name}: {wrong}"
+def wrong_value(message: Message) -> str:
+    """The path of the first wrong value and what is wrong with it; empty when all can be held."""
+    for field, path, value in values_of(message):
+        if wrong := _wrong(field, value):
+            return f"{path}: {wrong}"
     return ""
 
 

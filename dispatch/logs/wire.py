@@ -21,7 +21,7 @@ from dispatch.engine.inputs import (
 from dispatch.engine.log_inputs import LogEvent
 from dispatch.engine.model import OfferId, OrderId, Point, RestaurantId, RiderId
 from dispatch.logs.loan_events import LOAN_EVENTS, decode_loan_event
-from dispatch.logs.value_checks import fault_of
+from dispatch.logs.value_checks import wrong_value
 from dispatch.logs.vehicles import vehicle_of
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import city_event_pb2
@@ -33,41 +33,42 @@ NO_END_MS = 253_402_214_400_000
 
 
 class BadEvent(ValueError):
-    """A message of city.events that cannot be an event, and why. `event_id` is its id, or one of its own."""
+    """A message of city.events that cannot be an event, and why."""
 
-    def __init__(self, event_id: str, reason: str) -> None:
-        super().__init__(reason)
-        self.event_id = event_id
+
+def blank_event(offset: int) -> LogEvent:
+    """Stand in for a message that was set aside: no input, and no id that another message may have."""
+    return LogEvent(f"set-aside@{offset}", offset, None)
 
 
 def decode_event_leniently(value: bytes, city: str, offset: int, default_capacity: int) -> LogEvent:
-    """A message of city.events; what cannot be understood has no input, and an id of its own."""
+    """Decode a message of city.events; what cannot be understood is blank."""
     try:
         return decode_event(value, city, offset, default_capacity)
-    except BadEvent as error:
-        return LogEvent(error.event_id, offset, None)
+    except BadEvent:
+        return blank_event(offset)
 
 
 def decode_event(value: bytes, city: str, offset: int, default_capacity: int) -> LogEvent:
-    """A message of city.events; one of another city has no input. Raises `BadEvent`."""
+    """Decode a message of city.events; one of another city has no input. Raises `BadEvent`."""
     message = city_event_pb2.CityEvent()
     try:
         message.ParseFromString(value)
     except DecodeError as error:
-        raise BadEvent(f"undecodable@{offset}", f"not a message of city.events: {error}") from error
+        raise BadEvent(f"not a message of city.events: {error}") from error
     if message.city != city:
         return LogEvent(message.event_id or f"nameless@{offset}", offset, None)
-    if fault := fault_of(message) or ("" if message.event_id else "event_id: is empty"):
-        raise BadEvent(f"bad@{offset}", fault)
+    if wrong := wrong_value(message) or ("" if message.event_id else "event_id: is empty"):
+        raise BadEvent(wrong)
     kind = message.WhichOneof("kind")
     if kind is None:
-        raise BadEvent(message.event_id, "of a kind that this release does not know")
+        raise BadEvent("of a kind that this release does not know")
     seed = None
     item: Input | None
     if kind == "rider_replied":
         item = _replied(message.rider_replied)
     elif kind == "rider_status":
-        item = _status(message.rider_status, default_capacity, message.event_id)
+        item = _status(message.rider_status, default_capacity)
         seed = _seed(message.rider_status)
     elif kind == "order_opened":
         item = _opened(message.order_opened)
@@ -93,7 +94,7 @@ def _rehomed(message: city_event_pb2.RiderRehomed, city: str) -> Input | None:
     return RiderMovedIn(message.at_ms, RiderId(message.rider_id)) if message.to_city == city else None
 
 
-def _status(message: city_event_pb2.RiderStatusChanged, default_capacity: int, message_id: str) -> Input:
+def _status(message: city_event_pb2.RiderStatusChanged, default_capacity: int) -> Input:
     status, rider_id = message.status, RiderId(message.rider_id)
     order_id = OrderId(status.order_id)
     if status.status == rider_link_pb2.RIDER_STATUS_ONLINE:
@@ -109,7 +110,7 @@ def _status(message: city_event_pb2.RiderStatusChanged, default_capacity: int, m
         return PickedUp(status.ts_ms, rider_id, (order_id,))
     if status.status == rider_link_pb2.RIDER_STATUS_DELIVERED:
         return Delivered(status.ts_ms, rider_id, order_id)
-    raise BadEvent(message_id, f"rider_status.status: {status.status} is not known to this release")
+    raise BadEvent(f"rider_status.status: {status.status} is not known to this release")
 
 
 def _seed(message: city_event_pb2.RiderStatusChanged) -> FixColumns | None:

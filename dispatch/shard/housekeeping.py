@@ -17,7 +17,7 @@ EVERY_S = 600.0
 PIECE, PAUSE_S, PIECES = 2_000, 0.2, 1_000
 
 
-async def keep_house(city: str, archive: Archive, log: structlog.stdlib.BoundLogger) -> None:
+async def run_housekeeping(city: str, archive: Archive, log: structlog.stdlib.BoundLogger) -> None:
     """Prunes a city now and then until cancelled. Failing does no harm: the next round takes more."""
 
     async def prune_city() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc.aio
 
-from dispatch.logs.value_checks import check_request
+from dispatch.logs.value_checks import check_values
 from dispatch.trails import metrics
 from dispatch.trails.model import Whereabouts
 from dispatch.trails.service import TrailService
@@ -25,7 +25,7 @@ _CITY = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 
 def check_question(request: Any) -> None:
     """Check the fields of a question. Raises `Invalid`."""
-    check_request(request)
+    check_values(request)
     if not _CITY.fullmatch(request.city):
         raise Invalid("city", "must be 1..64 characters of a-z, 0-9 and -", reason="BAD_CITY")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -35,40 +35,58 @@ async def send_again(connection: asyncpg.Connection, keys: Sequence[str]) -> Non
 class PostgresOutbox:
     """`Outbox` of one database; with a city, of that city's messages, and its owner is the one to relay them.
 
-    A claim holds a connection while it sends: the pool must not be one that somebody needs for deciding.
+    Without a city a claim holds a connection for as long as the broker takes: give each such relay a pool of its own.
     """
 
     pool: asyncpg.Pool
     city: str = ""
 
     async def relay(self, limit: int, send: Send) -> int:
-        """See `Outbox`. The claim lives as long as the transaction: when this process dies, it is given up."""
+        """See `Outbox`."""
+        return await (self._relay_city(limit, send) if self.city else self._relay_keys(limit, send))
+
+    async def _relay_keys(self, limit: int, send: Send) -> int:
+        """The claim lives as long as the transaction: when this process dies, it is given up."""
         async with session(self.pool) as connection, connection.transaction():
-            rows = await self._claim(connection, limit)
-            if not rows:
+            keys = await connection.fetch(SQL.claim_keys, limit)
+            if not keys:
                 return 0
+            rows = await connection.fetch(SQL.unsent_of_keys, [row["key"] for row in keys])
             # Until the end nobody can say that the log is another one (`log_is`): or what the old log took would be
             # marked as sent after all was to be sent again, and be lost.
             await connection.execute(SQL.hold_log, self.city)
-            refused = await send([_message(row) for row in rows])
-            await set_aside(connection, READER, [_unsent(rows[n], reason) for n, reason in refused.items()])
-            ids = [row["key"] for row in rows], [row["id"] for row in rows]
-            sent = await connection.fetch(SQL.mark_sent, *ids)
+            await self._mark(connection, rows, await send([_message(row) for row in rows]))
+        return len(rows)
+
+    async def _relay_city(self, limit: int, send: Send) -> int:
+        """No claim: a city has one owner. While the broker answers no connection is held; if the log was said to be
+        another one meanwhile, all of them are to be sent again, and none is marked.
+        """
+        async with session(self.pool) as connection:
+            log = await connection.fetchval(SQL.log, self.city)
+            rows = await connection.fetch(SQL.unsent_of_city, self.city, limit)
+        if not rows:
+            return 0
+        refused = await send([_message(row) for row in rows])
+        async with session(self.pool) as connection, connection.transaction():
+            if await connection.fetchval(SQL.log_for_share, self.city) == log:
+                await self._mark(connection, rows, refused)
+        return len(rows)
+
+    async def _mark(
+        self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record], refused: Mapping[int, str]
+    ) -> None:
+        """Mark messages as sent, those set aside that were refused."""
+        await set_aside(connection, READER, [_unsent(rows[n], reason) for n, reason in refused.items()])
+        sent = await connection.fetch(SQL.mark_sent, [row["key"] for row in rows], [row["id"] for row in rows])
         lag_ms = LAG_MS.labels(self.city)
         for row in sent:
             lag_ms.observe(row["lag_ms"])
-        return len(rows)
-
-    async def _claim(self, connection: asyncpg.Connection, limit: int) -> Sequence[asyncpg.Record]:
-        if self.city:
-            return list(await connection.fetch(SQL.unsent_of_city, self.city, limit))
-        keys = await connection.fetch(SQL.claim_keys, limit)
-        return list(await connection.fetch(SQL.unsent_of_keys, [row["key"] for row in keys])) if keys else []
 
     async def log_is(self, incarnation: str) -> int:
         """See `Outbox`."""
         async with session(self.pool) as connection, connection.transaction():
-            known = await connection.fetchval(SQL.log, self.city)
+            known = await connection.fetchval(SQL.log_for_update, self.city)
             if known == incarnation:
                 return 0
             await connection.execute(SQL.set_log, self.city, incarnation)

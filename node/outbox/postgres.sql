@@ -29,6 +29,12 @@ where sent_at < now() - interval '24 hours'
 select set_config('idle_in_transaction_session_timeout', '30000', true) from outbox_logs where city = $1 for share
 
 -- name: log
+select incarnation from outbox_logs where city = $1
+
+-- name: log_for_share
+select incarnation from outbox_logs where city = $1 for share
+
+-- name: log_for_update
 select incarnation from outbox_logs where city = $1 for update
 
 -- name: mark_sent

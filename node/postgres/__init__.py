@@ -11,7 +11,7 @@ from node.postgres.errors import (
     classify,
 )
 from node.postgres.migrations import Schema, SchemaState, migrate, number_of, schema_state
-from node.postgres.pool import GUARDS, connect, connection, session
+from node.postgres.pool import GUARDS, PoolExhausted, connect, connection, session
 from node.postgres.sql import Statements, statements
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "DataAtFault",
     "DatabaseAway",
     "OwnershipLost",
+    "PoolExhausted",
     "Schema",
     "SchemaMissing",
     "SchemaState",

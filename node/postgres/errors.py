@@ -4,7 +4,7 @@
 |---|---|---|
 | `DatabaseAway` | 08, 53, 57, 58, 25006, 25P03, 55P03, XX; lost connections, timeouts | try again after a pause |
 | `TransactionConflict` | 40 (serialization, deadlock), a prepared plan made stale by a migration | try again at once |
-| `SchemaMissing` | 42P01, 42703, 42883, 3D000, 3F000 | try again after a pause: a migration has not run yet |
+| `SchemaMissing` | 42P01, 42703, 42883, 3D000, 3F000 | end: migrations have not run, or the program is wrong |
 | `OwnershipLost` | FR001, FR002 (raised by `router.hold`) | stop deciding |
 | `UniqueViolated` | 23505 | the caller knows which index means what |
 | `DataAtFault` | 22, other 23, values the driver cannot encode | refuse or set aside the data; never try again |
@@ -21,7 +21,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from node.errors import Conflict, Invalid, Rejected, Retryable
+from node.errors import Conflict, FornoError, Invalid, Rejected, Retryable
 
 
 class DatabaseAway(Retryable):
@@ -37,8 +37,10 @@ class TransactionConflict(Retryable):
     at_once = True
 
 
-class SchemaMissing(Retryable):
-    """The database, a table or a function is not there yet: its migrations have not run."""
+class SchemaMissing(FornoError):
+    """The database, a table, a column or a function is not there: its migrations have not run, or the statement is
+    wrong. Trying again would hide the latter.
+    """
 
     reason = "SCHEMA_MISSING"
 
@@ -125,7 +127,7 @@ def _of_state(error: asyncpg.PostgresError, state: str) -> Exception | None:
     if state.startswith(_DATA_STATES):
         return DataAtFault(_field(error), _words(error))
     if state.startswith(_MISSING_STATES):
-        return SchemaMissing(_words(error))
+        return SchemaMissing(f"{_words(error)} (is the database up to date? see `forno db status`)")
     if state.startswith(_AWAY_STATES):
         return DatabaseAway(f"postgres is away: {_words(error)}")
     return None

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
+import structlog
+
+from node.postgres.errors import SchemaMissing, classified
+from node.retry import Policy, warned
+
+#: A database that is being made is waited for so long, some 10 s in all.
+_BEING_MADE = Policy(0.25, 2.0, of=(SchemaMissing,), tries=8)
 
 _MIGRATIONS_TABLE = """
 create table if not exists schema_migrations (
@@ -63,6 +70,11 @@ async def schema_state(url: str, schema: Schema) -> SchemaState:
     )
 
 
+async def _connected(url: str) -> asyncpg.Connection:
+    with classified():
+        return await asyncpg.connect(url)
+
+
 def number_of(file: Path) -> int:
     """The number of a migration's file."""
     return int(file.name.partition("_")[0])
@@ -72,9 +84,10 @@ async def migrate(url: str, package: str, folder: Path) -> list[str]:
     """Applies the files `NNNN_name.sql` of a folder that a database does not have yet, in order, each in a transaction.
 
     Safe to run twice and by many processes at once (an advisory lock makes them wait). Forward only.
-    Returns the names it applied.
+    Returns the names it applied. Raises `SchemaMissing` when the database is not made within some seconds.
     """
-    connection = await asyncpg.connect(url)
+    log = structlog.get_logger()
+    connection = await _BEING_MADE.until_done(lambda: _connected(url), warned(log, "waiting for the database"))
     try:
         await connection.execute("select pg_advisory_lock(hashtext('forno.migrations'))")
         await connection.execute(_MIGRATIONS_TABLE)

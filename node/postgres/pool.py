@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from node.errors import Retryable
 from node.postgres.errors import classified
 
 #: A frozen owner must block nobody: its transaction is ended and its locks are given up (wall milliseconds).
@@ -43,14 +44,26 @@ async def connect(url: str, *, min_size: int = 1, max_size: int = 8, guarded: bo
         )
 
 
+class PoolExhausted(Retryable):
+    """All connections of a pool are in use: this process has more to do than it may, or somebody keeps one for long."""
+
+    reason = "POOL_EXHAUSTED"
+
+
 @asynccontextmanager
 async def session(pool: asyncpg.Pool, within_s: float | None = None) -> AsyncIterator[asyncpg.Connection]:
     """A connection of a pool, errors classified. With `within_s`, waiting for it and all that is done with it may take
-    so long; without, only the waiting is bounded (`ACQUIRE_S`).
+    so long; without, only the waiting is bounded (`ACQUIRE_S`). Raises `PoolExhausted` when none came free.
     """
+    one = None
     with classified():
-        async with asyncio.timeout(within_s), pool.acquire(timeout=ACQUIRE_S if within_s is None else None) as one:
-            yield one
+        try:
+            async with asyncio.timeout(within_s), pool.acquire(timeout=ACQUIRE_S if within_s is None else None) as one:
+                yield one
+        except TimeoutError as error:
+            if one is None and pool.get_size() == pool.get_max_size() and not pool.get_idle_size():
+                raise PoolExhausted(f"all {pool.get_size()} connections to Postgres are in use") from error
+            raise
 
 
 @asynccontextmanager

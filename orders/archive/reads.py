@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import asyncpg
 import orjson
 
-from node.postgres import classified, statements
+from node.postgres import session, statements
 from orders.archive.files import ArchivedFile
 from orders.archive.parquet_orders import MonthFiles, ParquetOrders, month_of
 from orders.ids import POINTS, order_id_at
@@ -78,8 +78,8 @@ class ArchivedReads:
 
     async def _months(self, newest: date) -> AsyncIterator[MonthFiles]:
         """Archived months up to one, newest first."""
-        with classified():
-            rows = await self.pool.fetch(SQL.archived, newest)
+        async with session(self.pool) as connection:
+            rows = await connection.fetch(SQL.archived, newest)
         for row in rows:
             yield MonthFiles(row["month"], [ArchivedFile(**file) for file in orjson.loads(row["files"])])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from node.outbox.postgres import PostgresOutbox
-from node.postgres import Schema, classified, statements
+from node.postgres import Schema, session, statements
 from orders.messaging.message import Offset
 from orders.model import OrderId
 
@@ -28,8 +28,8 @@ async def delete_in_batches(pool: asyncpg.Pool, query: str, *args: object) -> No
     """
     deleted = BATCH
     while deleted == BATCH:
-        with classified():
-            deleted = int((await pool.execute(query, BATCH, *args)).removeprefix("DELETE "))
+        async with session(pool) as connection:
+            deleted = int((await connection.execute(query, BATCH, *args)).removeprefix("DELETE "))
 
 
 async def forget_sent(pool: asyncpg.Pool) -> None:
@@ -83,11 +83,10 @@ async def offsets(pool: asyncpg.Pool, log_id: str) -> Mapping[tuple[str, int], i
 
     When the log is another one than before (the broker lost it), nothing of it was read yet.
     """
-    with classified():
-        async with pool.acquire() as connection, connection.transaction():
-            known = await connection.fetchval(SQL.log)
-            if known != log_id:
-                await connection.execute(SQL.set_log, log_id)
-                await connection.execute(SQL.forget_offsets)
-            rows = await connection.fetch(SQL.offsets)
+    async with session(pool) as connection, connection.transaction():
+        known = await connection.fetchval(SQL.log)
+        if known != log_id:
+            await connection.execute(SQL.set_log, log_id)
+            await connection.execute(SQL.forget_offsets)
+        rows = await connection.fetch(SQL.offsets)
     return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}

@@ -22,13 +22,17 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReceivedEvent:
-    """An event of another service; `raw` is the message, kept if the event has to wait for the ones before it."""
+    """An event of another service; `raw` is the message, kept if the event has to wait for the ones before it.
+
+    One of a kind that this release does not know counts as its version and changes nothing: those after it go on.
+    """
 
     source: Source
     order_id: OrderId
     version: int
     signal: Signal
     raw: bytes
+    known: bool = True
 
 
 #: Version of the last event that was applied to an order, by source.

@@ -18,7 +18,7 @@ class WriteObserver:
     """
 
     async def placed(self, order: Order) -> None:
-        """A customer has placed the order, now or when its key was used first."""
+        """A customer has placed the order, now or when its key was used first, or perhaps: that call failed."""
 
     async def changed(self, order: Order) -> None:
         """A customer, a kitchen or a timeout has decided on the order, which is now as given."""
@@ -26,7 +26,7 @@ class WriteObserver:
     async def received(self, orders: Sequence[Order]) -> None:
         """Events of other services have changed these orders, which are now as given."""
 
-    def in_doubt(self) -> None:
+    def outcome_unknown(self) -> None:
         """A change may have been committed or not, nobody knows of which orders."""
 
 
@@ -52,17 +52,17 @@ class WriteObservers:
             await observer.received(orders)
 
     @contextmanager
-    def told_of_doubt(self) -> Iterator[None]:
+    def told_if_unknown(self) -> Iterator[None]:
         """Wraps a change and the telling of it: a caller that is cancelled, or loses the database, in the middle cannot
-        say whether it was committed, so all observers are told `in_doubt`.
+        say whether it was committed, so all observers are told `outcome_unknown`.
         """
         try:
             yield
         except BaseException as error:
-            # A refusal leaves no doubt: it comes before anything is written.
+            # A refusal comes before anything is written.
             if not isinstance(error, FornoError) or isinstance(error, Retryable):
                 for observer in self.observers:
-                    observer.in_doubt()
+                    observer.outcome_unknown()
             raise
 
 

@@ -28,7 +28,10 @@ _NO_PARTS = Parts(0, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """An event of an order; amount, its parts and the token come with the first one."""
+    """An event of an order; amount, its parts and the token come with the first one.
+
+    One of a kind that this release does not know asks for nothing, and counts as its version.
+    """
 
     order_id: OrderId
     version: int
@@ -37,6 +40,7 @@ class Instruction:
     amount: Money = _NONE
     token: str = ""
     parts: Parts = _NO_PARTS
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)

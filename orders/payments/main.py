@@ -41,7 +41,10 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
     node.on_stop("producer", producer.stop)
     identity = kafka.LogIdentity(settings.kafka_url)
     node.on_stop("log identity", identity.close)
-    relay = Relay(PostgresOutbox(pool), KafkaPublisher(producer, identity), log)
+    # A connection of its own: the relay keeps it for as long as Kafka takes.
+    relaying = await postgres.connect(url, max_size=1)
+    node.on_stop("postgres of the relay", relaying.close)
+    relay = Relay(PostgresOutbox(relaying), KafkaPublisher(producer, identity), log)
     payments = PostgresPayments(pool, clock, relay.wake)
     node.start("relay", relay.run())
 

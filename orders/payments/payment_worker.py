@@ -59,17 +59,16 @@ class PaymentWorker:
                     async with asyncio.timeout(POLL_S):
                         await self._woken.wait()
 
-    async def serve_due(self) -> None:
-        """Serve what is due now, once."""
-        await asyncio.gather(*(self._serve(payment) for payment in await self._claimed()))
-
     async def follow_notices(self) -> None:
         """Settle answers that come by themselves, until cancelled; those that say what is known change nothing."""
         async for notice in self._provider.notices():
-            with suppress(Retryable):  # the payment stays due and is asked about again
+            try:
                 payment = await self._queue.get(notice.order_id)
                 if payment is not None:
                     await self._settle(payment, notice.action, notice.answer)
+            except (Retryable, DataAtFault) as error:  # the payment stays due and is asked about again
+                CALLS.labels(notice.action, "unanswered").inc()
+                self._log.warning("notice not stored", order_id=notice.order_id, action=notice.action, why=repr(error))
 
     async def measure_overdue(self) -> None:
         """Measure how many payments wait too long, until cancelled."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncpg
 
-from dispatch.shard.adapters.postgres import MIGRATIONS
-from node.postgres import migrate
+from dispatch.shard.adapters.postgres import prepare
 from simulator.demo.facts.database import delivered_by_city
 
 
 async def test_deliveries_are_counted_by_city_as_committed(fresh_database: str) -> None:
     """What a city's former owners delivered counts too; orders that ended otherwise or are under way do not."""
-    await migrate(fresh_database, "dispatch", MIGRATIONS)
+    await prepare(fresh_database)
     rows = [
         ("o-1", "la-serena", "delivered", 1),
         ("o-2", "la-serena", "delivered", 900),

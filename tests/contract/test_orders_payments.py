@@ -14,6 +14,7 @@ from node.clock import ManualClock
 from node.errors import Rejected, Retryable
 from node.outbox.message import Message
 from node.outbox.postgres import PostgresOutbox
+from node.postgres import DataAtFault
 from orders.messaging.message import Offset
 from orders.model import ActionRequired
 from orders.payments.adapters.codec import decode
@@ -25,7 +26,8 @@ from orders.payments.ledger import Account
 from orders.payments.metrics import CALLS
 from orders.payments.model import Action, Answer, Goal, Money, PaymentStatus, RefundStatus
 from orders.payments.payment_worker import PaymentWorker
-from orders.payments.transitions import settled
+from orders.payments.ports import Notice
+from orders.payments.transitions import Settled, settled
 from proto.orders.v1 import order_event_pb2 as order_pb
 from proto.payments.v1.payment_event_pb2 import PaymentEvent
 from tests.contract.orders_databases import empty, migrated_pool
@@ -87,6 +89,12 @@ async def relayed(book: Book) -> list[str | None]:
     while await outbox.relay(100, send):
         pass
     return [PaymentEvent.FromString(message.payload).WhichOneof("kind") for message in sent]
+
+
+async def serve_due(worker: PaymentWorker) -> None:
+    """Have the worker serve what is due now, once."""
+    for payment in await worker._claimed():
+        await worker._serve(payment)
 
 
 async def serve(book: Book, action: Action, answer: Answer = APPROVED) -> bool:
@@ -165,6 +173,20 @@ async def test_gaps_are_held_and_a_repeated_request_repeats_the_answer(book: Boo
     assert await relayed(book) == ["voided"]
 
 
+async def test_an_instruction_of_an_unknown_kind_holds_up_none_behind_it(book: Book) -> None:
+    """A newer release tells of something between accepted and delivered: the payment is captured all the same."""
+    await book.receive([told(1, "placed")], offset(1))
+    assert await serve(book, Action.AUTHORISE)
+    heard = await book.receive([told(4, "delivered"), told(2, "accepted")], offset(3))
+    assert (heard.applied, heard.held) == (1, 1)
+    event = order_pb.OrderEvent(order_id=order_id(), version=3, at_ms=NOW_MS)
+    unknown = decode(event.SerializeToString() + b"\xa2\x06\x00")
+    assert not unknown.known
+    heard = await book.receive([unknown], offset(4))
+    assert (heard.applied, heard.held) == (2, 0)
+    assert await serve(book, Action.CAPTURE)
+
+
 async def test_a_payment_that_waits_too_long_is_counted(book: Book) -> None:
     """What has something to do counts, what is done does not."""
     assert await book.overdue(-1) == 0
@@ -215,9 +237,41 @@ async def test_an_answer_that_refuses_is_counted_once(pool: asyncpg.Pool) -> Non
     await book.receive([told(2, "accepted"), told(3, "delivered")], offset(3))
     counts = [CALLS.labels(Action.CAPTURE, outcome)._value for outcome in ("refused", "unanswered")]
     before = [count.get() for count in counts]
-    await PaymentWorker(book, Refusing(pool, seed=1), book.clock, structlog.get_logger()).serve_due()
+    await serve_due(PaymentWorker(book, Refusing(pool, seed=1), book.clock, structlog.get_logger()))
     assert [count.get() - then for count, then in zip(counts, before, strict=True)] == [1, 0]
     assert await book.claim(10, 20) == []
+
+
+class Telling(LocalProvider):
+    """Tells twice of itself that the one payment was authorised, and then no more."""
+
+    async def notices(self) -> AsyncIterator[Notice]:
+        """Both."""
+        for reference in ("no column holds it", "ref-1"):
+            yield Notice(order_id(), Action.AUTHORISE, Answer(True, reference))
+
+
+class Particular(MemoryPayments):
+    """A book that, like Postgres, cannot hold every answer."""
+
+    async def settle(self, settled: Settled, at_ms: int) -> bool:
+        """Refuse what is too long."""
+        if len(settled.payment.provider_ref) > 5:
+            raise DataAtFault("provider_ref", "too long")
+        return await super().settle(settled, at_ms)
+
+
+async def test_a_notice_that_no_column_holds_ends_no_process(pool: asyncpg.Pool) -> None:
+    """It is counted as unanswered, and the next one is stored."""
+    book = Particular(ManualClock(NOW_MS))
+    await book.receive([told(1, "placed")], offset(1))
+    count = CALLS.labels(Action.AUTHORISE, "unanswered")._value
+    before = count.get()
+    await PaymentWorker(book, Telling(pool, seed=1), book.clock, structlog.get_logger()).follow_notices()
+    payment = await book.get(order_id())
+    assert payment is not None
+    assert payment.status is PaymentStatus.AUTHORISED
+    assert count.get() - before == 1
 
 
 async def test_the_local_provider_answers_a_key_once_whatever_is_lost(
@@ -229,7 +283,7 @@ async def test_the_local_provider_answers_a_key_once_whatever_is_lost(
     for _ in range(2):  # the first answer is lost; a worker of another process asks again
         worker = PaymentWorker(book, LocalProvider(pool, seed=1), ManualClock(NOW_MS), structlog.get_logger())
         await book.postpone(order_id(), 0)
-        await worker.serve_due()
+        await serve_due(worker)
     payment = await book.get(order_id())
     assert payment is not None
     assert payment.status is PaymentStatus.AUTHORISED

@@ -33,6 +33,7 @@ from orders.ordering.adapters.postgres.stuck import PostgresStuckOrders
 from orders.ordering.errors import KeyReused, TransitionRefused
 from orders.ordering.event_inbox import ReceivedEvent, Source
 from orders.ordering.events import Change
+from orders.ordering.observers import WriteObserver, WriteObservers
 from orders.ordering.ports import IdempotencyKey, Page
 from orders.ordering.saga import Signal, step
 from orders.ordering.store import OrderStore
@@ -234,6 +235,57 @@ async def test_events_are_applied_once_in_order_whatever_comes_twice_or_late(sto
     assert (await store.decisions.receive([stranger], offset(5))).unknown == 1
 
 
+#: A field of a newer release, numbered 100.
+OF_A_NEWER_RELEASE = b"\xa2\x06\x00"
+
+
+def of_unknown_kind(version: int) -> ReceivedEvent:
+    """An event of dispatch about the one order that this release does not know."""
+    event = dispatch_pb.DispatchEvent(order_id=order_id(), version=version, at_ms=NOW_MS)
+    return decode(Source.DISPATCH, event.SerializeToString() + OF_A_NEWER_RELEASE)
+
+
+async def test_an_event_of_an_unknown_kind_holds_up_none_behind_it(store: Store) -> None:
+    """It counts as its version and changes nothing, whether it comes in turn or waits for those before it."""
+    await store.decisions.place(placed(), KEY)
+    first = await store.decisions.receive(
+        [payment(1, "authorised"), dispatched(1, "assigned"), dispatched(3, "picked_up")], offset(2)
+    )
+    assert (first.applied, first.held) == (2, 1)
+    before = await store.reads.get(order_id())
+    second = await store.decisions.receive([of_unknown_kind(2), of_unknown_kind(5)], offset(3))
+    assert (second.applied, second.held) == (2, 1)
+    third = await store.decisions.receive([dispatched(6, "delivered"), of_unknown_kind(4)], offset(4))
+    assert (third.applied, third.held) == (3, 0)
+    order = await store.reads.get(order_id())
+    assert before is not None
+    assert order is not None
+    assert (before.status, order.status) == (Status.ASSIGNED, Status.DELIVERED)
+
+
+class Noting(WriteObserver):
+    """Notes who placed something."""
+
+    def __init__(self) -> None:
+        self.orders: list[Order] = []
+
+    async def placed(self, order: Order) -> None:
+        """Note it."""
+        self.orders.append(order)
+
+
+async def test_who_placed_an_order_is_told_of_also_when_nobody_knows_whether_it_was_stored(
+    postgres_store: Store, pool: asyncpg.Pool
+) -> None:
+    """A call that was given up may have been committed: the customer must not read what is old."""
+    noting = Noting()
+    decisions = PostgresDecisions(pool, ManualClock(NOW_MS), lambda: None, WriteObservers((noting,)))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await decisions.place(placed(), KEY)
+    assert noting.orders == [placed().order]
+
+
 async def test_messages_of_an_order_are_relayed_in_the_order_they_were_written(store: Store) -> None:
     """A failed send leaves everything to be sent again, in the same order; told again means sent again."""
     await store.decisions.place(placed(), KEY)
@@ -427,6 +479,6 @@ async def test_a_message_that_will_never_be_taken_is_set_aside_and_the_others_go
     assert await relayed(store) == []
     async with pool.acquire() as connection:
         (row,) = await set_aside.rows(connection, 10)
-        await set_aside.drop(connection, row.id)
+        await set_aside.forget(connection, row.id)
     assert (row.reader, row.partition, row.key, row.reason) == ("relay", set_aside.UNSENT, order_id(1), "too large")
     assert row.whole

@@ -11,14 +11,13 @@ import pytest_asyncio
 from deploy.stack.stack import LocalStack
 from node import set_aside
 from node.set_aside import BadMessage
-from orders.messaging.postgres import SCHEMA
 from tests.contract.orders_databases import empty, migrated_pool
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pool(stack: LocalStack) -> AsyncIterator[asyncpg.Pool]:
     """A database that has the table."""
-    async with migrated_pool(stack, (SCHEMA,)) as pool:
+    async with migrated_pool(stack, (set_aside.SCHEMA,)) as pool:
         yield pool
 
 
@@ -72,3 +71,18 @@ async def test_the_same_message_read_again_stays_one_row(pool: asyncpg.Pool) -> 
     for _ in range(3):
         await aside([bad(1), bad(2)])
     assert await offsets(pool, "reader") == [1, 2]
+
+
+async def test_what_is_done_stays_done_when_it_is_read_again(pool: asyncpg.Pool) -> None:
+    """It is listed no more; what is forgotten may come back."""
+    await empty(pool, "set_aside")
+    aside = set_aside.into(pool, "reader")
+    await aside([bad(1), bad(2)])
+    async with pool.acquire() as connection:
+        second, first = await set_aside.rows(connection, 10)
+        await set_aside.finish(connection, first.id)
+        await set_aside.forget(connection, second.id)
+        assert await set_aside.row(connection, first.id) is None
+        assert await set_aside.rows(connection, 10) == []
+        await aside([bad(1), bad(2)])
+        assert [row.log_offset for row in await set_aside.rows(connection, 10)] == [2]

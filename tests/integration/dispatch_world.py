@@ -75,11 +75,11 @@ class DispatchWorld:
     _seq: int = 0
 
     @asynccontextmanager
-    async def shard(self, shard_id: str, **env: str) -> AsyncIterator[ShardProcess]:
+    async def shard(self, shard_id: str, *, main: str = "dispatch.main", **env: str) -> AsyncIterator[ShardProcess]:
         """A shard that answers calls; stopped in good order at the end, unless it is dead already."""
         address = f"127.0.0.1:{self.ports.take()}"
         environment = {**os.environ, **self.env, "FORNO_LISTEN": address, "FORNO_SHARD_ID": shard_id, **env}
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "dispatch.main", env=environment)
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", main, env=environment)
         try:
             await _serving(process, address)
             yield ShardProcess(process, address)

@@ -109,6 +109,13 @@ async def test_reads_go_to_the_replica_when_it_has_what_the_reader_has_seen(worl
     await world.replica.execute("select pg_wal_replay_resume()")
     assert await world.until_read_from("replica", mine) == changed
 
+    await world.replica.execute("select pg_wal_replay_pause()")
+    await world.until_read_from("replica", others)
+    world.orders.outcome_unknown()  # of a write that may be anybody's
+    assert (await world.read(others))[1] == "primary"
+    await world.replica.execute("select pg_wal_replay_resume()")
+    await world.until_read_from("replica", others)
+
     world.pair.replica_process.kill()
     await world.pair.replica_process.wait()
     for _ in range(3):

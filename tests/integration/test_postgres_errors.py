@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -12,17 +13,19 @@ import pytest
 import pytest_asyncio
 
 from deploy.stack.stack import LocalStack
-from node import postgres
+from node import postgres, set_aside
 from node.errors import FornoError, Invalid, Retryable
 from node.postgres import (
     DataAtFault,
     DatabaseAway,
     OwnershipLost,
+    PoolExhausted,
     SchemaMissing,
     TransactionConflict,
     UniqueViolated,
     classified,
     classify,
+    migrations,
 )
 
 _TABLE = """
@@ -172,12 +175,12 @@ async def test_failures_by_what_to_do(
     provoke: Callable[[asyncpg.Pool, asyncpg.Connection], Awaitable[None]],
     kind: type[FornoError],
 ) -> None:
-    """An outage is waited for, a conflict is tried again at once, a lost city is let go."""
+    """An outage is waited for, a conflict is tried again at once, a lost city is let go; a missing table is a fault."""
     with pytest.raises(kind) as failed:
         async with postgres.session(pool) as session:
             await provoke(pool, session)
     assert type(failed.value) is kind
-    assert isinstance(failed.value, Retryable) == (kind is not OwnershipLost)
+    assert isinstance(failed.value, Retryable) == (kind not in (OwnershipLost, SchemaMissing))
     if isinstance(failed.value, Retryable):
         assert failed.value.at_once == (kind is TransactionConflict)
 
@@ -190,7 +193,7 @@ async def test_a_fault_of_the_program_is_no_outage(pool: asyncpg.Pool) -> None:
 
 
 async def test_nobody_listens_there(stack: LocalStack, tmp_path: Path) -> None:
-    """Neither a port nor a socket, nor a database that is to be made: each is waited for."""
+    """Neither a port nor a socket: both are waited for. Nor a database, which is waited for at a boot only."""
     refused = "postgresql://forno@127.0.0.1:1/core"
     no_socket = f"postgresql://forno@/core?host={tmp_path}"
     for url in (refused, no_socket):
@@ -204,12 +207,37 @@ async def test_nobody_listens_there(stack: LocalStack, tmp_path: Path) -> None:
             pass
 
 
-async def test_a_pool_with_no_connection_free(pool: asyncpg.Pool) -> None:
-    """Waiting for one has an end."""
+async def test_a_boot_waits_for_a_database_that_is_being_made(
+    stack: LocalStack, fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But not for ever: then it says what is missing, and what to do."""
+    base, _, name = fresh_database.rpartition("/")
+    waited = asyncio.Event()
+
+    def migrating() -> Awaitable[list[str]]:
+        return postgres.migrate(f"{base}/{name}_later", set_aside.SCHEMA.package, set_aside.SCHEMA.folder)
+
+    monkeypatch.setattr(migrations, "_BEING_MADE", replace(migrations._BEING_MADE, first_s=0.02, last_s=0.1))
+    with pytest.raises(SchemaMissing, match=f"{name}_later.*forno db status"):
+        await migrating()
+    monkeypatch.setattr(migrations, "warned", lambda *_: lambda error, pause_s: waited.set())
+    started = asyncio.ensure_future(migrating())
+    await waited.wait()
+    admin = await asyncpg.connect(f"{base}/postgres")
+    await admin.execute(f"create database {name}_later")
+    assert await started == [file.stem for file in set_aside.SCHEMA.files]
+    await admin.execute(f"drop database {name}_later")
+    await admin.close()
+
+
+async def test_a_pool_with_no_connection_free(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for one has an end, and is not called an outage of Postgres."""
     held = [await pool.acquire() for _ in range(3)]
-    with pytest.raises(DatabaseAway):
-        async with postgres.session(pool, 0.05):
-            pass
+    monkeypatch.setattr("node.postgres.pool.ACQUIRE_S", 0.05)
+    for within_s in (0.05, None):
+        with pytest.raises(PoolExhausted, match="all 3 connections"):
+            async with postgres.session(pool, within_s):
+                pass
     for connection in held:
         await pool.release(connection)
 

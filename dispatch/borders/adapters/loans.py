@@ -9,7 +9,6 @@ from typing import Any
 import asyncpg
 import grpc.aio
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from dispatch.borders import wire
 from dispatch.borders.borrow_choice import SharedView
@@ -21,8 +20,10 @@ from dispatch.shard.adapters.rows import rider_of
 from node import postgres
 from node.clock import Clock
 from node.errors import FornoError, Retryable
+from node.kafka import Outgoing, send_all
 from node.postgres import statements
 from node.rpc import fault_of
+from node.set_aside import UNSENT, BadMessage, SetAside
 from proto.dispatch.v1 import borders_pb2
 from proto.dispatch.v1.borders_pb2_grpc import BordersStub
 from proto.dispatch.v1.city_event_pb2 import CityEvent
@@ -67,12 +68,13 @@ def _row(row: Any) -> LoanRow:
 
 
 class KafkaBorderLogs:
-    """`BorderLogs` on a producer whose sends are durable when they return."""
+    """`BorderLogs` on a producer whose sends are durable when they return. What Kafka will never take is set aside."""
 
-    def __init__(self, producer: AIOKafkaProducer, shard_id: str, clock: Clock) -> None:
+    def __init__(self, producer: AIOKafkaProducer, shard_id: str, clock: Clock, set_aside: SetAside) -> None:
         self._producer = producer
         self._shard_id = shard_id
         self._clock = clock
+        self._set_aside = set_aside
 
     async def asked(self, home_partition: int, rider_id: RiderId, loan: Loan) -> None:
         await self._event(home_partition, loan_events.lent_event(rider_id, loan, self._clock.wall_ms()))
@@ -91,16 +93,16 @@ class KafkaBorderLogs:
 
     async def fixes(self, loan: Loan, fixes: FixColumns) -> None:
         value = encode_fixes(loan.borrower, fixes, self._shard_id, self._clock.wall_ms())
-        await self._send(RIDER_PINGS.name, value, loan.borrower_partition)
+        await self._send(Outgoing(RIDER_PINGS.name, loan.borrower, value, loan.borrower_partition))
 
     async def _event(self, partition: int, event: CityEvent) -> None:
-        await self._send(CITY_EVENTS.name, event.SerializeToString(), partition)
+        await self._send(Outgoing(CITY_EVENTS.name, event.city, event.SerializeToString(), partition))
 
-    async def _send(self, topic: str, value: bytes, partition: int) -> None:
-        try:
-            await self._producer.send_and_wait(topic, value, partition=partition)
-        except (KafkaError, AssertionError, OSError, TimeoutError) as error:
-            raise Retryable(f"{topic}[{partition}]: {error!r}", reason="KAFKA_AWAY") from error
+    async def _send(self, message: Outgoing) -> None:
+        for reason in (await send_all(self._producer, [message])).values():
+            # Nothing would come of trying again, and the tick that forwards it has a city to look after.
+            bad = BadMessage(message.topic, UNSENT, 0, message.key, message.value, reason, passed_over=True)
+            await self._set_aside([bad])
 
 
 class GrpcNeighbours:

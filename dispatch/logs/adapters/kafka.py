@@ -178,7 +178,7 @@ class KafkaCityLogs:
             return wire.decode_event(record.value or b"", self._city, record.offset, self._capacity)
         except wire.BadEvent as error:
             bad.append(bad_record(record, str(error)))
-            return LogEvent(error.event_id, record.offset, None)
+            return wire.blank_event(record.offset)
 
 
 def _of_another_city(value: bytes, city: str) -> bool:

@@ -19,7 +19,7 @@ from dispatch.shard.adapters.tick_rows import Write, messages_of, writes_of
 from dispatch.shard.errors import DoubleAssignment, OutcomeUnknown
 from dispatch.shard.holdings import Holding
 from dispatch.shard.ports import CommittedChanges, StoredCity, TickCommit
-from node import postgres
+from node import postgres, set_aside
 from node.errors import Retryable
 from node.outbox import postgres as outbox
 from node.outbox.postgres import PostgresOutbox
@@ -27,8 +27,7 @@ from node.postgres import Schema, UniqueViolated, migrate, statements
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from shard_router.topology import Ownership
 
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
-SCHEMA = Schema("dispatch", MIGRATIONS)
+SCHEMA = Schema("dispatch", Path(__file__).parents[2] / "migrations")
 
 #: A tick's transaction may take this long, wall seconds; then its outcome is asked for.
 COMMIT_TIMEOUT_S = 2.0
@@ -50,7 +49,8 @@ SQL = statements(__file__)
 
 async def prepare(url: str) -> None:
     """Brings the database up to date; the router's migrations must have run."""
-    await migrate(url, "dispatch", MIGRATIONS)
+    for schema in (set_aside.SCHEMA, SCHEMA):
+        await migrate(url, schema.package, schema.folder)
 
 
 @asynccontextmanager

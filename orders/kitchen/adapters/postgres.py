@@ -16,7 +16,7 @@ import structlog
 
 from node.clock import Clock
 from node.errors import Retryable
-from node.postgres import classified, statements
+from node.postgres import session, statements
 from orders.kitchen.model import CookedOrder, Kitchen
 from orders.model import Order, UserId
 from orders.ordering.adapters.postgres.rows import order_of
@@ -43,15 +43,13 @@ class PostgresKitchens:
         return sorted(map(order_of, rows), key=lambda order: order.order_id)[:limit]
 
     async def auto_accept(self, kitchen: Kitchen) -> bool | None:
-        with classified():
-            chosen: bool | None = await self._own(kitchen).fetchval(
-                SQL.auto_accept, kitchen.city, kitchen.restaurant_id
-            )
+        async with session(self._own(kitchen)) as connection:
+            chosen: bool | None = await connection.fetchval(SQL.auto_accept, kitchen.city, kitchen.restaurant_id)
         return chosen
 
     async def choose_auto_accept(self, kitchen: Kitchen, auto_accept: bool) -> None:
-        with classified():
-            await self._own(kitchen).execute(SQL.choose, kitchen.city, kitchen.restaurant_id, auto_accept)
+        async with session(self._own(kitchen)) as connection:
+            await connection.execute(SQL.choose, kitchen.city, kitchen.restaurant_id, auto_accept)
 
     async def cooked(self, kitchen: Kitchen, limit: int) -> Sequence[CookedOrder]:
         since = datetime.fromtimestamp(self.clock.wall_ms() / 1000, UTC) - _PAST
@@ -77,7 +75,6 @@ class PostgresKitchens:
         return [row for part in parts if not isinstance(part, BaseException) for row in part]
 
     async def _rows(self, pool: asyncpg.Pool, query: str, *args: object) -> list[asyncpg.Record]:
-        with classified():
-            async with asyncio.timeout(ANSWER_S):
-                rows: list[asyncpg.Record] = await pool.fetch(query, *args)
+        async with session(pool, ANSWER_S) as connection:
+            rows: list[asyncpg.Record] = await connection.fetch(query, *args)
         return rows

@@ -40,11 +40,15 @@ def encode(event: Event, wall_ms: int) -> Message:
 
 
 def decode(source: Source, payload: bytes) -> ReceivedEvent:
-    """What a message says. Raises `ValueError` when it says nothing that can be understood."""
+    """Decode a message. Raises `ValueError` when it does not even say which version of which order's events it is."""
     try:
-        return _decode_payment(payload) if source is Source.PAYMENTS else _decode_dispatch(payload)
+        event = PaymentEvent.FromString(payload) if source is Source.PAYMENTS else DispatchEvent.FromString(payload)
+        order_id = checked_order_id(event.order_id)
     except (DecodeError, FornoError) as error:
         raise ValueError(f"not an event of {source}: {error}") from error
+    signal = _payment_signal(event) if isinstance(event, PaymentEvent) else _dispatch_signal(event)
+    known = signal is not None
+    return ReceivedEvent(source, order_id, event.version, signal or Signal(None, event.at_ms), payload, known)
 
 
 def _order_message(event: OrderFact) -> Message:
@@ -106,45 +110,41 @@ def _lat_lng(at: Position) -> LatLng:
     return LatLng(lat_e7=at.lat_e7, lng_e7=at.lng_e7)
 
 
-def _decode_payment(payload: bytes) -> ReceivedEvent:
-    event = PaymentEvent.FromString(payload)
+def _payment_signal(event: PaymentEvent) -> Signal | None:
+    """The signal of an event; None when its kind is unknown."""
     at_ms = event.at_ms
     match event.WhichOneof("kind"):
         case "authorised":
-            signal = Signal(Trigger.AUTHORISE, at_ms)
+            return Signal(Trigger.AUTHORISE, at_ms)
         case "declined":
-            signal = Signal(Trigger.DECLINE, at_ms, reason=event.declined.reason)
+            return Signal(Trigger.DECLINE, at_ms, reason=event.declined.reason)
         case "captured":
-            signal = Signal(Trigger.CAPTURE, at_ms)
+            return Signal(Trigger.CAPTURE, at_ms)
         case "action_required":
             asked = event.action_required
-            signal = Signal(None, at_ms, action=ActionRequired(asked.kind, asked.client_secret, asked.redirect_url))
+            return Signal(None, at_ms, action=ActionRequired(asked.kind, asked.client_secret, asked.redirect_url))
         case "voided":
             # The order was cancelled or failed already: nothing is left to do.
-            signal = Signal(None, at_ms)
+            return Signal(None, at_ms)
         case "refunded":
-            signal = Signal(None, at_ms, refunded_minor=event.refunded.total.minor)
-        case other:
-            raise ValueError(f"kind {other}")
-    return ReceivedEvent(Source.PAYMENTS, checked_order_id(event.order_id), event.version, signal, payload)
+            return Signal(None, at_ms, refunded_minor=event.refunded.total.minor)
+    return None
 
 
-def _decode_dispatch(payload: bytes) -> ReceivedEvent:
-    event = DispatchEvent.FromString(payload)
+def _dispatch_signal(event: DispatchEvent) -> Signal | None:
+    """The signal of an event; None when its kind is unknown."""
     at_ms = event.at_ms
     match event.WhichOneof("kind"):
         case "assigned":
-            signal = Signal(Trigger.ASSIGN, at_ms, rider_id=event.assigned.rider_id, eta_ms=event.assigned.eta_ms)
+            return Signal(Trigger.ASSIGN, at_ms, rider_id=event.assigned.rider_id, eta_ms=event.assigned.eta_ms)
         case "unassigned":
-            signal = Signal(Trigger.UNASSIGN, at_ms, reason=event.unassigned.reason)
+            return Signal(Trigger.UNASSIGN, at_ms, reason=event.unassigned.reason)
         case "picked_up":
-            signal = Signal(Trigger.PICK_UP, at_ms, rider_id=event.picked_up.rider_id, eta_ms=event.picked_up.eta_ms)
+            return Signal(Trigger.PICK_UP, at_ms, rider_id=event.picked_up.rider_id, eta_ms=event.picked_up.eta_ms)
         case "delivered":
-            signal = Signal(Trigger.DELIVER, at_ms, rider_id=event.delivered.rider_id)
+            return Signal(Trigger.DELIVER, at_ms, rider_id=event.delivered.rider_id)
         case "failed":
-            signal = Signal(Trigger.FAIL, at_ms, reason=event.failed.reason)
+            return Signal(Trigger.FAIL, at_ms, reason=event.failed.reason)
         case "eta_changed":
-            signal = Signal(None, at_ms, eta_ms=event.eta_changed.eta_ms)
-        case other:
-            raise ValueError(f"kind {other}")
-    return ReceivedEvent(Source.DISPATCH, checked_order_id(event.order_id), event.version, signal, payload)
+            return Signal(None, at_ms, eta_ms=event.eta_changed.eta_ms)
+    return None

@@ -17,6 +17,7 @@ from aiokafka import ConsumerRecord
 from node.errors import Invalid
 from node.kafka import TopicLoop
 from node.set_aside import BadMessage, SetAside, bad_record
+from orders.messaging.inbox import UNKNOWN_KIND
 from orders.messaging.message import Offset, offsets_after
 from orders.messaging.postgres import offsets
 from orders.ordering.adapters.codec import decode
@@ -45,17 +46,22 @@ class Listener:
     log: structlog.stdlib.BoundLogger
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
-        """Apply the records of a poll. A message that cannot be read or stored is set aside."""
+        """Apply the records of a poll. A message that cannot be read or stored is set aside; so is one of an unknown
+        kind, whose version counts all the same.
+        """
         bad: list[BadMessage] = []
         own: list[tuple[ConsumerRecord, ReceivedEvent]] = []
         for record in records:
             try:
                 event = decode(SOURCES[record.topic], record.value)
             except ValueError as error:
-                bad.append(self._bad(record, error))
-            else:
-                if self.own.holds(event.order_id):
-                    own.append((record, event))
+                bad.append(self._bad(record, str(error)))
+                continue
+            if not self.own.holds(event.order_id):
+                continue
+            own.append((record, event))
+            if not event.known:
+                bad.append(self._bad(record, UNKNOWN_KIND, passed_over=True))
         await self.set_aside(bad)
         try:
             _count(await self.decisions.receive([event for _, event in own], offsets_after(records)))
@@ -68,12 +74,12 @@ class Listener:
             try:
                 _count(await self.decisions.receive([event], []))
             except _NEVER as error:
-                await self.set_aside([self._bad(record, error)])
+                await self.set_aside([self._bad(record, str(error))])
         await self.decisions.receive([], after)
 
-    def _bad(self, record: ConsumerRecord, error: Exception) -> BadMessage:
+    def _bad(self, record: ConsumerRecord, reason: str, *, passed_over: bool = False) -> BadMessage:
         EVENTS_UNREADABLE.labels(SOURCES[record.topic]).inc()
-        bad = bad_record(record, str(error))
+        bad = bad_record(record, reason, passed_over=passed_over)
         self.log.error("event set aside", topic=bad.topic, offset=bad.offset, key=bad.key, reason=bad.reason)
         return bad
 

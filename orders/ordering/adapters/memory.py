@@ -48,17 +48,20 @@ class MemoryOrders:
         self.outbox = MemoryOutbox()
 
     async def place(self, change: Change, key: IdempotencyKey) -> Placement:
+        try:
+            return self._place(change, key)
+        finally:
+            await self._observers.placed(change.order)
+
+    def _place(self, change: Change, key: IdempotencyKey) -> Placement:
         order = change.order
         known = self._keys.setdefault((order.user_id, key.key), (order.order_id, key.body_sha256))
         if known[1] != key.body_sha256:
             raise KeyReused(known[0])
         if known[0] != order.order_id:
-            placement = Placement(self._orders[known[0]].order, replayed=True)
-        else:
-            self._keep(change, dict.fromkeys(Source, 0))
-            placement = Placement(order, replayed=False)
-        await self._observers.placed(placement.order)
-        return placement
+            return Placement(self._orders[known[0]].order, replayed=True)
+        self._keep(change, dict.fromkeys(Source, 0))
+        return Placement(order, replayed=False)
 
     async def get(self, order_id: OrderId) -> Order | None:
         kept = self._orders.get(order_id)
@@ -77,7 +80,7 @@ class MemoryOrders:
         kept = self._orders.get(order_id)
         if kept is None:
             return None
-        with self._observers.told_of_doubt():
+        with self._observers.told_if_unknown():
             change = decide(kept.order)
             if change.order != kept.order:
                 self._keep(change, kept.seen)
@@ -92,7 +95,7 @@ class MemoryOrders:
                 arrived[event.order_id].append(event)
             else:
                 outcome.unknown += 1
-        with self._observers.told_of_doubt():
+        with self._observers.told_if_unknown():
             for order_id, received in arrived.items():
                 outcome.add(self._apply(order_id, received))
             self.offsets |= {(offset.topic, offset.partition): offset.next for offset in offsets}

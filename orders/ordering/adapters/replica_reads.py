@@ -19,7 +19,7 @@ import structlog
 
 from node.clock import Clock
 from node.errors import Retryable
-from node.postgres import classified, statements
+from node.postgres import SchemaMissing, session, statements
 from node.retry import every
 from orders.ids import POINTS, point_of_order, point_of_user
 from orders.model import Order, OrderId, UserId
@@ -39,7 +39,8 @@ EVERY_S, LOOK_S = 0.25, 0.05
 class ReplicaReads(WriteObserver):
     """`OrderReads` of one database that go to its replica where that is recent enough for who asks.
 
-    As an observer it notes which customers' orders were written by a call. Events of other services are not noted: who
+    As an observer it notes which customers' orders were written by a call; when nobody knows whether and whose, all
+    read from the primary until the replica has caught up with that moment. Events of other services are not noted: who
     did not write may read what was true up to `max_age_s` ago.
     """
 
@@ -60,6 +61,8 @@ class ReplicaReads(WriteObserver):
         self.current_s = float("-inf")
         #: By shard point: when somebody last wrote, or read from the primary.
         self._seen_s = [float("-inf")] * POINTS
+        #: When anybody may have written last without our knowing whose order.
+        self._unknown_write_s = float("-inf")
 
     async def run(self) -> None:
         """Measure how old the replica is, until cancelled."""
@@ -83,11 +86,15 @@ class ReplicaReads(WriteObserver):
     async def changed(self, order: Order) -> None:
         self._note(point_of_order(order.order_id))
 
+    def outcome_unknown(self) -> None:
+        self._unknown_write_s = self._clock.monotonic_s()
+
     async def _measure(self) -> None:
         asked_s = self._clock.monotonic_s()
-        with classified():
-            on_disk = await self._primary_pool.fetchval(SQL.on_disk)
-            while not await self._replica_pool.fetchval(SQL.replayed, on_disk):
+        async with session(self._primary_pool) as primary:
+            on_disk = await primary.fetchval(SQL.on_disk)
+        async with session(self._replica_pool) as replica:
+            while not await replica.fetchval(SQL.replayed, on_disk):
                 self._set_age()
                 await asyncio.sleep(LOOK_S)
         self.current_s = asked_s
@@ -100,7 +107,7 @@ class ReplicaReads(WriteObserver):
         if self._may_read_replica(point):
             try:
                 found = await read(self._replica)
-            except Retryable as error:
+            except (Retryable, SchemaMissing) as error:  # a migration may not have been replayed yet
                 self._log.warning("replica did not answer", error=str(error))
                 self.current_s = float("-inf")
             else:
@@ -113,7 +120,7 @@ class ReplicaReads(WriteObserver):
 
     def _may_read_replica(self, point: int) -> bool:
         recent = self._clock.monotonic_s() - self.current_s <= self._max_age_s
-        return recent and self.current_s > self._seen_s[point]
+        return recent and self.current_s > max(self._seen_s[point], self._unknown_write_s)
 
     def _note(self, point: int) -> None:
         self._seen_s[point] = self._clock.monotonic_s()

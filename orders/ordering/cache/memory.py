@@ -28,7 +28,7 @@ class MemoryRecent:
         for order_id, version in orders:
             self._put(order_id, version, None)
 
-    def doubt(self) -> None:
+    def distrust(self) -> None:
         self._entries.clear()
 
     def _put(self, order_id: OrderId, version: int, order: Order | None) -> None:

@@ -20,5 +20,5 @@ class RecentOrders(Protocol):
     async def changed(self, orders: Sequence[tuple[OrderId, int]]) -> None:
         """Invalidate these orders up to these versions: older ones are found no more."""
 
-    def doubt(self) -> None:
+    def distrust(self) -> None:
         """Invalidate everything that is cached now: orders may have changed without `changed`."""

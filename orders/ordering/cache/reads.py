@@ -44,5 +44,5 @@ class CacheInvalidation(WriteObserver):
     async def received(self, orders: Sequence[Order]) -> None:
         await self.recent.changed([(order.order_id, order.version) for order in orders])
 
-    def in_doubt(self) -> None:
-        self.recent.doubt()
+    def outcome_unknown(self) -> None:
+        self.recent.distrust()

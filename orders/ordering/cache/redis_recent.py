@@ -50,11 +50,11 @@ class RedisRecent:
         #: Until then, monotonic seconds: nothing is asked, and nothing that is read is believed.
         self._paused_until_s = 0.0
         # A process that ended in the middle of a change, this one's predecessor perhaps, said nothing of it.
-        self._doubted_until_s = clock.monotonic_s() + LIFE_S
+        self._distrusted_until_s = clock.monotonic_s() + LIFE_S
 
     async def find(self, order_id: OrderId) -> Order | None:
         now_s = self._clock.monotonic_s()
-        if now_s < max(self._paused_until_s, self._doubted_until_s):
+        if now_s < max(self._paused_until_s, self._distrusted_until_s):
             CACHE.labels("passed").inc()
             return None
         found = await self._asked(self._find(keys=[_USE], args=[_PREFIX, self._clock.wall_ms(), order_id]))
@@ -63,16 +63,16 @@ class RedisRecent:
         return order
 
     async def keep(self, order: Order) -> None:
-        if self._clock.monotonic_s() >= max(self._paused_until_s, self._doubted_until_s):
+        if self._clock.monotonic_s() >= max(self._paused_until_s, self._distrusted_until_s):
             await self._told([order.order_id, order.version, orjson.dumps(order)])
 
     async def changed(self, orders: Sequence[tuple[OrderId, int]]) -> None:
         entries = [part for order_id, version in orders for part in (order_id, version, b"")]
         if entries and not await self._told(entries):
-            self.doubt()
+            self.distrust()
 
-    def doubt(self) -> None:
-        self._doubted_until_s = self._clock.monotonic_s() + LIFE_S
+    def distrust(self) -> None:
+        self._distrusted_until_s = self._clock.monotonic_s() + LIFE_S
 
     async def _told(self, entries: Sequence[Any]) -> bool:
         if self._clock.monotonic_s() < self._paused_until_s:

@@ -71,18 +71,18 @@ def _message(payment: Payment, at_ms: int, **kind: Any) -> Message:
 
 
 def decode(payload: bytes) -> Instruction:
-    """What an order's event asks for. Raises `ValueError` when it says nothing that can be understood."""
+    """Decode what an order's event asks for. Raises `ValueError` when it does not even say which version of which
+    order's events it is, or asks for nonsense.
+    """
     try:
         event = order_pb.OrderEvent.FromString(payload)
-        name = event.WhichOneof("kind")
-        if name is None:
-            raise ValueError("an order's event of no known kind")
         order_id = checked_order_id(event.order_id)
     except (DecodeError, FornoError) as error:
         raise ValueError(f"not an event of an order: {error}") from error
-    kind = _KINDS.get(name, InstructionKind.NOTHING)
+    name = event.WhichOneof("kind")
+    kind = _KINDS.get(name or "", InstructionKind.NOTHING)
     if kind is not InstructionKind.AUTHORISE:
-        return Instruction(order_id, event.version, kind, payload)
+        return Instruction(order_id, event.version, kind, payload, known=name is not None)
     amount = Money(event.placed.amount.minor, event.placed.amount.currency)
     parts = _parts(event.placed.parts)
     if sum(astuple(parts)) != amount.minor:

@@ -10,6 +10,7 @@ from aiokafka import ConsumerRecord
 
 from node.errors import Invalid
 from node.set_aside import BadMessage, SetAside, bad_record
+from orders.messaging.inbox import UNKNOWN_KIND
 from orders.messaging.message import Offset, offsets_after
 from orders.payments.adapters.codec import decode
 from orders.payments.instructions import Instruction
@@ -30,14 +31,20 @@ class Listener:
     log: structlog.stdlib.BoundLogger
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
-        """Apply the records of a poll. A message that cannot be read or stored is set aside."""
+        """Apply the records of a poll. A message that cannot be read or stored is set aside; so is one of an unknown
+        kind, whose version counts all the same.
+        """
         bad: list[BadMessage] = []
         good: list[tuple[ConsumerRecord, Instruction]] = []
         for record in records:
             try:
-                good.append((record, decode(record.value)))
+                instruction = decode(record.value)
             except ValueError as error:
-                bad.append(self._bad(record, error))
+                bad.append(self._bad(record, str(error)))
+                continue
+            good.append((record, instruction))
+            if not instruction.known:
+                bad.append(self._bad(record, UNKNOWN_KIND, passed_over=True))
         await self.set_aside(bad)
         try:
             _count(await self.inbox.receive([instruction for _, instruction in good], offsets_after(records)))
@@ -51,12 +58,12 @@ class Listener:
             try:
                 _count(await self.inbox.receive([instruction], []))
             except _NEVER as error:
-                await self.set_aside([self._bad(record, error)])
+                await self.set_aside([self._bad(record, str(error))])
         await self.inbox.receive([], after)
 
-    def _bad(self, record: ConsumerRecord, error: Exception) -> BadMessage:
+    def _bad(self, record: ConsumerRecord, reason: str, *, passed_over: bool = False) -> BadMessage:
         INSTRUCTIONS.labels("unreadable").inc()
-        bad = bad_record(record, str(error))
+        bad = bad_record(record, reason, passed_over=passed_over)
         self.log.error("event set aside", topic=bad.topic, offset=bad.offset, key=bad.key, reason=bad.reason)
         return bad
 

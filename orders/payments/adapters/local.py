@@ -22,7 +22,7 @@ from random import Random
 import asyncpg
 
 from node.errors import Rejected, Retryable
-from node.postgres import classified, statements
+from node.postgres import UniqueViolated, session, statements
 from orders.model import ActionRequired, OrderId
 from orders.payments.model import Action, Answer, Money
 from orders.payments.ports import Notice
@@ -66,16 +66,16 @@ class LocalProvider:
         ref = "" if refusal else "loc_" + hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
         await self._delay(key, token)
         state = ChargeState.WAITING if token in _SCA else ChargeState.HELD
-        with classified():
-            row = await self._pool.fetchrow(
+        async with session(self._pool) as connection:
+            row = await connection.fetchrow(
                 SQL.authorise, key, not refusal, ref, refusal, amount.minor, amount.currency, token, state
             )
         answer = self._said(key, token, amount, row)
         return await self.check(answer.provider_ref) if token in _SCA else answer
 
     async def check(self, provider_ref: str) -> Answer:
-        with classified():
-            state = await self._pool.fetchval(SQL.check, provider_ref, CUSTOMER_TAKES_S)
+        async with session(self._pool) as connection:
+            state = await connection.fetchval(SQL.check, provider_ref, CUSTOMER_TAKES_S)
         match state:
             case ChargeState.WAITING:
                 return Answer(False, provider_ref, action=ActionRequired("local", f"{provider_ref}_secret"))
@@ -115,15 +115,16 @@ class LocalProvider:
         refunded_minor: int = 0,
     ) -> Answer:
         refusal = f"not_{before[0].lower()}"
-        with classified():
-            token = await self._pool.fetchval(SQL.token, provider_ref) or ""
-            await self._delay(key, token)
-            try:
-                row = await self._pool.fetchrow(
+        async with session(self._pool) as connection:
+            token = await connection.fetchval(SQL.token, provider_ref) or ""
+        await self._delay(key, token)
+        try:
+            async with session(self._pool) as connection:
+                row = await connection.fetchrow(
                     SQL.move, key, provider_ref, before, after, refusal, amount.minor, amount.currency, refunded_minor
                 )
-            except asyncpg.UniqueViolationError as error:  # asked twice at the same moment: the other one did it
-                raise Retryable(f"{key} is being answered", reason="BUSY") from error
+        except UniqueViolated as error:  # asked twice at the same moment: the other one did it
+            raise Retryable(f"{key} is being answered", reason="BUSY") from error
         return self._said(key, token, amount, row)
 
     async def _delay(self, key: str, token: str) -> None:

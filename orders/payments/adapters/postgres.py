@@ -11,9 +11,10 @@ from typing import Any
 import asyncpg
 import orjson
 
+from node import set_aside
 from node.clock import Clock
 from node.outbox import postgres as outbox
-from node.postgres import Schema, classified, statements
+from node.postgres import Schema, session, statements
 from orders.errors import UnknownOrder
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Offset
@@ -29,7 +30,7 @@ from orders.payments.refunds import asked_before, new_refund
 from orders.payments.transitions import CANCELLED, Settled, next_action
 
 #: What the database of payments is made of, in this order.
-SCHEMAS = (messaging.SCHEMA, Schema("payments", Path(__file__).parent.parent / "migrations"))
+SCHEMAS = (set_aside.SCHEMA, messaging.SCHEMA, Schema("payments", Path(__file__).parent.parent / "migrations"))
 SQL = statements(__file__)
 
 _SOURCE = "orders"
@@ -49,17 +50,16 @@ class PostgresPayments:
         self._wrote = wrote
 
     async def get(self, order_id: OrderId) -> Payment | None:
-        with classified():
-            row = await self._pool.fetchrow(SQL.get, order_id)
+        async with session(self._pool) as connection:
+            row = await connection.fetchrow(SQL.get, order_id)
         return _payment(row) if row else None
 
     async def receive(self, instructions: Sequence[Instruction], offsets: Sequence[Offset]) -> InstructionCounts:
         counts = InstructionCounts()
-        with classified():
-            async with self._pool.acquire() as connection, connection.transaction():
-                if instructions:
-                    counts = await self._apply(connection, instructions)
-                await messaging.save_offsets(connection, offsets)
+        async with session(self._pool) as connection, connection.transaction():
+            if instructions:
+                counts = await self._apply(connection, instructions)
+            await messaging.save_offsets(connection, offsets)
         if counts.applied or counts.duplicates:
             self._wrote()
         return counts
@@ -98,8 +98,8 @@ class PostgresPayments:
         await outbox.add(connection, [encode_void(payment, now_ms) for payment in told])
 
     async def claim(self, limit: int, for_s: float) -> list[Payment]:
-        with classified():
-            return [_payment(row) for row in await self._pool.fetch(SQL.claim, limit, for_s)]
+        async with session(self._pool) as connection:
+            return [_payment(row) for row in await connection.fetch(SQL.claim, limit, for_s)]
 
     async def settle(self, settled: Settled, at_ms: int) -> bool:
         if settled.refund is not None:
@@ -107,8 +107,8 @@ class PostgresPayments:
         payment, posting = settled.payment, posting_of(settled, {})
         message, action = encode(settled, at_ms), next_action(payment)
         legs: Balances = posting.legs if posting else {}
-        with classified():
-            moved = await self._pool.fetchval(
+        async with session(self._pool) as connection:
+            moved = await connection.fetchval(
                 SQL.settle,
                 payment.order_id,
                 settled.before,
@@ -133,51 +133,49 @@ class PostgresPayments:
     async def _settle_refund(self, settled: Settled, refund: Refund, at_ms: int) -> bool:
         """Refunds are rare: a transaction of some statements, under the lock of the payment's row."""
         payment, order_id = settled.payment, settled.payment.order_id
-        with classified():
-            async with self._pool.acquire() as connection, connection.transaction():
-                present = _payment((await connection.fetch(SQL.lock, [order_id]))[0])
-                version = payment.version - settled.approved
-                if (present.status, present.version) != (settled.before, version) or _answered(present, refund):
-                    return False
+        async with session(self._pool) as connection, connection.transaction():
+            present = _payment((await connection.fetch(SQL.lock, [order_id]))[0])
+            version = payment.version - settled.approved
+            if (present.status, present.version) != (settled.before, version) or _answered(present, refund):
+                return False
+            await connection.execute(
+                SQL.end_refund, order_id, refund.key, refund.minor, refund.reason,
+                RefundStatus.DONE if settled.approved else RefundStatus.REFUSED, settled.reason,
+            )  # fmt: skip
+            posting = posting_of(settled, await _balances(connection, order_id))
+            if posting is not None:
+                legs = posting.legs
                 await connection.execute(
-                    SQL.end_refund, order_id, refund.key, refund.minor, refund.reason,
-                    RefundStatus.DONE if settled.approved else RefundStatus.REFUSED, settled.reason,
-                )  # fmt: skip
-                posting = posting_of(settled, await _balances(connection, order_id))
-                if posting is not None:
-                    legs = posting.legs
-                    await connection.execute(
-                        SQL.post, posting.key, order_id, list(legs.keys()), list(legs.values()), posting.currency
-                    )
-                    await outbox.add(connection, [encode(settled, at_ms)])
-                await connection.execute(
-                    SQL.settle_refund, order_id, payment.status, payment.version, payment.refunded_minor, refund.key
+                    SQL.post, posting.key, order_id, list(legs.keys()), list(legs.values()), posting.currency
                 )
+                await outbox.add(connection, [encode(settled, at_ms)])
+            await connection.execute(
+                SQL.settle_refund, order_id, payment.status, payment.version, payment.refunded_minor, refund.key
+            )
         self._wrote()
         return True
 
     async def ask_refund(self, order_id: OrderId, key: str, amount: Money | None, reason: str) -> tuple[Refund, bool]:
-        with classified():
-            async with self._pool.acquire() as connection, connection.transaction():
-                rows = await connection.fetch(SQL.lock, [order_id])
-                if not rows:
-                    raise UnknownOrder(order_id)
-                payment = _payment(rows[0])
-                known = [_refund(row) for row in await connection.fetch(SQL.refunds, order_id)]
-                before = asked_before(known, payment, key, amount)
-                if before is not None:
-                    return before, True
-                refund = new_refund(known, payment, key, amount, reason)
-                await connection.execute(SQL.add_refund, order_id, key, refund.minor, reason)
+        async with session(self._pool) as connection, connection.transaction():
+            rows = await connection.fetch(SQL.lock, [order_id])
+            if not rows:
+                raise UnknownOrder(order_id)
+            payment = _payment(rows[0])
+            known = [_refund(row) for row in await connection.fetch(SQL.refunds, order_id)]
+            before = asked_before(known, payment, key, amount)
+            if before is not None:
+                return before, True
+            refund = new_refund(known, payment, key, amount, reason)
+            await connection.execute(SQL.add_refund, order_id, key, refund.minor, reason)
         return refund, False
 
     async def refunds(self, order_id: OrderId) -> list[Refund]:
-        with classified():
-            return [_refund(row) for row in await self._pool.fetch(SQL.refunds, order_id)]
+        async with session(self._pool) as connection:
+            return [_refund(row) for row in await connection.fetch(SQL.refunds, order_id)]
 
     async def note_webhook(self, event_id: str, kind: str, order_id: OrderId) -> bool:
-        with classified():
-            return bool(await self._pool.fetchval(SQL.hear, event_id, kind, order_id))
+        async with session(self._pool) as connection:
+            return bool(await connection.fetchval(SQL.hear, event_id, kind, order_id))
 
     async def forget(self) -> None:
         """Drops what was told more than a day ago, and webhooks that nobody will send again."""
@@ -185,17 +183,17 @@ class PostgresPayments:
         await delete_in_batches(self._pool, SQL.forget_events, KEEP_EVENTS_DAYS)
 
     async def postpone(self, order_id: OrderId, for_s: float) -> None:
-        with classified():
-            await self._pool.execute(SQL.postpone, order_id, for_s)
+        async with session(self._pool) as connection:
+            await connection.execute(SQL.postpone, order_id, for_s)
 
     async def overdue(self, older_than_s: float) -> int:
-        with classified():
-            count: int = await self._pool.fetchval(SQL.overdue, older_than_s)
+        async with session(self._pool) as connection:
+            count: int = await connection.fetchval(SQL.overdue, older_than_s)
         return count
 
     async def postings(self, order_id: OrderId) -> list[Posting]:
-        with classified():
-            rows = await self._pool.fetch(SQL.postings, order_id)
+        async with session(self._pool) as connection:
+            rows = await connection.fetch(SQL.postings, order_id)
         return [
             Posting(
                 row["key"],

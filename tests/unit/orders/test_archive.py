@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -48,10 +49,15 @@ async def test_months_that_have_not_ended_are_refused(tmp_path: Path) -> None:
 
 
 class Noted:
-    """The table of archived months, as a pool that is asked for it."""
+    """The table of archived months, as a pool and its connection that are asked for it."""
 
     def __init__(self, months: Sequence[date]) -> None:
         self.months = months
+
+    @asynccontextmanager
+    async def acquire(self, timeout: float | None) -> AsyncIterator[Noted]:
+        """A connection."""
+        yield self
 
     async def fetch(self, _: str, newest: date) -> list[Mapping[str, Any]]:
         """Newest first, without their files."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -21,10 +23,15 @@ RANGES = RangeMap.parse("0-32767=west,32768-65535=east")
 
 @dataclass
 class Pool:
-    """A database in which a kitchen called one order ready; it may be away."""
+    """A database, its pool and its connection, in which a kitchen called one order ready; it may be away."""
 
     cooked_ms: int
     away: bool = False
+
+    @asynccontextmanager
+    async def acquire(self, timeout: float | None) -> AsyncIterator[Pool]:
+        """A connection."""
+        yield self
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, Any]]:
         """That order."""

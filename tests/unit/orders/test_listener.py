@@ -99,6 +99,17 @@ async def test_an_event_that_nobody_can_take_is_set_aside(poison: Record) -> Non
     assert store.offsets == {("payment.events", 0): 3}
 
 
+async def test_an_event_of_an_unknown_kind_is_set_aside_and_holds_up_none_behind_it() -> None:
+    """Its version counts; it is listed as passed over, for no reader would take it any more."""
+    store = await store_of_two()
+    aside = Aside()
+    listener = Listener(store, ALL, aside, structlog.get_logger())
+    newer = PaymentEvent(order_id=order_id(1), version=1, at_ms=NOW_MS).SerializeToString() + b"\xa2\x06\x00"
+    await listener.handle([Record(newer, 0), authorised(order_id(1), 1, version=2)])
+    assert [(bad.offset, bad.passed_over) for bad in aside.messages] == [(0, True)]
+    assert [order.status for order in store.all()] == [Status.ACCEPTED, Status.PLACED]
+
+
 async def test_a_database_takes_the_events_of_its_range_and_passes_all() -> None:
     """Those of another range are no orders unknown to it, and its offsets go on."""
     store = await store_of_two()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from node.clock import Clock
-from node.postgres import classified
+from node.postgres import session
 from orders.messaging.postgres import delete_in_batches, forget_sent
 from orders.ordering.adapters.postgres.statements import SQL
 from orders.ranges import Range
@@ -26,8 +26,9 @@ class OrderDatabase:
 
     async def claim_range(self, own: Range) -> None:
         """Say which points the database holds, once for ever. Raises `ValueError` when it was made for others."""
-        await self.pool.execute(SQL.claim_range, own.first, own.last)
-        row = await self.pool.fetchrow(SQL.range)
+        async with session(self.pool) as connection:
+            await connection.execute(SQL.claim_range, own.first, own.last)
+            row = await connection.fetchrow(SQL.range)
         if (row["first_point"], row["last_point"]) != (own.first, own.last):
             held = f"{row['first_point']}-{row['last_point']}"
             raise ValueError(
@@ -36,8 +37,8 @@ class OrderDatabase:
 
     async def make_partitions(self) -> None:
         """Make the partitions of last month, this month and the next two. Raises `Retryable`."""
-        with classified():
-            await self.pool.execute(SQL.make_partitions, datetime.fromtimestamp(self.clock.wall_ms() / 1000, UTC))
+        async with session(self.pool) as connection:
+            await connection.execute(SQL.make_partitions, datetime.fromtimestamp(self.clock.wall_ms() / 1000, UTC))
 
     async def forget(self) -> None:
         """Delete sent messages, idempotency keys (a client that repeats one after so long places a new order), and who

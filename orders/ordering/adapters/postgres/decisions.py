@@ -10,7 +10,7 @@ import asyncpg
 from node.clock import Clock
 from node.outbox import postgres as outbox
 from node.outbox.message import Message
-from node.postgres import classified
+from node.postgres import session
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Offset
 from orders.messaging.postgres import HeldEvent
@@ -55,10 +55,17 @@ class PostgresDecisions:
         self._observers = observers
 
     async def place(self, change: Change, key: IdempotencyKey) -> Placement:
+        try:
+            return await self._place(change, key)
+        finally:
+            # Also when nobody knows whether it was committed: the customer must not miss the order in what is old.
+            await self._observers.placed(change.order)
+
+    async def _place(self, change: Change, key: IdempotencyKey) -> Placement:
         order = change.order
         (message,) = self._messages(change.events)
-        with classified():
-            stored = await self._pool.fetchval(
+        async with session(self._pool) as connection:
+            stored = await connection.fetchval(
                 SQL.place,
                 order.order_id,
                 created_at(order.order_id),
@@ -71,16 +78,13 @@ class PostgresDecisions:
                 message.payload,
             )
         if stored is None:
-            placement = await self._placed_before(order.user_id, key)
-        else:
-            self._wrote()
-            placement = Placement(order, replayed=False)
-        await self._observers.placed(placement.order)
-        return placement
+            return await self._placed_before(order.user_id, key)
+        self._wrote()
+        return Placement(order, replayed=False)
 
     async def _placed_before(self, user_id: UserId, key: IdempotencyKey) -> Placement:
-        with classified():
-            row = await self._pool.fetchrow(SQL.placed_by_key, user_id, key.key)
+        async with session(self._pool) as connection:
+            row = await connection.fetchrow(SQL.placed_by_key, user_id, key.key)
         order_id = OrderId(row["order_id"])
         if row["body_sha256"] != key.body_sha256:
             raise KeyReused(order_id)
@@ -90,32 +94,30 @@ class PostgresDecisions:
         return Placement(order, replayed=True)
 
     async def change(self, order_id: OrderId, decide: Callable[[Order], Change]) -> Order | None:
-        with self._observers.told_of_doubt():
-            with classified():
-                async with self._pool.acquire() as connection, connection.transaction():
-                    rows = await _lock(connection, [order_id])
-                    if not rows:
-                        return None
-                    order, seen = rows[order_id]
-                    change = decide(order)
-                    if change.order != order:
-                        await connection.execute(SQL.update, *changed_row(change.order, seen))
-                        await outbox.add(connection, self._messages(change.events))
+        with self._observers.told_if_unknown():
+            async with session(self._pool) as connection, connection.transaction():
+                rows = await _lock(connection, [order_id])
+                if not rows:
+                    return None
+                order, seen = rows[order_id]
+                change = decide(order)
+                if change.order != order:
+                    await connection.execute(SQL.update, *changed_row(change.order, seen))
+                    await outbox.add(connection, self._messages(change.events))
             self._wrote()
             await self._observers.changed(change.order)
         return change.order
 
     async def receive(self, events: Sequence[ReceivedEvent], offsets: Sequence[Offset]) -> BatchOutcome:
         outcome = BatchOutcome()
-        with self._observers.told_of_doubt():
-            with classified():
-                async with self._pool.acquire() as connection, connection.transaction():
-                    if events:
-                        outcome = await self._apply(connection, events)
-                    else:
-                        # Nothing but offsets: if they are lost, the batch is read again and found to be of others.
-                        await connection.execute("set local synchronous_commit = off")
-                    await messaging.save_offsets(connection, offsets)
+        with self._observers.told_if_unknown():
+            async with session(self._pool) as connection, connection.transaction():
+                if events:
+                    outcome = await self._apply(connection, events)
+                else:
+                    # Nothing but offsets: if they are lost, the batch is read again and found to be of others.
+                    await connection.execute("set local synchronous_commit = off")
+                await messaging.save_offsets(connection, offsets)
             if outcome.applied:
                 self._wrote()
             await self._observers.received(outcome.changed)

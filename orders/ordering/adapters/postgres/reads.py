@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from node.postgres import classified
+from node.postgres import session
 from orders.model import Order, OrderId, UserId
 from orders.ordering.adapters.postgres.rows import created_at, order_of
 from orders.ordering.adapters.postgres.statements import SQL
@@ -23,12 +23,12 @@ class PostgresReads:
     pool: asyncpg.Pool
 
     async def get(self, order_id: OrderId) -> Order | None:
-        with classified():
-            row = await self.pool.fetchrow(SQL.get, order_id, created_at(order_id))
+        async with session(self.pool) as connection:
+            row = await connection.fetchrow(SQL.get, order_id, created_at(order_id))
         return order_of(row) if row else None
 
     async def page(self, user_id: UserId, before: OrderId | None, limit: int) -> Page:
         newest = (created_at(before), before) if before else _NEWEST
-        with classified():
-            rows = await self.pool.fetch(SQL.list, user_id, *newest, limit + 1)
+        async with session(self.pool) as connection:
+            rows = await connection.fetch(SQL.list, user_id, *newest, limit + 1)
         return Page.of([order_of(row) for row in rows], limit)
