@@ -49,5 +49,11 @@ class CityLogs(Protocol):
     async def ids_before(self, cut: Cut, count: int) -> Sequence[str]:
         """Ids of up to `count` events before the cut, oldest first."""
 
+    def follow_only(self) -> None:
+        """Another owner sets aside what cannot be read: here it is kept until `own` is called, the newest of it."""
+
+    def own(self) -> None:
+        """The reader owns the city from now on: with the next read, what could not be read is set aside."""
+
     async def close(self) -> None:
         """Lets go of the connection. Idempotent."""

@@ -48,6 +48,7 @@ class Shadow:
     async def begin(ownership: Ownership, dependencies: Dependencies) -> Shadow:
         """Loads, catches up, and follows from then on. Raises `Retryable`; nothing is left open then."""
         logs = dependencies.logs_of(ownership.city)
+        logs.follow_only()
         try:
             city = await load_city(ownership, dependencies.decision_log, logs, dependencies.clock, dependencies.params)
             shadow = Shadow(city, logs, dependencies)
@@ -106,6 +107,7 @@ class Shadow:
         city.ingested.first = later(cut, city.ingested.first)
         city.committed.taken_offset, city.committed.first_tick = cut.events_offset, city.committed.tick
         city.watch_carried()
+        self._logs.own()
         return city, self._logs
 
     async def end(self) -> None:

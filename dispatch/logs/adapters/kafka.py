@@ -25,6 +25,8 @@ from proto.tracking.v1 import fix_columns_pb2
 
 #: The broker holds an empty fetch this long: latency does not hang on it, only idle traffic does.
 _FETCH_WAIT_MS = 250
+#: Messages that could not be read and that a shadow keeps, for those that the owner before it has not come to.
+_KEPT_BAD = 100
 #: A reader in no hurry has the broker gather so much, or for so long: a hundredth of the requests, on both sides.
 _UNHURRIED = {"fetch_min_bytes": 1 << 18, "fetch_max_wait_ms": 1000}
 
@@ -52,8 +54,10 @@ class KafkaCityLogs:
         self._consumer: AIOKafkaConsumer | None = None
         self._cut = Cut("", 0, 0, 0)
         self._set_aside = set_aside
-        #: Read, but not handed over: its bad messages are not set aside yet.
-        self._kept_back: tuple[Read, list[BadMessage]] | None = None
+        #: Read, but not handed over: what could not be read is not set aside yet.
+        self._kept_back: Read | None = None
+        self._bad: list[BadMessage] = []
+        self._follows_only = False
 
     async def open(self, partition: int, cut: Cut | None, rewind_ms: int) -> Cut:
         await self.close()
@@ -89,12 +93,21 @@ class KafkaCityLogs:
 
     async def read(self, timeout_s: float) -> Read:
         if self._kept_back is None:
-            self._kept_back = await self._read(timeout_s)
-        read, bad = self._kept_back
-        if bad and self._set_aside is not None:
-            await self._set_aside(bad)
-        self._kept_back = None
+            self._kept_back, bad = await self._read(timeout_s)
+            self._bad += bad
+        if self._follows_only:
+            del self._bad[:-_KEPT_BAD]
+        elif self._bad and self._set_aside is not None:
+            await self._set_aside(self._bad)
+            self._bad = []
+        read, self._kept_back = self._kept_back, None
         return read
+
+    def follow_only(self) -> None:
+        self._follows_only = True
+
+    def own(self) -> None:
+        self._follows_only = False
 
     async def _read(self, timeout_s: float) -> tuple[Read, list[BadMessage]]:
         """Messages that came, and those of them that cannot be read; they are set aside before anybody goes on."""

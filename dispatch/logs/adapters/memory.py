@@ -89,6 +89,12 @@ class MemoryCityLogs:
     async def ids_before(self, cut: Cut, count: int) -> Sequence[str]:
         return [self._event(n).event_id for n in range(max(0, cut.events_offset - count), cut.events_offset)]
 
+    def follow_only(self) -> None:
+        """Nothing is set aside here."""
+
+    def own(self) -> None:
+        """Nothing is set aside here."""
+
     async def close(self) -> None:
         self._cut = None
 

@@ -19,6 +19,7 @@ from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
 from dispatch.logs.cut import Cut
 from dispatch.logs.ports import CityLogs, Read
 from node import kafka
+from node.set_aside import BadMessage
 from proto.dispatch.v1.city_event_pb2 import CityEvent, OrderCancelled
 from proto.fix_messages import encode_fixes
 from proto.topics import CITY_EVENTS, CITY_PARTITIONS, RIDER_PINGS
@@ -188,3 +189,32 @@ async def test_rubbish_is_passed_over(bench: Bench) -> None:
     heard, reads = await bench.read_until(1, 1)
     assert ids(heard) == ["a"]
     assert sum(len(read.fixes) for read in reads) == 1
+
+
+async def test_who_only_follows_a_city_sets_nothing_aside_before_it_owns_it(stack: LocalStack) -> None:
+    """Nothing that the owner before it may not have come to is lost."""
+    url, city = stack.env["FORNO_KAFKA_URL"], f"city-{uuid.uuid4().hex[:8]}"
+    partition = random.SystemRandom().randrange(CITY_PARTITIONS - 1)
+    identity, producer = kafka.LogIdentity(url), kafka.producer(url)
+    await producer.start()
+    aside: list[bytes] = []
+
+    async def note(bad: Sequence[BadMessage]) -> None:
+        aside.extend(message.value for message in bad)
+
+    logs = KafkaCityLogs(url, identity, city, 3, set_aside=note)
+    bench = Bench(logs, KafkaWriter(producer, partition), city, partition)
+    logs.follow_only()
+    await logs.open(partition, None, 0)
+    bad = CityEvent(event_id="of no kind", city=city).SerializeToString()
+    await bench.writer.event(bad)
+    await bench.tell("a")
+    await bench.read_until(1, 0)
+    assert aside == []
+    logs.own()
+    await bench.tell("b")
+    await bench.read_until(1, 0)
+    assert aside.count(bad) == 1
+    await logs.close()
+    await producer.stop()
+    await identity.close()
