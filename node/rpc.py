@@ -165,7 +165,7 @@ class ReadinessInterceptor(grpc.aio.ServerInterceptor):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class CallFault:
     """Error of a failed call, read back from its details."""
 
     code: grpc.StatusCode
@@ -174,7 +174,7 @@ class Fault:
     field: str
 
 
-def fault_of(error: grpc.RpcError) -> Fault:
+def fault_of(error: grpc.RpcError) -> CallFault:
     """Reads the details of a failed call; reason is the status name where the peer sent none."""
     code: grpc.StatusCode = error.code()
     reason, field = code.name, ""
@@ -187,7 +187,7 @@ def fault_of(error: grpc.RpcError) -> Fault:
             info = error_details_pb2.ErrorInfo()
             detail.Unpack(info)
             reason, field = info.reason, info.metadata.get("field", "")
-    return Fault(code, reason, error.details() or "", field)
+    return CallFault(code, reason, error.details() or "", field)
 
 
 class Server:

@@ -23,7 +23,7 @@ from dispatch.shard.errors import DoubleAssignment, OutcomeUnknown
 from dispatch.shard.live_city import LiveCity
 from dispatch.shard.ports import Checkpoint, TickCommit
 from node.errors import Retryable
-from node.postgres import OwnershipLost
+from shard_router.fence import OwnershipLost
 
 #: Ticks without a row at most, one after the other; the next one gets a row though nothing changed.
 QUIET_TICKS: Final = 600

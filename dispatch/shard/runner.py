@@ -25,7 +25,7 @@ from dispatch.shard.ticker import Ticker
 from dispatch.shard.wakes import Wakes
 from node.errors import Retryable
 from node.outbox.relay import Relay
-from node.postgres import OwnershipLost
+from shard_router.fence import OwnershipLost
 from shard_router.topology import Ownership
 
 #: The tick under way may take this long to end when the city is dropped, wall seconds.

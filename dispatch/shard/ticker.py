@@ -26,7 +26,7 @@ from dispatch.shard.ingest import Ingest
 from dispatch.shard.lessons import Lessons
 from dispatch.shard.live_city import LiveCity
 from node.errors import Retryable
-from node.postgres import OwnershipLost
+from shard_router.fence import OwnershipLost
 
 #: Events a tick takes at most; the rest waits for the next.
 EVENTS_A_TICK = 5_000

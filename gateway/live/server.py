@@ -45,7 +45,7 @@ PONG_S = 330
 #: A watcher has nothing to say: after so many messages it is shown out.
 MAX_MESSAGES = 20
 #: Wall seconds a slow reader has to take the last frames before its socket is cut.
-LAST_WORDS_S = 20.0
+CLOSE_WITHIN_S = 20.0
 
 _ORDER_PATH = re.compile(r"^/v1/live/orders/(?P<order>[0-9a-zA-Z-]{1,64})$")
 _KITCHEN_PATH = re.compile(r"^/v1/live/kitchens/(?P<restaurant>[^/]{1,200})$")
@@ -238,7 +238,7 @@ async def _until_over(connection: LiveConnection, queue: SocketQueue) -> None:
 
 async def _close_with_reason(connection: LiveConnection, reason: str) -> None:
     try:
-        async with asyncio.timeout(LAST_WORDS_S):
+        async with asyncio.timeout(CLOSE_WITHIN_S):
             await connection.close(1000, reason)
     except TimeoutError:
         connection.transport.abort()

@@ -3,12 +3,12 @@
 from node.postgres.errors import (
     DataAtFault,
     DatabaseAway,
-    OwnershipLost,
     SchemaMissing,
     TransactionConflict,
     UniqueViolated,
     classified,
     classify,
+    state_means,
 )
 from node.postgres.migrations import Schema, SchemaState, migrate, number_of, schema_state
 from node.postgres.pool import GUARDS, PoolExhausted, connect, connection, session
@@ -18,7 +18,6 @@ __all__ = [
     "GUARDS",
     "DataAtFault",
     "DatabaseAway",
-    "OwnershipLost",
     "PoolExhausted",
     "Schema",
     "SchemaMissing",
@@ -34,5 +33,6 @@ __all__ = [
     "number_of",
     "schema_state",
     "session",
+    "state_means",
     "statements",
 ]

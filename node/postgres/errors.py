@@ -5,7 +5,7 @@
 | `DatabaseAway` | 08, 53, 57, 58, 25006, 25P03, 55P03, XX; lost connections, timeouts | try again after a pause |
 | `TransactionConflict` | 40 (serialization, deadlock), a prepared plan made stale by a migration | try again at once |
 | `SchemaMissing` | 42P01, 42703, 42883, 3D000, 3F000 | end: migrations have not run, or the program is wrong |
-| `OwnershipLost` | FR001, FR002 (raised by `router.hold`) | stop deciding |
+| of a package (`state_means`) | FR…, raised by its own functions | the package says |
 | `UniqueViolated` | 23505 | the caller knows which index means what |
 | `DataAtFault` | 22, other 23, values the driver cannot encode | refuse or set aside the data; never try again |
 
@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import asyncpg
 
-from node.errors import Conflict, FornoError, Invalid, Rejected, Retryable
+from node.errors import Conflict, FornoError, Invalid, Retryable
 
 
 class DatabaseAway(Retryable):
@@ -45,12 +45,6 @@ class SchemaMissing(FornoError):
     reason = "SCHEMA_MISSING"
 
 
-class OwnershipLost(Rejected):
-    """The database says that the caller does not own the city in this epoch, or that its lease ran out."""
-
-    reason = "NOT_OWNER"
-
-
 class UniqueViolated(Conflict):
     """A unique index refused the row; `constraint` is its name."""
 
@@ -69,7 +63,8 @@ class DataAtFault(Invalid):
 
 _AWAY_STATES = ("08", "53", "57", "58", "25006", "25P03", "55P03", "XX")
 _MISSING_STATES = ("42P01", "42703", "42883", "3D000", "3F000")
-_LOST_STATES = ("FR001", "FR002")
+#: SQLSTATEs that functions of a package raise, and its errors for them.
+_OF_PACKAGES: dict[str, Callable[[str], FornoError]] = {}
 _DATA_STATES = ("22", "23")
 
 #: Raised by the driver before a value was sent. `asyncpg.exceptions._base.DataError` (a class of its own beside the
@@ -90,6 +85,11 @@ _OF_FILES = {
 _PARAMETER = re.compile(r"\$(\d+)")
 #: A message may quote the value at fault, and that may be long.
 _LONGEST = 300
+
+
+def state_means(state: str, error: Callable[[str], FornoError]) -> None:
+    """Have an SQLSTATE that functions of a package raise classified as that package's error, made of the message."""
+    _OF_PACKAGES[state] = error
 
 
 def classify(error: BaseException) -> Exception | None:
@@ -118,8 +118,8 @@ def classified() -> Iterator[None]:
 
 
 def _of_state(error: asyncpg.PostgresError, state: str) -> Exception | None:
-    if state.startswith(_LOST_STATES):
-        return OwnershipLost(_words(error))
+    if state in _OF_PACKAGES:
+        return _OF_PACKAGES[state](_words(error))
     if state.startswith("40") or isinstance(error, asyncpg.InvalidCachedStatementError):
         return TransactionConflict(_words(error))
     if state == "23505":

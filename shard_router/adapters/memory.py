@@ -11,8 +11,8 @@ from uuid import UUID
 
 from node.clock import Clock
 from node.errors import Retryable
-from node.postgres import OwnershipLost
 from shard_router.errors import ShardTaken, UnknownShard
+from shard_router.fence import OwnershipLost
 from shard_router.plans.move_checks import check_move
 from shard_router.plans.plan import Plan, PlanState, Step, StepState, check_plan
 from shard_router.topology import CityEntry, CityLoad, CityMap, Move, MoveState, ShardEntry, ShardLoad

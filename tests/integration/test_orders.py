@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.stack.stack import LocalStack
-from node.rpc import Fault, fault_of
+from node.rpc import CallFault, fault_of
 from orders.ids import MAX_MS, order_id_at
 from proto.common.v1.types_pb2 import Money
 from proto.orders.v1 import orders_pb2 as pb
@@ -143,7 +143,7 @@ async def test_a_provider_that_misbehaves_moves_money_once(world: OrdersWorld, t
     assert [(row["amount_minor"], row["state"]) for row in charges] == [(order.price.total.minor, "CAPTURED")]
 
 
-async def refused(call: Awaitable[object]) -> Fault:
+async def refused(call: Awaitable[object]) -> CallFault:
     """What a call that fails says."""
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await call

@@ -18,7 +18,6 @@ from node.errors import FornoError, Invalid, Retryable
 from node.postgres import (
     DataAtFault,
     DatabaseAway,
-    OwnershipLost,
     PoolExhausted,
     SchemaMissing,
     TransactionConflict,
@@ -27,6 +26,7 @@ from node.postgres import (
     classify,
     migrations,
 )
+from shard_router.fence import OwnershipLost
 
 _TABLE = """
 create table things (

@@ -35,9 +35,9 @@ from hypothesis.stateful import (
 
 from node.clock import ManualClock
 from node.errors import Retryable
-from node.postgres import OwnershipLost
 from shard_router.adapters.memory import MemoryRouterStore
 from shard_router.errors import MoveRefused, ShardTaken
+from shard_router.fence import OwnershipLost
 from shard_router.leases.host import CityHost
 from shard_router.leases.reconcile import Member
 from shard_router.leases.shard_lease import ShardLease

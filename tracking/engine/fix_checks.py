@@ -18,7 +18,7 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FixFault:
     """The first thing wrong with a batch: index of the batch, of the fix in it, the column, and why."""
 
     batch: int
@@ -28,12 +28,12 @@ class Fault:
     message: str
 
 
-def first_faults(columns: dict[str, NDArray[Any]], ends: Ints, now_ms: int, limits: Limits) -> list[Fault]:
+def first_faults(columns: dict[str, NDArray[Any]], ends: Ints, now_ms: int, limits: Limits) -> list[FixFault]:
     """The first fault of each bad batch, in the order of batches; empty when all are good.
 
     `columns` hold the batches one after another, batch i ending before row `ends[i]` (all have at least one fix).
     """
-    faults: dict[int, Fault] = {}
+    faults: dict[int, FixFault] = {}
     seq = columns["seq"]
     growing = seq[1:] > seq[:-1]
     growing[ends[:-1] - 1] = True  # between two batches, which may be of two riders
@@ -54,14 +54,14 @@ def first_faults(columns: dict[str, NDArray[Any]], ends: Ints, now_ms: int, limi
     return [faults[batch] for batch in sorted(faults)]
 
 
-def _note(faults: dict[int, Fault], good: Bools, ends: Ints, column: str, reason: str, message: str) -> None:
+def _note(faults: dict[int, FixFault], good: Bools, ends: Ints, column: str, reason: str, message: str) -> None:
     """Adds the first bad row of each batch that has none yet."""
     rows = np.flatnonzero(~good)
     batches = np.searchsorted(ends, rows, side="right")
     batches, first = np.unique(batches, return_index=True)
     for batch, row in zip(batches.tolist(), rows[first].tolist(), strict=True):
         start = int(ends[batch - 1]) if batch else 0
-        faults.setdefault(batch, Fault(batch, row - start, column, reason, message))
+        faults.setdefault(batch, FixFault(batch, row - start, column, reason, message))
 
 
 def some_far(lat_e7: Ints, lng_e7: Ints, ts_ms: Ints, limits: Limits) -> bool:

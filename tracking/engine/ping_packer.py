@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from node.geodesy import lng_scales, short_turn_e7
 from proto.columns import PING_BATCH
 from proto.fix_columns import IMPLAUSIBLE_JUMP, FixColumns
-from tracking.engine.fix_checks import Fault, first_faults, jumps, some_far
+from tracking.engine.fix_checks import FixFault, first_faults, jumps, some_far
 from tracking.engine.ledger import Ticket
 from tracking.engine.limits import Limits
 from tracking.engine.session import RiderSession
@@ -193,7 +193,7 @@ def _joined(batches: list[RawBatch]) -> dict[str, NDArray[Any]]:
     return {name: np.frombuffer(part, kind) for (name, kind), part in zip(PING_BATCH.items(), parts, strict=True)}
 
 
-def _refusal(fault: Fault, batch: RawBatch) -> Refusal:
+def _refusal(fault: FixFault, batch: RawBatch) -> Refusal:
     seq = int.from_bytes(batch[0][:8], "little")
     field_name = f"pings.{fault.column}[{fault.fix}]"
     return Refusal(seq, field_name, fault.reason, f"{field_name}: {fault.message}; the batch was refused")

@@ -16,8 +16,8 @@ from dispatch.shard.errors import DoubleAssignment
 from dispatch.shard.holdings import Holding, HoldingChanges
 from dispatch.shard.ports import CommittedChanges, LivePosition, StoredCity, TickCommit
 from node.outbox.memory import MemoryOutbox
-from node.postgres import OwnershipLost
 from proto.fix_columns import FixColumns
+from shard_router.fence import OwnershipLost
 from shard_router.topology import Ownership
 
 

@@ -25,10 +25,10 @@ from node import postgres
 from node.outbox.memory import MemoryPublisher
 from node.outbox.message import Outbox
 from node.outbox.postgres import PostgresOutbox
-from node.postgres import OwnershipLost
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
 from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.adapters.postgres import prepare as prepare_router
+from shard_router.fence import OwnershipLost
 from shard_router.topology import CityEntry, Ownership
 from tests.unit.dispatch.shard.worlds import BIG_RIDER, NOON_MS, offer, order, ownership, record, tick_of
 

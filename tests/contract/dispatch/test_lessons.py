@@ -13,7 +13,7 @@ from dispatch.engine.model import OrderId, RiderId
 from dispatch.engine.tracks import EtaOutcome, Track, TrackChanges
 from dispatch.shard.adapters.lessons import MemoryLessonStore, PostgresLessonStore
 from dispatch.shard.lessons import Lesson, LessonStore
-from node.postgres import OwnershipLost
+from shard_router.fence import OwnershipLost
 from tests.contract.dispatch.test_decision_log import CITY, owned
 from tests.unit.dispatch.shard.worlds import NOON_MS, order, ownership, tick_of
 

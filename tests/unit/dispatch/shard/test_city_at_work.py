@@ -8,9 +8,9 @@ from dispatch.engine.model import OrderId, OrderStatus
 from dispatch.shard.errors import OutcomeUnknown
 from dispatch.shard.ports import TickCommit
 from node.errors import Retryable
-from node.postgres import OwnershipLost
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
 from proto.tracking.v1 import rider_link_pb2 as link
+from shard_router.fence import OwnershipLost
 from tests.unit.dispatch.shard.memory_city import CITY, MemoryCity, status_of
 
 
