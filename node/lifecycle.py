@@ -38,6 +38,18 @@ GC_THRESHOLDS = (50_000, 20, 50)
 Closer = Callable[[], Awaitable[object]]
 
 
+def in_background(run: Coroutine[Any, Any, None], name: str, log: structlog.stdlib.BoundLogger) -> asyncio.Task[None]:
+    """Runs beside its caller, who goes on when it fails and cancels it in the end: a failure is logged."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            log.error("background task failed", task=task.get_name(), exc_info=task.exception())
+
+    task = asyncio.create_task(run, name=name)
+    task.add_done_callback(ended)
+    return task
+
+
 class Node:
     """A running process and its named parts."""
 

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,7 +23,7 @@ import structlog
 from benchmarks.scale.virtual import VirtualClock, VirtualLoop, run_virtually
 from shard_router.adapters.memory import MemoryRouterStore
 from shard_router.leases import reconcile
-from shard_router.leases.claim_order import claim_order
+from shard_router.leases.claim_order import claim_places
 from shard_router.leases.host import CityHost
 from shard_router.leases.reconcile import Member
 from shard_router.leases.shard_lease import ShardLease
@@ -97,29 +97,20 @@ class PlanetStore(MemoryRouterStore):
 
 
 class Ranking:
-    """`claim_order`, worked out once for all that ask the same of the same map; each owes the time it takes alone.
-
-    A shard is known by the name of its task.
-    """
+    """`claim_places`; each shard owes the time it takes."""
 
     def __init__(self, costs: CallCosts) -> None:
         self._costs = costs
-        self._known: tuple[int, frozenset[str]] | None = None
-        self._order: dict[str, list[str]] = {}
         self._asked: set[str] = set()
         self._owed_s: defaultdict[str, float] = defaultdict(float)
 
-    def __call__(self, map_: CityMap, settled: Iterable[str]) -> dict[str, list[str]]:
-        living = frozenset(settled)
-        if self._known != (map_.version, living):
-            self._known, self._order = (map_.version, living), claim_order(map_, living)
-        if self._order:
-            task = asyncio.current_task()
-            shard = task.get_name() if task is not None else ""
-            a_pair_s = self._costs.rank_again_s if shard in self._asked else self._costs.rank_first_s
-            self._owed_s[shard] += len(self._order) * len(living) * a_pair_s
-            self._asked.add(shard)
-        return self._order
+    def __call__(self, map_: CityMap, shards: Collection[str], me: str) -> dict[str, int]:
+        places = claim_places(map_, shards, me)
+        if places:
+            a_pair_s = self._costs.rank_again_s if me in self._asked else self._costs.rank_first_s
+            self._owed_s[me] += len(places) * len(shards) * a_pair_s
+            self._asked.add(me)
+        return places
 
     async def pay(self, shard: str) -> None:
         """The time passes that a shard has ranked for since it last paid."""
@@ -290,11 +281,11 @@ class _Lease(ShardLease):
 def storm(cities: int, shards: int, riders: int, killed: int, costs: CallCosts) -> Storm:
     """Starts a planet, kills shards, and watches until every city is owned again."""
     loop, ranking = VirtualLoop(), Ranking(costs)
-    reconcile.claim_order = ranking  # type: ignore[attr-defined]
+    reconcile.claim_places = ranking  # type: ignore[attr-defined]
     try:
         return run_virtually(_storm(loop, cities, shards, riders, killed, costs, ranking), loop)
     finally:
-        reconcile.claim_order = claim_order  # type: ignore[attr-defined]
+        reconcile.claim_places = claim_places  # type: ignore[attr-defined]
 
 
 async def _storm(

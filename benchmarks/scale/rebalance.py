@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.scale.control import planet
-from shard_router.leases.claim_order import claim_order
+from shard_router.leases.claim_order import claim_places
 from shard_router.plans.plan import balance, burdens, default_target, moved
 from shard_router.topology import CityLoad, CityMap, ShardEntry
 
@@ -16,7 +16,7 @@ def rebalance(cities: int, shards: int, riders: int) -> dict[str, float]:
     names = [f"shard-{number:03d}" for number in range(shards)]
     living = {name: ShardEntry(name, f"{name}:7020", True, 0) for name in names}
     asleep = CityMap(1, {e.city: replace(e, load=CityLoad()) for e in entries}, living)
-    owner = {city: ranked[0] for city, ranked in claim_order(asleep, names).items()}
+    owner = {c: name for name in names for c, place in claim_places(asleep, names, name).items() if place == 0}
     awake = CityMap(2, {e.city: replace(e, owner=owner[e.city], load=loads[e.city]) for e in entries}, living)
     before = burdens(awake)
     mean = sum(before.values()) / len(before)

@@ -1,18 +1,20 @@
 """Carry out the actions that `reconcile` decided, with store and host, and report the outcomes to the slots.
 
-Each city has one task at work at a time. What ends a city begins at once and cancels what is being done about it, but
-for the final cut of a move, which it waits for.
+Each city has one task at work at a time. What ends a city stops its deciding at once, and cancels what is being done
+about it; calls of the host that end something are never cut short (`_to_its_end`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from typing import Any, TypeVar
 
 import structlog
 
 from node.errors import Retryable
+from node.lifecycle import in_background
 from shard_router.leases.host import CityHost
 from shard_router.leases.reconcile import (
     Action,
@@ -31,6 +33,8 @@ from shard_router.leases.timing import FIRST_TICK_S
 from shard_router.ports import RouterStore
 from shard_router.topology import Ownership
 
+T = TypeVar("T")
+
 
 class Executor:
     """Carries out actions for one shard; sets `poke` whenever the work on a city ends."""
@@ -48,6 +52,8 @@ class Executor:
         self._host = host
         self._slots = slots
         self._log = log
+        #: What is being done, by city.
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self.poke = asyncio.Event()
 
     async def do(self, action: Action) -> None:
@@ -74,8 +80,7 @@ class Executor:
                 self._drop(slot, Drop(slot.city, "the shard stops", release=True))
             elif slot.state in FOLLOWING:
                 self._unfollow(slot, Unfollow(slot.city))
-        tasks = [slot.task for slot in self._slots.of.values() if slot.task is not None]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _tell_store(self, action: FailMove | TellWarm | Release | Claim) -> None:
         """Tell the store; if it is away, the next beat decides again."""
@@ -106,7 +111,7 @@ class Executor:
             await self._host.take(own)
         except Exception as error:  # noqa: BLE001  whatever it is: a city owned and not run is nobody's
             for_good = self._log_failure("take failed", own, error)
-            slot.drop(self._now_s(), shun=for_good)
+            slot.take_failed(self._now_s(), for_good=for_good)
             await self._end(slot, own, "it could not be taken", release=True)
         else:
             await self._watch(slot, own)
@@ -124,14 +129,14 @@ class Executor:
 
     async def _watch(self, slot: Slot, own: Ownership) -> None:
         """Follows a city that runs until a part of it fails; ends what is left of it then."""
-        slot.move(SlotState.RUNNING, self._now_s())
-        telling = asyncio.create_task(self._tell_first_tick(own), name=f"first tick:{own.city}")
+        slot.taken(self._now_s())
+        telling = in_background(self._tell_first_tick(own), f"first tick:{own.city}", self._log)
         try:
             await self._host.failure(own.city, own.epoch)
         finally:
             telling.cancel()
         slot.failed(self._now_s())
-        await self._host.drop(own.city, own.epoch, "a part of it failed")
+        await _to_its_end(self._host.drop(own.city, own.epoch, "a part of it failed"))
 
     async def _tell_first_tick(self, own: Ownership) -> None:
         with suppress(Retryable, TimeoutError):
@@ -150,21 +155,21 @@ class Executor:
             for_good = self._log_failure("shadow failed", owner, error)
             slot.follow_failed(repr(error) if for_good else str(error), self._now_s(), for_good=for_good)
         else:
-            slot.move(SlotState.WARM, self._now_s())
+            slot.enter(SlotState.WARM, self._now_s())
 
     def _unfollow(self, slot: Slot, action: Unfollow) -> None:
         slot.drop(self._now_s(), refuse=action.refuse)
 
         async def end(slot: Slot, _: Ownership) -> None:
             try:
-                await self._host.unshadow(slot.city)
+                await _to_its_end(self._host.unshadow(slot.city))
             finally:
                 slot.dropped(self._now_s())
 
         self._begin(slot, end)
 
     def _hand_over(self, slot: Slot) -> None:
-        slot.move(SlotState.SETTLING, self._now_s())
+        slot.enter(SlotState.HANDING_OVER, self._now_s())
         self._begin(slot, self._settle)
 
     async def _settle(self, slot: Slot, own: Ownership) -> None:
@@ -172,10 +177,10 @@ class Executor:
         self._log.info("handing over", city=own.city, epoch=own.epoch)
         idle_s = None
         try:
-            idle_s = await self._host.settle(own.city, own.epoch)
+            idle_s = await _to_its_end(self._host.settle(own.city, own.epoch))
         except Exception as error:  # noqa: BLE001  it decides no more, whatever it is
             self._log.error("city not settled", city=own.city, exc_info=error)
-        if slot.state is not SlotState.SETTLING:
+        if slot.state is not SlotState.HANDING_OVER:
             return  # lost meanwhile; whoever noticed ends it
         slot.drop(self._now_s())
         try:
@@ -185,18 +190,17 @@ class Executor:
 
     def _drop(self, slot: Slot, action: Drop) -> None:
         """Stops deciding at once; ending the tick, and letting go, go on beside the heartbeat."""
-        settling = slot.state is SlotState.SETTLING
         slot.drop(self._now_s(), shun=action.shun)
         self._log.info("dropping", city=slot.city, reason=action.reason)
 
         async def end(slot: Slot, own: Ownership) -> None:
             await self._end(slot, own, action.reason, release=action.release)
 
-        self._begin(slot, end, cancel=not settling)
+        self._begin(slot, end)
 
     async def _end(self, slot: Slot, own: Ownership, reason: str, *, release: bool = False) -> None:
         try:
-            await self._host.drop(own.city, own.epoch, reason)
+            await _to_its_end(self._host.drop(own.city, own.epoch, reason))
             if release:
                 await self._release(own)
         finally:
@@ -206,24 +210,26 @@ class Executor:
         with suppress(Retryable):  # the next beat finds it left behind; after the last one, the lease runs out
             await self._store.release(own.city, self._shard_id, own.epoch, idle_s)
 
-    def _begin(self, slot: Slot, work: Callable[[Slot, Ownership], Awaitable[None]], *, cancel: bool = True) -> None:
-        """Begins what is to be done about a city, after what is being done has ended."""
-        own, earlier = slot.ownership, slot.task
+    def _begin(self, slot: Slot, work: Callable[[Slot, Ownership], Awaitable[None]]) -> None:
+        """Cancels what is being done about a city; once that has ended, begins something else."""
+        own, earlier = slot.ownership, self._tasks.get(slot.city)
         assert own is not None, slot
-        if earlier is not None and cancel:
+        if earlier is not None:
             earlier.cancel()
 
         async def run() -> None:
             if earlier is not None:
-                await asyncio.wait([earlier])
+                await _to_its_end(asyncio.wait([earlier]))
             await work(slot, own)
 
-        task = slot.task = asyncio.create_task(run(), name=f"lease:{slot.city}")
+        task = self._tasks[slot.city] = asyncio.create_task(run(), name=f"lease:{slot.city}")
+        slot.busy = True
         task.add_done_callback(lambda ended: self._ended(slot, ended))
 
     def _ended(self, slot: Slot, task: asyncio.Task[None]) -> None:
-        if slot.task is task:
-            slot.task = None
+        if self._tasks.get(slot.city) is task:
+            del self._tasks[slot.city]
+            slot.busy = False
         if not task.cancelled() and task.exception() is not None:
             self._log.error("city host failed", city=slot.city, exc_info=task.exception())
         self.poke.set()
@@ -237,3 +243,18 @@ class Executor:
 
     def _now_s(self) -> float:
         return self._slots.clock.monotonic_s()
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Waits for work that must not be cut short: a cancellation of the caller takes effect when it has ended."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    done = task.result()
+    if cancelled is not None:
+        raise cancelled
+    return done

@@ -11,7 +11,8 @@ from shard_router.topology import Ownership, ShardLoad
 class CityHost(Protocol):
     """The part of a shard that runs cities. One that keeps nothing in memory need only `take` and `drop`.
 
-    For one city only one call is under way at a time, but `first_tick` and `failure`.
+    For one city only one call is under way at a time, but `first_tick` and `failure`. `take` and `shadow` may be
+    cancelled; `settle`, `drop` and `unshadow` never are.
     """
 
     def load(self) -> ShardLoad:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shard_router.leases.claim_order import claim_order, settling_left_s
+from shard_router.leases.claim_order import claim_places, start_wait_left_s
 from shard_router.leases.slots import FOLLOWING, HOLDING, Slot, SlotState
 from shard_router.leases.timing import BEAT_EVERY_S, FAILURES, LEASE_S, PATIENCE_S, RETRY_S, SHADOWS, WARM_S
 from shard_router.topology import CityEntry, CityMap, Move, MoveState, Ownership
@@ -164,12 +164,12 @@ def _decide(map_: CityMap, entry: CityEntry | None, slot: Slot, now_s: float, me
         return _of_followed(map_, entry, slot, now_s, me)
     if slot.state is SlotState.DROPPING or entry is None:
         return None
-    shunned = slot.state is SlotState.SHUNNED and now_s < slot.until_s
+    rests = now_s < slot.until_s
     if entry.owner == me:
-        return _of_left_behind(map_, entry, me, shunned=shunned)
+        return _of_left_behind(map_, entry, me, rests=rests)
     if entry.move is not None and entry.moving_to == me:
         return _of_coming(map_, entry, entry.move, slot, me)
-    return _claim(entry) if turn and not shunned else None
+    return _claim(entry) if turn and not rests else None
 
 
 def _of_held(map_: CityMap, entry: CityEntry | None, slot: Slot, now_s: float, me: str) -> Action | None:
@@ -177,7 +177,7 @@ def _of_held(map_: CityMap, entry: CityEntry | None, slot: Slot, now_s: float, m
     held = slot.held
     if entry is None or held is None or (entry.owner, entry.epoch) != (me, held.epoch):
         return Drop(slot.city, "another shard took it")
-    if slot.state in (SlotState.TAKING, SlotState.SETTLING):
+    if slot.state in (SlotState.TAKING, SlotState.HANDING_OVER):
         return None
     move = entry.move
     if move is not None and not map_.alive(move.to_shard):
@@ -189,7 +189,7 @@ def _of_held(map_: CityMap, entry: CityEntry | None, slot: Slot, now_s: float, m
 
 
 def _reload(slot: Slot, now_s: float) -> Action | None:
-    if slot.task is not None:
+    if slot.busy:
         return None
     if slot.failures > FAILURES:
         return Drop(slot.city, f"it failed {FAILURES} times in a row", release=True, shun=True)
@@ -207,20 +207,20 @@ def _of_followed(map_: CityMap, entry: CityEntry | None, slot: Slot, now_s: floa
         return TellWarm(slot.city, move.move_id) if move.state is MoveState.SHADOWING else None
     if now_s - slot.since_s >= WARM_S:
         return Unfollow(slot.city, refuse=f"not warm within {WARM_S:g} s" + (slot.trouble and f": {slot.trouble}"))
-    again = slot.task is None and now_s >= slot.until_s
+    again = not slot.busy and now_s >= slot.until_s
     return Follow(_ownership(entry), move.move_id) if again else None
 
 
-def _of_left_behind(map_: CityMap, entry: CityEntry, me: str, *, shunned: bool) -> Action:
+def _of_left_behind(map_: CityMap, entry: CityEntry, me: str, *, rests: bool) -> Action:
     """Ours by the map, of an earlier run or of before an outage: while we live, nobody else can claim it."""
     elsewhere = entry.moving_to != me and map_.alive(entry.moving_to)
-    if elsewhere or shunned or map_.shards[me].draining:
+    if elsewhere or rests or map_.shards[me].draining:
         return Release(_ownership(entry))
     return _claim(entry)
 
 
 def _of_coming(map_: CityMap, entry: CityEntry, move: Move, slot: Slot, me: str) -> Action | None:
-    """A city on its way to us; that we shunned it does not count, somebody wants it here."""
+    """A city on its way to us; that it rests here does not count, somebody wants it here."""
     if not map_.alive(entry.owner):
         return _claim(entry)
     if slot.refused is not None and slot.refused[0] == move.move_id:
@@ -230,18 +230,18 @@ def _of_coming(map_: CityMap, entry: CityEntry, move: Move, slot: Slot, me: str)
 
 def _turns(map_: CityMap, slots: Mapping[str, Slot], now_s: float, me: Member) -> dict[str, float]:
     """Seconds until this shard should try each city that nobody owns; not positive: now."""
-    left_s = settling_left_s(map_, me.expected)
+    left_s = start_wait_left_s(map_, me.expected)
     own_left_s = left_s.get(me.shard_id)
     if own_left_s is None:
         return {}
     if own_left_s > 0:
         return {city.city: own_left_s for city in map_.orphans()}
-    order = claim_order(map_, [shard for shard, left in left_s.items() if left <= 0])
+    places = claim_places(map_, [shard for shard, left in left_s.items() if left <= 0], me.shard_id)
     turns: dict[str, float] = {}
-    for city, line in order.items():
+    for city, place in places.items():
         orphan = slots[city].orphan
         waited_s = min(now_s - orphan[1] if orphan is not None else 0.0, -own_left_s)
-        turns[city] = PATIENCE_S * line.index(me.shard_id) - waited_s
+        turns[city] = PATIENCE_S * place - waited_s
     return turns
 
 

@@ -18,13 +18,19 @@ from uuid import uuid4
 import structlog
 
 from node.errors import Retryable
+from node.lifecycle import in_background
+from node.retry import Policy, warned
 from shard_router.leases.executor import Executor
 from shard_router.leases.host import CityHost
 from shard_router.leases.reconcile import Member, reconcile
 from shard_router.leases.slots import Slots
-from shard_router.leases.timing import BEAT_TIMEOUT_S, LEASE_S, LISTEN_AGAIN_S, MARGIN_S
+from shard_router.leases.timing import BEAT_TIMEOUT_S, LEASE_S, MARGIN_S
 from shard_router.ports import RouterStore
 from shard_router.topology import CityMap
+
+#: Before a shard enters again, and listens again for changes of the map, after the store was away.
+ENTER_AGAIN = Policy(0.1, 1.0)
+LISTEN_AGAIN = Policy(0.1, 0.5)
 
 
 class ShardLease:
@@ -45,7 +51,7 @@ class ShardLease:
     async def run(self) -> None:
         """Beats, claims and drops until cancelled. Raises `ShardTaken` when another process has the shard's name."""
         await self._enter()
-        listening = asyncio.create_task(self._listen())
+        listening = in_background(self._listen(), "changes of the map", self._log)
         try:
             while True:
                 self._poke.clear()  # before the map is read: what is told from now on is seen by the next beat
@@ -61,18 +67,12 @@ class ShardLease:
         await self._executor.close()
 
     async def _enter(self) -> None:
-        pause_s = 0.1
-        while True:
+        async def enter() -> None:
             sent_s = self._now_s()
-            try:
-                await self._store.enter(self._me.shard_id, self._me.address, self._incarnation, LEASE_S)
-            except Retryable as error:
-                self._log.warning("cannot enter", error=str(error), pause_s=pause_s)
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, 1.0)
-                continue
+            await self._store.enter(self._me.shard_id, self._me.address, self._incarnation, LEASE_S)
             self.slots.lease_until_s = sent_s + LEASE_S - MARGIN_S
-            return
+
+        await ENTER_AGAIN.until_done(enter, warned(self._log, "cannot enter"))
 
     async def _beat(self) -> float:
         """Renews the lease and does what is to be done; when to beat again, seconds."""
@@ -96,9 +96,9 @@ class ShardLease:
 
     async def _listen(self) -> None:
         """Beats at once when the map changes; the steady beat is the fallback."""
-        while True:
-            with suppress(Retryable):
-                async with self._store.changes() as names:
-                    async for _ in names:
-                        self._poke.set()
-            await asyncio.sleep(LISTEN_AGAIN_S)
+        await LISTEN_AGAIN.forever(self._poke_at_changes, warned(self._log, "changes of the map not heard"))
+
+    async def _poke_at_changes(self) -> None:
+        async with self._store.changes() as names:
+            async for _ in names:
+                self._poke.set()

@@ -1,18 +1,17 @@
 """State of each city on a shard: one slot a city, with a named state. Pure: no I/O, the time is an argument.
 
-`TRANSITIONS` says which state may follow which; `Slot.move` is the only way from one to another. Each other method is
+`TRANSITIONS` says which state may follow which; `Slot.enter` is the only way from one to another. Each other method is
 the outcome of an action, which `reconcile` decides and `Executor` carries out.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from node.clock import Clock
-from shard_router.leases.timing import FAILURES, RELOAD_PAUSE_S, SHADOW_RETRY_S, SHUN_S, SOUND_S
+from shard_router.leases.timing import RELOAD_PAUSE_S, SHADOW_RETRY_S, SHUN_S, SOUND_S, TAKE_PAUSE_S
 from shard_router.topology import CityMap, Ownership
 
 
@@ -32,7 +31,7 @@ class SlotState(StrEnum):
     #: A part of the city failed; it is loaded again.
     RELOADING = "reloading"
     #: It finishes the last tick and stores the final cut, for the target of a move.
-    SETTLING = "settling"
+    HANDING_OVER = "handing over"
     #: It decides no more and ends what is in memory.
     DROPPING = "dropping"
     #: It could not run the city and leaves it to others for a while.
@@ -45,18 +44,18 @@ TRANSITIONS: Mapping[SlotState, frozenset[SlotState]] = {
     _S.SHADOWING: frozenset({_S.WARM, _S.TAKING, _S.DROPPING, _S.IDLE}),
     _S.WARM: frozenset({_S.TAKING, _S.DROPPING}),
     _S.TAKING: frozenset({_S.RUNNING, _S.DROPPING}),
-    _S.RUNNING: frozenset({_S.RELOADING, _S.SETTLING, _S.DROPPING}),
+    _S.RUNNING: frozenset({_S.RELOADING, _S.HANDING_OVER, _S.DROPPING}),
     _S.RELOADING: frozenset({_S.RUNNING, _S.DROPPING}),
-    _S.SETTLING: frozenset({_S.DROPPING}),
+    _S.HANDING_OVER: frozenset({_S.DROPPING}),
     _S.DROPPING: frozenset({_S.IDLE, _S.SHUNNED}),
     _S.SHUNNED: frozenset({_S.SHADOWING, _S.TAKING}),
 }
 #: The shard holds the city: it may decide while its lease lives.
-HOLDING = frozenset({_S.TAKING, _S.RUNNING, _S.RELOADING, _S.SETTLING})
+HOLDING = frozenset({_S.TAKING, _S.RUNNING, _S.RELOADING, _S.HANDING_OVER})
 FOLLOWING = frozenset({_S.SHADOWING, _S.WARM})
 
 
-class IllegalMove(Exception):
+class IllegalTransition(Exception):
     """A slot was to come into a state that may not follow its own: a fault of the program."""
 
 
@@ -68,7 +67,7 @@ class Slot:
     state: SlotState = SlotState.IDLE
     #: When it came into this state.
     since_s: float = 0.0
-    #: Nothing is tried before: the next load, the next attempt to shadow, the end of shunning.
+    #: Nothing is tried before: the next claim, the next load, the next attempt to shadow.
     until_s: float = 0.0
     #: In which epoch the shard holds the city; that of the owner while it follows one.
     ownership: Ownership | None = None
@@ -80,10 +79,12 @@ class Slot:
     refused: tuple[int, str] | None = None
     #: Failures since the last sound run.
     failures: int = 0
+    #: Times that it could not be taken, one after the other, for a reason that passes.
+    not_taken: int = 0
     #: Since when nobody owns the city, and in which epoch.
     orphan: tuple[int, float] | None = None
-    #: What is being done about the city.
-    task: asyncio.Task[None] | None = None
+    #: Something is being done about the city.
+    busy: bool = False
     #: What follows `DROPPING`.
     after_drop: SlotState = SlotState.IDLE
 
@@ -92,16 +93,16 @@ class Slot:
         """The city as this shard holds it, if it does."""
         return self.ownership if self.state in HOLDING else None
 
-    def move(self, state: SlotState, now_s: float) -> None:
-        """Comes into a state. Raises `IllegalMove`."""
+    def enter(self, state: SlotState, now_s: float) -> None:
+        """Enters a state. Raises `IllegalTransition`."""
         if state not in TRANSITIONS[self.state]:
-            raise IllegalMove(f"{self.city}: {state} may not follow {self.state}")
+            raise IllegalTransition(f"{self.city}: {state} may not follow {self.state}")
         self.state, self.since_s = state, now_s
 
     def follow(self, ownership: Ownership, move_id: int, now_s: float) -> None:
         """A shadow of the city is being loaded, for the first time or again."""
         if self.state is not SlotState.SHADOWING:
-            self.move(SlotState.SHADOWING, now_s)
+            self.enter(SlotState.SHADOWING, now_s)
             self.trouble = ""
         self.ownership, self.move_id = ownership, move_id
 
@@ -112,17 +113,28 @@ class Slot:
             self.until_s = now_s + SHADOW_RETRY_S
             return
         self._refuse(why)
-        self.move(SlotState.IDLE, now_s)
+        self.enter(SlotState.IDLE, now_s)
+        self.until_s = now_s
 
     def claimed(self, ownership: Ownership, now_s: float) -> None:
         """The city is ours in a new epoch; it is being loaded."""
-        self.move(SlotState.TAKING, now_s)
+        self.enter(SlotState.TAKING, now_s)
         self.ownership, self.move_id, self.refused = ownership, None, None
+
+    def taken(self, now_s: float) -> None:
+        """It is loaded and decides."""
+        self.enter(SlotState.RUNNING, now_s)
+        self.not_taken = 0
+
+    def take_failed(self, now_s: float, *, for_good: bool) -> None:
+        """It could not be taken and is given back; for good, it is shunned, else tried again after a growing pause."""
+        self.not_taken = 0 if for_good else self.not_taken + 1
+        self.drop(now_s, shun=for_good)
 
     def failed(self, now_s: float) -> None:
         """A part of the running city failed."""
         sound = now_s - self.since_s >= SOUND_S
-        self.move(SlotState.RELOADING, now_s)
+        self.enter(SlotState.RELOADING, now_s)
         self.failures = 1 if sound else self.failures + 1
         self._pause_reload(now_s)
 
@@ -135,13 +147,14 @@ class Slot:
         """Whatever there is of the city here is being ended."""
         if refuse:
             self._refuse(refuse)
-        self.move(SlotState.DROPPING, now_s)
+        self.enter(SlotState.DROPPING, now_s)
         self.after_drop = SlotState.SHUNNED if shun else SlotState.IDLE
 
     def dropped(self, now_s: float) -> None:
         """Nothing of the city runs here any more."""
-        self.move(self.after_drop, now_s)
+        self.enter(self.after_drop, now_s)
         self.ownership, self.move_id = None, None
+        self.until_s = now_s + _pause_s(TAKE_PAUSE_S, self.not_taken)
         if self.state is SlotState.SHUNNED:
             self.until_s, self.failures = now_s + SHUN_S, 0
 
@@ -150,8 +163,13 @@ class Slot:
             self.refused = self.move_id, why
 
     def _pause_reload(self, now_s: float) -> None:
-        pause_s = RELOAD_PAUSE_S[0] * 2 ** max(0, min(self.failures, FAILURES + 1) - 1)
-        self.until_s = now_s + min(pause_s, RELOAD_PAUSE_S[1])
+        self.until_s = now_s + _pause_s(RELOAD_PAUSE_S, self.failures)
+
+
+def _pause_s(pauses_s: tuple[float, float], failures: int) -> float:
+    """The first pause after one failure, then twice as long each time, up to the longest; none without a failure."""
+    first_s, longest_s = pauses_s
+    return min(first_s * 2.0 ** min(failures - 1, 32), longest_s) if failures else 0.0
 
 
 @dataclass(slots=True)

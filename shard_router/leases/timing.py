@@ -10,13 +10,11 @@ BEAT_EVERY_S = 0.8
 BEAT_TIMEOUT_S = 1.0
 #: The shortest pause between two heartbeats.
 RETRY_S = 0.1
-#: Before a shard listens again for changes of the map, after the store was away.
-LISTEN_AGAIN_S = 0.5
 
 #: The next shard in line waits this long before it tries a city that the first one has not claimed.
 PATIENCE_S = 0.5
 #: Shards whose leases begin less than this apart share unowned cities: each waits this long after the last of them.
-SETTLE_S = 1.5
+START_GAP_S = 1.5
 #: A shard waits no longer than this for others, neither for those that keep arriving nor for those expected.
 START_WAIT_S = 15.0
 
@@ -26,6 +24,10 @@ SHADOWS = 4
 WARM_S = 120.0
 #: Before a shadow that could not be begun is tried again.
 SHADOW_RETRY_S = 0.5
+
+#: Before a shard claims a city again that it could not take: the first time, and at most. Longer than `PATIENCE_S`: the
+#: next shard in line has its turn first.
+TAKE_PAUSE_S = (0.6, 5.0)
 
 #: Before a city is loaded again whose parts failed: the first time, and at most.
 RELOAD_PAUSE_S = (0.2, 5.0)

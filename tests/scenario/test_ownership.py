@@ -350,7 +350,7 @@ class World(RuleBasedStateMachine):
         if shard is not None:
             if shard.transaction:
                 self.end(shard)
-            for task in (shard.task, *(slot.task for slot in shard.lease.slots.of.values() if slot.task is not None)):
+            for task in (shard.task, *shard.lease._executor._tasks.values()):
                 task.cancel()
             self.spin()
 

@@ -37,7 +37,6 @@ from shard_router.topology import CityEntry, Ownership, ShardLoad
 
 T = TypeVar("T")
 CITIES, SHARDS = ("roma", "oslo", "lima"), ("a", "b", "c")
-BUSY = cast(Any, object())
 CALM_ROUNDS = 80
 
 
@@ -104,7 +103,7 @@ class Shard:
                 of[action.city].drop(now_s, refuse=action.refuse)
                 self.begin(of[action.city], action)
             case HandOver():
-                of[action.city].move(SlotState.SETTLING, now_s)
+                of[action.city].enter(SlotState.HANDING_OVER, now_s)
                 self.begin(of[action.city], action)
             case Reload():
                 self.begin(of[action.city], action)
@@ -126,7 +125,7 @@ class Shard:
     def begin(self, slot: Slot, action: Action, *, release: bool = False) -> None:
         """Something is being done about the city from now on, and nothing else."""
         assert slot.ownership is not None
-        slot.task, self.work[slot.city] = BUSY, Work(action, slot.ownership, release)
+        slot.busy, self.work[slot.city] = True, Work(action, slot.ownership, release)
 
     def end(self, city: str, outcome: Outcome) -> None:
         """What was being done about a city comes to its end."""
@@ -134,19 +133,19 @@ class Shard:
         if work is None:
             return
         slot = self.slots.of[city]
-        slot.task = None
+        slot.busy = False
         match work.action:
             case Claim() if outcome is Outcome.WELL:
-                slot.move(SlotState.RUNNING, now_s)
+                slot.taken(now_s)
             case Claim():
-                slot.drop(now_s, shun=outcome is Outcome.NEVER)
+                slot.take_failed(now_s, for_good=outcome is Outcome.NEVER)
                 self.begin(slot, Drop(city, "not taken"), release=True)
             case Reload() if outcome is Outcome.WELL:
-                slot.move(SlotState.RUNNING, now_s)
+                slot.taken(now_s)
             case Reload():
                 slot.reload_failed(now_s, for_good=outcome is Outcome.NEVER)
             case Follow() if outcome is Outcome.WELL:
-                slot.move(SlotState.WARM, now_s)
+                slot.enter(SlotState.WARM, now_s)
             case Follow():
                 slot.follow_failed("no", now_s, for_good=outcome is Outcome.NEVER)
             case HandOver():

@@ -21,7 +21,7 @@ from shard_router.leases.host import CityHost
 from shard_router.leases.reconcile import Member
 from shard_router.leases.shard_lease import ShardLease
 from shard_router.leases.slots import Slots
-from shard_router.leases.timing import SETTLE_S, START_WAIT_S
+from shard_router.leases.timing import START_GAP_S, START_WAIT_S
 from shard_router.plans.plan import balance, default_target
 from shard_router.topology import CityEntry, CityMap, Ownership, ShardLoad
 from tests.scenario.test_ownership import QUIET
@@ -101,7 +101,7 @@ class World:
     def kill(self, name: str) -> None:
         """kill -9."""
         lease, _, task = self.shards.pop(name)
-        for dying in (task, *(slot.task for slot in lease.slots.of.values() if slot.task is not None)):
+        for dying in (task, *lease._executor._tasks.values()):
             dying.cancel()
 
     def counts(self) -> list[int]:
@@ -140,7 +140,9 @@ def test_shards_that_start_within_the_settle_time_share_evenly(cities: int, shar
     """Whatever the times between them: counts differ by one at most."""
     for number in range(12):
         rng = random.Random(1000 * cities + 100 * shards + number)
-        gaps_s = [rng.choice((0.0, SETTLE_S - CALL_S - 0.01, rng.uniform(0, SETTLE_S - CALL_S))) for _ in range(shards)]
+        gaps_s = [
+            rng.choice((0.0, START_GAP_S - CALL_S - 0.01, rng.uniform(0, START_GAP_S - CALL_S))) for _ in range(shards)
+        ]
 
         async def life(world: World, gaps_s: Sequence[float] = gaps_s) -> None:
             await world.start_all(gaps_s)
@@ -157,7 +159,7 @@ def test_shards_expected_at_a_first_start_are_waited_for(number: int) -> None:
     cities = rng.randint(2, 20)
 
     async def life(world: World) -> None:
-        await world.start_all([0.0, rng.uniform(SETTLE_S, START_WAIT_S - 0.2)])
+        await world.start_all([0.0, rng.uniform(START_GAP_S, START_WAIT_S - 0.2)])
         await world.all_run(START_WAIT_S)
         assert max(world.counts()) - min(world.counts()) <= 1
 
@@ -184,7 +186,7 @@ def test_the_share_of_a_shard_that_died_before_it_claimed_goes_to_the_others(num
         await world.start_all([0.0, rng.uniform(0, 1), rng.uniform(0, 0.4)])
         await asyncio.sleep(rng.uniform(0.3, 1.2))
         world.kill(f"shard-{rng.randrange(3)}")
-        await world.all_run(SETTLE_S + 2.0 + TAKE_S)
+        await world.all_run(START_GAP_S + 2.0 + TAKE_S)
 
     simulate(number, rng.randint(2, 20), life)
 

@@ -27,7 +27,6 @@ OWN = {
         "deploy/stack/supervisor.py",
         "node/retry.py",
         "orders/payments/payment_worker.py",
-        "shard_router/leases/shard_lease.py",
         "shard_router/leases/slots.py",
         "tracking/client/rider.py",
     },

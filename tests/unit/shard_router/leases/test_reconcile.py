@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
 
 import pytest
 
@@ -23,14 +22,12 @@ from shard_router.leases.reconcile import (
     reconcile,
 )
 from shard_router.leases.slots import Slot, SlotState
-from shard_router.leases.timing import BEAT_EVERY_S, FAILURES, PATIENCE_S, RETRY_S, SETTLE_S, SHADOWS, WARM_S
+from shard_router.leases.timing import BEAT_EVERY_S, FAILURES, PATIENCE_S, RETRY_S, SHADOWS, START_GAP_S, WARM_S
 from shard_router.topology import CityEntry, CityMap, Move, MoveState, Ownership, ShardEntry
+from tests.unit.shard_router.leases.worlds import CITY, OWN
 
 ME = Member("a", "a:1")
 NOW_S = 1000.0
-OWN = Ownership("roma", 0, 3)
-BUSY = cast(Any, object())
-CITY = CityEntry("roma", "Roma", 0, "UTC", "EUR", 0, 0, epoch=3)
 
 
 def a_map(entry: CityEntry | None, *, up_s: float = 60.0, draining: bool = False) -> CityMap:
@@ -63,7 +60,7 @@ SITUATIONS: dict[str, CityMap] = {
     "b's": a_map(replace(CITY, owner="b")),
     "nobody's, our turn": busy_elsewhere(a_map(CITY), "b"),
     "nobody's, b's turn": busy_elsewhere(a_map(CITY), "a"),
-    "nobody's, not settled": a_map(CITY, up_s=0.5),
+    "nobody's, too early": a_map(CITY, up_s=0.5),
     "x's, our turn": busy_elsewhere(a_map(replace(CITY, owner="x")), "b"),
     "ours, b follows": a_map(moving("a", "b")),
     "ours, b is warm": a_map(moving("a", "b", MoveState.WARM)),
@@ -78,21 +75,22 @@ SITUATIONS: dict[str, CityMap] = {
 SLOTS: dict[str, Callable[[], Slot]] = {
     "idle": lambda: Slot("roma"),
     "idle, refused": lambda: Slot("roma", refused=(7, "no log")),
+    "idle, rests": lambda: Slot("roma", until_s=NOW_S + 1),
     "shunned": lambda: Slot("roma", SlotState.SHUNNED, until_s=NOW_S + 1),
     "shunned, over": lambda: Slot("roma", SlotState.SHUNNED, until_s=NOW_S),
-    "shadowing": lambda: Slot("roma", SlotState.SHADOWING, NOW_S, 0.0, OWN, 7, task=BUSY),
+    "shadowing": lambda: Slot("roma", SlotState.SHADOWING, NOW_S, 0.0, OWN, 7, busy=True),
     "shadowing, again": lambda: Slot("roma", SlotState.SHADOWING, NOW_S, NOW_S, OWN, 7),
     "shadowing, paused": lambda: Slot("roma", SlotState.SHADOWING, NOW_S, NOW_S + 1, OWN, 7),
-    "shadowing, overdue": lambda: Slot("roma", SlotState.SHADOWING, NOW_S - WARM_S, 0.0, OWN, 7, task=BUSY),
+    "shadowing, overdue": lambda: Slot("roma", SlotState.SHADOWING, NOW_S - WARM_S, 0.0, OWN, 7, busy=True),
     "warm": lambda: Slot("roma", SlotState.WARM, 0.0, 0.0, OWN, 7),
-    "taking": lambda: Slot("roma", SlotState.TAKING, ownership=OWN, task=BUSY),
-    "running": lambda: Slot("roma", SlotState.RUNNING, ownership=OWN, task=BUSY),
-    "reloading": lambda: Slot("roma", SlotState.RELOADING, ownership=OWN, failures=1, task=BUSY),
+    "taking": lambda: Slot("roma", SlotState.TAKING, ownership=OWN, busy=True),
+    "running": lambda: Slot("roma", SlotState.RUNNING, ownership=OWN, busy=True),
+    "reloading": lambda: Slot("roma", SlotState.RELOADING, ownership=OWN, failures=1, busy=True),
     "reloading, paused": lambda: Slot("roma", SlotState.RELOADING, 0.0, NOW_S + 1, OWN, failures=1),
     "reloading, again": lambda: Slot("roma", SlotState.RELOADING, 0.0, NOW_S, OWN, failures=FAILURES),
     "reloading, too often": lambda: Slot("roma", SlotState.RELOADING, 0.0, NOW_S, OWN, failures=FAILURES + 1),
-    "settling": lambda: Slot("roma", SlotState.SETTLING, ownership=OWN, task=BUSY),
-    "dropping": lambda: Slot("roma", SlotState.DROPPING, ownership=OWN, task=BUSY),
+    "handing over": lambda: Slot("roma", SlotState.HANDING_OVER, ownership=OWN, busy=True),
+    "dropping": lambda: Slot("roma", SlotState.DROPPING, ownership=OWN, busy=True),
 }
 
 LOST = Drop("roma", "another shard took it")
@@ -119,24 +117,24 @@ ACTIONS: dict[str, Action | None] = {
 
 #: A row a situation, a column a state, in the order of `SLOTS`.
 TABLE = """
-                        | idle    refused shunned over    | shadow  again   paused  overdue warm    | taking run       reload paused again  too-often settling | dropping
-not on the map          | .       .       .       .       | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
-ours                    | claim   claim   release claim   | unfollow unfollow unfollow unfollow unfollow | . . . . reload give-up . | .
-ours, we drain          | release release release release | unfollow unfollow unfollow unfollow unfollow | . . . . reload give-up . | .
-ours, later epoch       | claim-4 claim-4 release-4 claim-4 | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
-b's                     | .       .       .       .       | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
-nobody's, our turn      | claim   claim   .       claim   | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
-nobody's, b's turn      | .       .       .       .       | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
-nobody's, not settled   | .       .       .       .       | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
-x's, our turn           | claim   claim   .       claim   | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
-ours, b follows         | release release release release | unfollow unfollow unfollow unfollow unfollow | . . . . reload give-up . | .
-ours, b is warm         | release release release release | unfollow unfollow unfollow unfollow unfollow | . hand-over gone gone gone gone . | .
-ours, x follows         | claim   claim   release claim   | unfollow unfollow unfollow unfollow unfollow | . x-died x-died x-died x-died x-died . | .
-b's, we follow          | follow  cannot  follow  follow  | . follow . refuse warm | lost lost lost lost lost lost lost | .
-b's, another move to us | follow-8 follow-8 follow-8 follow-8 | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
-released to us          | claim   claim   claim   claim   | claim claim claim claim claim | lost lost lost lost lost lost lost | .
-x's, we follow          | claim   claim   claim   claim   | claim claim claim claim claim | lost lost lost lost lost lost lost | .
-released to b           | .       .       .       .       | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
+                        | idle    refused rests   shunned over    | shadow  again   paused  overdue warm    | taking run       reload paused again  too-often handing-over | dropping
+not on the map          | .       .       .       .       .       | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
+ours                    | claim   claim   release release claim   | unfollow unfollow unfollow unfollow unfollow | . . . . reload give-up . | .
+ours, we drain          | release release release release release | unfollow unfollow unfollow unfollow unfollow | . . . . reload give-up . | .
+ours, later epoch       | claim-4 claim-4 release-4 release-4 claim-4 | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
+b's                     | .       .       .       .       .       | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
+nobody's, our turn      | claim   claim   .       .       claim   | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
+nobody's, b's turn      | .       .       .       .       .       | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
+nobody's, too early      | .       .       .       .       .       | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
+x's, our turn           | claim   claim   .       .       claim   | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
+ours, b follows         | release release release release release | unfollow unfollow unfollow unfollow unfollow | . . . . reload give-up . | .
+ours, b is warm         | release release release release release | unfollow unfollow unfollow unfollow unfollow | . hand-over gone gone gone gone . | .
+ours, x follows         | claim   claim   release release claim   | unfollow unfollow unfollow unfollow unfollow | . x-died x-died x-died x-died x-died . | .
+b's, we follow          | follow  cannot  follow  follow  follow  | . follow . refuse warm | lost lost lost lost lost lost lost | .
+b's, another move to us | follow-8 follow-8 follow-8 follow-8 follow-8 | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
+released to us          | claim   claim   claim   claim   claim   | claim claim claim claim claim | lost lost lost lost lost lost lost | .
+x's, we follow          | claim   claim   claim   claim   claim   | claim claim claim claim claim | lost lost lost lost lost lost lost | .
+released to b           | .       .       .       .       .       | unfollow unfollow unfollow unfollow unfollow | lost lost lost lost lost lost lost | .
 """  # noqa: E501
 ROWS = {
     line.split("|", 1)[0].strip(): [ACTIONS[word] for word in line.split("|", 1)[1].replace("|", " ").split()]
@@ -191,10 +189,10 @@ def test_the_second_in_line_waits_and_then_tries() -> None:
     assert later.actions == (Claim("roma", 0, 3),)
 
 
-def test_patience_begins_when_the_shards_have_settled() -> None:
+def test_patience_begins_when_the_shards_have_waited_for_each_other() -> None:
     """A city without an owner for long is not every shard's at once, the moment it may claim."""
-    map_ = busy_elsewhere(a_map(CITY, up_s=SETTLE_S + 0.1), "a")
-    map_ = replace(map_, shards={**map_.shards, "b": replace(map_.shards["b"], up_ms=round(1000 * SETTLE_S) + 100)})
+    map_ = busy_elsewhere(a_map(CITY, up_s=START_GAP_S + 0.1), "a")
+    map_ = replace(map_, shards={**map_.shards, "b": replace(map_.shards["b"], up_ms=round(1000 * START_GAP_S) + 100)})
     oslo = Slot("oslo", SlotState.RUNNING, ownership=Ownership("oslo", 1, 3))
     slots = {"roma": Slot("roma", orphan=(3, NOW_S - 50)), "oslo": oslo}
     seen = reconcile(map_, slots, NOW_S, NOW_S + 1, ME)

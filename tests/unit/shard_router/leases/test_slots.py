@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from node.clock import ManualClock
-from shard_router.leases.slots import HOLDING, TRANSITIONS, IllegalMove, Slot, Slots, SlotState
-from shard_router.leases.timing import FAILURES, RELOAD_PAUSE_S, SHUN_S, SOUND_S
-from shard_router.topology import CityEntry, CityMap, Ownership
-
-OWN = Ownership("roma", 0, 3)
+from shard_router.leases.slots import HOLDING, TRANSITIONS, IllegalTransition, Slot, Slots, SlotState
+from shard_router.leases.timing import FAILURES, PATIENCE_S, RELOAD_PAUSE_S, SHUN_S, SOUND_S, TAKE_PAUSE_S
+from shard_router.topology import CityMap, Ownership
+from tests.unit.shard_router.leases.worlds import CITY, OWN
 
 
 @pytest.mark.parametrize(("before", "after"), list(itertools.product(SlotState, SlotState)))
@@ -19,11 +19,11 @@ def test_a_slot_moves_by_the_table_only(before: SlotState, after: SlotState) -> 
     """Whatever the table does not allow is refused and changes nothing."""
     slot = Slot("roma", before)
     if after in TRANSITIONS[before]:
-        slot.move(after, 5.0)
+        slot.enter(after, 5.0)
         assert (slot.state, slot.since_s) == (after, 5.0)
     else:
-        with pytest.raises(IllegalMove):
-            slot.move(after, 5.0)
+        with pytest.raises(IllegalTransition):
+            slot.enter(after, 5.0)
         assert (slot.state, slot.since_s) == (before, 0.0)
 
 
@@ -67,6 +67,32 @@ def test_pauses_grow_with_failures() -> None:
     assert max(pauses_s) == RELOAD_PAUSE_S[1]
 
 
+def test_a_city_that_could_not_be_taken_rests_for_longer_each_time() -> None:
+    """Longer than the next in line waits, up to the longest; a take that succeeds ends the count."""
+    slot, pauses_s = Slot("roma"), []
+    for _ in range(6):
+        slot.claimed(OWN, 10.0)
+        slot.take_failed(10.0, for_good=False)
+        slot.dropped(10.0)
+        pauses_s.append(slot.until_s - 10.0)
+    assert pauses_s == sorted(pauses_s)
+    assert (pauses_s[0], pauses_s[-1]) == pytest.approx(TAKE_PAUSE_S)
+    assert pauses_s[0] > PATIENCE_S
+    slot.claimed(OWN, 20.0)
+    slot.taken(20.0)
+    assert slot.not_taken == 0
+
+
+def test_a_city_that_was_lost_may_be_claimed_at_once() -> None:
+    """The pause before a load is none before a claim."""
+    slot = Slot("roma", SlotState.RUNNING, ownership=OWN)
+    slot.failed(10.0)
+    assert slot.until_s > 10.0
+    slot.drop(10.0)
+    slot.dropped(10.0)
+    assert (slot.state, slot.until_s) == (SlotState.IDLE, 10.0)
+
+
 def test_what_passes_by_itself_does_not_count() -> None:
     """A city that could not be loaded just then is not nearer to being given up."""
     slot = Slot("roma", SlotState.RUNNING, ownership=OWN)
@@ -80,7 +106,7 @@ def test_a_sound_run_clears_the_count() -> None:
     slot = Slot("roma", SlotState.RUNNING, failures=4, ownership=OWN)
     slot.failed(SOUND_S - 1)
     assert slot.failures == 5
-    slot.move(SlotState.RUNNING, 100.0)
+    slot.taken(100.0)
     slot.failed(100.0 + SOUND_S)
     assert slot.failures == 1
 
@@ -107,11 +133,10 @@ def test_a_city_is_an_orphan_since_its_epoch_had_no_owner() -> None:
     """A claim that failed in between begins a new wait."""
     clock = ManualClock(1_000_000)
     slots = Slots(clock)
-    entry = CityEntry("roma", "Roma", 0, "UTC", "EUR", 0, 0, epoch=3)
-    slots.observe(CityMap(1, {"roma": entry}, {}))
+    slots.observe(CityMap(1, {"roma": CITY}, {}))
     since_s = clock.monotonic_s()
     clock.advance(1000)
-    slots.observe(CityMap(1, {"roma": entry}, {}))
+    slots.observe(CityMap(1, {"roma": CITY}, {}))
     assert slots.of["roma"].orphan == (3, since_s)
-    slots.observe(CityMap(2, {"roma": CityEntry("roma", "Roma", 0, "UTC", "EUR", 0, 0, epoch=4)}, {}))
+    slots.observe(CityMap(2, {"roma": replace(CITY, epoch=4)}, {}))
     assert slots.of["roma"].orphan == (4, since_s + 1)
