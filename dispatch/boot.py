@@ -176,7 +176,7 @@ class ViewTasks:
         lasts = MongoLastView(self.mongo, lambda riders: statuses(city, riders))
         last = ViewFollower("last", lasts, city, self.clock, LAST_PACE, log)
         capacity = self.params.default_capacity
-        logs = KafkaCityLogs(self.settings.kafka_url, self.identity, city.name, capacity, hurried=False)
+        logs = KafkaCityLogs(self.settings.kafka_url, self.identity, city.name, capacity, low_latency=False)
         # With an archive it is the archive that says when a trail may expire.
         store = MongoTrailStore(self.mongo, None if self.settings.archive_url else self.settings.trail_ttl_h)
         trail = TrailFollower(city.ownership, logs, store, self.clock, log)

@@ -55,5 +55,8 @@ class CityLogs(Protocol):
     def own(self) -> None:
         """The reader owns the city from now on: with the next read, what could not be read is set aside."""
 
+    async def set_aside(self, event: LogEvent, reason: str) -> None:
+        """Sets an event aside that was read and that nothing can be done with (`node.set_aside`). Idempotent."""
+
     async def close(self) -> None:
         """Lets go of the connection. Idempotent."""

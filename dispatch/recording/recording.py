@@ -52,7 +52,8 @@ class RecordedTick:
     The digests are those of `dispatch.engine.computed_tick.Digests`; `promises_digest` is that of ETAs and tracks, None
     for a tick of an older version, whose ETAs and tracks cannot be compared. `fallback` is the solver's; it, the other
     fallbacks, `renewed` and `lesson` are as in `TickBasis`. `quiet` holds one basis for each tick since the recorded
-    one before: those changed nothing.
+    one before: those changed nothing. `owner_began` is the offset of events at which the owner of the tick began; None
+    where that is not known.
     """
 
     tick: int
@@ -73,6 +74,7 @@ class RecordedTick:
     lesson: str | None = None
     quiet: tuple[TickBasis, ...] = ()
     stops_fallback: str = ""
+    owner_began: int | None = None
 
     @property
     def basis(self) -> TickBasis:

@@ -90,16 +90,20 @@ class _Rerun:
         events: tuple[LogEvent, ...] = ()
         for basis in bases:
             if not first:
-                self._begin(basis)
+                self._begin(basis, tick.owner_began)
             taken, computed = self._run(tick, basis)
             events += taken
         compared = self._whole and tick.promises_digest is not None
         return RerunTick(tick, events, computed, _difference(tick, computed, with_tracks=compared), compared)
 
-    def _begin(self, basis: TickBasis) -> None:
-        """Repeat what changed the memory between two ticks: a new owner, paces computed anew."""
+    def _begin(self, basis: TickBasis, owner_began: int | None) -> None:
+        """Repeat what changed the memory between two ticks: a new owner, paces computed anew.
+
+        Events that the former owner took in ticks that are on no record changed nothing; the new one never read them.
+        """
         if basis.lesson is not None:
             self._memory.begin_epoch(self._lesson(basis.lesson))
+            self._events(owner_began or 0)
         if basis.renewed:
             self._memory.learning.travel.refresh()
 

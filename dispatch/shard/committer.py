@@ -23,6 +23,7 @@ from dispatch.shard.errors import DoubleAssignment, OutcomeUnknown
 from dispatch.shard.live_city import LiveCity
 from dispatch.shard.ports import Checkpoint, TickCommit
 from node.errors import Retryable
+from node.retry import Policy, warned
 from shard_router.fence import OwnershipLost
 
 #: Ticks without a row at most, one after the other; the next one gets a row though nothing changed.
@@ -31,8 +32,8 @@ QUIET_TICKS: Final = 600
 CUT_EVERY_S: Final = 3.0
 #: How often the memory of a city is stored with a tick, wall seconds: recorded stretches begin there.
 CHECKPOINT_EVERY_S: Final = 300.0
-#: Between two questions whether a tick was committed, wall seconds.
-_ASK_EVERY_S: Final = 0.2
+#: Between two questions whether a tick was committed.
+_ASK_AGAIN: Final = Policy(0.05, 0.2)
 
 
 class Committer:
@@ -45,6 +46,8 @@ class Committer:
         holds: Callable[[], bool],
         metrics: CityMetrics,
         log: structlog.stdlib.BoundLogger,
+        *,
+        from_shadow: bool,
     ) -> None:
         self._city = city
         self._decision_log = dependencies.decision_log
@@ -55,6 +58,8 @@ class Committer:
         self._log = log
         self._cut_saved_s = 0.0
         self._checkpoint_saved_s: float | None = None
+        #: All of a city that moves waits for its first tick here: a checkpoint is stored with a later one.
+        self._first_without_checkpoint = from_shadow
         #: Of ticks since the last row.
         self._quiet: list[TickBasis] = []
         self._ignored: tuple[OrderId, ...] = ()
@@ -64,10 +69,10 @@ class Committer:
         """Whether the next tick gets a row, changed or not."""
         return len(self._quiet) >= QUIET_TICKS
 
-    async def commit(self, tick: DecidedTick, decided_ms: float, *, hurried: bool) -> None:
-        """Store a tick; hurried, without the memory before it. Raises `OwnershipLost`, `Retryable` and
-        `DoubleAssignment`; nothing has changed then."""
-        checkpoint = None if hurried else await self._checkpoint()
+    async def commit(self, tick: DecidedTick, decided_ms: float) -> None:
+        """Store a tick. Raises `OwnershipLost`, `Retryable`, `DoubleAssignment` and `DataAtFault`; nothing has changed
+        then."""
+        checkpoint = await self._checkpoint()
         record = await asyncio.to_thread(self._record, tick, checkpoint, decided_ms)
         if not self.holds():
             raise OwnershipLost("the lease ran out before the commit")
@@ -88,6 +93,7 @@ class Committer:
 
     async def keep(self, tick: DecidedTick) -> None:
         """Keep what a tick without a row went by until the next row; store the cut now and then."""
+        self._first_without_checkpoint = False
         self._quiet.append(tick.basis)
         self._ignored += tick.ignored
         if self._clock.monotonic_s() - self._cut_saved_s >= CUT_EVERY_S:
@@ -123,22 +129,23 @@ class Committer:
     async def _checkpoint(self) -> Checkpoint | None:
         """The memory before this tick, now and then."""
         saved_s = self._checkpoint_saved_s
-        if saved_s is not None and self._clock.monotonic_s() - saved_s < CHECKPOINT_EVERY_S:
+        saved_lately = saved_s is not None and self._clock.monotonic_s() - saved_s < CHECKPOINT_EVERY_S
+        if saved_lately or self._first_without_checkpoint:
             return None
         city = self._city
         return Checkpoint(city.committed.taken_offset, await asyncio.to_thread(pack_memory, city.committed.memory))
 
     async def _asked_committed(self, tick: int) -> bool:
         """Asks until there is an answer; without one nothing may be decided, and the lease ends the wait."""
-        while True:
-            try:
-                return await self._decision_log.committed(self._city.name, tick, self._city.epoch)
-            except Retryable:
-                await asyncio.sleep(_ASK_EVERY_S)
+        return await _ASK_AGAIN.until_done(
+            lambda: self._decision_log.committed(self._city.name, tick, self._city.epoch),
+            warned(self._log, "outcome still unknown", tick=tick),
+        )
 
     def _committed(self, record: TickCommit) -> None:
         self._city.committed.tick = record.tick
         self._city.committed.holdings.commit(record.holdings)
+        self._first_without_checkpoint = False
         self._quiet, self._ignored = [], ()
         self._cut_saved_s = self._clock.monotonic_s()
         if record.checkpoint is not None:

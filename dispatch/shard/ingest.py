@@ -30,7 +30,7 @@ class Ingest:
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._city = city
-        self._logs = logs
+        self.logs = logs
         self._feed = feed
         self._clock = clock
         self._metrics = metrics
@@ -51,7 +51,7 @@ class Ingest:
             self._failure = None
         while True:
             await self._wait_for_room()
-            self.take(await self._logs.read(0.5))
+            self.take(await self.logs.read(0.5))
 
     def _paused(self, error: BaseException, pause_s: float) -> None:
         self._log.warning("reading paused", error=str(error), pause_s=pause_s)
@@ -103,7 +103,7 @@ class Ingest:
     async def _reopen(self, *, replaced: bool) -> None:
         city = self._city
         known = city.ingested.read
-        start = await self._logs.open(city.ownership.partition, None if replaced else known, 0)
+        start = await self.logs.open(city.ownership.partition, None if replaced else known, 0)
         if start.incarnation != known.incarnation:
             self._log.warning("the log was replaced", before=known.incarnation, now=start.incarnation)
             city.begin_log(start)

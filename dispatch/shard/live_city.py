@@ -66,8 +66,8 @@ class Committed:
     tick: int
     #: Events below it were given to ticks.
     taken_offset: int
-    #: The tick that the city was taken after: every route is at least of this version.
-    first_tick: int = 0
+    #: Last tick before this owner took the city: every route is at least of this version.
+    taken_after_tick: int = 0
     #: Tick in which a rider's route changed last, since the city was taken.
     route_ticks: dict[RiderId, int] = field(default_factory=dict)
     #: The last orders that ended, for the ops map.

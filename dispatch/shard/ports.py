@@ -103,7 +103,7 @@ class DecisionLog(Protocol):
         """Whether that tick was committed in that epoch; the answer to an unknown outcome."""
 
     async def save_cut(self, ownership: Ownership, tick: int, applied: AppliedRange) -> None:
-        """Stores how far the city is, between ticks."""
+        """Stores how far the city is, between ticks; nothing when a later cut is stored already."""
 
     async def known(self, order_ids: Sequence[OrderId]) -> set[OrderId]:
         """Those of the orders that were ever opened."""

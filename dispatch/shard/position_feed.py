@@ -16,11 +16,9 @@ from dispatch.positions.rows import Ids
 from dispatch.shard.live_city import LiveCity, WatchedRiders
 from dispatch.shard.ports import Announcements, LivePosition
 from node.clock import Clock
-from node.errors import Retryable
+from node.retry import QUICK, warned
 from proto.fix_columns import FixColumns
 
-#: After a failed publish, wall seconds.
-_PAUSE_S = 0.2
 NOBODY: Ids = np.zeros(0, np.uint64)
 
 
@@ -74,17 +72,16 @@ class PositionFeed:
         return positions
 
     async def run(self) -> None:
-        """Publishes until cancelled."""
+        """Publishes until cancelled; positions that could not be published are not published again."""
+        await QUICK.forever(self._publish, warned(self._log, "live positions not published"))
+
+    async def _publish(self) -> None:
         while True:
             await self._there.wait()
             positions = self.take()
-            try:
-                await self._announcements.positions(self._city.name, self._city.epoch, positions)
-                sent_ms = self._clock.wall_of_domain_ms(positions[-1].ts_ms)
-                self._metrics.published_age_ms.observe(self._clock.wall_ms() - sent_ms)
-            except Retryable as error:
-                self._log.warning("live positions not published", error=str(error))
-                await asyncio.sleep(_PAUSE_S)
+            await self._announcements.positions(self._city.name, self._city.epoch, positions)
+            sent_ms = self._clock.wall_of_domain_ms(positions[-1].ts_ms)
+            self._metrics.published_age_ms.observe(self._clock.wall_ms() - sent_ms)
 
 
 def _among(known: Ids, asked: Ids) -> Ids:

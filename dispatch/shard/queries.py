@@ -74,7 +74,7 @@ def stops_of(rider: Rider, order_id: OrderId) -> Sequence[Stop]:
 
 def route_version(city: LiveCity, rider_id: RiderId) -> RouteVersion:
     """The version of a rider's route."""
-    return RouteVersion(city.committed.route_ticks.get(rider_id, city.committed.first_tick))
+    return RouteVersion(city.committed.route_ticks.get(rider_id, city.committed.taken_after_tick))
 
 
 def ready_ms(city: LiveCity, stop: Stop) -> int:

@@ -58,7 +58,7 @@ def _city(
 ) -> LiveCity:
     tracks = {track.order_id: track for track in stored.tracks}
     memory, holdings = CityMemory(CityState.load(stored.entities), tracks=tracks), Holdings.load(stored.holdings)
-    committed = Committed(memory, holdings, stored.tick, start.events_offset, first_tick=stored.tick)
+    committed = Committed(memory, holdings, stored.tick, start.events_offset, taken_after_tick=stored.tick)
     # Fixes before the cut are read again for positions only: the range of this owner begins at the cut.
     ingested = Ingested(read=start, first=later(cut, start) if cut is not None else start, seen=seen)
     city = LiveCity(ownership, ingested, committed, stale_after_ms)

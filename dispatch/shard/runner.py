@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
+from enum import StrEnum
 from typing import Any
 
 import structlog
@@ -31,19 +32,19 @@ from shard_router.topology import Ownership
 #: The tick under way may take this long to end when the city is dropped, wall seconds.
 LAST_TICK_S = 3.0
 #: Parts that do not end this long after they were cancelled are cancelled once more, then left behind; wall seconds.
-LAST_WORDS_S = 1.0
+CANCEL_TIMEOUT_S = 1.0
 #: The final cut and the close of the logs may take this long, each, wall seconds.
 LAST_CUT_S = 1.0
 
 
 async def end_parts(tasks: Iterable[asyncio.Task[None]], log: structlog.stdlib.BoundLogger) -> None:
-    """Cancels the parts of a city; over within twice `LAST_WORDS_S`, whatever they do."""
+    """Cancels the parts of a city; over within twice `CANCEL_TIMEOUT_S`, whatever they do."""
     left = [task for task in tasks if not task.done()]
     for _ in range(2):
         for task in left:
             task.cancel()
         if left:
-            left = list((await asyncio.wait(left, timeout=LAST_WORDS_S))[1])
+            left = list((await asyncio.wait(left, timeout=CANCEL_TIMEOUT_S))[1])
     if left:
         log.error("parts left behind", parts=[task.get_name() for task in left])
 
@@ -55,16 +56,34 @@ async def close_logs(logs: CityLogs) -> None:
             await logs.close()
 
 
+class RunnerState(StrEnum):
+    """State of a city's runner."""
+
+    #: It ticks, or is about to.
+    RUNNING = "running"
+    #: No further tick begins and the final cut is stored: others may go on from there.
+    SETTLED = "settled"
+    #: Its parts are being ended, or have ended.
+    ENDED = "ended"
+
+
 class CityRunner:
     """Runs a city from `begin` to `end`."""
 
-    def __init__(self, city: LiveCity, logs: CityLogs, dependencies: Dependencies, holds: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        city: LiveCity,
+        logs: CityLogs,
+        dependencies: Dependencies,
+        holds: Callable[[], bool],
+        *,
+        from_shadow: bool = False,
+    ) -> None:
         self.city = city
         self.logs = logs
         self.dependencies = dependencies
         self._log = dependencies.log.bind(city=city.name, epoch=city.epoch)
-        self._stopping = False
-        self._settled = False
+        self._state = RunnerState.RUNNING
         #: Set when a part ended before its time.
         self.failed = asyncio.Event()
         metrics = CityMetrics(city.name)
@@ -74,7 +93,7 @@ class CityRunner:
         self.ingest = Ingest(city, logs, self.feed, dependencies.clock, metrics, self._log)
         learns_ways = isinstance(dependencies.solver.travel_of(city.name), LearnedTravel)
         lessons = Lessons(city, dependencies.lessons, dependencies.clock, self._log, travels_by_them=learns_ways)
-        committer = Committer(city, dependencies, holds, metrics, self._log)
+        committer = Committer(city, dependencies, holds, metrics, self._log, from_shadow=from_shadow)
         after = AfterTick(city, metrics, self.wakes, self.relay.wake)
         self.ticker = Ticker(city, dependencies, self.ingest, lessons, committer, after)
         self._tasks: list[asyncio.Task[None]] = []
@@ -100,9 +119,9 @@ class CityRunner:
         self._start("wakes", self.wakes.run())
         self._start("relay", self.relay.run())
         for name, view in self.dependencies.views_of(self.city):
-            self._start(name, self._behind_first_tick(view))
+            self._start(name, self._after_first_tick(view))
 
-    async def _behind_first_tick(self, view: Coroutine[Any, Any, None]) -> None:
+    async def _after_first_tick(self, view: Coroutine[Any, Any, None]) -> None:
         """Views begin with all riders of the city at once; while they do, nobody would have decided."""
         try:
             await self.ticker.ticked.wait()
@@ -113,7 +132,8 @@ class CityRunner:
 
     async def settle(self) -> float:
         """Finishes the tick under way, begins no other, and stores the final cut. Seconds since the last tick ended."""
-        await self._finish_ticks()
+        self._state = RunnerState.SETTLED
+        await self.ticker.finish(LAST_TICK_S)
         await self._save_final_cut()
         return self.dependencies.clock.monotonic_s() - self.ticker.last_tick_s
 
@@ -122,22 +142,16 @@ class CityRunner:
 
         What does not end in time is left behind: it may decide nothing any more, here and by the database's word.
         """
-        self._stopping = True
-        await self._finish_ticks()
+        settled, self._state = self._state is RunnerState.SETTLED, RunnerState.ENDED
+        await self.ticker.finish(LAST_TICK_S)
         await end_parts(self._tasks, self._log)
-        await self._save_final_cut()
+        if not settled:
+            await self._save_final_cut()
         await close_logs(self.logs)
 
-    async def _finish_ticks(self) -> None:
-        self.ticker.closing = True
-        if self._tasks:
-            await self.ticker.finish(LAST_TICK_S)
-
     async def _save_final_cut(self) -> None:
-        """Once: after it others may go on from there. Without it they go on from the last tick's."""
-        if self._settled:
-            return
-        self._settled, city = True, self.city
+        """Others go on from there; without it, from the last tick's. One that comes late lowers no cut."""
+        city = self.city
         with suppress(Retryable, OwnershipLost, TimeoutError):
             async with asyncio.timeout(LAST_CUT_S):
                 await self.dependencies.decision_log.save_cut(city.ownership, city.committed.tick, city.taken)
@@ -150,7 +164,7 @@ class CityRunner:
     def _ended(self, task: asyncio.Task[None]) -> None:
         cancelled = task.cancelled()
         error = None if cancelled else task.exception()
-        if self._stopping:
+        if self._state is RunnerState.ENDED:
             return
         # Nobody cancels a part before the end, and none returns: either leaves the city deaf or without ticks.
         failure = error or PartEnded(f"part {task.get_name()!r} " + ("was cancelled" if cancelled else "returned"))

@@ -25,6 +25,8 @@ from dispatch.shard.ports import CommittedChanges
 from dispatch.shard.recovery import catch_up, later, load_city
 from dispatch.shard.runner import CityRunner, close_logs, end_parts
 from node.errors import Retryable
+from node.lifecycle import in_background
+from node.retry import every, warned
 from shard_router.topology import Ownership
 
 SYNC_EVERY_S = 1.0
@@ -58,8 +60,8 @@ class Shadow:
             await close_logs(logs)
             raise
         shadow._tasks = [
-            asyncio.create_task(shadow._ingest.run(), name=f"shadow ingest:{city.name}"),
-            asyncio.create_task(shadow._follow(), name=f"shadow sync:{city.name}"),
+            in_background(shadow._ingest.run(), f"shadow ingest:{city.name}", shadow._log),
+            in_background(shadow._follow(), f"shadow sync:{city.name}", shadow._log),
         ]
         return shadow
 
@@ -105,7 +107,7 @@ class Shadow:
         forget_taken(city, cut.events_offset)
         city.ownership = ownership
         city.ingested.first = later(cut, city.ingested.first)
-        city.committed.taken_offset, city.committed.first_tick = cut.events_offset, city.committed.tick
+        city.committed.taken_offset, city.committed.taken_after_tick = cut.events_offset, city.committed.tick
         city.watch_carried()
         self._logs.own()
         return city, self._logs
@@ -119,12 +121,7 @@ class Shadow:
         await end_parts(self._tasks, self._log)
 
     async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(SYNC_EVERY_S)
-            try:
-                await self.sync()
-            except Retryable as error:
-                self._log.warning("shadow not in step", error=str(error))
+        await every(SYNC_EVERY_S, self.sync, warned(self._log, "shadow not in step"), first_s=SYNC_EVERY_S)
 
     def _behind(self, cut: Cut) -> bool:
         read = self.city.ingested.read

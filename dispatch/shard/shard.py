@@ -8,7 +8,6 @@ from functools import partial
 
 from dispatch.metrics import refused_total
 from dispatch.shard.dependencies import Dependencies
-from dispatch.shard.hosted_city import HostedCity, HostState
 from dispatch.shard.live_city import LiveCity
 from dispatch.shard.runner import CityRunner
 from dispatch.shard.shadow import Shadow
@@ -22,6 +21,10 @@ from shard_router.topology import CityLoad, Ownership, ShardLoad
 _TAKING_S = 2.0
 
 
+class Loading(asyncio.Event):
+    """A city that is being loaded; set once it runs or could not be loaded."""
+
+
 class Shard(CityHost):
     """The host of the lease's cities, and the door through which calls find a city."""
 
@@ -29,12 +32,13 @@ class Shard(CityHost):
         self.shard_id = shard_id
         self._dependencies = dependencies
         self._slots = slots
-        self._hosted: dict[str, HostedCity] = {}
+        #: Each city by what it is here: followed, being loaded, or run.
+        self._hosted: dict[str, Shadow | Loading | CityRunner] = {}
 
     def runner(self, name: str) -> CityRunner | None:
         """The runner of a city that runs here."""
         hosted = self._hosted.get(name)
-        return hosted.runner if hosted is not None else None
+        return hosted if isinstance(hosted, CityRunner) else None
 
     def city(self, name: str) -> LiveCity:
         """A city that this shard may speak for. Raises `NotOwner`."""
@@ -46,36 +50,37 @@ class Shard(CityHost):
     async def soon(self, name: str) -> LiveCity:
         """As `city`, but a city that is just being taken is waited for. Raises `NotOwner`."""
         hosted = self._hosted.get(name)
-        if hosted is not None and hosted.state is HostState.LOADING:
+        if isinstance(hosted, Loading):
             with suppress(TimeoutError):
                 async with asyncio.timeout(_TAKING_S):
-                    await hosted.loaded.wait()
+                    await hosted.wait()
         return self.city(name)
 
     def load(self) -> ShardLoad:
         """Load that the heartbeat reports."""
         hosted = self._hosted.items()
-        cities = {name: _load(city.runner.city) for name, city in hosted if city.runner is not None}
+        cities = {name: _load(runner.city) for name, runner in hosted if isinstance(runner, CityRunner)}
         return ShardLoad(
             riders=sum(load.riders for load in cities.values()),
             open_orders=sum(load.open_orders for load in cities.values()),
             tick_p99_ms=max((load.tick_p99_ms for load in cities.values()), default=0.0),
             refused=refused_total(),
             cities=cities,
-            shadows={name: city.shadow.behind for name, city in hosted if city.shadow is not None},
+            shadows={name: shadow.behind for name, shadow in hosted if isinstance(shadow, Shadow)},
         )
 
     async def take(self, ownership: Ownership) -> None:
         """Loads a city, from its shadow if there is one, and begins to run it."""
-        city, before = ownership.city, self._hosted.get(ownership.city)
-        hosted = self._hosted[city] = HostedCity(HostState.LOADING)
+        before, loading = self._hosted.get(ownership.city), Loading()
+        self._hosted[ownership.city] = loading
         try:
-            hosted.runner = await self._loaded(ownership, before.shadow if before is not None else None)
-            hosted.state = HostState.RUNNING
+            shadow = before if isinstance(before, Shadow) else None
+            self._hosted[ownership.city] = await self._loaded(ownership, shadow)
+        except BaseException:
+            del self._hosted[ownership.city]
+            raise
         finally:
-            if hosted.runner is None:
-                del self._hosted[city]
-            hosted.loaded.set()
+            loading.set()
 
     async def _loaded(self, ownership: Ownership, shadow: Shadow | None) -> CityRunner:
         """A runner that has begun. When this raises, it has ended again."""
@@ -98,9 +103,8 @@ class Shard(CityHost):
         except Exception as error:  # noqa: BLE001  whatever it is: the database has all that the shadow has
             self._dependencies.log.warning("shadow not used", city=ownership.city, error=repr(error))
             return None
-        runner = CityRunner(city, logs, self._dependencies, partial(self._slots.holds, city.name, city.epoch))
-        runner.ticker.hurried = True
-        return runner
+        holds = partial(self._slots.holds, city.name, city.epoch)
+        return CityRunner(city, logs, self._dependencies, holds, from_shadow=True)
 
     async def failure(self, city: str, epoch: int) -> None:
         """Returns when a part of the city has failed, or nothing of it runs."""
@@ -125,15 +129,13 @@ class Shard(CityHost):
 
     async def shadow(self, ownership: Ownership) -> None:
         """Follows a city that another shard runs; returns when it is warm."""
-        shadow = await Shadow.begin(ownership, self._dependencies)
-        self._hosted[ownership.city] = HostedCity(HostState.FOLLOWING, shadow=shadow)
+        self._hosted[ownership.city] = await Shadow.begin(ownership, self._dependencies)
 
     async def unshadow(self, city: str) -> None:
         """Follows a city no longer. Idempotent."""
-        hosted = self._hosted.get(city)
-        if hosted is not None and hosted.shadow is not None:
+        if isinstance(shadow := self._hosted.get(city), Shadow):
             del self._hosted[city]
-            await hosted.shadow.end()
+            await shadow.end()
 
     def _running(self, city: str, epoch: int) -> CityRunner | None:
         runner = self.runner(city)

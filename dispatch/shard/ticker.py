@@ -25,7 +25,9 @@ from dispatch.shard.driver import LiveAnswers, run_live
 from dispatch.shard.ingest import Ingest
 from dispatch.shard.lessons import Lessons
 from dispatch.shard.live_city import LiveCity
+from dispatch.shard.suspect_events import SuspectEvents
 from node.errors import Retryable
+from node.postgres import DataAtFault
 from shard_router.fence import OwnershipLost
 
 #: Events a tick takes at most; the rest waits for the next.
@@ -56,10 +58,8 @@ class Ticker:
         self._metrics: CityMetrics = after.metrics
         self._travel = dependencies.solver.travel_of(city.name)
         self._ticking = asyncio.Lock()
-        #: Once set no further tick begins; the one under way may still commit.
-        self.closing = False
-        #: The first tick is waited for by a whole city: what can come later, comes later.
-        self.hurried = False
+        self._finishing = False
+        self._suspects = SuspectEvents()
         #: Set by the first tick that could commit; when the last one could, monotonic.
         self.ticked = asyncio.Event()
         self.last_tick_s = dependencies.clock.monotonic_s()
@@ -69,12 +69,13 @@ class Ticker:
         while True:
             began_s = self._dependencies.clock.monotonic_s()
             async with self._ticking:
-                if self._committer.holds() and not self.closing:
+                if self._committer.holds() and not self._finishing:
                     await self._guarded_tick()
             await self._rest(began_s)
 
     async def finish(self, within_s: float) -> None:
-        """Waits until no tick is under way; gives up after `within_s`. No further one begins once nothing is held."""
+        """Begins no further tick, and waits for the one under way; gives up after `within_s`."""
+        self._finishing = True
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s), self._ticking:
                 pass
@@ -98,18 +99,32 @@ class Ticker:
             self._log.warning("commit refused", error=str(error))
         except Retryable as error:
             self._log.warning("tick failed", error=str(error))
+        except DataAtFault as error:
+            if not self._suspects.count:
+                raise  # refused without any event: the city is loaded anew
+            self._log.warning("tick refused", suspects=self._suspects.count, error=str(error))
 
     async def tick(self) -> None:
-        """One tick. Raises `OwnershipLost`, `Retryable` and `DoubleAssignment`; nothing has changed then."""
-        clock = self._dependencies.clock
-        began_s = clock.monotonic_s()
+        """A tick. Raises `OwnershipLost`, `Retryable`, `DoubleAssignment`, `DataAtFault`: nothing has changed then."""
+        began_s = self._dependencies.clock.monotonic_s()
         await self._lessons.before()
-        decided = await self._decide()
+        events = tuple(islice(self._city.ingested.waiting, self._suspects.limit(EVENTS_A_TICK)))
+        try:
+            await self._decide_and_store(events, began_s)
+        except DataAtFault as error:
+            self._suspects.refused(len(events), str(error))
+            raise
+        if self._suspects.stored(len(events)):
+            await self._set_first_aside(self._suspects.reason)
+
+    async def _decide_and_store(self, events: tuple[LogEvent, ...], began_s: float) -> None:
+        clock = self._dependencies.clock
+        decided = await self._decide(events)
         await self._forward(decided)
-        stored = decided.computed.changed or self._committer.is_due
+        # While one event is suspected every tick is stored: that the database takes it is what is asked.
+        stored = decided.computed.changed or self._committer.is_due or self._suspects.count > 0
         if stored:
-            hurried = self.hurried and not self.ticked.is_set()
-            await self._committer.commit(decided, (clock.monotonic_s() - began_s) * 1000, hurried=hurried)
+            await self._committer.commit(decided, (clock.monotonic_s() - began_s) * 1000)
         await self._apply_committed(decided)
         if stored:
             self._after.committed(decided, (clock.monotonic_s() - began_s) * 1000)
@@ -118,10 +133,9 @@ class Ticker:
         self.last_tick_s = clock.monotonic_s()
         self.ticked.set()
 
-    async def _decide(self) -> DecidedTick:
+    async def _decide(self, events: tuple[LogEvent, ...]) -> DecidedTick:
         city, params, now_ms = self._city, self._dependencies.params, self._dependencies.clock.domain_ms()
         travel = city.committed.memory.travel or self._travel
-        events = tuple(islice(city.ingested.waiting, EVENTS_A_TICK))
         inputs, ignored = await self._inputs(events, now_ms)
         for event in events:
             if event.seed is not None:
@@ -157,6 +171,15 @@ class Ticker:
         old = old_orders(inputs, state, now_ms - round(self._dependencies.params.offers.forget_s * 500))
         again = await self._dependencies.decision_log.known(old) if old else set()
         return without(inputs, again), tuple(sorted(again))
+
+    async def _set_first_aside(self, reason: str) -> None:
+        """No tick will take the event that waits first. Raises `Retryable`: it waits still, and is found again."""
+        city = self._city
+        await self._ingest.logs.set_aside(city.ingested.waiting[0], reason)
+        event = city.ingested.waiting.popleft()
+        city.committed.taken_offset = event.offset + 1
+        self._ingest.room.set()
+        self._log.error("event set aside", event_id=event.event_id, offset=event.offset, reason=reason)
 
     async def _forward(self, decided: DecidedTick) -> None:
         """Before the commit that takes these events: messages of riders on loan are forwarded at least once."""

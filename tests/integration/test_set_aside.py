@@ -133,6 +133,27 @@ async def test_a_city_goes_on_behind_messages_that_it_cannot_take(
         assert said == f"forno log poison: nothing is set aside as {again[0]['id']}\n"
 
 
+async def test_an_event_that_only_the_database_refuses_is_found_and_set_aside(
+    stack: LocalStack, fresh_database: str, tmp_path: Path, poison: Poison
+) -> None:
+    """An order that came with it is carried to its door by the same owner; it is listed with what the database said."""
+    async with dispatch_world(stack, fresh_database, tmp_path) as world, world.shard("shard-a") as shard:
+        (city,) = world.cities
+        await world.owner(city)
+        refused = world.order(66)
+        await world.pool.execute(f"alter table dispatch.orders add constraint refused check (order_id <> '{refused}')")
+        await world.status(city, 1, link.RIDER_STATUS_ONLINE, capacity=2)
+        await world.fixes(city, {1: (0, 1)})
+        await world.open_order(city, 66, restaurant=(0, 0), door=(10, 0))
+        await deliver(world, city, await world.open_order(city, 1, restaurant=(0, 0), door=(10, 0)))
+        (row,) = await until_listed(poison, world, city, 1)
+        assert row["reason"].startswith("refused: "), row
+        assert (row["topic"], row["partition"]) == (CITY_EVENTS.name, world.cities[city])
+        assert row["bytes"] > 0
+        assert (await world.store.read_map()).cities[city].epoch == 1
+        assert shard.process.returncode is None
+
+
 async def test_what_an_older_release_set_aside_is_taken_by_a_newer_one_when_retried(
     stack: LocalStack, fresh_database: str, tmp_path: Path, poison: Poison
 ) -> None:

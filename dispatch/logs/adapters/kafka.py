@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from google.protobuf.message import DecodeError
 
@@ -27,8 +28,10 @@ from proto.tracking.v1 import fix_columns_pb2
 _FETCH_WAIT_MS = 250
 #: Messages that could not be read and that a shadow keeps, for those that the owner before it has not come to.
 _KEPT_BAD = 100
+#: One message is read within this, wall seconds.
+_ONE_READ_S = 10.0
 #: A reader in no hurry has the broker gather so much, or for so long: a hundredth of the requests, on both sides.
-_UNHURRIED = {"fetch_min_bytes": 1 << 18, "fetch_max_wait_ms": 1000}
+_GATHERED = {"fetch_min_bytes": 1 << 18, "fetch_max_wait_ms": 1000}
 
 
 class KafkaCityLogs:
@@ -42,14 +45,14 @@ class KafkaCityLogs:
         default_capacity: int,
         topic_prefix: str = "",
         *,
-        hurried: bool = True,
+        low_latency: bool = True,
         set_aside: SetAside | None = None,
     ) -> None:
         self._url = url
         self._identity = identity
         self._city = city
         self._capacity = default_capacity
-        self._fetch = {"fetch_max_wait_ms": _FETCH_WAIT_MS} if hurried else _UNHURRIED
+        self._fetch = {"fetch_max_wait_ms": _FETCH_WAIT_MS} if low_latency else _GATHERED
         self._names = (topic_prefix + RIDER_PINGS.name, topic_prefix + CITY_EVENTS.name)
         self._consumer: AIOKafkaConsumer | None = None
         self._cut = Cut("", 0, 0, 0)
@@ -149,9 +152,35 @@ class KafkaCityLogs:
                 await reader.stop()
         return ids
 
+    async def set_aside(self, event: LogEvent, reason: str) -> None:
+        if self._set_aside is not None:
+            place = self._partitions(self._cut.partition)[1]
+            record = await self._record(place, event.offset)
+            gone = BadMessage(place.topic, place.partition, event.offset, event.event_id, b"", reason)
+            await self._set_aside([bad_record(record, reason) if record is not None else gone])
+
     async def close(self) -> None:
         reader, self._consumer, self._kept_back = self._consumer, None, None
         if reader is not None:
+            with suppress(KafkaError, OSError):
+                await reader.stop()
+
+    async def _record(self, place: TopicPartition, offset: int) -> ConsumerRecord | None:
+        """The message at an offset, None when the log does not hold it any more."""
+        reader = consumer(self._url)
+        try:
+            await reader.start()
+            reader.assign([place])
+            first, end = await reader.beginning_offsets([place]), await reader.end_offsets([place])
+            if not first[place] <= offset < end[place]:
+                return None
+            reader.seek(place, offset)
+            async with asyncio.timeout(_ONE_READ_S):
+                record = await reader.getone(place)
+            return record if record.offset == offset else None
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise Retryable(f"kafka is away: {error!r}", reason="KAFKA_AWAY") from error
+        finally:
             with suppress(KafkaError, OSError):
                 await reader.stop()
 

@@ -22,6 +22,8 @@ class MemoryLog:
         self.incarnation = incarnation
         self.pings: dict[int, list[bytes]] = {}
         self.events: dict[int, list[bytes]] = {}
+        #: Events that were set aside, and why.
+        self.set_aside: dict[str, str] = {}
         self._grown = asyncio.Condition()
 
     async def append_pings(self, partition: int, value: bytes) -> None:
@@ -94,6 +96,9 @@ class MemoryCityLogs:
 
     def own(self) -> None:
         """Nothing is set aside here."""
+
+    async def set_aside(self, event: LogEvent, reason: str) -> None:
+        self._log.set_aside[event.event_id] = reason
 
     async def close(self) -> None:
         self._cut = None

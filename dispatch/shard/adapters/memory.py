@@ -24,7 +24,8 @@ from shard_router.topology import Ownership
 @dataclass(slots=True)
 class _CityRows:
     tick: int = 0
-    epoch: int = 0
+    #: Epoch and tick of the cut.
+    cut_of: tuple[int, int] = (0, 0)
     cut: Cut | None = None
     riders: dict[RiderId, Rider] = field(default_factory=dict)
     cooldowns: dict[tuple[RiderId, OrderId], Cooldown] = field(default_factory=dict)
@@ -101,7 +102,7 @@ class MemoryDecisionLog:
         self._offers.update((offer.offer_id, (own.city, offer)) for offer in tick.changes.offers)
         self._tracks.update((track.order_id, track) for track in tick.tracks.tracks)
         self.outbox_of(own.city).unsent += messages_of(tick)
-        self._save_cut(own, tick.applied)
+        self._save_cut(own, tick.tick, tick.applied)
 
     def outbox_of(self, city: str) -> MemoryOutbox:
         """The outbox of a city."""
@@ -118,7 +119,7 @@ class MemoryDecisionLog:
 
     async def save_cut(self, ownership: Ownership, tick: int, applied: AppliedRange) -> None:
         self._check(ownership)
-        self._save_cut(ownership, applied)
+        self._save_cut(ownership, tick, applied)
 
     async def known(self, order_ids: Sequence[OrderId]) -> set[OrderId]:
         return {order_id for order_id in order_ids if order_id in self.orders}
@@ -160,9 +161,11 @@ class MemoryDecisionLog:
         if not self._owns(ownership):
             raise OwnershipLost(f"{ownership.city} is not owned in epoch {ownership.epoch}")
 
-    def _save_cut(self, own: Ownership, applied: AppliedRange) -> None:
-        self._rows(own.city).cut = applied.cut
-        self.ranges[own.city, own.epoch, applied.first] = applied.cut
+    def _save_cut(self, own: Ownership, tick: int, applied: AppliedRange) -> None:
+        rows, cut = self._rows(own.city), applied.cut
+        if (own.epoch, tick) > rows.cut_of or ((own.epoch, tick) == rows.cut_of and not _behind(cut, rows.cut)):
+            rows.cut, rows.cut_of = cut, (own.epoch, tick)
+            self.ranges[own.city, own.epoch, applied.first] = cut
 
     def _hold(self, city: str, changes: HoldingChanges) -> None:
         """All or nothing, as an index in a transaction would have it."""
@@ -183,6 +186,12 @@ class MemoryDecisionLog:
         riders = [offer.rider_id for offer in after.values() if offer.status is OfferStatus.LIVE]
         if len(riders) != len(set(riders)):
             raise DoubleAssignment("a rider has a live offer already")
+
+
+def _behind(cut: Cut, stored: Cut | None) -> bool:
+    if stored is None or cut.incarnation != stored.incarnation:
+        return False
+    return cut.pings_offset < stored.pings_offset or cut.events_offset < stored.events_offset
 
 
 class MemoryAnnouncements:

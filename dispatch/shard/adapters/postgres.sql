@@ -16,11 +16,15 @@ insert into dispatch.starts (city, tick, events_offset, body) values ($1, $2, $3
 insert into dispatch.param_sets (digest, body) values ($1, $2::jsonb) on conflict do nothing
 
 -- name: save_cut
+-- A cut that comes late is not stored: that of a tick before the last one, or of less than was read by the same tick.
 insert into dispatch.cuts as c (city, epoch, tick, incarnation, partition, pings_offset, events_offset)
 values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (city) do update set epoch = excluded.epoch, tick = excluded.tick, incarnation = excluded.incarnation,
     partition = excluded.partition, pings_offset = excluded.pings_offset, events_offset = excluded.events_offset,
     saved_at = clock_timestamp()
+where (c.epoch, c.tick) < (excluded.epoch, excluded.tick)
+    or (c.epoch, c.tick) = (excluded.epoch, excluded.tick) and (c.incarnation <> excluded.incarnation
+        or c.pings_offset <= excluded.pings_offset and c.events_offset <= excluded.events_offset)
 
 -- name: save_ranges
 insert into dispatch.applied_ranges as r (city, epoch, incarnation, topic, partition, first_offset, next_offset)

@@ -188,6 +188,21 @@ async def test_the_cut_moves_between_ticks(bench: Bench) -> None:
     assert (await bench.log.load(bench.own, 0)).cut == Cut("log", 0, 30, 40)
 
 
+async def test_a_cut_that_comes_late_lowers_nothing(bench: Bench) -> None:
+    """One of the tick before, or of the same tick and less: the next owner begins at the later one."""
+    first = Cut("log", 0, 0, 0)
+    await bench.log.commit(tick_of(bench.own, 1, events_offset=5))
+    await bench.log.commit(tick_of(bench.own, 2, events_offset=7))
+    for tick, late in ((1, Cut("log", 0, 90, 90)), (2, Cut("log", 0, 19, 8)), (2, Cut("log", 0, 21, 6))):
+        await bench.log.save_cut(bench.own, tick, AppliedRange(first, late))
+        assert (await bench.log.load(bench.own, 0)).cut == Cut("log", 0, 20, 7)
+    await bench.log.save_cut(bench.own, 2, AppliedRange(first, Cut("log", 0, 21, 7)))
+    assert (await bench.log.load(bench.own, 0)).cut == Cut("log", 0, 21, 7)
+    replaced = Cut("another", 0, 1, 1)
+    await bench.log.save_cut(bench.own, 2, AppliedRange(replaced, replaced))
+    assert (await bench.log.load(bench.own, 0)).cut == replaced
+
+
 async def test_the_results_of_a_tick_wait_in_the_outbox(bench: Bench) -> None:
     """In the order of their versions, each with an id of its own; a tick that tells a version again is refused."""
     results = tuple(

@@ -106,8 +106,8 @@ class MemoryCity:
         columns = fixes(there, seq=self._events, ts_ms=self.clock.domain_ms())
         await self.log.append_pings(PARTITION, encode_fixes(CITY, columns, "edge", self.clock.wall_ms()))
 
-    async def open_order(self, order_id: str, door: tuple[int, int] = (10, 0), event_id: str | None = None) -> None:
-        """An order of the restaurant downtown, ready now."""
+    async def open_order(self, order_id: str, door: tuple[int, int] = (10, 0), event_id: str | None = None) -> str:
+        """An order of the restaurant downtown, ready now; the id of its event."""
         now_ms = self.clock.domain_ms()
         opened = city_event_pb2.OrderOpened(
             order_id=order_id,
@@ -118,7 +118,7 @@ class MemoryCity:
             ready_ms=now_ms,
             promised_ms=now_ms + 1_800_000,
         )
-        await self.event(event_id, order_opened=opened)
+        return await self.event(event_id, order_opened=opened)
 
     async def reply(self, runner: CityRunner, *, accepted: bool) -> int:
         """Answers the one live offer; its rider."""

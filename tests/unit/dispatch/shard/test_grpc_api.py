@@ -12,7 +12,6 @@ from dispatch.borders.grpc_api import LentRiders
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.shard.errors import UnknownOrder
 from dispatch.shard.grpc_api import DispatchApi
-from dispatch.shard.hosted_city import HostedCity, HostState
 from dispatch.shard.runner import CityRunner
 from dispatch.shard.shard import Shard
 from node.errors import Invalid
@@ -51,7 +50,7 @@ async def offered() -> Answering:
     await world.open_order("o-1")
     runner = await world.owner()
     shard = Shard("shard-1", runner.dependencies, holding(runner.city.ownership))
-    shard._hosted[CITY] = HostedCity(HostState.RUNNING, runner=runner)
+    shard._hosted[CITY] = runner
     await world.step(runner)
     return Answering(world, shard, runner)
 

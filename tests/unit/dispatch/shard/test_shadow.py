@@ -113,7 +113,7 @@ async def test_what_waits_for_the_owner_is_bounded() -> None:
 
 async def test_what_does_not_end_does_not_hold_up_a_move(monkeypatch: pytest.MonkeyPatch) -> None:
     """A part that swallows its cancellation, or logs that do not close: the city is loaded anew by whoever takes it."""
-    monkeypatch.setattr(runners, "LAST_WORDS_S", 0.001)
+    monkeypatch.setattr(runners, "CANCEL_TIMEOUT_S", 0.001)
     monkeypatch.setattr(runners, "LAST_CUT_S", 0.001)
     world, freed = MemoryCity(), asyncio.Event()
     owner = await world.owner()

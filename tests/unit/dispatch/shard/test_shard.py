@@ -22,7 +22,7 @@ from tests.unit.dispatch.shard.worlds import holding, ownership
 @pytest_asyncio.fixture
 async def shard(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shard]:
     """A shard that holds its city and runs it."""
-    monkeypatch.setattr(runners, "LAST_WORDS_S", 0.05)
+    monkeypatch.setattr(runners, "CANCEL_TIMEOUT_S", 0.05)
     world = MemoryCity()
     world.clock = SystemClock()  # type: ignore[assignment]
     dependencies = (await world.owner()).dependencies
