@@ -6,7 +6,7 @@ the outcome of an action, which `reconcile` decides and `Executor` carries out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -188,10 +188,6 @@ class Slots:
         slot = self.of.get(city)
         held = slot.held if slot is not None else None
         return held is not None and held.epoch == epoch and self.clock.monotonic_s() < self.lease_until_s
-
-    def held(self) -> Iterator[Slot]:
-        """Slots of cities that the shard holds, whether or not its lease lives."""
-        return (slot for slot in self.of.values() if slot.state in HOLDING)
 
     def observe(self, map_: CityMap) -> None:
         """Opens a slot for each city of the map and notes since when it has had no owner."""

@@ -23,20 +23,20 @@ def recorded(log: MemoryDecisionLog) -> list[RecordedTick]:
         RecordedTick(
             tick.tick,
             tick.ownership.epoch,
-            tick.now_ms,
+            tick.basis.now_ms,
             tick.applied.cut.pings_offset,
             tick.applied.cut.events_offset,
             "p",
-            tick.travel_version,
-            tick.fallback,
+            tick.basis.travel_version,
+            tick.basis.solver_fallback,
             tick.digests.problem,
             tick.digests.solution,
             tick.digests.decisions,
             tick.ignored,
-            tick.digests.promises,
-            tick.eta_fallback,
-            tick.renewed,
-            tick.lesson,
+            tick.digests.etas_and_tracks,
+            tick.basis.eta_fallback,
+            tick.basis.renewed,
+            tick.basis.lesson,
             tick.quiet,
             owner_began=tick.applied.first.events_offset,
         )
@@ -68,15 +68,15 @@ async def test_what_a_former_owner_took_unrecorded_is_not_given_to_the_next() ->
     await world.step(new)
     first, second = world.decisions.commits(CITY)
     assert not second.changes.offers
-    assert first.start is not None
+    assert first.checkpoint is not None
     recording = Recording(
         CITY,
         world.log.incarnation,
         PARTITION,
         EngineParams().default_capacity,
-        first.start.events_offset,
+        first.checkpoint.events_offset,
         {"p": to_plain(world.params)},
-        first.start.body,
+        first.checkpoint.body,
         recorded(world.decisions),
         [Message(offset, value) for offset, value in enumerate(world.log.pings.get(PARTITION, []))],
         [Message(offset, value) for offset, value in enumerate(world.log.events[PARTITION])],
