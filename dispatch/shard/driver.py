@@ -31,7 +31,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class LiveAnswers:
-    """Answers of a shard's solver. Raises `Retryable` where it has none in time: the tick is tried again."""
+    """Answers of a shard's solver, cheap ones with a fallback where the worker is late or dead.
+
+    Raises `Retryable` when the solver was closed: the tick is given up.
+    """
 
     solver: Solving
     travel: TravelTimes

@@ -1,4 +1,4 @@
-"""What the demo reads from the databases while it runs."""
+"""Facts that the demo reads from the databases while it runs."""
 
 from __future__ import annotations
 

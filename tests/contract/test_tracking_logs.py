@@ -145,12 +145,12 @@ def rows(of: FixColumns) -> list[Row]:
 
 
 def fixes_of(message: fix_columns_pb2.FixColumns) -> FixColumns:
-    """What a reader of the topic sees."""
+    """Fixes as a reader of the topic sees them."""
     return FixColumns(**unpack(FIX_COLUMNS, message))
 
 
 def event_of(message: CityEvent) -> RiderEvent:
-    """What a reader of the topic sees."""
+    """An event as a reader of the topic sees it."""
     assert message.sent_wall_ms == NOW_MS
     if message.WhichOneof("kind") == "rider_replied":
         said = message.rider_replied

@@ -170,7 +170,7 @@ class DispatchWorld:
         await self.producer.send_and_wait(CITY_EVENTS.name, message.SerializeToString(), partition=self.cities[city])
 
     async def status(self, city: str, rider: int, status: Any, order_id: str = "", **more: Any) -> None:
-        """What a rider's app says of itself."""
+        """Send the status of a rider's app."""
         update = rider_link_pb2.StatusUpdate(
             seq=self.seq(), status=status, order_id=order_id, ts_ms=self.clock.domain_ms(), **more
         )
@@ -258,7 +258,7 @@ class DispatchWorld:
 
 
 def place(north: int, east: int) -> LatLng:
-    """So many steps from the centre."""
+    """The place so many steps from the centre."""
     return LatLng(lat_e7=LAT_E7 + STEP_E7 * north, lng_e7=LNG_E7 + STEP_E7 * east)
 
 

@@ -24,11 +24,11 @@ class DroppingProxy:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def cut(self) -> None:
-        """Nothing passes from now on."""
+        """Let nothing pass from now on."""
         self.passed.clear()
 
     def heal(self) -> None:
-        """What waits passes, and all that follows."""
+        """Let pass what waits, and all that follows."""
         self.passed.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

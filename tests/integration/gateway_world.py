@@ -46,7 +46,7 @@ def free_port() -> int:
 
 
 class NoBorders(CityBordersServicer):
-    """Nothing was published."""
+    """Borders of which none was published."""
 
     async def GetBorders(self, request: borders_pb2.GetBordersRequest, context: Any) -> borders_pb2.GetBordersResponse:
         return borders_pb2.GetBordersResponse()

@@ -37,7 +37,7 @@ _ABSURD_E7 = (_NAN_32, 900_000_001, -900_000_001, (1 << 31) - 1, -(1 << 31))
 
 @dataclass(slots=True)
 class Heard:
-    """What the senders of rubbish were told, and what they know they sent."""
+    """Answers to the senders of rubbish, and what they know they sent."""
 
     sent: int = 0
     #: Refusals by reason, and streams that got no session by reason.

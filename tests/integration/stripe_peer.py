@@ -48,7 +48,7 @@ class Refused(Exception):
 
 @dataclass
 class Shop:
-    """Everything the peer knows. One lock around all of it."""
+    """State of the peer. One lock around all of it."""
 
     secret: str
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -111,7 +111,7 @@ class Shop:
         return refund
 
     def authenticate(self, intent: dict[str, Any], secret: str, *, well: bool) -> dict[str, Any]:
-        """What the customer does in the browser, with the secret they were given."""
+        """Do what the customer does in the browser, with the secret they were given."""
         if secret != intent["client_secret"] or intent["status"] != "requires_action":
             raise Refused(400, "payment_intent_unexpected_state")
         intent["next_action"] = None

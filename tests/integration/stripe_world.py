@@ -34,14 +34,14 @@ class Peer:
     http: httpx.AsyncClient
 
     async def post(self, path: str, **form: str) -> Mapping[str, Any]:
-        """What it answers to a form."""
+        """Post a form; the answer."""
         answer = await self.http.post(f"{self.url}{path}", data=form, headers={"Authorization": f"Bearer {API_KEY}"})
         answer.raise_for_status()
         told: Mapping[str, Any] = answer.json() if answer.content else {}
         return told
 
     async def get(self, path: str) -> Mapping[str, Any]:
-        """What is there."""
+        """Get an object."""
         answer = await self.http.get(f"{self.url}{path}", headers={"Authorization": f"Bearer {API_KEY}"})
         answer.raise_for_status()
         told: Mapping[str, Any] = answer.json()

@@ -39,7 +39,7 @@ async def client(world: GatewayWorld) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def url(placed: dict[str, Any], query: str = "") -> str:
-    """Where the customer watches the order."""
+    """The address at which the customer watches the order."""
     return f"{placed['live_url']}?token={placed['tracking_token']}{query}"
 
 

@@ -1,4 +1,4 @@
-"""What a real Postgres and its driver raise, by what a caller does about it."""
+"""Errors that a real Postgres and its driver raise, by what a caller does about them."""
 
 from __future__ import annotations
 

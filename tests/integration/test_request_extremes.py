@@ -158,7 +158,7 @@ async def _owned(router: aio.Channel) -> None:
 
 
 async def _faults(channel: aio.Channel, name: str, request: Message) -> list[str]:
-    """What was answered that must not be."""
+    """Answers that must not be."""
     admitted = asyncio.Semaphore(_AT_ONCE)
 
     async def fault(what: str, data: bytes) -> str:

@@ -33,7 +33,7 @@ _UP = "import sys; from deploy.stack.cli import main; sys.exit(main(sys.argv[1:]
 
 @pytest.fixture
 def default_ports_taken() -> Iterator[None]:
-    """Somebody listens where each server would by default."""
+    """Listeners on each server's default port."""
     with ExitStack() as sockets:
         for port in _DEFAULT_PORTS:
             server = sockets.enter_context(socket.socket())

@@ -75,7 +75,7 @@ SQL_TEXT = re.compile(
 
 
 def databases_of(file: str, name: str) -> list[str]:
-    """Where a statement is to be prepared."""
+    """Databases in which a statement is to be prepared."""
     if (file, name) in ELSEWHERE:
         return ELSEWHERE[file, name]
     return DATABASES[max((prefix for prefix in DATABASES if file.startswith(prefix)), key=len)]

@@ -83,7 +83,7 @@ async def asked(stub: Any, city: str, old_ms: int, new_ms: int) -> None:
 
 
 async def forno(env: dict[str, str], *words: str) -> dict[str, Any]:
-    """What `forno trails … --json` says."""
+    """Run `forno trails … --json`; its answer."""
     running = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "node.cli", "trails", *words, "--json"),

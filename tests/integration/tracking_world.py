@@ -61,7 +61,7 @@ async def _follow(log: asyncio.StreamReader, ready: asyncio.Event) -> None:
 
 @dataclass(slots=True)
 class TrackingWorld:
-    """Where the edge is, and what a rider needs to speak to it."""
+    """The edge's address, and what a rider needs to speak to it."""
 
     stack_env: Mapping[str, str]
     env: Mapping[str, str]

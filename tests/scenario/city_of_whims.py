@@ -165,7 +165,7 @@ class CityOfWhims:
             self.later.append((at_ms, OfferReplied(at_ms, offer.offer_id, offer.rider_id, whim < 0.7)))
 
     def check_offer(self, offer: Offer) -> None:
-        """What is proposed breaks no rule of its rider: shift, room, zone, stops; and fetches nothing unready."""
+        """Check that a proposal breaks no rule of its rider: shift, room, zone, stops; and fetches nothing unready."""
         rider = self.state.riders[offer.rider_id]
         plan = offer.stops if offer.joins else (*rider.stops, *offer.stops)
         assert len(plan) <= self.params.bundles.max_stops, offer
@@ -180,7 +180,7 @@ class CityOfWhims:
         assert not rider.zone or all(o.zone in ("", rider.zone) for o in orders), offer
 
     def check(self) -> None:
-        """What must hold after every commit, whatever happens."""
+        """Check what must hold after every commit, whatever happens."""
         promised: dict[OrderId, str] = {}
         for rider in self.state.riders.values():
             sizes = [self.state.orders[o].size for o in rider.order_ids]

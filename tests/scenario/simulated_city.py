@@ -79,7 +79,7 @@ class Life:
         self._ticks = 0
 
     def run(self, seconds: int, *, ordering: bool = True) -> None:
-        """So many seconds of the city."""
+        """Play so many seconds of the city."""
         for _ in range(seconds):
             self.now_ms += 1000
             if ordering:

@@ -54,7 +54,7 @@ def done(work: Coroutine[Any, Any, T]) -> T:
 
 @dataclass(slots=True)
 class EdgeProcess:
-    """What dies with an edge: sessions, what waits to be packed, and what is on its way to the log."""
+    """State that dies with an edge: sessions, what waits to be packed, and what is on its way to the log."""
 
     table: StreamTable = field(default_factory=StreamTable)
     inbox: PingPacker = field(init=False)
@@ -137,7 +137,7 @@ class Motion(RuleBasedStateMachine):
 
     @rule(riders=st.sets(_RIDER, min_size=1), count=st.integers(1, 30), edge=_EDGE, twice=st.booleans())
     def a_second(self, riders: set[int], count: int, edge: int, twice: bool) -> None:
-        """What happens most of the time, as one step: some ride and send, an edge packs, a parcel gets to the shard."""
+        """Do what happens most of the time: some ride and send, an edge packs, a parcel gets to the shard."""
         for rider in riders:
             self.ride(rider, count)
             self.send(rider, 2)
@@ -170,7 +170,7 @@ class Motion(RuleBasedStateMachine):
 
     @rule(edge=_EDGE)
     def pack(self, edge: int) -> None:
-        """What waits goes on its way to the log."""
+        """Send what waits on its way to the log."""
         process = self.edges[edge]
         packed = process.inbox.pack(self.now_ms)
         assert not packed.refused
@@ -192,7 +192,7 @@ class Motion(RuleBasedStateMachine):
     @precondition(lambda self: len(self.log) > 1)
     @rule(edge=_EDGE)
     def kill_edge(self, edge: int) -> None:
-        """What it had not packed is gone; what was on its way may still come to the log, much later."""
+        """Lose what an edge had not packed; what was on its way may still come to the log, much later."""
         self.late += self.edges[edge].sending
         for app in self.apps:
             if app.edge is self.edges[edge]:
@@ -299,7 +299,7 @@ class Motion(RuleBasedStateMachine):
             self.check_last(self.positions, app)
 
     def drain(self) -> None:
-        """Until everything is acknowledged."""
+        """Run until everything is acknowledged."""
         for app in self.apps:
             if not app.buffer.empty:
                 self.connect(app.number, 0)
@@ -355,7 +355,7 @@ class Motion(RuleBasedStateMachine):
 
 
 def place(ts_ms: int) -> tuple[int, int]:
-    """Where everybody is at a time: north, at 4 m/s."""
+    """The place of everybody at a time: north, at 4 m/s."""
     return LAT_E7 + (ts_ms - NOON_MS) // 28, LNG_E7
 
 

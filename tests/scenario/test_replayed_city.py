@@ -115,7 +115,7 @@ async def lived(seed: int, travel: TravelTimes) -> MemoryCity:
 
 
 def recording_of(world: MemoryCity) -> Recording:
-    """What `forno log dump` would write of it."""
+    """The recording that `forno log dump` would write."""
     commits = list(world.decisions.commits(CITY))
     first = commits[0]
     assert first.checkpoint is not None
@@ -242,7 +242,7 @@ def _without_reason(tick: RecordedTick) -> RecordedTick:
 
 
 async def impatient_city() -> tuple[MemoryCity, CityRunner]:
-    """Nobody is on shift; an order is opened, and cancelled in the very tick in which it would time out."""
+    """A city with nobody on shift; an order is opened, and cancelled in the very tick in which it would time out."""
     world = MemoryCity(params=EngineParams(patience=PatienceParams(nobody_s=600.0)))
     await world.open_order("o-1")
     runner = await world.owner()

@@ -53,7 +53,7 @@ class Courier:
         self.client.fix(lat_e7, lng_e7, speed_cms=round(_SPEED_M_S * 100), heading_cdeg=self._step * 100 % 36_000)
 
     def hear(self, event: Event) -> None:
-        """What the edge says."""
+        """Act on an event of the edge."""
         client = self.client
         assert client is not None
         if isinstance(event, Offer):

@@ -56,7 +56,7 @@ class Crowd:
             raise AssertionError(f"{what}: not within {within_s} s: {self.told}") from None
 
     def journals(self) -> tuple[NDArray[np.void], set[str]]:
-        """What was acknowledged: keys of fixes, and ids of events. Only after `drain`."""
+        """Keys of acknowledged fixes, and ids of acknowledged events. Only after `drain`."""
         fixes, events = [], set[str]()
         for riders in self.riders:
             with np.load(riders.out) as saved:

@@ -59,7 +59,7 @@ class Watcher:
         return [(before, after) for before, after in pairs if not _may_follow(before, after)]
 
     def back_s(self, since_s: float) -> float | None:
-        """When the first position came that was taken after a moment; None when none has."""
+        """Time when the first position came that was taken after a moment; None when none has."""
         at = bisect_left(self.came_s, since_s)
         for came_s, fixed_s in zip(self.came_s[at:], self.fixed_s[at:], strict=True):
             if fixed_s >= since_s:
@@ -153,7 +153,7 @@ class Customers:
         return watcher
 
     async def close(self) -> None:
-        """Nobody watches any more. Raises what a watcher raised."""
+        """End all watching. Raises what a watcher raised."""
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:

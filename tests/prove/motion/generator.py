@@ -30,7 +30,7 @@ _SLICES = 20
 
 @dataclass(frozen=True, slots=True)
 class Riders:
-    """Which riders a process runs: `target` is a gRPC target, which may name several edges."""
+    """Riders that a process runs: `target` is a gRPC target, which may name several edges."""
 
     target: str
     key_file: str
@@ -44,7 +44,7 @@ class Riders:
 
 @dataclass(slots=True)
 class Told:
-    """What the process says each second."""
+    """Counts that the process prints each second."""
 
     connected: int = 0
     acked: int = 0

@@ -1,4 +1,4 @@
-"""How much memory every process of a stack holds, once a second, with its children."""
+"""Memory that every process of a stack holds, once a second, with its children."""
 
 from __future__ import annotations
 

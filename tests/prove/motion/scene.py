@@ -112,7 +112,7 @@ async def play(folder: Path) -> Report:
 
 
 def _ws(stack: LocalStack, name: str) -> str:
-    """Where a live gateway takes sockets."""
+    """Address at which a live gateway takes sockets."""
     return stack.addresses[name].replace("http://", "ws://")
 
 

@@ -108,7 +108,7 @@ class Storm:
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """How long customers waited for a fresh position after the kills of a kind, seconds; over all of its kills.
+    """Waits of customers for a fresh position after the kills of a kind, seconds; over all of its kills.
 
     `soon` is the share of the waits of at most `SOON_S`; those that never ended count as longer. `longest_each_s`
     is the longest that ended, of each kill in turn.
@@ -124,7 +124,7 @@ class Returns:
 
 
 def returns(kills: Sequence[Kill], watchers: Sequence[Watcher], kind: Kind) -> Returns:
-    """What the watchers' records say of one kind of kill: a wait for each kill and watcher, whatever died in it."""
+    """Waits by the watchers' records for one kind of kill: one for each kill and watcher, whatever died in it."""
     since_s = [kill.since_s for kill in kills if kill.kind == kind]
     each_s = [
         [back_s - since for watcher in watchers if (back_s := watcher.back_s(since)) is not None] for since in since_s

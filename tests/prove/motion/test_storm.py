@@ -1,4 +1,4 @@
-"""What the storm makes of its records: a wait that was too long, a status that went back, must not pass."""
+"""Judgement of a storm's records: a wait that was too long, a status that went back, must not pass."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class World:
 
     @asynccontextmanager
     async def watcher(self) -> AsyncIterator[tuple[WatchedOrder, StiffWire]]:
-        """Somebody with a fast line who looks at the order."""
+        """A watcher with a fast line."""
         async with self.hub.visit(ORDER) as order:
             wire = StiffWire()
             queue = SocketQueue(wire, order.watch.snapshot)

@@ -25,7 +25,7 @@ from tests.unit.gateway.worlds import CITY, CLOCK_LINE, ORDER, order_at_the_kitc
 
 @pytest.fixture
 async def url(tmp_path: Path) -> AsyncIterator[str]:
-    """Where one order is watched, by three sockets at most, two a token; `{token}` is left to be filled in."""
+    """Address of one order's stream, for three sockets at most, two a token; `{token}` is left to be filled in."""
     create_keys(tmp_path / "key.pem", tmp_path / "jwks.json")
     log, clock, feed, orders = structlog.get_logger(), SystemClock(), MemoryFeed(), MemoryOrders()
     orders.orders[ORDER] = order_at_the_kitchen()

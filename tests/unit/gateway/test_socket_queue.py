@@ -1,4 +1,4 @@
-"""What a socket still has to get is bounded and always the newest."""
+"""Frames that a socket still has to get are bounded, and always the newest."""
 
 from __future__ import annotations
 

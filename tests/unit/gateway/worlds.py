@@ -45,7 +45,7 @@ def order_at_the_kitchen(**changes: Any) -> OrderFacts:
 
 
 def track(*words: str, epoch: int = 1, rider: RiderFix | None = None, stops: tuple[Stop, ...] = ()) -> Track:
-    """What dispatch says after these states, one event each."""
+    """Dispatch's track of an order after these states, one event each."""
     events = tuple(StatusEvent(seq, word, 100 * seq) for seq, word in enumerate(words, 1))
     return Track(words[-1], events, epoch, rider, 5_000, 6_000, stops)
 

@@ -19,7 +19,7 @@ from tracking.model import RiderReplied
 
 
 class SlowLine(Line):
-    """What comes down waits for `go`."""
+    """A line on which what comes down waits for `go`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What waits for one stream is conflated, never queued without bound."""
+"""Messages that wait for one stream are conflated, never queued without bound."""
 
 from __future__ import annotations
 

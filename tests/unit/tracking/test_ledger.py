@@ -1,4 +1,4 @@
-"""What may be acknowledged, whatever the order in which the log answers."""
+"""Sequence numbers that may be acknowledged, whatever the order in which the log answers."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ ANA = RiderId(7)
 
 
 def told(world: EdgeWorld, city: str) -> list[RiderEvent]:
-    """What is in the log of a city."""
+    """Messages in the log of a city."""
     return world.event_log.events.get(CITIES[city], [])
 
 

@@ -34,7 +34,7 @@ class DeskWorld(EdgeWorld):
         await self.wakes.queue.put(Wake("la-serena", riders))
 
     async def heard(self, session: RiderSession) -> list[object]:
-        """What the rider is sent next."""
+        """Messages that the rider is sent next."""
         await until(lambda: session.down_queue.pending)
         return list(session.down_queue.take())
 

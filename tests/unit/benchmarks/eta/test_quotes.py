@@ -54,7 +54,7 @@ def a_day(weather: Weather) -> Day:
 
 
 def looked_on(weather: Weather = Weather()) -> QuotingModels:  # noqa: B008 (frozen)
-    """What the models saw of the day."""
+    """Models that have looked on for the day."""
     day = a_day(weather)
     models = QuotingModels(new_models(FreeFlowTravel()), PARAMS, day)
     EngineOnlyCity(day.city, PARAMS, models, day.begin_ms).run(day.end_ms)

@@ -19,7 +19,7 @@ def judged(
 
 
 def leg(took_s: float, learned_s: float, free_flow_s: float) -> Leg:
-    """What was said of a way, and what it took."""
+    """A way as the models gave it, and what it took."""
     said = {"learned": learned_s, SPEEDS_ALONE: learned_s - 10, "free flow": free_flow_s, "road": took_s}
     return Leg("d", said, took_s)
 

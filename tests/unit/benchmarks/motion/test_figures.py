@@ -1,4 +1,4 @@
-"""What `forno bench motion` makes of its measurements."""
+"""Figures that `forno bench motion` makes of its measurements."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class SmallWorld:
         )
 
     def positions(self) -> Positions:
-        """Where the riders stand."""
+        """Positions of the riders."""
         points = [to_point(*xy) for xy in self.places.values()]
         return Positions(
             np.array(list(self.places), np.uint64),

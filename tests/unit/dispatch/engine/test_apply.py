@@ -1,4 +1,4 @@
-"""What inputs do to a city: the life of orders and offers, repeats and refusals."""
+"""Effects of inputs on a city: the life of orders and offers, repeats and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is decided, and when: late commitment, bundles on the way, records."""
+"""Decisions and their time: late commitment, bundles on the way, records."""
 
 from __future__ import annotations
 

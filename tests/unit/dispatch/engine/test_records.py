@@ -1,4 +1,4 @@
-"""What a decision record says: every term, the others who could have come, and who could not."""
+"""Decision records: every term, the others who could have come, and who could not."""
 
 from __future__ import annotations
 

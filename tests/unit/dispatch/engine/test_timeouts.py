@@ -1,4 +1,4 @@
-"""What times out: riders who vanish, and orders that nobody brings."""
+"""Timeouts: riders who vanish, and orders that nobody brings."""
 
 from __future__ import annotations
 

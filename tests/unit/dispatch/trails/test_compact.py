@@ -27,7 +27,7 @@ HOUR = HOUR_MS // AN_HOUR_MS
 
 
 class Killed(BaseException):
-    """What `kill -9` is to a test."""
+    """Stand-in for `kill -9` in a test."""
 
 
 async def hot_with(*rides: FixColumns) -> MemoryTrails:

@@ -1,4 +1,4 @@
-"""What riders do."""
+"""Behaviour of riders."""
 
 from __future__ import annotations
 

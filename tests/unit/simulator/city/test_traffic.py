@@ -31,7 +31,7 @@ def hidden(weather: Weather | None = None, params: TrafficParams = EVEN) -> Hidd
 
 
 def minutes(traffic: HiddenTraffic, hour: float) -> float:
-    """How long a way of 20 free minutes takes."""
+    """Minutes that a way of 20 free minutes takes."""
     trip = straight((CENTER, NORTH), CENTER.distance_m(NORTH) / 1200)
     return traffic.driven(trip, MONDAY_MS + round(hour * HOUR_MS), Random(1)).duration_s / 60
 

@@ -77,7 +77,7 @@ def route(version: int, *stops: Stop) -> Route:
 
 
 def lived(rider: Rider, until_ms: int, every_ms: int = 1000) -> list[Action]:
-    """What a rider does until a time, fixes left out, told the time every second."""
+    """Actions of a rider up to a time, fixes left out, told the time every second."""
     actions: list[Action] = []
     for now_ms in range(0, until_ms + 1, every_ms):
         actions += rider.step(now_ms)

@@ -71,7 +71,7 @@ class _Quiet(SimpleHTTPRequestHandler):
         return str(json_page) if json_page.exists() else super().translate_path(path)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing on the test's terminal."""
+        """Print nothing on the test's terminal."""
 
 
 def test_the_roads_are_fetched_once_and_kept(index: Path, tmp_path: Path) -> None:

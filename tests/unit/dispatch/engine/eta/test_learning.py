@@ -1,4 +1,4 @@
-"""What a city learns is carried over a restart; and a whole simulated day learns nothing from its future."""
+"""Lessons are carried over a restart; and a whole simulated day learns nothing from its future."""
 
 from __future__ import annotations
 

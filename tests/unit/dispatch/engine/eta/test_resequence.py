@@ -32,7 +32,7 @@ def two_doors_on_board(resequence_s: float = 60.0) -> SmallWorld:
 
 
 def doors(rider: Rider) -> list[str]:
-    """Whose doors come, in order."""
+    """Orders of the doors of a plan, in its order."""
     return [stop.order_ids[0] for stop in rider.stops]
 
 

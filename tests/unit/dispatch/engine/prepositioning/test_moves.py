@@ -19,12 +19,12 @@ HOUR = 60
 
 
 def busy(restaurant: tuple[int, int], orders: int) -> list[OrderOpened]:
-    """So many orders of a restaurant, spread over the first hour."""
+    """Orders of a restaurant, spread over the first hour."""
     return [order(f"o{restaurant}{i}", at=restaurant, placed=i * HOUR // orders) for i in range(orders)]
 
 
 def demand_of(*orders: OrderOpened) -> Demand:
-    """What is known after these."""
+    """The demand known after these."""
     demand = Demand(PARAMS.memory_s)
     for opened in sorted(orders, key=lambda o: o.at_ms):
         demand.opened(opened)
@@ -32,7 +32,7 @@ def demand_of(*orders: OrderOpened) -> Demand:
 
 
 def sent(demand: Demand, *places: tuple[int, int], left_s: float = 7200.0) -> tuple[IdleMove, ...]:
-    """Where idle riders at these places go after the first hour."""
+    """Restaurants to which idle riders at these places go after the first hour."""
     points = [to_point(*xy) for xy in places]
     idle = Idle(
         tuple(RiderId(i + 1) for i in range(len(places))),
