@@ -15,7 +15,7 @@ import asyncpg
 
 from node import postgres
 from node.errors import Retryable
-from node.postgres import Schema, migrate, statements
+from node.postgres import Schema, migrate, state_means, statements
 from shard_router.errors import ShardTaken
 from shard_router.plans.move_checks import check_move
 from shard_router.topology import CityEntry, CityLoad, CityMap, Move, MoveState, ShardEntry, ShardLoad
@@ -25,8 +25,8 @@ SQL = statements(__file__)
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 SCHEMA = Schema("shard_router", MIGRATIONS)
 
-#: SQLSTATE of router.enter and router.beat when another run has the row.
-_TAKEN = "FR003"
+# Of router.enter and router.beat, when another run has the row.
+state_means("FR003", ShardTaken)
 
 
 async def prepare(url: str) -> None:
@@ -53,11 +53,11 @@ class PostgresRouterStore:
 
     async def enter(self, shard_id: str, address: str, incarnation: UUID, lease_s: float) -> None:
         lease = timedelta(seconds=lease_s)
-        async with _own_row(self._pool) as session:
+        async with postgres.session(self._pool) as session:
             await session.execute(SQL.enter, shard_id, address, incarnation, lease)
 
     async def beat(self, shard_id: str, incarnation: UUID, lease_s: float, load: ShardLoad) -> CityMap:
-        async with _own_row(self._pool) as session:
+        async with postgres.session(self._pool) as session:
             await session.execute(
                 SQL.beat,
                 shard_id,
@@ -138,18 +138,6 @@ class PostgresRouterStore:
                 session.remove_termination_listener(ended)
                 if not session.is_closed():
                     await session.remove_listener("router_map", told)
-
-
-@asynccontextmanager
-async def _own_row(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
-    """A session that raises `ShardTaken` when another process has the shard's row."""
-    try:
-        async with postgres.session(pool) as session:
-            yield session
-    except asyncpg.PostgresError as error:
-        if error.sqlstate != _TAKEN:
-            raise
-        raise ShardTaken(str(error)) from error
 
 
 async def _read_snapshot(session: Any) -> CityMap:

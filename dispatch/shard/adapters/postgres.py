@@ -23,7 +23,7 @@ from node import postgres, set_aside
 from node.errors import Retryable
 from node.outbox import postgres as outbox
 from node.outbox.postgres import PostgresOutbox
-from node.postgres import Schema, UniqueViolated, migrate, statements
+from node.postgres import PoolExhausted, Schema, UniqueViolated, migrate, statements
 from proto.topics import CITY_EVENTS, RIDER_PINGS
 from shard_router.topology import Ownership
 
@@ -119,6 +119,8 @@ class PostgresDecisionLog:
                 await self._write(session, tick, writes)
         except UniqueViolated as error:
             raise DoubleAssignment(str(error)) from error
+        except PoolExhausted:
+            raise  # nothing was begun
         except Retryable as error:
             raise OutcomeUnknown(str(error)) from error
 

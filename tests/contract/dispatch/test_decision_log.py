@@ -25,6 +25,7 @@ from node import postgres
 from node.outbox.memory import MemoryPublisher
 from node.outbox.message import Outbox
 from node.outbox.postgres import PostgresOutbox
+from node.postgres import PoolExhausted
 from proto.dispatch.v1.dispatch_event_pb2 import DispatchEvent
 from shard_router.adapters.postgres import PostgresRouterStore
 from shard_router.adapters.postgres import prepare as prepare_router
@@ -180,6 +181,20 @@ async def test_a_stale_owner_writes_nothing(bench: Bench) -> None:
     with pytest.raises(OwnershipLost):
         await bench.log.save_cut(stale, 0, AppliedRange(Cut("log", 0, 0, 0), Cut("log", 0, 1, 1)))
     assert (await bench.log.load(bench.own, 0)).entities == ()
+
+
+async def test_a_tick_that_finds_no_free_connection_was_not_committed(
+    fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is known at once: nobody has to ask, which would need a connection too."""
+    monkeypatch.setattr("dispatch.shard.adapters.postgres.COMMIT_TIMEOUT_S", 0.05)
+    async with owned(fresh_database) as (pool, log):
+        held = [await pool.acquire() for _ in range(pool.get_max_size())]
+        with pytest.raises(PoolExhausted):
+            await log.commit(tick_of(ownership(CITY), 1, orders=(order("o-1"),)))
+        for connection in held:
+            await pool.release(connection)
+        assert not await log.committed(CITY, 1, 1)
 
 
 async def test_the_cut_moves_between_ticks(bench: Bench) -> None:

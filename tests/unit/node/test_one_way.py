@@ -12,13 +12,11 @@ PACKAGES = ("deploy", "dispatch", "gateway", "node", "orders", "shard_router", "
 
 #: What only one module may do, and which.
 OWN = {
-    # A server that is not up yet, looked at by the stack that starts it; a migration at fault, told by `forno db`;
-    # SQLSTATE FR003, which only the router's own functions raise.
+    # A server that is not up yet, looked at by the stack that starts it; a migration at fault, told by `forno db`.
     r"except .*asyncpg\.(PostgresError|InterfaceError)": {
         "node/postgres/errors.py",
         "deploy/stack/servers/postgres.py",
         "deploy/database/cli.py",
-        "shard_router/adapters/postgres.py",
     },
     r"^import uvicorn": {"node/http_server.py"},
     # Pauses that grow. A rider's app, which must not need the server's parts; leases and reloads, whose pauses are
