@@ -35,7 +35,7 @@ PYVRP_ITERATIONS = 300
 VROOM_EFFORT = 5
 LATEST_S = 1_000_000
 UNDER_WAY = 4
-"""Where `busy` stands among the terms: seconds from setting out to the end of the last drop."""
+"""Index of `busy` among the terms: seconds from setting out to the end of the last drop."""
 
 PARAMS = EngineParams(
     bundles=BundleParams(max_orders=A_TRIP, ready_spread_s=7200, between_m=0),

@@ -16,7 +16,7 @@ from dispatch.engine.matching.problem import Ints, Problem
 from dispatch.engine.params import BundleParams
 
 POOL = 12
-"""So many orders of one restaurant are combined at all in a tick: those ready first."""
+"""Orders of one restaurant that are combined at all in a tick: those ready first."""
 
 
 def bundles_of(problem: Problem, params: BundleParams, dropoff_s: float, pool: int = POOL) -> list[Routes]:

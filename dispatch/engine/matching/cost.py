@@ -36,7 +36,7 @@ Terms = tuple[Floats, ...]
 """An array (n,) for each of TERMS."""
 
 CERTAIN = 4.0
-"""So many deviations from the promise, and chance plays no part any more."""
+"""Standard deviations from the promise beyond which chance plays no part any more."""
 
 
 def weights(cost: CostParams, busy_price: float = 0.0) -> tuple[float, ...]:

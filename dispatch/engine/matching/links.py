@@ -18,7 +18,7 @@ from dispatch.engine.travel.pairs import pair_seconds
 from node.geodesy import lng_scales
 
 PARTNERS = 3
-"""So many other orders are looked at for each in a tick, those whose counters and doors lie nearest to its own."""
+"""Other orders looked at for each in a tick: those whose counters and doors lie nearest to its own."""
 E7_PER_M = 90.0
 """Of a degree of latitude; a hundredth more or less does not matter for choosing."""
 

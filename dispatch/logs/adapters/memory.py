@@ -92,10 +92,10 @@ class MemoryCityLogs:
         return [self._event(n).event_id for n in range(max(0, cut.events_offset - count), cut.events_offset)]
 
     def follow_only(self) -> None:
-        """Nothing is set aside here."""
+        """Set nothing aside."""
 
     def own(self) -> None:
-        """Nothing is set aside here."""
+        """Set nothing aside."""
 
     async def set_aside(self, event: LogEvent, reason: str) -> None:
         self._log.set_aside[event.event_id] = reason

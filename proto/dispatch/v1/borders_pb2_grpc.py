@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class BordersStub:
-    """What shards ask each other about the riders at the border of two cities. As with Dispatch, a shard that does not own the
+    """Questions between shards about the riders at the border of two cities. As with Dispatch, a shard that does not own the
     city answers NOT_OWNER.
     """
 
@@ -49,12 +49,12 @@ class BordersStub:
 
 
 class BordersServicer:
-    """What shards ask each other about the riders at the border of two cities. As with Dispatch, a shard that does not own the
+    """Questions between shards about the riders at the border of two cities. As with Dispatch, a shard that does not own the
     city answers NOT_OWNER.
     """
 
     def ViewCity(self, request, context):
-        """What a neighbour needs to know of a city to plan for both: what lies within its reach, as committed.
+        """The part of a city that a neighbour needs to plan for both: what lies within its reach, as committed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,7 +90,7 @@ def add_BordersServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Borders:
-    """What shards ask each other about the riders at the border of two cities. As with Dispatch, a shard that does not own the
+    """Questions between shards about the riders at the border of two cities. As with Dispatch, a shard that does not own the
     city answers NOT_OWNER.
     """
 

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class BordersStub:
-    """What shards ask each other about the riders at the border of two cities. As with Dispatch, a shard that does not own the
+    """Questions between shards about the riders at the border of two cities. As with Dispatch, a shard that does not own the
     city answers NOT_OWNER.
     """
 
@@ -36,7 +36,7 @@ class BordersStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> BordersAsyncStub: ...
     ViewCity: _grpc.UnaryUnaryMultiCallable[_borders_pb2.ViewCityRequest, _borders_pb2.ViewCityResponse]
-    """What a neighbour needs to know of a city to plan for both: what lies within its reach, as committed."""
+    """The part of a city that a neighbour needs to plan for both: what lies within its reach, as committed."""
     LendRider: _grpc.UnaryUnaryMultiCallable[_borders_pb2.LendRiderRequest, _borders_pb2.LendRiderResponse]
     """Asks the home city of a rider to lend it. Idempotent by loan id. The answer says that the question is in the city's log;
     whether it is granted is decided by the city's next tick and read in dispatch.loans.
@@ -44,20 +44,20 @@ class BordersStub:
 
 @_typing.type_check_only
 class BordersAsyncStub(BordersStub):
-    """What shards ask each other about the riders at the border of two cities. As with Dispatch, a shard that does not own the
+    """Questions between shards about the riders at the border of two cities. As with Dispatch, a shard that does not own the
     city answers NOT_OWNER.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ViewCity: _aio.UnaryUnaryMultiCallable[_borders_pb2.ViewCityRequest, _borders_pb2.ViewCityResponse]  # type: ignore[assignment]
-    """What a neighbour needs to know of a city to plan for both: what lies within its reach, as committed."""
+    """The part of a city that a neighbour needs to plan for both: what lies within its reach, as committed."""
     LendRider: _aio.UnaryUnaryMultiCallable[_borders_pb2.LendRiderRequest, _borders_pb2.LendRiderResponse]  # type: ignore[assignment]
     """Asks the home city of a rider to lend it. Idempotent by loan id. The answer says that the question is in the city's log;
     whether it is granted is decided by the city's next tick and read in dispatch.loans.
     """
 
 class BordersServicer(metaclass=_abc_1.ABCMeta):
-    """What shards ask each other about the riders at the border of two cities. As with Dispatch, a shard that does not own the
+    """Questions between shards about the riders at the border of two cities. As with Dispatch, a shard that does not own the
     city answers NOT_OWNER.
     """
 
@@ -67,7 +67,7 @@ class BordersServicer(metaclass=_abc_1.ABCMeta):
         request: _borders_pb2.ViewCityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_borders_pb2.ViewCityResponse, _abc.Awaitable[_borders_pb2.ViewCityResponse]]:
-        """What a neighbour needs to know of a city to plan for both: what lies within its reach, as committed."""
+        """The part of a city that a neighbour needs to plan for both: what lies within its reach, as committed."""
 
     @_abc_1.abstractmethod
     def LendRider(

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class DispatchStub:
-    """What a shard answers about the cities it owns. Every call names its city; a shard that does not own it answers
+    """Answers of a shard about the cities it owns. Every call names its city; a shard that does not own it answers
     FAILED_PRECONDITION with reason NOT_OWNER, and the caller looks the owner up anew. All answers are committed state.
     """
 
@@ -74,7 +74,7 @@ class DispatchStub:
 
 
 class DispatchServicer:
-    """What a shard answers about the cities it owns. Every call names its city; a shard that does not own it answers
+    """Answers of a shard about the cities it owns. Every call names its city; a shard that does not own it answers
     FAILED_PRECONDITION with reason NOT_OWNER, and the caller looks the owner up anew. All answers are committed state.
     """
 
@@ -114,7 +114,7 @@ class DispatchServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Explain(self, request, context):
-        """Why an order went to whom it went: the decision records of its offers.
+        """The decision records of an order's offers: why it went to whom it went.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,7 +174,7 @@ def add_DispatchServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Dispatch:
-    """What a shard answers about the cities it owns. Every call names its city; a shard that does not own it answers
+    """Answers of a shard about the cities it owns. Every call names its city; a shard that does not own it answers
     FAILED_PRECONDITION with reason NOT_OWNER, and the caller looks the owner up anew. All answers are committed state.
     """
 

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DispatchStub:
-    """What a shard answers about the cities it owns. Every call names its city; a shard that does not own it answers
+    """Answers of a shard about the cities it owns. Every call names its city; a shard that does not own it answers
     FAILED_PRECONDITION with reason NOT_OWNER, and the caller looks the owner up anew. All answers are committed state.
     """
 
@@ -46,13 +46,13 @@ class DispatchStub:
     NearestRiders: _grpc.UnaryUnaryMultiCallable[_dispatch_pb2.NearestRidersRequest, _dispatch_pb2.NearestRidersResponse]
     """The nearest riders to a point, each with the age of its position."""
     Explain: _grpc.UnaryUnaryMultiCallable[_dispatch_pb2.ExplainRequest, _dispatch_pb2.ExplainResponse]
-    """Why an order went to whom it went: the decision records of its offers."""
+    """The decision records of an order's offers: why it went to whom it went."""
     WatchCity: _grpc.UnaryStreamMultiCallable[_dispatch_pb2.WatchCityRequest, _dispatch_pb2.WatchCityResponse]
     """The whole city, again and again, for the ops console: columns of riders and orders, counters."""
 
 @_typing.type_check_only
 class DispatchAsyncStub(DispatchStub):
-    """What a shard answers about the cities it owns. Every call names its city; a shard that does not own it answers
+    """Answers of a shard about the cities it owns. Every call names its city; a shard that does not own it answers
     FAILED_PRECONDITION with reason NOT_OWNER, and the caller looks the owner up anew. All answers are committed state.
     """
 
@@ -68,12 +68,12 @@ class DispatchAsyncStub(DispatchStub):
     NearestRiders: _aio.UnaryUnaryMultiCallable[_dispatch_pb2.NearestRidersRequest, _dispatch_pb2.NearestRidersResponse]  # type: ignore[assignment]
     """The nearest riders to a point, each with the age of its position."""
     Explain: _aio.UnaryUnaryMultiCallable[_dispatch_pb2.ExplainRequest, _dispatch_pb2.ExplainResponse]  # type: ignore[assignment]
-    """Why an order went to whom it went: the decision records of its offers."""
+    """The decision records of an order's offers: why it went to whom it went."""
     WatchCity: _aio.UnaryStreamMultiCallable[_dispatch_pb2.WatchCityRequest, _dispatch_pb2.WatchCityResponse]  # type: ignore[assignment]
     """The whole city, again and again, for the ops console: columns of riders and orders, counters."""
 
 class DispatchServicer(metaclass=_abc_1.ABCMeta):
-    """What a shard answers about the cities it owns. Every call names its city; a shard that does not own it answers
+    """Answers of a shard about the cities it owns. Every call names its city; a shard that does not own it answers
     FAILED_PRECONDITION with reason NOT_OWNER, and the caller looks the owner up anew. All answers are committed state.
     """
 
@@ -123,7 +123,7 @@ class DispatchServicer(metaclass=_abc_1.ABCMeta):
         request: _dispatch_pb2.ExplainRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_pb2.ExplainResponse, _abc.Awaitable[_dispatch_pb2.ExplainResponse]]:
-        """Why an order went to whom it went: the decision records of its offers."""
+        """The decision records of an order's offers: why it went to whom it went."""
 
     @_abc_1.abstractmethod
     def WatchCity(

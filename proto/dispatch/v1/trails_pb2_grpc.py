@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TrailsStub:
-    """Where riders were. Times are domain milliseconds; answers come from the hot trails (every fix) or from the archive
+    """Past positions of riders. Times are domain milliseconds; answers come from the hot trails (every fix) or from the archive
     (simplified: `error_m` says by how much). A rider who was silent for more than a minute is nowhere meanwhile.
     """
 
@@ -54,26 +54,26 @@ class TrailsStub:
 
 
 class TrailsServicer:
-    """Where riders were. Times are domain milliseconds; answers come from the hot trails (every fix) or from the archive
+    """Past positions of riders. Times are domain milliseconds; answers come from the hot trails (every fix) or from the archive
     (simplified: `error_m` says by how much). A rider who was silent for more than a minute is nowhere meanwhile.
     """
 
     def Where(self, request, context):
-        """Where a rider was at a time. NOT_FOUND with reason NOT_HEARD_OF when nobody knows.
+        """The place of a rider at a time. NOT_FOUND with reason NOT_HEARD_OF when nobody knows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Near(self, request, context):
-        """Who was within a radius of a place at a time, nearest first.
+        """The riders within a radius of a place at a time, nearest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Distance(self, request, context):
-        """How far a rider drove in a span of time.
+        """The distance that a rider drove in a span of time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,7 +106,7 @@ def add_TrailsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Trails:
-    """Where riders were. Times are domain milliseconds; answers come from the hot trails (every fix) or from the archive
+    """Past positions of riders. Times are domain milliseconds; answers come from the hot trails (every fix) or from the archive
     (simplified: `error_m` says by how much). A rider who was silent for more than a minute is nowhere meanwhile.
     """
 

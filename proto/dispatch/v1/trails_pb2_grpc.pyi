@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TrailsStub:
-    """Where riders were. Times are domain milliseconds; answers come from the hot trails (every fix) or from the archive
+    """Past positions of riders. Times are domain milliseconds; answers come from the hot trails (every fix) or from the archive
     (simplified: `error_m` says by how much). A rider who was silent for more than a minute is nowhere meanwhile.
     """
 
@@ -36,28 +36,28 @@ class TrailsStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TrailsAsyncStub: ...
     Where: _grpc.UnaryUnaryMultiCallable[_trails_pb2.WhereRequest, _trails_pb2.WhereResponse]
-    """Where a rider was at a time. NOT_FOUND with reason NOT_HEARD_OF when nobody knows."""
+    """The place of a rider at a time. NOT_FOUND with reason NOT_HEARD_OF when nobody knows."""
     Near: _grpc.UnaryUnaryMultiCallable[_trails_pb2.NearRequest, _trails_pb2.NearResponse]
-    """Who was within a radius of a place at a time, nearest first."""
+    """The riders within a radius of a place at a time, nearest first."""
     Distance: _grpc.UnaryUnaryMultiCallable[_trails_pb2.DistanceRequest, _trails_pb2.DistanceResponse]
-    """How far a rider drove in a span of time."""
+    """The distance that a rider drove in a span of time."""
 
 @_typing.type_check_only
 class TrailsAsyncStub(TrailsStub):
-    """Where riders were. Times are domain milliseconds; answers come from the hot trails (every fix) or from the archive
+    """Past positions of riders. Times are domain milliseconds; answers come from the hot trails (every fix) or from the archive
     (simplified: `error_m` says by how much). A rider who was silent for more than a minute is nowhere meanwhile.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Where: _aio.UnaryUnaryMultiCallable[_trails_pb2.WhereRequest, _trails_pb2.WhereResponse]  # type: ignore[assignment]
-    """Where a rider was at a time. NOT_FOUND with reason NOT_HEARD_OF when nobody knows."""
+    """The place of a rider at a time. NOT_FOUND with reason NOT_HEARD_OF when nobody knows."""
     Near: _aio.UnaryUnaryMultiCallable[_trails_pb2.NearRequest, _trails_pb2.NearResponse]  # type: ignore[assignment]
-    """Who was within a radius of a place at a time, nearest first."""
+    """The riders within a radius of a place at a time, nearest first."""
     Distance: _aio.UnaryUnaryMultiCallable[_trails_pb2.DistanceRequest, _trails_pb2.DistanceResponse]  # type: ignore[assignment]
-    """How far a rider drove in a span of time."""
+    """The distance that a rider drove in a span of time."""
 
 class TrailsServicer(metaclass=_abc_1.ABCMeta):
-    """Where riders were. Times are domain milliseconds; answers come from the hot trails (every fix) or from the archive
+    """Past positions of riders. Times are domain milliseconds; answers come from the hot trails (every fix) or from the archive
     (simplified: `error_m` says by how much). A rider who was silent for more than a minute is nowhere meanwhile.
     """
 
@@ -67,7 +67,7 @@ class TrailsServicer(metaclass=_abc_1.ABCMeta):
         request: _trails_pb2.WhereRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trails_pb2.WhereResponse, _abc.Awaitable[_trails_pb2.WhereResponse]]:
-        """Where a rider was at a time. NOT_FOUND with reason NOT_HEARD_OF when nobody knows."""
+        """The place of a rider at a time. NOT_FOUND with reason NOT_HEARD_OF when nobody knows."""
 
     @_abc_1.abstractmethod
     def Near(
@@ -75,7 +75,7 @@ class TrailsServicer(metaclass=_abc_1.ABCMeta):
         request: _trails_pb2.NearRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trails_pb2.NearResponse, _abc.Awaitable[_trails_pb2.NearResponse]]:
-        """Who was within a radius of a place at a time, nearest first."""
+        """The riders within a radius of a place at a time, nearest first."""
 
     @_abc_1.abstractmethod
     def Distance(
@@ -83,6 +83,6 @@ class TrailsServicer(metaclass=_abc_1.ABCMeta):
         request: _trails_pb2.DistanceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trails_pb2.DistanceResponse, _abc.Awaitable[_trails_pb2.DistanceResponse]]:
-        """How far a rider drove in a span of time."""
+        """The distance that a rider drove in a span of time."""
 
 def add_TrailsServicer_to_server(servicer: TrailsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

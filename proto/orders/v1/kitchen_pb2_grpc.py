@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class KitchensStub:
-    """What the screen of a restaurant shows and says. A kitchen sees and answers its own orders only; every command may be
+    """Questions and commands of the screen in a restaurant. A kitchen sees and answers its own orders only; every command may be
     repeated: said twice it changes nothing.
     """
 
@@ -54,7 +54,7 @@ class KitchensStub:
 
 
 class KitchensServicer:
-    """What the screen of a restaurant shows and says. A kitchen sees and answers its own orders only; every command may be
+    """Questions and commands of the screen in a restaurant. A kitchen sees and answers its own orders only; every command may be
     repeated: said twice it changes nothing.
     """
 
@@ -106,7 +106,7 @@ def add_KitchensServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Kitchens:
-    """What the screen of a restaurant shows and says. A kitchen sees and answers its own orders only; every command may be
+    """Questions and commands of the screen in a restaurant. A kitchen sees and answers its own orders only; every command may be
     repeated: said twice it changes nothing.
     """
 

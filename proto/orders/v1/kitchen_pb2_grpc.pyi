@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KitchensStub:
-    """What the screen of a restaurant shows and says. A kitchen sees and answers its own orders only; every command may be
+    """Questions and commands of the screen in a restaurant. A kitchen sees and answers its own orders only; every command may be
     repeated: said twice it changes nothing.
     """
 
@@ -44,7 +44,7 @@ class KitchensStub:
 
 @_typing.type_check_only
 class KitchensAsyncStub(KitchensStub):
-    """What the screen of a restaurant shows and says. A kitchen sees and answers its own orders only; every command may be
+    """Questions and commands of the screen in a restaurant. A kitchen sees and answers its own orders only; every command may be
     repeated: said twice it changes nothing.
     """
 
@@ -57,7 +57,7 @@ class KitchensAsyncStub(KitchensStub):
     """Whether the kitchen takes orders without being asked; counts for orders placed from a minute later on at the latest."""
 
 class KitchensServicer(metaclass=_abc_1.ABCMeta):
-    """What the screen of a restaurant shows and says. A kitchen sees and answers its own orders only; every command may be
+    """Questions and commands of the screen in a restaurant. A kitchen sees and answers its own orders only; every command may be
     repeated: said twice it changes nothing.
     """
 

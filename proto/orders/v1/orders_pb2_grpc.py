@@ -67,7 +67,7 @@ class OrdersServicer:
     """
 
     def Quote(self, request, context):
-        """What an order would cost and when it would arrive. Writes nothing.
+        """The price of an order and when it would arrive. Writes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

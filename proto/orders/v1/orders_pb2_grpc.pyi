@@ -34,7 +34,7 @@ class OrdersStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OrdersAsyncStub: ...
     Quote: _grpc.UnaryUnaryMultiCallable[_orders_pb2.QuoteRequest, _orders_pb2.QuoteResponse]
-    """What an order would cost and when it would arrive. Writes nothing."""
+    """The price of an order and when it would arrive. Writes nothing."""
     Place: _grpc.UnaryUnaryMultiCallable[_orders_pb2.PlaceRequest, _orders_pb2.PlaceResponse]
     """Places an order. The same idempotency key with the same body returns the same order, with another body ALREADY_EXISTS."""
     Get: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetRequest, _orders_pb2.GetResponse]
@@ -49,7 +49,7 @@ class OrdersAsyncStub(OrdersStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Quote: _aio.UnaryUnaryMultiCallable[_orders_pb2.QuoteRequest, _orders_pb2.QuoteResponse]  # type: ignore[assignment]
-    """What an order would cost and when it would arrive. Writes nothing."""
+    """The price of an order and when it would arrive. Writes nothing."""
     Place: _aio.UnaryUnaryMultiCallable[_orders_pb2.PlaceRequest, _orders_pb2.PlaceResponse]  # type: ignore[assignment]
     """Places an order. The same idempotency key with the same body returns the same order, with another body ALREADY_EXISTS."""
     Get: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetRequest, _orders_pb2.GetResponse]  # type: ignore[assignment]
@@ -67,7 +67,7 @@ class OrdersServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.QuoteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.QuoteResponse, _abc.Awaitable[_orders_pb2.QuoteResponse]]:
-        """What an order would cost and when it would arrive. Writes nothing."""
+        """The price of an order and when it would arrive. Writes nothing."""
 
     @_abc_1.abstractmethod
     def Place(

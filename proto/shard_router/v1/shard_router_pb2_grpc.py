@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ShardRouterStub:
-    """Which shard owns which city. The truth is in Postgres; this service reads it for all who only need to know.
+    """The owners of cities. The truth is in Postgres; this service reads it for all who only need to know.
     """
 
     def __init__(self, channel):
@@ -93,7 +93,7 @@ class ShardRouterStub:
 
 
 class ShardRouterServicer:
-    """Which shard owns which city. The truth is in Postgres; this service reads it for all who only need to know.
+    """The owners of cities. The truth is in Postgres; this service reads it for all who only need to know.
     """
 
     def GetMap(self, request, context):
@@ -239,7 +239,7 @@ def add_ShardRouterServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ShardRouter:
-    """Which shard owns which city. The truth is in Postgres; this service reads it for all who only need to know.
+    """The owners of cities. The truth is in Postgres; this service reads it for all who only need to know.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ShardRouterStub:
-    """Which shard owns which city. The truth is in Postgres; this service reads it for all who only need to know."""
+    """The owners of cities. The truth is in Postgres; this service reads it for all who only need to know."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -58,7 +58,7 @@ class ShardRouterStub:
 
 @_typing.type_check_only
 class ShardRouterAsyncStub(ShardRouterStub):
-    """Which shard owns which city. The truth is in Postgres; this service reads it for all who only need to know."""
+    """The owners of cities. The truth is in Postgres; this service reads it for all who only need to know."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetMap: _aio.UnaryUnaryMultiCallable[_shard_router_pb2.GetMapRequest, _shard_router_pb2.GetMapResponse]  # type: ignore[assignment]
@@ -85,7 +85,7 @@ class ShardRouterAsyncStub(ShardRouterStub):
     """Does the record hold what we promise? Reads what every shard wrote, in one snapshot, and changes nothing."""
 
 class ShardRouterServicer(metaclass=_abc_1.ABCMeta):
-    """Which shard owns which city. The truth is in Postgres; this service reads it for all who only need to know."""
+    """The owners of cities. The truth is in Postgres; this service reads it for all who only need to know."""
 
     @_abc_1.abstractmethod
     def GetMap(
