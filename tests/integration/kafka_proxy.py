@@ -14,7 +14,9 @@ _PRODUCE = 0
 
 
 class DroppingProxy:
-    """Passes everything on, but for the replies to produce requests that carry `marker` while `drops` is above zero."""
+    """Passes everything on, but for the replies to produce requests that carry `marker` while `drops` is above zero;
+    while `answering` is cleared no reply at all, as a broker that is frozen.
+    """
 
     def __init__(self, broker: str, marker: bytes) -> None:
         self._host, _, port = broker.rpartition(":")
@@ -22,6 +24,8 @@ class DroppingProxy:
         self._marker = marker
         self._tasks: set[asyncio.Task[None]] = set()
         self.drops = 0
+        self.answering = asyncio.Event()
+        self.answering.set()
         self.dropped = 0
         self.address = ""
 
@@ -75,6 +79,7 @@ class DroppingProxy:
         while True:
             size = await upstream.readexactly(4)
             reply = await upstream.readexactly(int.from_bytes(size, "big"))
+            await self.answering.wait()
             if int.from_bytes(reply[:4], "big") in doomed:
                 self.dropped += 1
                 raise ConnectionResetError  # the records are there, the producer will never know
