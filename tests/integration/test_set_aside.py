@@ -225,6 +225,7 @@ def bad_instructions(order_id: str) -> dict[bytes, str]:
     wrong_sum.placed.amount.CopyFrom(Money(minor=7, currency="CLP"))
     nameless = order_pb.OrderEvent(order_id="o-1", version=2, delivered=order_pb.Delivered())
     endless = order_pb.OrderEvent(order_id=order_id, version=2**63, delivered=order_pb.Delivered())
+    nul = order_pb.OrderEvent(order_id=order_id, version=2, cancelled=order_pb.Cancelled(reason="a\0b"))
     return {
         b"\xff\xff\xff": "not an event of an order: ",
         order_pb.OrderEvent(
@@ -232,7 +233,8 @@ def bad_instructions(order_id: str) -> dict[bytes, str]:
         ).SerializeToString(): "of a kind that this release does not know",
         nameless.SerializeToString(): "not an event of an order: ",
         wrong_sum.SerializeToString(): f"the parts of {order_id} do not add up to its amount",
-        endless.SerializeToString(): "parameter",
+        endless.SerializeToString(): "version: 9223372036854775808 is not in 0..9223372036854775807",
+        nul.SerializeToString(): "cancelled.reason: holds a NUL",
     }
 
 

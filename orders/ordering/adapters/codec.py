@@ -7,6 +7,7 @@ from google.protobuf.message import DecodeError
 from node.errors import FornoError
 from node.outbox.message import Message
 from orders.ids import checked_order_id
+from orders.messaging.value_checks import check_storable
 from orders.model import ActionRequired, Order, Position
 from orders.ordering.event_inbox import ReceivedEvent, Source
 from orders.ordering.events import Event, Fact, Opened, OrderFact, ReadyChanged, Withdrawn
@@ -40,12 +41,15 @@ def encode(event: Event, wall_ms: int) -> Message:
 
 
 def decode(source: Source, payload: bytes) -> ReceivedEvent:
-    """Decode a message. Raises `ValueError` when it does not even say which version of which order's events it is."""
+    """Decode a message. Raises `ValueError` when it does not even say which version of which order's events it is, or
+    holds what cannot be stored.
+    """
     try:
         event = PaymentEvent.FromString(payload) if source is Source.PAYMENTS else DispatchEvent.FromString(payload)
         order_id = checked_order_id(event.order_id)
     except (DecodeError, FornoError) as error:
         raise ValueError(f"not an event of {source}: {error}") from error
+    check_storable(event)
     signal = _payment_signal(event) if isinstance(event, PaymentEvent) else _dispatch_signal(event)
     known = signal is not None
     return ReceivedEvent(source, order_id, event.version, signal or Signal(None, event.at_ms), payload, known)

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from node.errors import FornoError
 from node.outbox.message import Message
 from orders.ids import checked_order_id
+from orders.messaging.value_checks import check_storable
 from orders.money import Parts
 from orders.payments.instructions import Instruction, InstructionKind
 from orders.payments.model import Money, Payment, PaymentStatus
@@ -79,6 +80,7 @@ def decode(payload: bytes) -> Instruction:
         order_id = checked_order_id(event.order_id)
     except (DecodeError, FornoError) as error:
         raise ValueError(f"not an event of an order: {error}") from error
+    check_storable(event)
     name = event.WhichOneof("kind")
     kind = _KINDS.get(name or "", InstructionKind.NOTHING)
     if kind is not InstructionKind.AUTHORISE:

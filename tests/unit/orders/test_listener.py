@@ -45,11 +45,22 @@ def authorised(order: OrderId, offset: int = 0, version: int = 1) -> Record:
     return Record(event.SerializeToString(), offset)
 
 
+def declined(order: OrderId, reason: str, offset: int) -> Record:
+    """Payments' other word on an order."""
+    event = PaymentEvent(order_id=order, version=1, at_ms=NOW_MS)
+    event.declined.reason = reason
+    return Record(event.SerializeToString(), offset)
+
+
+#: A version that the store below does not take.
+TOO_MUCH = 2**62
+
+
 class Particular(MemoryOrders):
-    """A store that, like Postgres, takes no version past 63 bits."""
+    """A store that, like Postgres, does not take every value."""
 
     async def receive(self, heard: Sequence[ReceivedEvent], offsets: Sequence[Offset]) -> BatchOutcome:
-        if any(event.version >= 2**63 for event in heard):
+        if any(event.version >= TOO_MUCH for event in heard):
             raise DataAtFault("at_ms", "value out of int64 range")
         return await super().receive(heard, offsets)
 
@@ -84,6 +95,8 @@ async def store_of_two() -> Particular:
         pytest.param(Record(b"", 1), id="a message of nothing"),
         pytest.param(authorised(order_id_at(2**48 - 1, 9915, 1), 1), id="an order of the year 10,889"),
         pytest.param(authorised(order_id(2), 1, version=2**64 - 1), id="a version that no column holds"),
+        pytest.param(declined(order_id(2), "no\0", 1), id="a text that no column holds"),
+        pytest.param(authorised(order_id(2), 1, version=TOO_MUCH), id="what only the store finds out"),
     ],
 )
 async def test_an_event_that_nobody_can_take_is_set_aside(poison: Record) -> None:
