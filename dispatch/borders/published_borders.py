@@ -45,9 +45,9 @@ class PublishedBorders:
         Not as `BorderFollower` does: that works out the cells of all cities, half a second in which ticks stutter,
         and nothing here needs them.
         """
-        await every(_LOOK_EVERY_S, self._look, warned(self._log, "borders not read; the last ones hold"))
+        await every(_LOOK_EVERY_S, self._read_new, warned(self._log, "borders not read; the last ones hold"))
 
-    async def _look(self) -> None:
+    async def _read_new(self) -> None:
         fresh = await self._borders.newest(self._version)
         if not fresh:
             return

@@ -53,13 +53,13 @@ class BorderFollower:
         """Follows until cancelled. While the router is away, or sends what is no border, the last borders hold."""
         while True:
             seen = self._directory.map.version
-            await _AGAIN.until_done(self.look, self._not_heard)
+            await _AGAIN.until_done(self.read_new, self._not_heard)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY_S):
                     await self._directory.changed(seen)
 
-    async def look(self) -> None:
-        """Asks once. Raises `AioRpcError`, `BadCity` or `ValueError`."""
+    async def read_new(self) -> None:
+        """Read the borders newer than those known. Raises `AioRpcError`, `BadCity` or `ValueError`."""
         borders = await read_borders(self._borders, pb.GetBordersRequest(after_version=self.version, newest_only=True))
         if borders:
             cities = await asyncio.to_thread(_compiled, self._cities, borders)

@@ -203,7 +203,7 @@ async def test_a_history_far_over_one_message_is_read_in_pages(
         log = structlog.get_logger()
         directory = Directory(router, log)
         follower = BorderFollower(router, directory, heard.append, log)
-        await follower.look()
+        await follower.read_new()
         assert follower.version == 41
         assert next(city for city in heard[0] if city.slug == "santiago").polygon.bounds[1] == -33.6
         await follower.close()
