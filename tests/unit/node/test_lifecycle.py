@@ -7,9 +7,10 @@ import asyncio
 import pytest
 import structlog
 from aiokafka import AIOKafkaConsumer
+from structlog.testing import capture_logs
 
 from node.kafka import Consumer
-from node.lifecycle import Node
+from node.lifecycle import Node, in_background
 
 
 async def test_a_part_that_is_cancelled_by_a_library_stops_the_process() -> None:
@@ -34,6 +35,22 @@ async def test_parts_cancelled_by_the_stop_are_no_failure() -> None:
     node.stop("SIGTERM")
     await node.close()
     assert node.failure is None
+
+
+async def test_a_task_that_nobody_waits_for_does_not_fail_in_silence() -> None:
+    """Its failure is logged with its name; that it was cancelled is none."""
+
+    async def failing() -> None:
+        raise ValueError("a fault")
+
+    with capture_logs() as logged:
+        works = {"failing": failing(), "waiting": asyncio.sleep(60)}
+        tasks = [in_background(work, name, structlog.get_logger()) for name, work in works.items()]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
+    assert [(line["log_level"], line["task"]) for line in logged] == [("error", "failing")]
 
 
 async def test_a_cancellation_inside_the_driver_is_not_taken_for_ours(monkeypatch: pytest.MonkeyPatch) -> None:

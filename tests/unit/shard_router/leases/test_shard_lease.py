@@ -93,10 +93,7 @@ async def test_the_other_shard_takes_over_when_one_dies(world: World) -> None:
     world.tasks["a"].cancel()
     await asyncio.gather(world.tasks["a"], return_exceptions=True)
     orphan = next(iter(world.hosts["a"].running))
-    for _ in range(5):
-        world.clock.advance(800)
-        beaten_ms = world.clock.monotonic_s() * 1000
-        await world.until(lambda at=beaten_ms: world.store._shards["b"].heartbeat_ms == at)  # type: ignore[misc]
+    await world.lease_of_the_other_ends("b")
     await world.until(lambda: world.hosts["b"].running.get(orphan) == 2)
 
 
@@ -136,9 +133,7 @@ async def test_a_target_that_dies_leaves_the_city_where_it_is(moving: tuple[Worl
     """The owner never stopped; the move failed and says why."""
     world, city = moving
     world.tasks["b"].cancel()
-    for _ in range(5):
-        world.clock.advance(800)
-        await world.renewed("a")
+    await world.lease_of_the_other_ends("a")
     await world.until(lambda: not world.store._moves[1].under_way)
     move = await world.last_move()
     assert (move.state, move.reason) == (MoveState.FAILED, "b died")
@@ -149,9 +144,7 @@ async def test_an_owner_that_dies_is_followed_by_the_target(moving: tuple[World,
     """An ordinary failover, to the shard that has a shadow of the city."""
     world, city = moving
     world.tasks["a"].cancel()
-    for _ in range(5):
-        world.clock.advance(800)
-        await world.renewed("b")
+    await world.lease_of_the_other_ends("b")
     await world.until(lambda: world.hosts["b"].running.get(city) == 2)
     move = await world.last_move()
     assert (move.state, move.reason) == (MoveState.DONE, "the owner died")
@@ -161,9 +154,7 @@ async def test_a_shadow_that_still_loads_ends_before_the_city_is_taken(moving: t
     """Or it would come to be when the city runs, and nobody would end it."""
     world, city = moving
     await world.kill("a")
-    for _ in range(5):
-        world.clock.advance(800)
-        await world.renewed("b")
+    await world.lease_of_the_other_ends("b")
     await world.until(lambda: world.hosts["b"].running.get(city) == 2)
     assert world.hosts["b"].loading_at_take == []
 
