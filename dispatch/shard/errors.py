@@ -6,7 +6,7 @@ from node.errors import FornoError, NotFound, Retryable
 
 
 class DoubleAssignment(FornoError):
-    """An index refused a second rider for an order, or a second order for a slot: memory is wrong, load it again."""
+    """An index refused a second rider for an order, or a second order for a place: memory is wrong, load it again."""
 
     reason = "DOUBLE_ASSIGNMENT"
 

@@ -1,7 +1,8 @@
 """Holdings: the rider that has an order and its place in the load, guarded by unique indexes.
 
-A holding begins with the offer, gets a slot when the rider accepts, and ends when the order ends or goes back. The
-lowest free slot is taken, so two writers who both think a rider has room collide in the index, whatever they believe.
+A holding begins with the offer, gets a place in the load (column `slot`) when the rider accepts, and ends when the
+order ends or goes back. The lowest free place is taken, so two writers who both think a rider has room collide in the
+index, whatever they believe.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from dispatch.engine.model import Order, OrderId, OrderStatus, RiderId
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """An order with a rider; `slot` is None while it is only offered."""
+    """An order with a rider; `place` is None while it is only offered."""
 
     order_id: OrderId
     rider_id: RiderId
-    slot: int | None
+    place: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class HoldingChanges:
-    """Changes of a tick, to be written in this order: ends, then begins, then slots of accepted offers."""
+    """Changes of a tick, to be written in this order: ends, then begins, then places of accepted offers."""
 
     ended: tuple[OrderId, ...] = ()
     begun: tuple[Holding, ...] = ()
@@ -52,18 +53,18 @@ class Holdings:
         gone = set(ended)
         taken: dict[RiderId, set[int]] = {}
         for holding in self.live.values():
-            if holding.slot is not None and holding.order_id not in gone:
-                taken.setdefault(holding.rider_id, set()).add(holding.slot)
+            if holding.place is not None and holding.order_id not in gone:
+                taken.setdefault(holding.rider_id, set()).add(holding.place)
         begun: list[Holding] = []
         accepted: list[Holding] = []
         for order in orders:
             if order.rider_id is None or order.status not in _OFFERED | _TAKEN:
                 continue
             held = None if order.order_id in gone else self.live.get(order.order_id)
-            if held is not None and (held.slot is not None or order.status in _OFFERED):
+            if held is not None and (held.place is not None or order.status in _OFFERED):
                 continue
-            slot = _lowest_free(taken, order.rider_id) if order.status in _TAKEN else None
-            holding = Holding(order.order_id, order.rider_id, slot)
+            place = _lowest_free(taken, order.rider_id) if order.status in _TAKEN else None
+            holding = Holding(order.order_id, order.rider_id, place)
             (begun if held is None else accepted).append(holding)
         return HoldingChanges(ended, tuple(begun), tuple(accepted))
 
@@ -80,11 +81,11 @@ class Holdings:
             return False
         if order.ended or order.rider_id != held.rider_id:
             return True
-        return held.slot is not None and order.status in _OFFERED
+        return held.place is not None and order.status in _OFFERED
 
 
 def _lowest_free(taken: dict[RiderId, set[int]], rider_id: RiderId) -> int:
-    slots = taken.setdefault(rider_id, set())
-    slot = next(n for n in range(len(slots) + 1) if n not in slots)
-    slots.add(slot)
-    return slot
+    places = taken.setdefault(rider_id, set())
+    place = next(n for n in range(len(places) + 1) if n not in places)
+    places.add(place)
+    return place

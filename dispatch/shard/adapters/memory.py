@@ -175,8 +175,8 @@ class MemoryDecisionLog:
                 raise DoubleAssignment(f"order {holding.order_id} is held already")
             after[holding.order_id] = (city, holding)
         after.update((holding.order_id, (city, holding)) for holding in changes.accepted)
-        slots = [(held.rider_id, held.slot) for _, held in after.values() if held.slot is not None]
-        if len(slots) != len(set(slots)):
+        places = [(held.rider_id, held.place) for _, held in after.values() if held.place is not None]
+        if len(places) != len(set(places)):
             raise DoubleAssignment("a place in a rider's load is taken already")
         self.holdings = after
 

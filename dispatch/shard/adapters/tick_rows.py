@@ -105,9 +105,9 @@ def _holdings(tick: TickCommit) -> Iterable[Write]:
     own, holdings = tick.ownership, tick.holdings
     if holdings.ended:
         yield Write("end_holdings", (tick.tick, list(holdings.ended)))
-    begun = [(h.order_id, h.rider_id, h.slot) for h in holdings.begun]
+    begun = [(h.order_id, h.rider_id, h.place) for h in holdings.begun]
     yield from _columns("begin_holdings", (own.city, own.epoch, tick.tick), begun)
-    yield from _columns("accept_holdings", (), [(h.order_id, h.slot) for h in holdings.accepted])
+    yield from _columns("accept_holdings", (), [(h.order_id, h.place) for h in holdings.accepted])
 
 
 def _records_and_tracks(tick: TickCommit) -> Iterable[Write]:

@@ -70,9 +70,9 @@ async def owned(database: str) -> AsyncIterator[tuple[asyncpg.Pool, PostgresDeci
     await pool.close()
 
 
-def begun(order_id: str, rider_id: int, slot: int | None = None) -> HoldingChanges:
+def begun(order_id: str, rider_id: int, place: int | None = None) -> HoldingChanges:
     """An order comes to a rider."""
-    return HoldingChanges(begun=(Holding(OrderId(order_id), RiderId(rider_id), slot),))
+    return HoldingChanges(begun=(Holding(OrderId(order_id), RiderId(rider_id), place),))
 
 
 async def test_a_new_city_has_nothing(bench: Bench) -> None:
@@ -140,7 +140,7 @@ async def test_an_order_has_one_rider(bench: Bench) -> None:
 
 
 async def test_a_place_in_a_riders_load_is_taken_once(bench: Bench) -> None:
-    """Two orders in one slot of a rider are refused; two slots are fine."""
+    """Two orders in one place of a load are refused; two places are fine."""
     await bench.log.commit(tick_of(bench.own, 1, holdings=begun("o-1", 1, 0)))
     with pytest.raises(DoubleAssignment):
         await bench.log.commit(tick_of(bench.own, 2, holdings=begun("o-2", 1, 0)))

@@ -24,7 +24,7 @@ def changes(draw: st.DrawFn) -> Order:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(changes(), max_size=4, unique_by=lambda o: o.order_id), max_size=12))
 def test_holdings_say_what_the_orders_say(ticks: list[list[Order]]) -> None:
-    """After any ticks: one holding for each order with a rider, a slot exactly when it is taken, no slot twice."""
+    """After any ticks: one holding for each order with a rider, a place exactly when it is taken, no place twice."""
     holdings = Holdings()
     now: dict[OrderId, Order] = {}
     for changed in ticks:
@@ -38,13 +38,13 @@ def test_holdings_say_what_the_orders_say(ticks: list[list[Order]]) -> None:
         assert set(holdings.live) == set(held)
         for order_id, holding in holdings.live.items():
             assert holding.rider_id == held[order_id].rider_id
-            assert (holding.slot is None) == (held[order_id].status is OrderStatus.OFFERED)
-        slots = [(h.rider_id, h.slot) for h in holdings.live.values() if h.slot is not None]
-        assert len(slots) == len(set(slots))
+            assert (holding.place is None) == (held[order_id].status is OrderStatus.OFFERED)
+        places = [(h.rider_id, h.place) for h in holdings.live.values() if h.place is not None]
+        assert len(places) == len(set(places))
 
 
-def test_the_lowest_free_slot_is_taken() -> None:
+def test_the_lowest_free_place_is_taken() -> None:
     """Slots 0 and 2 are taken: the next order gets 1."""
-    holdings = Holdings.load(Holding(OrderId(f"o-{slot}"), RiderId(1), slot) for slot in (0, 2))
+    holdings = Holdings.load(Holding(OrderId(f"o-{place}"), RiderId(1), place) for place in (0, 2))
     planned = holdings.plan([order("o-9", OrderStatus.ASSIGNED, 1)])
     assert planned.begun == (Holding(OrderId("o-9"), RiderId(1), 1),)
