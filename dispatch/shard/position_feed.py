@@ -16,10 +16,13 @@ from dispatch.positions.rows import Ids
 from dispatch.shard.live_city import LiveCity, WatchedRiders
 from dispatch.shard.ports import Announcements, LivePosition
 from node.clock import Clock
-from node.retry import QUICK, warned
+from node.retry import Policy, warned
 from proto.fix_columns import FixColumns
 
 NOBODY: Ids = np.zeros(0, np.uint64)
+
+#: Customers wait for the next position: Redis is tried again soon.
+_AGAIN = Policy(0.05, 0.2)
 
 
 class PositionFeed:
@@ -73,7 +76,7 @@ class PositionFeed:
 
     async def run(self) -> None:
         """Publishes until cancelled; positions that could not be published are not published again."""
-        await QUICK.forever(self._publish, warned(self._log, "live positions not published"))
+        await _AGAIN.forever(self._publish, warned(self._log, "live positions not published"))
 
     async def _publish(self) -> None:
         while True:
