@@ -36,7 +36,7 @@ from dispatch.shard.grpc_api import SERVICE, DispatchApi
 from dispatch.shard.housekeeping import run_housekeeping
 from dispatch.shard.live_city import LiveCity
 from dispatch.shard.params import load_params
-from dispatch.shard.ports import Archive
+from dispatch.shard.ports import RecordPruner
 from dispatch.shard.shard import Shard
 from dispatch.shard.solver import Solver
 from dispatch.shard.travel import TravelSettings
@@ -166,7 +166,7 @@ class ViewTasks:
     identity: LogIdentity
     redis: Redis
     mongo: AsyncMongoClient[dict[str, Any]]
-    archive: Archive
+    pruner: RecordPruner
     log: structlog.stdlib.BoundLogger
 
     def of(self, city: LiveCity) -> Sequence[tuple[str, Coroutine[Any, Any, None]]]:
@@ -180,7 +180,7 @@ class ViewTasks:
         # With an archive it is the archive that says when a trail may expire.
         store = MongoTrailStore(self.mongo, None if self.settings.archive_url else self.settings.trail_ttl_h)
         trail = TrailFollower(city.ownership, logs, store, self.clock, log)
-        house = run_housekeeping(city.name, self.archive, log)
+        house = run_housekeeping(city.name, self.pruner, log)
         return [("geo", geo.run()), ("last", last.run()), ("trail", trail.run()), ("housekeeping", house)]
 
 

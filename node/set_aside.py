@@ -43,7 +43,7 @@ DROPPED = counter(
 
 @dataclass(frozen=True, slots=True)
 class BadMessage:
-    """A message, where it lies, and what is wrong with it. `passed_over`: its reader went on as if it had read it."""
+    """A message, where it lies, and what is wrong with it. `passed_over`: it counts as applied."""
 
     topic: str
     partition: int

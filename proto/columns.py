@@ -3,8 +3,9 @@
 A column is the values of n rows one after another, little-endian, in a `bytes` field of the message; all columns of a
 message have one length. Worked example: two `seq` of 1 and 258, `<u8`, are 16 bytes, 01 00..00 02 01 00..00.
 
-Whoever packs or unpacks such a message takes its layout from here. A test compares every layout with the fields of its
-message, so that a column added to a `.proto` file cannot be forgotten.
+Whoever packs or unpacks such a message takes its layout from here. `tests/unit/proto/test_columns.py` compares the
+names of every layout with the fields of its message, so that a column added to a `.proto` file cannot be forgotten.
+Types stand here and, as comments, in the `.proto` files.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def _in_words(day: Day) -> str:
 
 
 def _learned(models: Sequence[QuotingModel]) -> dict[str, object]:
-    travel = models[0].learning.travel
+    travel = models[0].learning.travel_learner
     model = travel.model()
     return {
         "cells": len(travel.sums.cells),

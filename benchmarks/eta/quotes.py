@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.eta.simulated_days import Day
 from dispatch.engine.eta.calibration import Calibration, Quote, Stage
 from dispatch.engine.eta.estimate import STARTERS, EtaQuestion, estimate
-from dispatch.engine.eta.learning import EtaLearning
+from dispatch.engine.eta.learning import CityLearning
 from dispatch.engine.eta.open_order import OpenOrder, ahead_of, starter_of
 from dispatch.engine.eta.plan import LearnedTimes
 from dispatch.engine.model import Order, OrderId, OrderStatus, Point, Rider, RiderId, StopKind, Vehicle
@@ -64,7 +64,7 @@ class QuotingModel:
 
     name: str
     travel: TravelTimes
-    learning: EtaLearning = field(default_factory=EtaLearning)
+    learning: CityLearning = field(default_factory=CityLearning)
     knows_riders: bool = False
     calibrated: bool = True
     quotes: dict[OrderId, dict[Stage, Quote]] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class QuotingModels:
         learned = self.models[0]
         if now_ms >= self._next_model_ms:
             self._next_model_ms = now_ms + MODEL_EVERY_MS
-            learned.travel = learned.learning.travel.model()
+            learned.travel = learned.learning.travel_learner.model()
         return learned.travel
 
     def saw(self, moment: Moment) -> None:

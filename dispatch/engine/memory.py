@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from dispatch.engine.computed_tick import ComputedTick
 from dispatch.engine.eta.calibration import Eta
-from dispatch.engine.eta.learning import EtaLearning
+from dispatch.engine.eta.learning import CityLearning
 from dispatch.engine.model import Order, OrderId, RiderId
 from dispatch.engine.params import EngineParams
 from dispatch.engine.state import CityState
@@ -29,7 +29,7 @@ class CityMemory:
     tracks: dict[OrderId, Track] = field(default_factory=dict)
     etas: Mapping[OrderId, Eta] = field(default_factory=dict)
     turns: tuple[RiderId, ...] = ()
-    learning: EtaLearning = field(default_factory=EtaLearning)
+    learning: CityLearning = field(default_factory=CityLearning)
     travel: LearnedTravel | None = None
 
     def apply_tick(self, tick: ComputedTick, params: EngineParams) -> None:
@@ -54,6 +54,6 @@ class CityMemory:
         if self.learning.is_due(tick.now_ms):
             self.learning.learn_from_positions(tick.positions, self.state.riders, tick.now_ms, params)
 
-    def begin_epoch(self, learning: EtaLearning) -> None:
+    def begin_epoch(self, learning: CityLearning) -> None:
         """Become what a new owner begins with: all that is not stored is forgotten."""
         self.etas, self.turns, self.learning, self.travel = {}, (), learning, None

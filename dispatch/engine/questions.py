@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from dispatch.engine.basis import Fallbacks
 from dispatch.engine.eta.calibration import Eta
 from dispatch.engine.eta.estimate import EtaQuestion, estimate, planned
-from dispatch.engine.eta.sequence import Sequencing, StopOrder, best_order
+from dispatch.engine.eta.sequence import Sequencing, StopSequence, best_sequence
 from dispatch.engine.matching.problem import Problem, Solution
 from dispatch.engine.matching.solve import solve
 from dispatch.engine.model import OrderId
@@ -29,23 +29,23 @@ class Question(Generic[A]):
 
 
 @dataclass(frozen=True, slots=True)
-class StopOrders:
+class StopSequences:
     """Stops in their best order, one entry a rider; None leaves a plan as it is.
 
     `fallback` names why all plans were left as they are, "" where the search answered.
     """
 
-    orders: tuple[StopOrder | None, ...]
+    sequences: tuple[StopSequence | None, ...]
     fallback: str = ""
 
     @staticmethod
-    def as_planned(count: int, fallback: str) -> StopOrders:
+    def as_planned(count: int, fallback: str) -> StopSequences:
         """Leave the plans of `count` riders as they are: the answer when the search does not come in time."""
-        return StopOrders((None,) * count, fallback)
+        return StopSequences((None,) * count, fallback)
 
 
 @dataclass(frozen=True, slots=True)
-class SequenceStops(Question[StopOrders]):
+class SequenceStops(Question[StopSequences]):
     """Question in which order each rider makes its stops."""
 
     asked: tuple[Sequencing, ...]
@@ -121,8 +121,8 @@ class LocalAnswers:
         match question:
             case SequenceStops(asked):
                 if self.fallbacks.stops:
-                    return StopOrders.as_planned(len(asked), self.fallbacks.stops)
-                return StopOrders(tuple(best_order(sequencing) for sequencing in asked))
+                    return StopSequences.as_planned(len(asked), self.fallbacks.stops)
+                return StopSequences(tuple(best_sequence(sequencing) for sequencing in asked))
             case SolveProblem(problem):
                 return solve(problem, self.params, self.fallbacks.solver)
             case EstimateArrivals(asked):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dispatch.engine.codec import from_json, to_json
 from dispatch.engine.eta.calibration import Eta
-from dispatch.engine.eta.learning import BrokenLearning, EtaLearning
+from dispatch.engine.eta.learning import BrokenLearning, CityLearning
 from dispatch.engine.memory import CityMemory
 from dispatch.engine.model import Offer, Order, OrderId, Rider, RiderId
 from dispatch.engine.state import CityState
@@ -70,7 +70,7 @@ def unpack_memory(body: bytes) -> UnpackedMemory:
             tracks={track.order_id: track for track in packed.tracks},
             etas=dict(packed.etas),
             turns=packed.turns,
-            learning=EtaLearning.loaded(b64decode(packed.learning)),
+            learning=CityLearning.loaded(b64decode(packed.learning)),
         )
         return UnpackedMemory(memory, whole=True)
     except (zlib.error, ValueError, BrokenLearning) as error:

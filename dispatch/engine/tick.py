@@ -54,7 +54,7 @@ def match_orders(
     notes += close_expired(draft, positions, now_ms, params)
     choices = stops_to_sequence(draft, positions, now_ms, travel, params)
     sequenced = yield from ask(SequenceStops(tuple(choice.asked for choice in choices)))
-    rearrange(draft, choices, sequenced.orders, now_ms, params)
+    rearrange(draft, choices, sequenced.sequences, now_ms, params)
     if not _needs_matching(draft, params):
         return Matched(draft, tuple(notes), sequenced.fallback, None, _nothing_decided(draft))
     problem = pose(draft, positions, now_ms, travel, params)

@@ -105,7 +105,7 @@ class Recording:
     """A stretch of one city. `start` is its memory before the first tick; it holds the events below `events_offset`.
 
     `models` are learned travel models by version (`LearnedTravel.packed`); other models are known by their version.
-    `lessons` are what owners began with, by name (`EtaLearning.saved`).
+    `lessons` are what owners began with, by name (`CityLearning.saved`).
     """
 
     city: str

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from dispatch.engine.basis import TickBasis
 from dispatch.engine.codec import from_plain
 from dispatch.engine.computed_tick import ComputedTick, Digests
-from dispatch.engine.eta.learning import BrokenLearning, EtaLearning
+from dispatch.engine.eta.learning import BrokenLearning, CityLearning
 from dispatch.engine.log_inputs import LogEvent, inputs_of, without
 from dispatch.engine.model import OrderId
 from dispatch.engine.params import EngineParams
@@ -105,7 +105,7 @@ class _Rerun:
             self._memory.begin_epoch(self._lesson(basis.lesson))
             self._events(owner_began or 0)
         if basis.renewed:
-            self._memory.learning.travel.refresh()
+            self._memory.learning.travel_learner.refresh()
 
     def _run(self, tick: RecordedTick, basis: TickBasis) -> tuple[tuple[LogEvent, ...], ComputedTick]:
         self._read_fixes(basis.pings_offset)
@@ -123,15 +123,15 @@ class _Rerun:
         self._memory.learn_from_positions(computed, params)
         return events, computed
 
-    def _lesson(self, name: str) -> EtaLearning:
+    def _lesson(self, name: str) -> CityLearning:
         if not name:
-            return EtaLearning()
+            return CityLearning()
         if name not in self._recording.lessons:
             raise BadRecording(f"an owner began with lesson {name}, which is not in the recording")
         try:
-            return EtaLearning.loaded(self._recording.lessons[name])
+            return CityLearning.loaded(self._recording.lessons[name])
         except BrokenLearning:
-            return EtaLearning()  # as its owner did
+            return CityLearning()  # as its owner did
 
     def _read_fixes(self, end: int) -> None:
         batch: list[FixColumns] = []

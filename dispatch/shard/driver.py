@@ -1,6 +1,7 @@
 """Run a tick on the event loop: its computing in threads, its questions by the solver (`dispatch.shard.solver`).
 
-The worker process puts stops in order and solves; it estimates arrivals only on the road network, else a thread does.
+The worker process puts stops in order and solves. On the road network, which only it has loaded, it also estimates
+arrivals and answers the travel times that the steps ask for; else a thread does both.
 
 The event loop is held up by neither: what a tick computes between two questions runs in one thread at a time.
 """
@@ -21,7 +22,7 @@ from dispatch.engine.questions import (
     SequenceStops,
     SolveProblem,
     Steps,
-    StopOrders,
+    StopSequences,
     advance,
 )
 from dispatch.shard.solver import Solving
@@ -43,7 +44,7 @@ class LiveAnswers:
     async def __call__(self, question: Question[Any]) -> object:
         match question:
             case SequenceStops(asked):
-                return await self.solver.sequence_stops(asked) if asked else StopOrders(())
+                return await self.solver.sequence_stops(asked) if asked else StopSequences(())
             case SolveProblem(problem):
                 return await self.solver.solve(problem, self.params)
             case EstimateArrivals(asked):

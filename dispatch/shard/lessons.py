@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from dispatch.engine.eta.learning import BrokenLearning, EtaLearning
+from dispatch.engine.eta.learning import BrokenLearning, CityLearning
 from dispatch.engine.travel.learned import BrokenModel, LearnedTravel
 from dispatch.shard.live_city import LiveCity
 from node.clock import Clock
@@ -27,7 +27,7 @@ STORE_EVERY_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Lesson of a city: learning (`EtaLearning.saved`) and the travel model made of it (`LearnedTravel.packed`).
+    """Lesson of a city: learning (`CityLearning.saved`) and the travel model made of it (`LearnedTravel.packed`).
 
     Model and version are empty where the shard goes by another model.
     """
@@ -98,7 +98,7 @@ class Lessons:
             return
         memory = self._city.committed.memory
         try:
-            memory.learning = EtaLearning.loaded(lesson.learning)
+            memory.learning = CityLearning.loaded(lesson.learning)
             if self._travels and lesson.model:
                 memory.travel = LearnedTravel.unpacked(lesson.model)
         except (BrokenLearning, BrokenModel) as error:
@@ -116,7 +116,7 @@ class Lessons:
         city = self._city
         learning = city.committed.memory.learning
         self.renewed = True
-        model = await asyncio.to_thread(learning.travel.model)
+        model = await asyncio.to_thread(learning.travel_learner.model)
         lesson = Lesson(await asyncio.to_thread(learning.saved))
         if self._travels:
             lesson = Lesson(lesson.learning, model.version, await asyncio.to_thread(model.packed))

@@ -115,7 +115,7 @@ class DecisionLog(Protocol):
         """Decision records of an order as JSON documents, oldest first."""
 
 
-class Archive(Protocol):
+class RecordPruner(Protocol):
     """Deletes records that ended long ago."""
 
     async def prune(self, city: str, keep_h: int, most: int) -> int:

@@ -9,10 +9,10 @@ _TICK_BITS = 32
 
 @dataclass(frozen=True, slots=True, order=True)
 class RouteVersion:
-    """The tick of the home city that made the route and, while the rider is lent, the tick of the borrowing city.
+    """The home city's tick in which the rider's stops or loan changed last, at least the one its owner began after.
 
-    On the wire one number, the home's tick in the upper half: so it only grows, lent out, back home, and over changes
-    of either city's owner.
+    While the rider is lent: the home's present tick, and the borrower's version of the same kind. On the wire it is one
+    number, the home's tick in the upper half. Ticks only grow, so it does: lent out, back home, over changes of owner.
     """
 
     home_tick: int

@@ -1,4 +1,4 @@
-"""The worker process: solves and asks for travel times, so that neither ever holds up the event loop.
+"""The worker process: puts stops in order, solves, and has the road network, so that none holds up the event loop.
 
 Solvers and the road network hold the interpreter's lock for their whole run; in a process of their own they cannot
 make a fix wait. One worker a shard: it is single-threaded and deterministic, cities take turns. The worker ends by
@@ -23,12 +23,12 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import structlog
 
 from dispatch.engine.eta.estimate import EtaQuestion, estimate, planned
-from dispatch.engine.eta.sequence import Sequencing, best_order
+from dispatch.engine.eta.sequence import Sequencing, best_sequence
 from dispatch.engine.matching.problem import Problem, Solution
 from dispatch.engine.matching.solve import solve
 from dispatch.engine.params import EngineParams
 from dispatch.engine.ports import Points, Seconds, TravelTimes
-from dispatch.engine.questions import Estimates, StopOrders
+from dispatch.engine.questions import Estimates, StopSequences
 from dispatch.engine.travel.pairs import pair_seconds
 from dispatch.shard.travel import TravelSettings, light_model, road_model
 from node.errors import Retryable
@@ -81,8 +81,8 @@ def _etas(asked: EtaQuestion, params: EngineParams) -> Estimates:
     return Estimates(estimate(asked, _travel[0], params))
 
 
-def _sequence_stops(asked: Sequence[Sequencing]) -> StopOrders:
-    return StopOrders(tuple(best_order(sequencing) for sequencing in asked))
+def _sequence_stops(asked: Sequence[Sequencing]) -> StopSequences:
+    return StopSequences(tuple(best_sequence(sequencing) for sequencing in asked))
 
 
 def _pairs(origins: Points, destinations: Points, at_ms: int) -> Seconds:
@@ -101,7 +101,7 @@ class Solving(Protocol):
     async def etas(self, travel: TravelTimes, asked: EtaQuestion, params: EngineParams) -> Estimates:
         """ETAs by the city's travel model; by the plans alone when it does not answer in time."""
 
-    async def sequence_stops(self, asked: Sequence[Sequencing]) -> StopOrders:
+    async def sequence_stops(self, asked: Sequence[Sequencing]) -> StopSequences:
         """The best order of each rider's stops; plans as they are when it does not come in time."""
 
 
@@ -208,15 +208,15 @@ class Solver:
         except BrokenProcessPool:
             return Estimates(planned(asked), "worker died")
 
-    async def sequence_stops(self, asked: Sequence[Sequencing]) -> StopOrders:
+    async def sequence_stops(self, asked: Sequence[Sequencing]) -> StopSequences:
         try:
             async with asyncio.timeout(STOPS_S):
                 return await asyncio.wrap_future(self.submit(_sequence_stops, asked))
         except TimeoutError:
             self._replace_stuck()
-            return StopOrders.as_planned(len(asked), "wall clock")
+            return StopSequences.as_planned(len(asked), "wall clock")
         except BrokenProcessPool:
-            return StopOrders.as_planned(len(asked), "worker died")
+            return StopSequences.as_planned(len(asked), "worker died")
 
     def submit(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Queues a call in the worker; a dead worker is replaced first. Whoever waits for the answer sets a limit.
@@ -283,7 +283,7 @@ class InlineSolver:
     async def etas(self, travel: TravelTimes, asked: EtaQuestion, params: EngineParams) -> Estimates:
         return Estimates(estimate(asked, travel, params))
 
-    async def sequence_stops(self, asked: Sequence[Sequencing]) -> StopOrders:
+    async def sequence_stops(self, asked: Sequence[Sequencing]) -> StopSequences:
         return _sequence_stops(asked)
 
 

@@ -19,7 +19,7 @@ from dispatch.engine.model import Offer, OrderId, OrderStatus, Rider, StopKind
 from dispatch.engine.notes import NoteKind
 from dispatch.engine.params import EngineParams, PatienceParams
 from dispatch.engine.ports import TravelTimes
-from dispatch.engine.questions import Estimates, StopOrders
+from dispatch.engine.questions import Estimates, StopSequences
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.engine.travel.learned import LearnedTravel
 from dispatch.recording.recording import Message, RecordedTick, Recording
@@ -57,8 +57,8 @@ class FailingSolver(InlineSolver):
 class LateSearch(InlineSolver):
     """Never finds an order of stops in time."""
 
-    async def sequence_stops(self, asked: Sequence[Sequencing]) -> StopOrders:
-        return StopOrders.as_planned(len(asked), "wall clock")
+    async def sequence_stops(self, asked: Sequence[Sequencing]) -> StopSequences:
+        return StopSequences.as_planned(len(asked), "wall clock")
 
 
 @dataclass(slots=True)

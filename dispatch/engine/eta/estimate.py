@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from dispatch.engine.eta.calibration import Eta, Stage
-from dispatch.engine.eta.learning import EtaLearning
+from dispatch.engine.eta.learning import CityLearning
 from dispatch.engine.eta.open_order import OpenOrder, ahead_of, open_eta, starter_of
 from dispatch.engine.eta.plan import LearnedTimes, plan_etas
 from dispatch.engine.model import Order, OrderId, OrderStatus, Point, Rider, RiderId, StopKind
@@ -68,7 +68,7 @@ def arrivals_to_estimate(
     seen: PositionSnapshot,
     etas: Mapping[OrderId, Eta],
     turns: Sequence[RiderId],
-    learning: EtaLearning,
+    learning: CityLearning,
     params: EngineParams,
 ) -> Arrivals:
     """Choose riders and open orders whose ETA is due, given those of the tick before."""
@@ -113,7 +113,7 @@ def _places(riders: Sequence[Rider], seen: PositionSnapshot) -> tuple[Point | No
 
 
 def _opened(
-    new: Sequence[Order], draft: Draft, seen: PositionSnapshot, learning: EtaLearning, params: EngineParams
+    new: Sequence[Order], draft: Draft, seen: PositionSnapshot, learning: CityLearning, params: EngineParams
 ) -> tuple[tuple[OrderId, OpenOrder], ...]:
     """Orders with the riders on shift nearest to their counters."""
     if not new:

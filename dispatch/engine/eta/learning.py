@@ -38,10 +38,10 @@ class BrokenLearning(ValueError):
 
 
 @dataclass(slots=True)
-class EtaLearning:
-    """Lessons of one city: travel times and the spread of quotes."""
+class CityLearning:
+    """Lessons of one city: travel times, of which `travel_learner` makes the model, and the spread of quotes."""
 
-    travel: TravelLearner = field(default_factory=TravelLearner)
+    travel_learner: TravelLearner = field(default_factory=TravelLearner)
     calibration: Calibration = field(default_factory=Calibration)
     _learned_ms: int = 0
     #: Where and when each rider with food on board set out last.
@@ -62,7 +62,7 @@ class EtaLearning:
         ]
         ts_ms = now_ms - np.asarray(positions.age_ms, np.int64)
         seen = LastFixes(positions.rider_ids, positions.lat_e7, positions.lng_e7, ts_ms, np.array(paces))
-        self.travel.learn_from_fixes(seen, now_ms)
+        self.travel_learner.learn_from_fixes(seen, now_ms)
 
     def learn_from_notes(
         self,
@@ -87,7 +87,9 @@ class EtaLearning:
         if left is not None and rider is not None:
             place, left_ms = left
             vehicle_pace = params.pace.of(rider.vehicle)
-            self.travel.learn_from_leg(place, door, left_ms, (at_ms - half - left_ms) / 1000, rider_id, vehicle_pace)
+            self.travel_learner.learn_from_leg(
+                place, door, left_ms, (at_ms - half - left_ms) / 1000, rider_id, vehicle_pace
+            )
         if rider is not None and rider.carrying:
             self._left[rider_id] = door, at_ms + half
 
@@ -98,7 +100,9 @@ class EtaLearning:
 
     def known(self, riders: Iterable[Rider]) -> LearnedTimes:
         """Learned times that ETAs of these riders are computed with."""
-        return LearnedTimes(self.calibration, {rider.rider_id: self.travel.pace_of(rider.rider_id) for rider in riders})
+        return LearnedTimes(
+            self.calibration, {rider.rider_id: self.travel_learner.pace_of(rider.rider_id) for rider in riders}
+        )
 
     def saved(self) -> bytes:
         """Pack all of it but what is under way, for the next owner; sums are rounded to 32 bits."""
@@ -108,13 +112,13 @@ class EtaLearning:
         """Pack all of it to the last bit, what is under way included: a replay goes on from there."""
         left = [(rider_id, place.lat_e7, place.lng_e7, at_ms) for rider_id, (place, at_ms) in self._left.items()]
         left_ids = [rider_id for rider_id, *_ in left]
-        arrays = self._sums(np.float64) | self.travel.under_way()
+        arrays = self._sums(np.float64) | self.travel_learner.under_way()
         arrays["left_id"] = np.array(left_ids, np.uint64)
         arrays["left"] = np.array([rest for _, *rest in left], np.int64).reshape(-1, 3)
         return _archive({**self._plain(), "looked_ms": self._learned_ms}, arrays)
 
     def _plain(self) -> dict[str, Any]:
-        travel = self.travel
+        travel = self.travel_learner
         return {
             "format": _FORMAT,
             "present": asdict(travel.present),
@@ -124,7 +128,7 @@ class EtaLearning:
         }
 
     def _sums(self, dtype: type[np.floating[Any]]) -> dict[str, NDArray[Any]]:
-        travel = self.travel
+        travel = self.travel_learner
         riders = [(r.expected_s, r.spent_s) for r in travel.riders.values()]
         return {
             "cells": travel.sums.cells,
@@ -135,7 +139,7 @@ class EtaLearning:
         }
 
     @staticmethod
-    def loaded(saved: bytes) -> EtaLearning:
+    def loaded(saved: bytes) -> CityLearning:
         """Restore what was `saved`, or a `snapshot`. Raises `BrokenLearning`."""
         try:
             with np.load(BytesIO(saved)) as arrays:
@@ -150,11 +154,11 @@ def _archive(plain: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bytes:
     return out.getvalue()
 
 
-def _restored(plain: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> EtaLearning:
+def _restored(plain: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> CityLearning:
     if plain["format"] != _FORMAT:
         raise BrokenLearning(f"format {plain['format']!r}")
-    learning = EtaLearning()
-    travel = learning.travel
+    learning = CityLearning()
+    travel = learning.travel_learner
     travel.sums.cells = arrays["cells"].astype(np.uint64)
     travel.sums.free_s, travel.sums.spent_s = (arrays[name].astype(np.float64) for name in ("free_s", "spent_s"))
     travel.present = Ratio(**plain["present"])

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.eta.sequence import Sequencing, StopOrder, Task, cost_of, handovers_s
+from dispatch.engine.eta.sequence import Sequencing, StopSequence, Task, cost_of, handovers_s
 from dispatch.engine.inputs import Positions
 from dispatch.engine.model import Point, Rider, RiderId, Stop, StopKind
 from dispatch.engine.params import EngineParams
@@ -55,19 +55,23 @@ def stops_to_sequence(
 
 
 def rearrange(
-    draft: Draft, asked: Sequence[StopChoice], orders: Sequence[StopOrder | None], now_ms: int, params: EngineParams
+    draft: Draft,
+    asked: Sequence[StopChoice],
+    sequences: Sequence[StopSequence | None],
+    now_ms: int,
+    params: EngineParams,
 ) -> tuple[RiderId, ...]:
-    """Puts plans into these orders where that is worth it; returns whose."""
+    """Puts stops into these sequences where that is worth it; returns whose."""
     changed: list[RiderId] = []
-    for choice, order in zip(asked, orders, strict=True):
+    for choice, sequence in zip(asked, sequences, strict=True):
         rider = draft.rider(choice.rider_id)
         assert rider is not None
         planned = tuple(range(len(rider.stops)))
-        if order is None or order == planned:
+        if sequence is None or sequence == planned:
             continue
-        if cost_of(choice.asked, planned) - cost_of(choice.asked, order) < params.eta.resequence_s:
+        if cost_of(choice.asked, planned) - cost_of(choice.asked, sequence) < params.eta.resequence_s:
             continue
-        timed = zip(order, handovers_s(choice.asked, order), strict=True)
+        timed = zip(sequence, handovers_s(choice.asked, sequence), strict=True)
         stops = tuple(_timed(rider.stops[i], choice.asked.tasks[i], done_s, now_ms) for i, done_s in timed)
         draft.put_rider(replace(rider, stops=stops))
         changed.append(rider.rider_id)

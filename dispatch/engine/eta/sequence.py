@@ -63,13 +63,13 @@ class Sequencing:
     late: float = 1.0
 
 
-StopOrder = tuple[int, ...]
+StopSequence = tuple[int, ...]
 """Tasks in the order in which they are done, by their place in `Sequencing.tasks`."""
 
 
-def best_order(asked: Sequencing) -> StopOrder | None:
+def best_sequence(asked: Sequencing) -> StopSequence | None:
     """The cheapest legal order of the tasks; None if there is none."""
-    return exact_order(asked) if len(asked.tasks) <= EXACT_STOPS else searched_order(asked)
+    return exact_sequence(asked) if len(asked.tasks) <= EXACT_STOPS else searched_sequence(asked)
 
 
 def handovers_s(asked: Sequencing, order: Sequence[int]) -> list[float]:
@@ -109,7 +109,7 @@ def legal(asked: Sequencing, order: Sequence[int]) -> bool:
     return True
 
 
-def exact_order(asked: Sequencing) -> StopOrder | None:
+def exact_sequence(asked: Sequencing) -> StopSequence | None:
     """Depth first, in the order of the tasks; what costs more than the best so far is cut off. The first of equals."""
     search = _Search(asked)
     search.go((), 0.0, asked.start_s, asked.on_board)
@@ -123,10 +123,10 @@ class _Search:
         self.first: list[set[int]] = [set() for _ in asked.tasks]
         for i, j in asked.before:
             self.first[j].add(i)
-        self.best: StopOrder | None = None
+        self.best: StopSequence | None = None
         self.best_cost = inf
 
-    def go(self, done: StopOrder, cost: float, at_s: float, load: int) -> None:
+    def go(self, done: StopSequence, cost: float, at_s: float, load: int) -> None:
         """All ways to go on from `done`."""
         tasks = self.asked.tasks
         if len(done) == len(tasks):
@@ -145,7 +145,7 @@ class _Search:
                 self.go((*done, i), more, done_s + task.half_s, load + task.load)
 
 
-def searched_order(asked: Sequencing) -> StopOrder | None:
+def searched_sequence(asked: Sequencing) -> StopSequence | None:
     """Search for the best order by OR-Tools; None where it finds none. Equal questions get equal answers."""
     n = len(asked.tasks)
     manager = pywrapcp.RoutingIndexManager(n + 2, 1, [0], [n + 1])

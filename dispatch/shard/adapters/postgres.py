@@ -149,7 +149,7 @@ class PostgresDecisionLog:
         return [_explained(dict(row)) for row in rows]
 
     async def prune(self, city: str, keep_h: int, most: int) -> int:
-        """`Archive`. The last tick before the horizon stays: its number must not be given twice."""
+        """`RecordPruner`. The last tick before the horizon stays: its number must not be given twice."""
         async with postgres.session(self._pool, _QUERY_TIMEOUT_S) as session:
             horizon = await session.fetchval(SQL.prune_horizon, city, keep_h)
         for name in _PRUNED:

@@ -514,7 +514,7 @@ class Route(_message.Message):
     STOPS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """Grows with each change (the tick that made it)."""
+    """Only grows: the home city's tick of the last change or change of owner, 2^32 times, and the borrowing city's while lent."""
     @_builtins.property
     def stops(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stop]: ...
     def __init__(

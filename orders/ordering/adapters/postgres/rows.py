@@ -72,7 +72,7 @@ def seen_of(row: Row) -> SeenVersions:
 
 
 def new_row(order: Order) -> tuple[object, ...]:
-    """What `place.sql` writes of a new order, after the key."""
+    """Values of a new order for `place` of `statements.sql`, after the key."""
     price = order.price
     return (
         order.basket.city,
@@ -96,7 +96,7 @@ def new_row(order: Order) -> tuple[object, ...]:
 
 
 def changed_row(order: Order, seen: SeenVersions) -> tuple[object, ...]:
-    """What `update.sql` writes."""
+    """Values of a changed order for `update` of `statements.sql`."""
     return (
         order.order_id,
         created_at(order.order_id),

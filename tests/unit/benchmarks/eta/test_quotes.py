@@ -11,7 +11,7 @@ import pytest
 from benchmarks.eta.quotes import SPEEDS_ALONE, QuotingModel, QuotingModels, new_models
 from benchmarks.eta.simulated_days import Day
 from dispatch.engine.eta.calibration import Stage
-from dispatch.engine.eta.learning import EtaLearning
+from dispatch.engine.eta.learning import CityLearning
 from dispatch.engine.inputs import Positions
 from dispatch.engine.model import Point, Rider, RiderId, Vehicle
 from dispatch.engine.params import EngineParams
@@ -115,14 +115,14 @@ def test_rain_and_slow_riders_are_told_of_the_delivery() -> None:
 
 def test_a_way_with_and_without_the_riders_own_pace() -> None:
     """A rider seen to take long is expected to; somebody with its vehicle is not."""
-    learning = EtaLearning()
+    learning = CityLearning()
     for i in range(40):
         lats = np.array([HERE.lat_e7 - i * 2_000])
         seen = Positions(np.array([7], np.uint64), lats, np.array([HERE.lng_e7]), np.zeros(1, np.int64))
         learning.learn_from_positions(seen, {}, NOON_MS + i * 15_000, PARAMS)
     model = QuotingModel("learned", FreeFlowTravel(), learning, knows_riders=True)
     rider = Rider(RiderId(7), True, NOON_MS + HOUR_MS, 3, Vehicle.BICYCLE)
-    pace = learning.travel.pace_of(rider.rider_id)
+    pace = learning.travel_learner.pace_of(rider.rider_id)
     own_s = model.way_s(rider, HERE, THERE, NOON_MS, PARAMS)
     anyones_s = model.anyones_way_s(Vehicle.BICYCLE, HERE, THERE, NOON_MS, PARAMS)
     car_s = model.anyones_way_s(Vehicle.CAR, HERE, THERE, NOON_MS, PARAMS)

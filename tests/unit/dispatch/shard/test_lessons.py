@@ -66,8 +66,8 @@ async def test_the_next_owner_goes_on_from_there() -> None:
     assert new.city.committed.memory.travel is not None
     assert new.city.committed.memory.travel.version == world.lessons.lessons[CITY].version
     assert (
-        new.city.committed.memory.learning.travel.sums.cells.tolist()
-        == old.city.committed.memory.learning.travel.sums.cells.tolist()
+        new.city.committed.memory.learning.travel_learner.sums.cells.tolist()
+        == old.city.committed.memory.learning.travel_learner.sums.cells.tolist()
     )
 
 

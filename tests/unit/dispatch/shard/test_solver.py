@@ -17,7 +17,7 @@ from dispatch.engine.inputs import Positions
 from dispatch.engine.model import Rider, RiderId, Vehicle
 from dispatch.engine.params import EngineParams
 from dispatch.engine.pose import pose
-from dispatch.engine.questions import StopOrders
+from dispatch.engine.questions import StopSequences
 from dispatch.engine.state import CityState, Draft
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.shard import solver as solver_module
@@ -80,9 +80,9 @@ async def test_a_dead_worker_is_replaced(solver: Solver) -> None:
 async def test_stops_stay_as_planned_without_a_worker(solver: Solver) -> None:
     """The plan keeps its order while there is none, and says so; a new worker searches again."""
     solver.submit(os.kill, solver.submit(os.getpid).result(), signal.SIGKILL)
-    assert await solver.sequence_stops([FAR_DOOR_FIRST]) == StopOrders((None,), "worker died")
+    assert await solver.sequence_stops([FAR_DOOR_FIRST]) == StopSequences((None,), "worker died")
     await solver.warm()  # a new worker takes longer to start than a search may
-    assert await solver.sequence_stops([FAR_DOOR_FIRST]) == StopOrders(((1, 0),))
+    assert await solver.sequence_stops([FAR_DOOR_FIRST]) == StopSequences(((1, 0),))
 
 
 async def test_a_frozen_worker_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ async def test_a_frozen_worker_is_replaced(monkeypatch: pytest.MonkeyPatch) -> N
     os.kill(frozen, signal.SIGSTOP)
     with pytest.raises(Retryable):
         await asyncio.to_thread(WorkerTravel(solver, "road").matrix, POINTS, POINTS, NOON_MS)
-    assert await solver.sequence_stops([FAR_DOOR_FIRST]) == StopOrders((None,), "wall clock")
+    assert await solver.sequence_stops([FAR_DOOR_FIRST]) == StopSequences((None,), "wall clock")
     solution = await solver.solve(problem, EngineParams())
     assert (len(solution.assigned), solution.fallback) == (1, "wall clock")
     await solver.warm()  # starting has a limit of its own, far over that of a problem

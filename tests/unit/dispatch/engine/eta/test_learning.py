@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dispatch.engine.eta.calibration import Calibration, Quote, Stage
-from dispatch.engine.eta.learning import BrokenLearning, EtaLearning
+from dispatch.engine.eta.learning import BrokenLearning, CityLearning
 from dispatch.engine.inputs import Delivered, PickedUp, Positions
 from dispatch.engine.model import OrderId, RiderId
 from dispatch.engine.params import EngineParams
@@ -29,9 +29,9 @@ THEN_MS = HOUR_MS // 2
 CENTER = Place(-299_027_000, -712_520_000)
 
 
-def taught() -> EtaLearning:
+def taught() -> CityLearning:
     """Some drives, a leg, a few deliveries."""
-    learning, params = EtaLearning(), EngineParams()
+    learning, params = CityLearning(), EngineParams()
     for i in range(40):
         lats = np.array([-299_027_000 + i * 8_000])
         seen = Positions(np.array([7], np.uint64), lats, np.array([-712_520_000]), np.zeros(1, np.int64))
@@ -39,29 +39,29 @@ def taught() -> EtaLearning:
     for late_s in (10, 500, -30):
         quote = Quote(Stage.ASSIGNED, NOON_MS, NOON_MS + 600_000, 60_000, NOON_MS + 600_000, NOON_MS + 700_000)
         learning.learn_from_delivery([quote], NOON_MS + (600 + late_s) * 1000)
-    learning.travel.refresh()
+    learning.travel_learner.refresh()
     return learning
 
 
 def test_what_was_learned_survives_a_restart() -> None:
     """Saved and loaded it quotes and travels as before."""
     before = taught()
-    after = EtaLearning.loaded(before.saved())
+    after = CityLearning.loaded(before.saved())
     assert after.calibration == before.calibration != Calibration()
-    assert after.travel.pace_of(RiderId(7)) == before.travel.pace_of(RiderId(7)) != 1.0
-    assert after.travel.model().paces == pytest.approx(before.travel.model().paces, rel=1e-6)
+    assert after.travel_learner.pace_of(RiderId(7)) == before.travel_learner.pace_of(RiderId(7)) != 1.0
+    assert after.travel_learner.model().paces == pytest.approx(before.travel_learner.model().paces, rel=1e-6)
 
 
 @pytest.mark.parametrize("broken", [b"", b"PK", taught().saved()[:100]])
 def test_broken_bytes_are_refused(broken: bytes) -> None:
     """With one error, whatever is wrong."""
     with pytest.raises(BrokenLearning):
-        EtaLearning.loaded(broken)
+        CityLearning.loaded(broken)
 
 
 def test_a_leg_is_taken_from_what_riders_say() -> None:
     """Picked up at 10, delivered at 20: less two halves of a service, nine minutes of way are one leg."""
-    world, learning = SmallWorld(), EtaLearning()
+    world, learning = SmallWorld(), CityLearning()
     (offer,) = world.tick(4, world.rider(1), order("a", ready=4)).decisions.offers
     world.tick(4, reply(offer, 4))
     for minute, said in (
@@ -71,7 +71,7 @@ def test_a_leg_is_taken_from_what_riders_say() -> None:
         result = world.tick(minute, said)
         ended = {o.order_id: o for o in result.decisions.changes.orders if o.ended}
         learning.learn_from_notes(result.notes, {**world.state.orders, **ended}, world.state.riders, world.params)
-    count, _, spent_s, _, _ = learning.travel.legs.sums
+    count, _, spent_s, _, _ = learning.travel_learner.legs.sums
     assert (count, spent_s) == (1.0, 8 * 60)
 
 
@@ -86,7 +86,7 @@ class _Pupil:
     """Learns, and keeps the model of the first half hour."""
 
     def __init__(self) -> None:
-        self.learning = EtaLearning()
+        self.learning = CityLearning()
         self.model = b""
         self.told: list[tuple[int, int]] = []
         self.decided: list[object] = []
@@ -103,7 +103,7 @@ class _Pupil:
         self.told += [(moment.now_ms, note.at_ms) for note in moment.notes]
         self.decided.append(moment.decisions.changes)
         if moment.now_ms == NOON_MS + THEN_MS:
-            self.model = self.learning.travel.model().packed() + self.learning.saved()
+            self.model = self.learning.travel_learner.model().packed() + self.learning.saved()
 
 
 def an_afternoon(weather: Weather, hours: float = 0.8) -> _Pupil:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from dispatch.engine.basis import Fallbacks
 from dispatch.engine.computed_tick import Matched
 from dispatch.engine.eta.resequence import rearrange, stops_to_sequence
-from dispatch.engine.eta.sequence import best_order
+from dispatch.engine.eta.sequence import best_sequence
 from dispatch.engine.inputs import Delivered, OfferReplied, PickedUp
 from dispatch.engine.model import OrderId, Rider, RiderId
 from dispatch.engine.params import EngineParams, EtaParams, OfferParams
@@ -105,7 +105,7 @@ def test_equal_inputs_make_equal_plans() -> None:
     for _ in range(2):
         draft = Draft(CityState(dict(world.state.orders), dict(world.state.riders)))
         choices = stops_to_sequence(draft, world.positions(), 4 * MINUTE_MS, TRAVEL, world.params)
-        orders = [best_order(choice.asked) for choice in choices]
+        orders = [best_sequence(choice.asked) for choice in choices]
         changed = rearrange(draft, choices, orders, 4 * MINUTE_MS, world.params)
         answers.append((changed, draft.changes()))
     assert answers[0] == answers[1]

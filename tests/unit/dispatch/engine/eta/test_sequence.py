@@ -7,7 +7,15 @@ from random import Random
 
 import numpy as np
 
-from dispatch.engine.eta.sequence import Sequencing, Task, best_order, cost_of, exact_order, legal, searched_order
+from dispatch.engine.eta.sequence import (
+    Sequencing,
+    Task,
+    best_sequence,
+    cost_of,
+    exact_sequence,
+    legal,
+    searched_sequence,
+)
 
 SEED = 20261123
 
@@ -44,37 +52,37 @@ def enumerated_cost(asked: Sequencing) -> float:
 
 def test_a_promise_turns_the_order_round() -> None:
     """The near door first; the far one first when it is promised soon and lateness is dear."""
-    assert best_order(on_a_line([100, 400], [9000, 9000])) == (0, 1)
-    assert best_order(on_a_line([-100, 150], [9000, 150], late=10.0)) == (1, 0)
+    assert best_sequence(on_a_line([100, 400], [9000, 9000])) == (0, 1)
+    assert best_sequence(on_a_line([-100, 150], [9000, 150], late=10.0)) == (1, 0)
 
 
 def test_food_is_fetched_before_it_is_brought() -> None:
     """The door lies on the way to the counter, and is still second."""
     ways = np.array([[200.0, 100.0], [0.0, 100.0], [100.0, 0.0]])
     asked = Sequencing((Task(0.0, 1), Task(0.0, -1, promised_s=0.0)), ways, ((0, 1),), capacity=1)
-    assert best_order(asked) == (0, 1)
+    assert best_sequence(asked) == (0, 1)
 
 
 def test_a_full_rider_delivers_first() -> None:
     """The counter is next door and the door is far, but there is no room."""
     ways = np.array([[500.0, 1.0, 2.0], [0.0, 500.0, 500.0], [500.0, 0.0, 1.0], [500.0, 1.0, 0.0]])
     tasks = (Task(0.0, -1, promised_s=9e3), Task(0.0, 1), Task(0.0, -1, promised_s=9e3))
-    assert best_order(Sequencing(tasks, ways, ((1, 2),), on_board=1, capacity=2)) == (1, 2, 0)
-    assert best_order(Sequencing(tasks, ways, ((1, 2),), on_board=1, capacity=1)) == (0, 1, 2)
+    assert best_sequence(Sequencing(tasks, ways, ((1, 2),), on_board=1, capacity=2)) == (1, 2, 0)
+    assert best_sequence(Sequencing(tasks, ways, ((1, 2),), on_board=1, capacity=1)) == (0, 1, 2)
 
 
 def test_no_legal_order_is_none() -> None:
     """A pickup bigger than the bag."""
     asked = Sequencing((Task(0.0, 3), Task(0.0, -3, promised_s=0.0)), np.zeros((3, 2)), ((0, 1),), capacity=2)
-    assert exact_order(asked) is None
-    assert searched_order(asked) is None
+    assert exact_sequence(asked) is None
+    assert searched_sequence(asked) is None
 
 
 def test_exact_search_against_enumeration() -> None:
     """Sixty random cases of up to seven stops."""
     for case in range(60):
         asked = random_case(f"{SEED}/exact/{case}", most=7)
-        order = exact_order(asked)
+        order = exact_sequence(asked)
         assert order is not None, f"seed {SEED}, case {case}"
         assert legal(asked, order), f"seed {SEED}, case {case}: {order}"
         assert cost_of(asked, order) <= enumerated_cost(asked) + 1e-6, f"seed {SEED}, case {case}: {order}"
@@ -84,9 +92,9 @@ def test_ortools_against_exact_search() -> None:
     """Legal, equal for equal questions, and as good as the optimum within a thousandth, up to seven stops."""
     for case in range(6):
         asked = random_case(f"{SEED}/searched/{case}", most=7)
-        order, best = searched_order(asked), exact_order(asked)
+        order, best = searched_sequence(asked), exact_sequence(asked)
         assert order is not None, f"seed {SEED}, case {case}"
         assert best is not None, f"seed {SEED}, case {case}"
         assert legal(asked, order), f"seed {SEED}, case {case}: {order}"
         assert cost_of(asked, order) <= cost_of(asked, best) * 1.001 + 0.5, f"seed {SEED}, case {case}: {order}, {best}"
-        assert searched_order(asked) == order, f"seed {SEED}, case {case}: another answer the second time"
+        assert searched_sequence(asked) == order, f"seed {SEED}, case {case}: another answer the second time"
