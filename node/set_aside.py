@@ -30,7 +30,8 @@ KEPT_TEXT = 1024
 #: Partition of a message that lies in an outbox and was never sent; its offset is its id there.
 UNSENT = -1
 
-#: Messages of one reader that are kept, the newest; with `KEPT_BYTES` it bounds what a flood can fill: 64 MB a reader.
+#: Messages of one reader that are kept: first those that are not done, then the newest. With `KEPT_BYTES` it bounds what
+#: a flood can fill: 64 MB a reader.
 KEPT_ROWS = 1000
 
 SET_ASIDE = counter(
@@ -100,7 +101,8 @@ def into(pool: asyncpg.Pool, reader: str) -> SetAside:
 async def set_aside(connection: asyncpg.Connection, reader: str, bad: Sequence[BadMessage]) -> None:
     """Write messages down, on the caller's transaction if there is one. One that was set aside before stays one row.
 
-    A reader has `KEPT_ROWS` at most: older ones are dropped here and now, for a flood waits for no housekeeping.
+    A reader has `KEPT_ROWS` at most: those that are done, then older ones, are dropped here and now, for a flood waits
+    for no housekeeping.
     """
     if not bad:
         return
@@ -108,8 +110,7 @@ async def set_aside(connection: asyncpg.Connection, reader: str, bad: Sequence[B
     for first in range(0, len(bad), KEPT_ROWS):
         piece = bad[first : first + KEPT_ROWS]
         await connection.executemany(SQL.add, [_values(reader, one) for one in piece])
-        dropped: str = await connection.execute(SQL.drop_oldest, reader, KEPT_ROWS)
-        DROPPED.labels(reader).inc(int(dropped.removeprefix("DELETE ")))
+        DROPPED.labels(reader).inc(await connection.fetchval(SQL.drop_oldest, reader, KEPT_ROWS))
 
 
 async def rows(connection: asyncpg.Connection, limit: int) -> list[Row]:

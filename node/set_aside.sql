@@ -12,11 +12,16 @@ select id, reader, topic, partition, log_offset, key, reason, payload, size, sha
 from set_aside where id = $1 and done_at is null
 
 -- name: drop_oldest
--- What another relay of the same reader is dropping just now is left to it; rows that stay are not locked.
-delete from set_aside where id = any (array(
-    select id from set_aside
-    where reader = $1 and id <= (select id from set_aside where reader = $1 order by id desc offset $2 limit 1)
-    for update skip locked))
+-- Rows that are done go first, the oldest of them before others; returns how many went that were not. What another relay
+-- of the same reader is dropping just now is left to it; rows that stay are not locked.
+with dropped as (
+    delete from set_aside where id = any (array(
+        select id from set_aside
+        where id = any (array(
+            select id from set_aside where reader = $1 order by done_at is null desc, id desc offset $2))
+        for update skip locked))
+    returning done_at)
+select count(*) from dropped where done_at is null
 
 -- name: finish
 -- What it held is in its log as long as anything is.

@@ -54,6 +54,26 @@ async def test_a_flood_leaves_the_newest_of_each_reader(pool: asyncpg.Pool, monk
     assert await offsets(pool, "quiet") == [1]
 
 
+async def test_rows_that_are_done_make_room_first(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages that nobody has seen stay, and are counted only when one of them goes."""
+    monkeypatch.setattr(set_aside, "KEPT_ROWS", 5)
+    await empty(pool, "set_aside")
+    before = dropped("tidied")
+    aside = set_aside.into(pool, "tidied")
+    await aside([bad(offset) for offset in range(5)])
+    async with pool.acquire() as connection:
+        for row in (await set_aside.rows(connection, 10))[:3]:
+            await set_aside.finish(connection, row.id)
+    await aside([bad(5)])
+    assert await offsets(pool, "tidied") == [0, 1, 3, 4, 5]
+    await aside([bad(6), bad(7)])
+    assert await offsets(pool, "tidied") == [0, 1, 5, 6, 7]
+    assert dropped("tidied") == before
+    await aside([bad(8)])
+    assert await offsets(pool, "tidied") == [1, 5, 6, 7, 8]
+    assert dropped("tidied") == before + 1
+
+
 async def test_a_row_is_bounded(pool: asyncpg.Pool) -> None:
     """The beginning of the message, and its size."""
     await empty(pool, "set_aside")
