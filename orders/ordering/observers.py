@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from node.errors import FornoError, Retryable
+from node.postgres import PoolExhausted
 from orders.model import Order
 
 
@@ -18,7 +19,7 @@ class WriteObserver:
     """
 
     async def placed(self, order: Order) -> None:
-        """A customer has placed the order, now or when its key was used first, or perhaps: that call failed."""
+        """A customer has placed the order, now or when its key was used first; or perhaps, when that call failed."""
 
     async def changed(self, order: Order) -> None:
         """A customer, a kitchen or a timeout has decided on the order, which is now as given."""
@@ -58,6 +59,8 @@ class WriteObservers:
         """
         try:
             yield
+        except PoolExhausted:
+            raise  # Nothing was begun.
         except BaseException as error:
             # A refusal comes before anything is written.
             if not isinstance(error, FornoError) or isinstance(error, Retryable):

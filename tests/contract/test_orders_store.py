@@ -19,6 +19,7 @@ from node.errors import Retryable
 from node.outbox.memory import MemoryOutbox
 from node.outbox.message import Message
 from node.outbox.postgres import PostgresOutbox
+from node.postgres import PoolExhausted
 from orders.ids import checked_order_id
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Offset
@@ -264,10 +265,15 @@ async def test_an_event_of_an_unknown_kind_holds_up_none_behind_it(store: Store)
 
 
 class Noting(WriteObserver):
-    """Notes who placed something."""
+    """Notes who placed something, and how often nobody knew what was written."""
 
     def __init__(self) -> None:
         self.orders: list[Order] = []
+        self.unknown = 0
+
+    def outcome_unknown(self) -> None:
+        """Count it."""
+        self.unknown += 1
 
     async def placed(self, order: Order) -> None:
         """Note it."""
@@ -284,6 +290,26 @@ async def test_who_placed_an_order_is_told_of_also_when_nobody_knows_whether_it_
         async with asyncio.timeout(0):
             await decisions.place(placed(), KEY)
     assert noting.orders == [placed().order]
+
+
+async def test_a_call_that_found_no_connection_free_leaves_no_doubt(
+    postgres_store: Store, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was begun: caches and replicas stay in use, so an overload sends no reads to the database that has it."""
+    noting = Noting()
+    decisions = PostgresDecisions(pool, ManualClock(NOW_MS), lambda: None, WriteObservers((noting,)))
+    held = [await pool.acquire() for _ in range(pool.get_max_size())]
+    monkeypatch.setattr("node.postgres.pool.ACQUIRE_S", 0.05)
+    for call in (
+        decisions.place(placed(), KEY),
+        decisions.change(order_id(), lambda order: step(order, Signal(Trigger.CANCEL, NOW_MS))),
+        decisions.receive([payment(1, "authorised")], offset(1)),
+    ):
+        with pytest.raises(PoolExhausted):
+            await call
+    for connection in held:
+        await pool.release(connection)
+    assert (noting.orders, noting.unknown) == ([], 0)
 
 
 async def test_messages_of_an_order_are_relayed_in_the_order_they_were_written(store: Store) -> None:

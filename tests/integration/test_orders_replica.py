@@ -75,7 +75,8 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             await postgres.migrate(f"{pair.primary}/orders_0", schema.package, schema.folder)
         clock = SystemClock()
         primary = await postgres.connect(f"{pair.primary}/orders_0")
-        replica = await postgres.connect(f"{pair.replica}/orders_0", min_size=0)
+        # One connection for reading and for measuring: neither may keep it.
+        replica = await postgres.connect(f"{pair.replica}/orders_0", min_size=0, max_size=1)
         await OrderDatabase(primary, clock).make_partitions()
         orders = ReplicaReads(primary, replica, MAX_AGE_S, clock, structlog.get_logger())
         decisions = PostgresDecisions(primary, clock, lambda: None, WriteObservers((orders,)))

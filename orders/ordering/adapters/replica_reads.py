@@ -93,12 +93,16 @@ class ReplicaReads(WriteObserver):
         asked_s = self._clock.monotonic_s()
         async with session(self._primary_pool) as primary:
             on_disk = await primary.fetchval(SQL.on_disk)
-        async with session(self._replica_pool) as replica:
-            while not await replica.fetchval(SQL.replayed, on_disk):
-                self._set_age()
-                await asyncio.sleep(LOOK_S)
+        while not await self._replayed(on_disk):
+            self._set_age()
+            await asyncio.sleep(LOOK_S)
         self.current_s = asked_s
         self._set_age()
+
+    async def _replayed(self, on_disk: str) -> bool:
+        async with session(self._replica_pool) as replica:
+            replayed: bool = await replica.fetchval(SQL.replayed, on_disk)
+        return replayed
 
     def _set_age(self) -> None:
         REPLICA_AGE_S.set(min(self._clock.monotonic_s() - self.current_s, 1e6))

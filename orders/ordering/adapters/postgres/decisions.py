@@ -10,7 +10,7 @@ import asyncpg
 from node.clock import Clock
 from node.outbox import postgres as outbox
 from node.outbox.message import Message
-from node.postgres import session
+from node.postgres import PoolExhausted, session
 from orders.messaging import postgres as messaging
 from orders.messaging.message import Offset
 from orders.messaging.postgres import HeldEvent
@@ -56,10 +56,15 @@ class PostgresDecisions:
 
     async def place(self, change: Change, key: IdempotencyKey) -> Placement:
         try:
-            return await self._place(change, key)
-        finally:
-            # Also when nobody knows whether it was committed: the customer must not miss the order in what is old.
+            placement = await self._place(change, key)
+        except PoolExhausted:
+            raise  # Nothing was begun.
+        except BaseException:
+            # Perhaps it was committed all the same: the customer must not miss the order in what is old.
             await self._observers.placed(change.order)
+            raise
+        await self._observers.placed(change.order)
+        return placement
 
     async def _place(self, change: Change, key: IdempotencyKey) -> Placement:
         order = change.order
