@@ -217,9 +217,11 @@ async def test_a_boot_waits_for_a_database_that_is_being_made(
     def migrating() -> Awaitable[list[str]]:
         return postgres.migrate(f"{base}/{name}_later", set_aside.SCHEMA.package, set_aside.SCHEMA.folder)
 
-    monkeypatch.setattr(migrations, "_BEING_MADE", replace(migrations._BEING_MADE, first_s=0.02, last_s=0.1))
+    quick = replace(migrations._BEING_MADE, first_s=0.02, last_s=0.1)
+    monkeypatch.setattr(migrations, "_BEING_MADE", quick)
     with pytest.raises(SchemaMissing, match=f"{name}_later.*forno db status"):
         await migrating()
+    monkeypatch.setattr(migrations, "_BEING_MADE", replace(quick, tries=None))  # making it takes what it takes
     monkeypatch.setattr(migrations, "warned", lambda *_: lambda error, pause_s: waited.set())
     started = asyncio.ensure_future(migrating())
     await waited.wait()
