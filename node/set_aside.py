@@ -30,8 +30,8 @@ KEPT_TEXT = 1024
 #: Partition of a message that lies in an outbox and was never sent; its offset is its id there.
 UNSENT = -1
 
-#: Messages of one reader that are kept: first those that are not done, then the newest. With `KEPT_BYTES` it bounds what
-#: a flood can fill: 64 MB a reader.
+#: Messages of one reader that are kept: first those that are not done, then the newest. With `KEPT_BYTES` it bounds
+#: what a flood can fill: 64 MB a reader.
 KEPT_ROWS = 1000
 
 SET_ASIDE = counter(
