@@ -14,6 +14,11 @@ FIX_AGE_MS = histogram(
     "age of a fix since its rider sent it, when applied and when published",
     ["city", "hop"],
 )
+BAD_DISCARDED = counter(
+    "forno_dispatch_bad_messages_discarded_total",
+    "messages that a follower of a city could not read and forgot for newer ones",
+    ["city"],
+)
 EVENTS = counter("forno_dispatch_events_total", "city events, by what became of them", ["city", "outcome"])
 TICK_MS = histogram("forno_dispatch_tick_ms", "one tick from intake to commit, wall ms", ["city"])
 COMMIT_MS = histogram("forno_dispatch_commit_ms", "the tick's transaction, wall ms", ["city"])

@@ -44,21 +44,34 @@ DROPPED = counter(
 
 @dataclass(frozen=True, slots=True)
 class BadMessage:
-    """A message, where it lies, and what is wrong with it. `passed_over`: it counts as applied."""
+    """A message, where it lies, and what is wrong with it. `passed_over`: it counts as applied.
+
+    `payload` are its first `KEPT_BYTES`, so that one may wait in memory; `size` and `sha256` are those of all of it.
+    """
 
     topic: str
     partition: int
     offset: int
     key: str
-    value: bytes
+    payload: bytes
+    size: int
+    sha256: bytes
     reason: str
-    passed_over: bool = False
+    passed_over: bool
+
+    @staticmethod
+    def of(
+        topic: str, partition: int, offset: int, key: str, value: bytes, reason: str, *, passed_over: bool = False
+    ) -> BadMessage:
+        """A message with this value."""
+        digest = hashlib.sha256(value).digest()
+        return BadMessage(topic, partition, offset, key, value[:KEPT_BYTES], len(value), digest, reason, passed_over)
 
 
 def bad_record(record: ConsumerRecord, reason: str, *, passed_over: bool = False) -> BadMessage:
     """A record of Kafka that cannot be used."""
-    key = (record.key or b"").decode(errors="backslashreplace")
-    return BadMessage(record.topic, record.partition, record.offset, key, record.value or b"", reason, passed_over)
+    key, value = (record.key or b"").decode(errors="backslashreplace"), record.value or b""
+    return BadMessage.of(record.topic, record.partition, record.offset, key, value, reason, passed_over=passed_over)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +148,8 @@ async def forget(connection: asyncpg.Connection, number: int) -> None:
 
 
 def _values(reader: str, bad: BadMessage) -> tuple[object, ...]:
-    value = bad.value
     place = (reader, bad.topic, bad.partition, bad.offset)
-    digest = hashlib.sha256(value).digest()
-    return (*place, storable(bad.key), storable(bad.reason), value[:KEPT_BYTES], len(value), digest, bad.passed_over)
+    return (*place, storable(bad.key), storable(bad.reason), bad.payload, bad.size, bad.sha256, bad.passed_over)
 
 
 def storable(text: str) -> str:

@@ -105,7 +105,7 @@ class PostgresOutbox:
 
 
 def _unsent(row: asyncpg.Record, reason: str) -> BadMessage:
-    return BadMessage(row["topic"], UNSENT, row["id"], row["key"], row["payload"], reason)
+    return BadMessage.of(row["topic"], UNSENT, row["id"], row["key"], row["payload"], reason)
 
 
 def _message(row: asyncpg.Record) -> Message:

@@ -23,7 +23,7 @@ async def pool(stack: LocalStack) -> AsyncIterator[asyncpg.Pool]:
 
 def bad(offset: int) -> BadMessage:
     """A message of which more is wrong than is kept."""
-    return BadMessage("some.events", 0, offset, "k" * 5000, b"x" * (set_aside.KEPT_BYTES + 1), "r" * 5000)
+    return BadMessage.of("some.events", 0, offset, "k" * 5000, b"x" * (set_aside.KEPT_BYTES + 1), "r" * 5000)
 
 
 def dropped(reader: str) -> float:

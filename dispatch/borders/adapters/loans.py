@@ -101,7 +101,7 @@ class KafkaBorderLogs:
     async def _send(self, message: Outgoing) -> None:
         for reason in (await send_all(self._producer, [message])).values():
             # Nothing would come of trying again, and the tick that forwards it has a city to look after.
-            bad = BadMessage(message.topic, UNSENT, 0, message.key, message.value, reason, passed_over=True)
+            bad = BadMessage.of(message.topic, UNSENT, 0, message.key, message.value, reason, passed_over=True)
             await self._set_aside([bad])
 
 

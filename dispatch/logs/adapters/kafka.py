@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from google.protobuf.message import DecodeError
@@ -17,6 +18,7 @@ from dispatch.logs import wire
 from dispatch.logs.cut import Cut
 from dispatch.logs.errors import LogReplaced
 from dispatch.logs.ports import Read
+from dispatch.metrics import BAD_DISCARDED
 from node.errors import Retryable
 from node.kafka import LogIdentity, consumer
 from node.set_aside import BadMessage, SetAside, bad_record
@@ -27,7 +29,7 @@ from proto.tracking.v1 import fix_columns_pb2
 #: The broker holds an empty fetch this long: latency does not hang on it, only idle traffic does.
 _FETCH_WAIT_MS = 250
 #: Messages that could not be read and that a shadow keeps, for those that the owner before it has not come to.
-_KEPT_BAD = 100
+KEPT_BAD = 100
 #: One message is read within this, wall seconds.
 _ONE_READ_S = 10.0
 #: A reader in no hurry has the broker gather so much, or for so long: a hundredth of the requests, on both sides.
@@ -59,6 +61,7 @@ class KafkaCityLogs:
         self._set_aside = set_aside
         #: Read, but not handed over: what could not be read is not set aside yet.
         self._kept_back: Read | None = None
+        #: To be set aside; none of a reader for whom nobody does that.
         self._bad: list[BadMessage] = []
         self._follows_only = False
 
@@ -91,20 +94,32 @@ class KafkaCityLogs:
         at_events = _within(wanted_events, first[events], end[events])
         reader.seek(pings, at_pings)
         reader.seek(events, at_events)
+        read_again = {pings.topic: at_pings, events.topic: at_events}
+        known = self._bad if self._cut.incarnation == name else []
+        self._bad = [bad for bad in known if bad.offset < read_again[bad.topic]]
         self._cut = Cut(name, partition, at_pings, at_events)
         return self._cut
 
     async def read(self, timeout_s: float) -> Read:
         if self._kept_back is None:
             self._kept_back, bad = await self._read(timeout_s)
-            self._bad += bad
+            if self._set_aside is not None:
+                self._bad += bad
         if self._follows_only:
-            del self._bad[:-_KEPT_BAD]
+            self._discard_oldest_bad()
         elif self._bad and self._set_aside is not None:
             await self._set_aside(self._bad)
             self._bad = []
         read, self._kept_back = self._kept_back, None
         return read
+
+    def _discard_oldest_bad(self) -> None:
+        """Keep the newest: the older ones the owner has come to long since."""
+        discarded = len(self._bad) - KEPT_BAD
+        if discarded > 0:
+            del self._bad[:discarded]
+            BAD_DISCARDED.labels(self._city).inc(discarded)
+            structlog.get_logger().warning("unreadable messages discarded", city=self._city, messages=discarded)
 
     def follow_only(self) -> None:
         self._follows_only = True
@@ -156,7 +171,7 @@ class KafkaCityLogs:
         if self._set_aside is not None:
             place = self._partitions(self._cut.partition)[1]
             record = await self._record(place, event.offset)
-            gone = BadMessage(place.topic, place.partition, event.offset, event.event_id, b"", reason)
+            gone = BadMessage.of(place.topic, place.partition, event.offset, event.event_id, b"", reason)
             await self._set_aside([bad_record(record, reason) if record is not None else gone])
 
     async def close(self) -> None:

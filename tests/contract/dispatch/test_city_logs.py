@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,12 +15,14 @@ from aiokafka import AIOKafkaProducer
 
 from deploy.stack.stack import LocalStack
 from dispatch.engine.log_inputs import LogEvent
-from dispatch.logs.adapters.kafka import KafkaCityLogs
+from dispatch.logs.adapters.kafka import KEPT_BAD, KafkaCityLogs
 from dispatch.logs.adapters.memory import MemoryCityLogs, MemoryLog
 from dispatch.logs.cut import Cut
 from dispatch.logs.ports import CityLogs, Read
+from dispatch.metrics import BAD_DISCARDED
 from node import kafka
-from node.set_aside import BadMessage
+from node.errors import Retryable
+from node.set_aside import KEPT_BYTES, BadMessage, SetAside
 from proto.dispatch.v1.city_event_pb2 import CityEvent, OrderCancelled
 from proto.fix_messages import encode_fixes
 from proto.topics import CITY_EVENTS, CITY_PARTITIONS, RIDER_PINGS
@@ -90,25 +93,36 @@ class Bench:
         return heard, reads
 
 
-@pytest_asyncio.fixture(params=["memory", "kafka"], loop_scope="session")
-async def bench(request: pytest.FixtureRequest, stack: LocalStack) -> AsyncIterator[Bench]:
-    """Logs that nobody else's messages are understood in."""
-    city = f"city-{uuid.uuid4().hex[:8]}"
+def city_of_its_own() -> tuple[str, int]:
+    """A city that no other test knows, and its partition."""
     # The last partition is the one of the tracking logs, who do not expect what is written here.
-    partition = random.SystemRandom().randrange(CITY_PARTITIONS - 1)
-    if request.param == "memory":
-        log = MemoryLog()
-        yield Bench(MemoryCityLogs(log, city), MemoryWriter(log, partition), city, partition)
-        return
-    url = stack.env["FORNO_KAFKA_URL"]
-    identity = kafka.LogIdentity(url)
-    producer = kafka.producer(url)
+    return f"city-{uuid.uuid4().hex[:8]}", random.SystemRandom().randrange(CITY_PARTITIONS - 1)
+
+
+@asynccontextmanager
+async def kafka_bench(
+    stack: LocalStack, set_aside: SetAside | None = None
+) -> AsyncIterator[tuple[Bench, KafkaCityLogs]]:
+    """Logs in Kafka."""
+    url, (city, partition) = stack.env["FORNO_KAFKA_URL"], city_of_its_own()
+    identity, producer = kafka.LogIdentity(url), kafka.producer(url)
     await producer.start()
-    logs = KafkaCityLogs(url, identity, city, 3)
-    yield Bench(logs, KafkaWriter(producer, partition), city, partition)
+    logs = KafkaCityLogs(url, identity, city, 3, set_aside=set_aside)
+    yield Bench(logs, KafkaWriter(producer, partition), city, partition), logs
     await logs.close()
     await producer.stop()
     await identity.close()
+
+
+@pytest_asyncio.fixture(params=["memory", "kafka"], loop_scope="session")
+async def bench(request: pytest.FixtureRequest, stack: LocalStack) -> AsyncIterator[Bench]:
+    """Logs that nobody else's messages are understood in."""
+    if request.param == "memory":
+        log, (city, partition) = MemoryLog(), city_of_its_own()
+        yield Bench(MemoryCityLogs(log, city), MemoryWriter(log, partition), city, partition)
+        return
+    async with kafka_bench(stack) as (made, _):
+        yield made
 
 
 def ids(heard: Sequence[LogEvent]) -> list[str]:
@@ -191,30 +205,89 @@ async def test_rubbish_is_passed_over(bench: Bench) -> None:
     assert sum(len(read.fixes) for read in reads) == 1
 
 
+class Aside:
+    """Messages that were set aside; refused while the database is away."""
+
+    def __init__(self) -> None:
+        self.messages: list[BadMessage] = []
+        self.away = False
+
+    async def add(self, bad: Sequence[BadMessage]) -> None:
+        if self.away:
+            raise Retryable("the database is away")
+        self.messages += bad
+
+    def payloads(self, city: str) -> list[bytes]:
+        """Those that name the city."""
+        return [bad.payload for bad in self.messages if city.encode() in bad.payload]
+
+
+def of_no_kind(city: str, number: int = 0) -> bytes:
+    """An event that no release understands."""
+    return CityEvent(event_id=f"of no kind {number}", city=city).SerializeToString()
+
+
 async def test_who_only_follows_a_city_sets_nothing_aside_before_it_owns_it(stack: LocalStack) -> None:
-    """Nothing that the owner before it may not have come to is lost."""
-    url, city = stack.env["FORNO_KAFKA_URL"], f"city-{uuid.uuid4().hex[:8]}"
-    partition = random.SystemRandom().randrange(CITY_PARTITIONS - 1)
-    identity, producer = kafka.LogIdentity(url), kafka.producer(url)
-    await producer.start()
-    aside: list[bytes] = []
+    """Nothing that the owner before it may not have come to is lost, be the logs opened anew meanwhile."""
+    aside = Aside()
+    async with kafka_bench(stack, aside.add) as (bench, logs):
+        logs.follow_only()
+        await logs.open(bench.partition, None, 0)
+        await bench.writer.event(of_no_kind(bench.city))
+        await bench.tell("a")
+        _, reads = await bench.read_until(1, 0)
+        assert aside.messages == []
+        await logs.open(bench.partition, reads[-1].cut, 0)
+        logs.own()
+        await bench.tell("b")
+        await bench.read_until(1, 0)
+        assert aside.payloads(bench.city) == [of_no_kind(bench.city)]
 
-    async def note(bad: Sequence[BadMessage]) -> None:
-        aside.extend(message.value for message in bad)
 
-    logs = KafkaCityLogs(url, identity, city, 3, set_aside=note)
-    bench = Bench(logs, KafkaWriter(producer, partition), city, partition)
-    logs.follow_only()
-    await logs.open(partition, None, 0)
-    bad = CityEvent(event_id="of no kind", city=city).SerializeToString()
-    await bench.writer.event(bad)
-    await bench.tell("a")
-    await bench.read_until(1, 0)
-    assert aside == []
-    logs.own()
-    await bench.tell("b")
-    await bench.read_until(1, 0)
-    assert aside.count(bad) == 1
-    await logs.close()
-    await producer.stop()
-    await identity.close()
+async def test_what_cannot_be_set_aside_yet_is_kept_once(stack: LocalStack) -> None:
+    """While the database is away the owner opens its logs anew, and finds the same message each time."""
+    aside = Aside()
+    async with kafka_bench(stack, aside.add) as (bench, logs):
+        await logs.open(bench.partition, None, 0)
+        end = await logs.ends()
+        await bench.writer.event(of_no_kind(bench.city))
+        aside.away = True
+        for _ in range(3):
+            await logs.open(bench.partition, end, 0)
+            with pytest.raises(Retryable, match="the database is away"):
+                await bench.read_until(1, 0)
+        aside.away = False
+        await bench.tell("a")
+        await bench.read_until(1, 0)
+        assert aside.payloads(bench.city) == [of_no_kind(bench.city)]
+
+
+async def test_a_follower_keeps_the_beginnings_of_the_newest_bad_messages(stack: LocalStack) -> None:
+    """A flood of large ones must not fill its memory; those that are forgotten are counted."""
+    aside = Aside()
+    async with kafka_bench(stack, aside.add) as (bench, logs):
+        logs.follow_only()
+        await logs.open(bench.partition, None, 0)
+        await logs.open(bench.partition, await logs.ends(), 0)
+        values = [of_no_kind(bench.city, number) for number in range(KEPT_BAD + 2)]
+        values[-1] += b"\xff" * KEPT_BYTES
+        for value in values:
+            await bench.writer.event(value)
+        await bench.tell("a")
+        await bench.read_until(1, 0)
+        logs.own()
+        await bench.tell("b")
+        await bench.read_until(1, 0)
+        assert aside.payloads(bench.city) == [value[:KEPT_BYTES] for value in values[2:]]
+        assert aside.messages[-1].size == len(values[-1])
+        assert BAD_DISCARDED.labels(bench.city)._value.get() == 2
+
+
+async def test_a_reader_for_whom_nobody_sets_aside_keeps_nothing(stack: LocalStack) -> None:
+    """As that of the trails: the city's owner sets aside the same messages."""
+    async with kafka_bench(stack) as (bench, logs):
+        await logs.open(bench.partition, None, 0)
+        await bench.writer.event(of_no_kind(bench.city))
+        await bench.tell("a")
+        await bench.read_until(1, 0)
+        assert logs._bad == []

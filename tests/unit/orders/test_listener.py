@@ -106,7 +106,7 @@ async def test_an_event_that_nobody_can_take_is_set_aside(poison: Record) -> Non
     listener = Listener(store, ALL, aside, structlog.get_logger())
     await listener.handle([authorised(order_id(1), 0), poison, authorised(order_id(2), 2)])
     assert passed_over() == before + 1
-    assert [(bad.offset, bad.value) for bad in aside.messages] == [(1, poison.value)]
+    assert [(bad.offset, bad.payload) for bad in aside.messages] == [(1, poison.value)]
     assert aside.messages[0].reason
     assert [order.status for order in store.all()] == [Status.ACCEPTED, Status.ACCEPTED]
     assert store.offsets == {("payment.events", 0): 3}

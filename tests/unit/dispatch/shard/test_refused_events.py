@@ -67,9 +67,34 @@ async def test_what_is_refused_without_any_event_is_no_events_fault() -> None:
     assert len(runner.city.ingested.waiting) == 1
 
 
+class RestlessLog(MemoryDecisionLog):
+    """A database that refuses one tick with orders, for a reason that passes by itself."""
+
+    refusals = 1
+
+    async def commit(self, tick: TickCommit) -> None:
+        if tick.changes.orders and self.refusals:
+            self.refusals -= 1
+            raise DataAtFault("orders", "a constraint is broken")
+        await super().commit(tick)
+
+
+@pytest.mark.parametrize("orders", [2, 8, 9])
+async def test_a_refusal_that_passes_accuses_no_event(orders: int) -> None:
+    """All events are stored by and by, the last of them alone, and none is set aside."""
+    world = MemoryCity(decisions=RestlessLog())
+    runner = await world.owner()
+    for number in range(orders):
+        await world.open_order(f"o-{number}")
+    await ticked(world, runner, TICKS)
+    assert world.log.set_aside == {}
+    assert len(runner.city.state.orders) == orders
+    assert not runner.city.ingested.waiting
+
+
 @pytest.mark.parametrize("events", range(1, 40))
 def test_halving_ends_soon(events: int) -> None:
-    """Whichever event is at fault, it is found within as many ticks as halving takes, and one."""
+    """Whichever event is at fault, it is found within as many ticks as halving takes, one alone, and one without."""
     for guilty in range(events):
         suspects, first, ticks = SuspectEvents(), 0, 0
         suspects.refused(events, "why")
@@ -83,5 +108,5 @@ def test_halving_ends_soon(events: int) -> None:
             else:
                 first += taken
         assert first == guilty
-        assert ticks <= events.bit_length() + 1
+        assert ticks <= events.bit_length() + 2
         assert suspects.limit(5000) == 5000
