@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import structlog
 
 from node.errors import Retryable
-from node.lifecycle import in_background
+from node.lifecycle import STOP_DEADLINE_S, in_background
 from shard_router.leases.host import CityHost
 from shard_router.leases.reconcile import (
     Action,
@@ -32,6 +32,10 @@ from shard_router.leases.slots import FOLLOWING, HOLDING, Slot, Slots, SlotState
 from shard_router.leases.timing import FIRST_TICK_S
 from shard_router.ports import RouterStore
 from shard_router.topology import Ownership
+
+#: How long a shard that stops waits for its cities to end, wall seconds; the rest of the deadline is for what is closed
+#: after them.
+CLOSE_S = STOP_DEADLINE_S - 2.0
 
 T = TypeVar("T")
 
@@ -74,13 +78,19 @@ class Executor:
                 await self._tell_store(action)
 
     async def close(self) -> None:
-        """Drops and releases every city, so that others need not wait for the lease to run out."""
+        """Drops and releases every city, so that others need not wait for the lease to run out.
+
+        Over within `CLOSE_S`: a city that has not ended by then is left to the end of the process, and of the lease.
+        """
         for slot in self._slots.of.values():
             if slot.state in HOLDING:
                 self._drop(slot, Drop(slot.city, "the shard stops", release=True))
             elif slot.state in FOLLOWING:
                 self._unfollow(slot, Unfollow(slot.city))
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks.values(), timeout=CLOSE_S)
+            if left:
+                self._log.error("cities left behind", tasks=sorted(task.get_name() for task in left))
 
     async def _tell_store(self, action: FailMove | TellWarm | Release | Claim) -> None:
         """Tell the store; if it is away, the next beat decides again."""

@@ -63,7 +63,7 @@ class ShardLease:
             listening.cancel()
 
     async def close(self) -> None:
-        """Drops and releases every city, so that others need not wait for the lease to run out."""
+        """Drops and releases every city, so that others need not wait for the lease to run out; over in seconds."""
         await self._executor.close()
 
     async def _enter(self) -> None:

@@ -85,8 +85,9 @@ class Slot:
     orphan: tuple[int, float] | None = None
     #: Something is being done about the city.
     busy: bool = False
-    #: What follows `DROPPING`.
+    #: What follows `DROPPING`, and the pause then.
     after_drop: SlotState = SlotState.IDLE
+    pause_s: float = 0.0
 
     @property
     def held(self) -> Ownership | None:
@@ -130,6 +131,8 @@ class Slot:
         """It could not be taken and is given back; for good, it is shunned, else tried again after a growing pause."""
         self.not_taken = 0 if for_good else self.not_taken + 1
         self.drop(now_s, shun=for_good)
+        if not for_good:
+            self.pause_s = _pause_s(TAKE_PAUSE_S, self.not_taken)
 
     def failed(self, now_s: float) -> None:
         """A part of the running city failed."""
@@ -148,15 +151,15 @@ class Slot:
         if refuse:
             self._refuse(refuse)
         self.enter(SlotState.DROPPING, now_s)
-        self.after_drop = SlotState.SHUNNED if shun else SlotState.IDLE
+        self.after_drop, self.pause_s = (SlotState.SHUNNED, SHUN_S) if shun else (SlotState.IDLE, 0.0)
 
     def dropped(self, now_s: float) -> None:
         """Nothing of the city runs here any more."""
         self.enter(self.after_drop, now_s)
         self.ownership, self.move_id = None, None
-        self.until_s = now_s + _pause_s(TAKE_PAUSE_S, self.not_taken)
+        self.until_s = now_s + self.pause_s
         if self.state is SlotState.SHUNNED:
-            self.until_s, self.failures = now_s + SHUN_S, 0
+            self.failures = 0
 
     def _refuse(self, why: str) -> None:
         if self.move_id is not None:

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
+from shard_router.leases import executor
 from shard_router.leases.slots import SlotState
 from shard_router.leases.timing import (
     FAILURES,
@@ -356,3 +358,22 @@ async def test_a_clean_stop_releases_at_once(small_world: World) -> None:
     await world.leases["a"].close()
     assert (await world.store.read_map()).cities["city-0"].owner is None
     assert world.hosts["a"].dropped == [("city-0", 1, "the shard stops")]
+
+
+async def test_a_stop_does_not_wait_for_ever_for_a_city_that_does_not_end(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is closed after the cities has its part of the deadline; the city goes with the process and the lease."""
+    world = small_world
+    host = await world.start_one()
+    host.may_end.clear()
+    world.tasks["a"].cancel()
+    monkeypatch.setattr(executor, "CLOSE_S", 0.01)
+    async with asyncio.timeout(10):
+        with capture_logs() as logs:
+            await world.leases["a"].close()
+    assert [entry["tasks"] for entry in logs if entry["event"] == "cities left behind"] == [["lease:city-0"]]
+    assert host.ending == {"city-0"}
+    assert not world.leases["a"].slots.holds("city-0", 1)
+    host.may_end.set()
+    await world.until(lambda: bool(host.dropped))

@@ -93,6 +93,15 @@ def test_a_city_that_was_lost_may_be_claimed_at_once() -> None:
     assert (slot.state, slot.until_s) == (SlotState.IDLE, 10.0)
 
 
+def test_the_end_of_a_shadow_delays_no_claim() -> None:
+    """Whatever stood in the way of a take before: that pause was over long ago."""
+    slot = Slot("roma", not_taken=3)
+    slot.follow(OWN, 7, 1.0)
+    slot.drop(10.0)
+    slot.dropped(10.0)
+    assert (slot.state, slot.until_s) == (SlotState.IDLE, 10.0)
+
+
 def test_what_passes_by_itself_does_not_count() -> None:
     """A city that could not be loaded just then is not nearer to being given up."""
     slot = Slot("roma", SlotState.RUNNING, ownership=OWN)
