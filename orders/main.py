@@ -32,7 +32,7 @@ from orders.kitchen.grpc_api import KitchensApi
 from orders.kitchen.known_kitchens import KnownKitchens
 from orders.kitchen.service import KitchenService
 from orders.ordering.adapters.cities import MappedCities, ShardEstimates
-from orders.ordering.adapters.listener import Listener, listen
+from orders.ordering.adapters.listener import SOURCES, listener
 from orders.ordering.adapters.postgres.database import OrderDatabase
 from orders.ordering.adapters.postgres.decisions import PostgresDecisions
 from orders.ordering.adapters.postgres.reads import PostgresReads
@@ -191,8 +191,8 @@ async def _store(
 def _saga(node: Node, settings: OrdersSettings, own: Range, pool: asyncpg.Pool, store: OrderStore) -> None:
     """Start what moves the orders of a database on: events, and those that wait for too long."""
     clock, log, name = settings.clock(), node.log, own.database
-    listener = Listener(store.decisions, own, set_aside.into(pool, "orders"), log)
-    node.start(f"listener {name}", listen(settings.kafka_url, listener, pool, log))
+    events = listener(store.decisions, own, set_aside.into(pool, "orders"), log)
+    node.start(f"listener {name}", events.run(settings.kafka_url, tuple(SOURCES), pool))
     node.start(f"sweeper {name}", Sweeper(name, store.decisions, store.stuck, clock, log).run())
     timeout = AnswerTimeout(store.decisions, store.stuck, settings.kitchen_patience_s, clock, log)
     node.start(f"answer timeout {name}", timeout.run())

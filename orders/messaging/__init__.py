@@ -1,1 +1,1 @@
-"""Inbox, shared by orders and payments: what is told twice counts once."""
+"""Inbox and listener, shared by orders and payments: what is told twice counts once."""

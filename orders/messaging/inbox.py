@@ -21,8 +21,8 @@ class Versioned(Protocol):
 
 V = TypeVar("V", bound=Versioned)
 
-#: Why an event of a newer release is set aside. Its version counts and changes nothing: a gap would hold all later
-#: events of its order for ever.
+#: Why the message of an event of a newer release is set aside. Its version counts and changes nothing: a gap would hold
+#: all later events of its order for ever.
 UNKNOWN_KIND = "of a kind that this release does not know; its version counts"
 
 

@@ -24,7 +24,8 @@ class Source(StrEnum):
 class ReceivedEvent:
     """An event of another service; `raw` is the message, kept if the event has to wait for the ones before it.
 
-    One of a kind that this release does not know counts as its version and changes nothing: those after it go on.
+    `flaw` says why the message is set aside although its version counts, so that those after it go on: it is of a kind
+    that this release does not know, and changes nothing, or holds what had to be altered to be stored.
     """
 
     source: Source
@@ -32,7 +33,7 @@ class ReceivedEvent:
     version: int
     signal: Signal
     raw: bytes
-    known: bool = True
+    flaw: str = ""
 
 
 #: Version of the last event that was applied to an order, by source.

@@ -30,7 +30,8 @@ _NO_PARTS = Parts(0, 0, 0, 0)
 class Instruction:
     """An event of an order; amount, its parts and the token come with the first one.
 
-    One of a kind that this release does not know asks for nothing, and counts as its version.
+    `flaw` says why its message is set aside although its version counts: it is of a kind that this release does not
+    know, and asks for nothing, or holds what had to be altered to be stored.
     """
 
     order_id: OrderId
@@ -40,7 +41,7 @@ class Instruction:
     amount: Money = _NONE
     token: str = ""
     parts: Parts = _NO_PARTS
-    known: bool = True
+    flaw: str = ""
 
 
 @dataclass(frozen=True, slots=True)

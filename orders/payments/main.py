@@ -11,8 +11,7 @@ from node.outbox.publisher import KafkaPublisher
 from node.outbox.relay import Relay
 from node.rpc import Server
 from node.settings import load
-from orders.messaging.postgres import offsets
-from orders.payments.adapters.listener import Listener
+from orders.payments.adapters.listener import listener
 from orders.payments.adapters.local import LocalProvider
 from orders.payments.adapters.postgres import SCHEMAS, PostgresPayments
 from orders.payments.config import PaymentsSettings
@@ -22,9 +21,6 @@ from orders.payments.ports import PaymentProvider
 from orders.payments.upkeep import PaymentUpkeep
 from proto.payments.v1.payments_pb2_grpc import add_PaymentsServicer_to_server
 from proto.topics import ORDER_EVENTS
-
-#: Trades a little latency of a saga's step for fewer, larger transactions.
-LINGER_S = 0.02
 
 
 async def boot(node: Node, settings: PaymentsSettings) -> None:
@@ -61,16 +57,8 @@ async def boot(node: Node, settings: PaymentsSettings) -> None:
     node.start("notices", worker.follow_notices())
     node.start("overdue", worker.measure_overdue())
 
-    listener = Listener(payments, worker.wake, set_aside.into(pool, "payments"), log)
-    loop = kafka.TopicLoop(
-        settings.kafka_url,
-        (ORDER_EVENTS.name,),
-        lambda log_id: offsets(pool, log_id),
-        listener.handle,
-        log,
-        linger_s=LINGER_S,
-    )
-    node.start("listener", loop.run())
+    instructions = listener(payments, worker.wake, set_aside.into(pool, "payments"), log)
+    node.start("listener", instructions.run(settings.kafka_url, (ORDER_EVENTS.name,), pool))
 
     api = PaymentsApi(payments, worker.wake)
     server = Server(settings.listen, [SERVICE], [lambda grpc_server: add_PaymentsServicer_to_server(api, grpc_server)])

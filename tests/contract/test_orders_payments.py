@@ -15,6 +15,7 @@ from node.errors import Rejected, Retryable
 from node.outbox.message import Message
 from node.outbox.postgres import PostgresOutbox
 from node.postgres import DataAtFault
+from orders.messaging.inbox import UNKNOWN_KIND
 from orders.messaging.message import Offset
 from orders.model import ActionRequired
 from orders.payments.adapters.codec import decode
@@ -181,10 +182,27 @@ async def test_an_instruction_of_an_unknown_kind_holds_up_none_behind_it(book: B
     assert (heard.applied, heard.held) == (1, 1)
     event = order_pb.OrderEvent(order_id=order_id(), version=3, at_ms=NOW_MS)
     unknown = decode(event.SerializeToString() + b"\xa2\x06\x00")
-    assert not unknown.known
+    assert unknown.flaw == UNKNOWN_KIND
     heard = await book.receive([unknown], offset(4))
     assert (heard.applied, heard.held) == (2, 0)
     assert await serve(book, Action.CAPTURE)
+
+
+async def test_an_instruction_that_holds_a_nul_holds_up_none_behind_it(book: Book) -> None:
+    """It is applied with the character escaped, also after waiting for the one before it."""
+    event = order_pb.OrderEvent(order_id=order_id(), version=2, at_ms=NOW_MS)
+    event.cancelled.reason = "a\0b"
+    cancelled = decode(event.SerializeToString())
+    assert cancelled.flaw == "cancelled.reason: holds a NUL, stored as \\x00; its version counts"
+    heard = await book.receive([cancelled, told(3, "completed")], offset(1))
+    assert (heard.applied, heard.held) == (0, 2)
+    first = order_pb.OrderEvent.FromString(told(1, "placed", "tok\0").raw)
+    assert first.placed.payment_token == "tok\\x00"
+    heard = await book.receive([decode(first.SerializeToString())], offset(2))
+    assert (heard.applied, heard.held) == (3, 0)
+    payment = await book.get(order_id())
+    assert payment is not None
+    assert (payment.goal, payment.token) == (Goal.CANCELLED, "tok\\x00")
 
 
 async def test_a_payment_that_waits_too_long_is_counted(book: Book) -> None:

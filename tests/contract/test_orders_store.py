@@ -264,6 +264,23 @@ async def test_an_event_of_an_unknown_kind_holds_up_none_behind_it(store: Store)
     assert (before.status, order.status) == (Status.ASSIGNED, Status.DELIVERED)
 
 
+async def test_an_event_that_holds_a_nul_is_stored_and_holds_up_none_behind_it(store: Store) -> None:
+    """Though it has to wait for the one before it: its text is kept with the character escaped."""
+    await store.decisions.place(placed(), KEY)
+    await store.decisions.receive([payment(1, "authorised")], offset(1))
+    event = dispatch_pb.DispatchEvent(order_id=order_id(), version=2, at_ms=NOW_MS)
+    event.unassigned.reason = "flat\0tyre"
+    unassigned = decode(Source.DISPATCH, event.SerializeToString())
+    waiting = await store.decisions.receive([unassigned, dispatched(3, "assigned")], offset(3))
+    assert (waiting.applied, waiting.held) == (0, 2)
+    applied = await store.decisions.receive([dispatched(1, "assigned")], offset(4))
+    assert (applied.applied, applied.held) == (3, 0)
+    order = await store.reads.get(order_id())
+    assert order is not None
+    assert order.status is Status.ASSIGNED
+    assert "flat\\x00tyre" in [line.reason for line in order.history]
+
+
 class Noting(WriteObserver):
     """Notes who placed something, and how often nobody knew what was written."""
 

@@ -7,8 +7,9 @@ from google.protobuf.message import DecodeError
 from node.errors import FornoError
 from node.outbox.message import Message
 from orders.ids import checked_order_id
-from orders.messaging.value_checks import check_storable
-from orders.model import ActionRequired, Order, Position
+from orders.messaging.inbox import UNKNOWN_KIND
+from orders.messaging.value_checks import checked_version, escape_nuls
+from orders.model import ActionRequired, Order, OrderId, Position
 from orders.ordering.event_inbox import ReceivedEvent, Source
 from orders.ordering.events import Event, Fact, Opened, OrderFact, ReadyChanged, Withdrawn
 from orders.ordering.pricing import parts_of
@@ -41,18 +42,27 @@ def encode(event: Event, wall_ms: int) -> Message:
 
 
 def decode(source: Source, payload: bytes) -> ReceivedEvent:
-    """Decode a message. Raises `ValueError` when it does not even say which version of which order's events it is, or
-    holds what cannot be stored.
-    """
+    """Decode a message. Raises `ValueError` when it does not even say which version of which order's events it is."""
+    return event_of(source, payload, *parse(source, payload))
+
+
+def parse(source: Source, payload: bytes) -> tuple[OrderId, PaymentEvent | DispatchEvent]:
+    """Parse a message, and say which order it is about. Raises `ValueError` when it is about none."""
     try:
-        event = PaymentEvent.FromString(payload) if source is Source.PAYMENTS else DispatchEvent.FromString(payload)
-        order_id = checked_order_id(event.order_id)
+        message = PaymentEvent.FromString(payload) if source is Source.PAYMENTS else DispatchEvent.FromString(payload)
+        return checked_order_id(message.order_id), message
     except (DecodeError, FornoError) as error:
         raise ValueError(f"not an event of {source}: {error}") from error
-    check_storable(event)
-    signal = _payment_signal(event) if isinstance(event, PaymentEvent) else _dispatch_signal(event)
-    known = signal is not None
-    return ReceivedEvent(source, order_id, event.version, signal or Signal(None, event.at_ms), payload, known)
+
+
+def event_of(source: Source, payload: bytes, order_id: OrderId, message: PaymentEvent | DispatchEvent) -> ReceivedEvent:
+    """The event in a parsed message, which it may modify. Raises `ValueError` when its version cannot be stored."""
+    version, flaw = checked_version(message.version), escape_nuls(message)
+    raw = message.SerializeToString() if flaw else payload
+    signal = _payment_signal(message) if isinstance(message, PaymentEvent) else _dispatch_signal(message)
+    if signal is None:
+        return ReceivedEvent(source, order_id, version, Signal(None, message.at_ms), raw, flaw or UNKNOWN_KIND)
+    return ReceivedEvent(source, order_id, version, signal, raw, flaw)
 
 
 def _order_message(event: OrderFact) -> Message:

@@ -10,7 +10,8 @@ from google.protobuf.message import DecodeError
 from node.errors import FornoError
 from node.outbox.message import Message
 from orders.ids import checked_order_id
-from orders.messaging.value_checks import check_storable
+from orders.messaging.inbox import UNKNOWN_KIND
+from orders.messaging.value_checks import checked_version, escape_nuls
 from orders.money import Parts
 from orders.payments.instructions import Instruction, InstructionKind
 from orders.payments.model import Money, Payment, PaymentStatus
@@ -73,23 +74,26 @@ def _message(payment: Payment, at_ms: int, **kind: Any) -> Message:
 
 def decode(payload: bytes) -> Instruction:
     """Decode what an order's event asks for. Raises `ValueError` when it does not even say which version of which
-    order's events it is, or asks for nonsense.
+    order's events it is, or asks for what does not add up.
     """
     try:
         event = order_pb.OrderEvent.FromString(payload)
         order_id = checked_order_id(event.order_id)
     except (DecodeError, FornoError) as error:
         raise ValueError(f"not an event of an order: {error}") from error
-    check_storable(event)
+    version, flaw = checked_version(event.version), escape_nuls(event)
+    raw = event.SerializeToString() if flaw else payload
     name = event.WhichOneof("kind")
-    kind = _KINDS.get(name or "", InstructionKind.NOTHING)
+    if name is None:
+        return Instruction(order_id, version, InstructionKind.NOTHING, raw, flaw=flaw or UNKNOWN_KIND)
+    kind = _KINDS.get(name, InstructionKind.NOTHING)
     if kind is not InstructionKind.AUTHORISE:
-        return Instruction(order_id, event.version, kind, payload, known=name is not None)
+        return Instruction(order_id, version, kind, raw, flaw=flaw)
     amount = Money(event.placed.amount.minor, event.placed.amount.currency)
     parts = _parts(event.placed.parts)
     if sum(astuple(parts)) != amount.minor:
         raise ValueError(f"the parts of {order_id} do not add up to its amount")
-    return Instruction(order_id, event.version, kind, payload, amount, event.placed.payment_token, parts)
+    return Instruction(order_id, version, kind, raw, amount, event.placed.payment_token, parts, flaw)
 
 
 def _parts(parts: order_pb.Parts) -> Parts:
