@@ -160,6 +160,7 @@ def _commit(
         digests=Digests(*(digest(part) for part in (result.problem, solution, decisions.changes, tracks))),
         quiet=(),
         ignored=(),
+        passed_over=(),
         checkpoint=None,
         duration_ms=10.0,
         changes=decisions.changes,

@@ -23,7 +23,7 @@ class TickBasis:
 
     The offsets are where its part of either log ends; the fallbacks are as in `Fallbacks`. `renewed`: the learned paces
     were computed anew since the tick before. `lesson`: in the first tick of an owner, the lesson it began with ("":
-    none); else None.
+    none); else None. `owner_began`: in the first tick of an owner, the offset of events at which it began; else None.
     """
 
     now_ms: int
@@ -35,6 +35,7 @@ class TickBasis:
     renewed: bool = False
     lesson: str | None = None
     stops_fallback: str = ""
+    owner_began: int | None = None
 
     @property
     def fallbacks(self) -> Fallbacks:

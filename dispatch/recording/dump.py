@@ -82,7 +82,7 @@ async def _stretch(core_url: str, wanted: DumpRequest) -> _Stretch:
                 "tick of an owner and every few minutes",
                 reason="NO_START",
             )
-        rows = await connection.fetch(SQL.ticks, wanted.city, start["tick"], MAX_TICKS + 1, CITY_EVENTS.name)
+        rows = await connection.fetch(SQL.ticks, wanted.city, start["tick"], MAX_TICKS + 1)
         if len(rows) > MAX_TICKS:
             raise Rejected(
                 f"{wanted.city}: more than {MAX_TICKS:,} ticks in this stretch: ask for fewer with --minutes",

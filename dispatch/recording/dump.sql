@@ -12,15 +12,10 @@ order by
 limit 1
 
 -- name: ticks
--- An owner that had to load the city again began again: the last time before the tick.
 select tick, epoch, now_ms, pings_offset, events_offset, params_digest, travel_version, fallback, problem_digest,
     solution_digest, decisions_digest, ignored, promises_digest, eta_fallback, renewed, lesson,
-    quiet::text as quiet, stops_fallback, incarnation,
-    (select r.first_offset from dispatch.applied_ranges r
-        where r.city = t.city and r.epoch = t.epoch and r.incarnation = t.incarnation and r.topic = $4
-            and r.first_offset <= t.events_offset
-        order by r.first_offset = t.events_offset, r.first_offset desc limit 1) as owner_began
-from dispatch.ticks t where city = $1 and tick >= $2 order by tick limit $3
+    quiet::text as quiet, stops_fallback, incarnation, passed_over, owner_began
+from dispatch.ticks where city = $1 and tick >= $2 order by tick limit $3
 
 -- name: models
 select version, body from dispatch.travel_models where city = $1 and version = any($2::text[])

@@ -51,9 +51,9 @@ class RecordedTick:
 
     The digests are those of `dispatch.engine.computed_tick.Digests`; `promises_digest` is that of ETAs and tracks, None
     for a tick of an older version, whose ETAs and tracks cannot be compared. `fallback` is the solver's; it, the other
-    fallbacks, `renewed` and `lesson` are as in `TickBasis`. `quiet` holds one basis for each tick since the recorded
-    one before: those changed nothing. `owner_began` is the offset of events at which the owner of the tick began; None
-    where that is not known.
+    fallbacks, `renewed`, `lesson` and `owner_began` are as in `TickBasis`. `quiet` holds one basis for each tick since
+    the recorded one before: those changed nothing. `passed_over` are offsets of events that were set aside since then:
+    no tick took them.
     """
 
     tick: int
@@ -75,6 +75,7 @@ class RecordedTick:
     quiet: tuple[TickBasis, ...] = ()
     stops_fallback: str = ""
     owner_began: int | None = None
+    passed_over: tuple[int, ...] = ()
 
     @property
     def basis(self) -> TickBasis:
@@ -89,6 +90,7 @@ class RecordedTick:
             renewed=self.renewed,
             lesson=self.lesson,
             stops_fallback=self.stops_fallback,
+            owner_began=self.owner_began,
         )
 
     @staticmethod
@@ -96,6 +98,7 @@ class RecordedTick:
         """Build from a row or a line; what an older version did not write takes its default. Raises `KeyError`."""
         given = {field.name: plain[field.name] for field in fields(RecordedTick) if plain.get(field.name) is not None}
         given["ignored"] = tuple(given["ignored"])
+        given["passed_over"] = tuple(given.get("passed_over", ()))
         given["quiet"] = tuple(from_plain(TickBasis, basis) for basis in given.get("quiet", ()))
         return RecordedTick(**given)
 

@@ -73,6 +73,7 @@ class _Rerun:
             ]
         except (ValueError, DecodeError) as error:
             raise BadRecording(f"a message of the recording cannot be read: {error}") from error
+        self._passed_over = {offset for tick in recording.ticks for offset in tick.passed_over}
         before = [event for event in self._log if event.offset < recording.events_offset]
         self._seen = SeenIds(event.event_id for event in before)
         self._next_event = len(before)
@@ -90,20 +91,20 @@ class _Rerun:
         events: tuple[LogEvent, ...] = ()
         for basis in bases:
             if not first:
-                self._begin(basis, tick.owner_began)
+                self._begin(basis)
             taken, computed = self._run(tick, basis)
             events += taken
         compared = self._whole and tick.promises_digest is not None
         return RerunTick(tick, events, computed, _difference(tick, computed, with_tracks=compared), compared)
 
-    def _begin(self, basis: TickBasis, owner_began: int | None) -> None:
+    def _begin(self, basis: TickBasis) -> None:
         """Repeat what changed the memory between two ticks: a new owner, paces computed anew.
 
         Events that the former owner took in ticks that are on no record changed nothing; the new one never read them.
         """
         if basis.lesson is not None:
             self._memory.begin_epoch(self._lesson(basis.lesson))
-            self._events(owner_began or 0)
+            self._events(basis.owner_began or 0)
         if basis.renewed:
             self._memory.learning.travel_learner.refresh()
 
@@ -144,10 +145,11 @@ class _Rerun:
             self._positions.apply(FixColumns.concat(batch))
 
     def _events(self, end: int) -> tuple[LogEvent, ...]:
+        """The next events below an offset; repetitions, and those that no tick took, left out."""
         events: list[LogEvent] = []
         while self._next_event < len(self._log) and self._log[self._next_event].offset < end:
             event = self._log[self._next_event]
-            if self._seen.first_time(event.event_id):
+            if self._seen.first_time(event.event_id) and event.offset not in self._passed_over:
                 events.append(event)
             self._next_event += 1
         return tuple(events)

@@ -63,6 +63,7 @@ class Committer:
         #: Of ticks since the last row.
         self._quiet: list[TickBasis] = []
         self._ignored: tuple[OrderId, ...] = ()
+        self._passed_over: tuple[int, ...] = ()
 
     @property
     def is_due(self) -> bool:
@@ -101,6 +102,10 @@ class Committer:
             await self._decision_log.save_cut(city.ownership, city.committed.tick, city.taken)
             self._cut_saved_s = self._clock.monotonic_s()
 
+    def pass_over(self, offset: int) -> None:
+        """Keep the offset of an event that was set aside until the next row: no tick takes it, live or in a replay."""
+        self._passed_over += (offset,)
+
     def _record(self, tick: DecidedTick, checkpoint: Checkpoint | None, decided_ms: float) -> TickCommit:
         """Pure, and with its hashes long enough to belong in a thread."""
         city, decisions = self._city, tick.computed.decisions
@@ -118,6 +123,7 @@ class Committer:
             digests=Digests.of(tick.computed),
             quiet=tuple(self._quiet),
             ignored=self._ignored + tick.ignored,
+            passed_over=self._passed_over,
             checkpoint=checkpoint,
             duration_ms=decided_ms,
             changes=decisions.changes,
@@ -146,7 +152,7 @@ class Committer:
         self._city.committed.tick = record.tick
         self._city.committed.holdings.commit(record.holdings)
         self._first_without_checkpoint = False
-        self._quiet, self._ignored = [], ()
+        self._quiet, self._ignored, self._passed_over = [], (), ()
         self._cut_saved_s = self._clock.monotonic_s()
         if record.checkpoint is not None:
             self._checkpoint_saved_s = self._cut_saved_s

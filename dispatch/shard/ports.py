@@ -35,7 +35,7 @@ class TickCommit:
     """Everything that one tick commits in one transaction.
 
     `quiet` are the bases of the ticks since the last commit. `ignored` are orders whose openings were left out since
-    then: only the database still knew them.
+    then: only the database still knew them. `passed_over` are offsets of events that were set aside since then.
     """
 
     ownership: Ownership
@@ -50,6 +50,7 @@ class TickCommit:
     digests: Digests
     quiet: tuple[TickBasis, ...]
     ignored: tuple[OrderId, ...]
+    passed_over: tuple[int, ...]
     checkpoint: Checkpoint | None
     duration_ms: float
     changes: Changes

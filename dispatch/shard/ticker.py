@@ -15,7 +15,7 @@ from dispatch.engine.inputs import Input
 from dispatch.engine.log_inputs import LogEvent, inputs_of, old_orders, without
 from dispatch.engine.model import OrderId
 from dispatch.engine.tick import tick
-from dispatch.logs.cut import Cut
+from dispatch.logs.cut import AppliedRange
 from dispatch.metrics import CityMetrics
 from dispatch.shard.after_tick import AfterTick
 from dispatch.shard.committer import Committer
@@ -149,19 +149,21 @@ class Ticker:
             self._log.warning("stops left in their order", cause=computed.fallbacks.stops)
         if computed.fallbacks.etas:
             self._log.warning("ETAs from the plans alone", cause=computed.fallbacks.etas)
-        return DecidedTick(events, ignored, applied, self._basis(computed, applied.cut, travel.version), computed)
+        return DecidedTick(events, ignored, applied, self._basis(computed, applied, travel.version), computed)
 
-    def _basis(self, computed: ComputedTick, cut: Cut, travel_version: str) -> TickBasis:
+    def _basis(self, computed: ComputedTick, applied: AppliedRange, travel_version: str) -> TickBasis:
+        began_with = self._lessons.began_with
         return TickBasis(
             now_ms=computed.now_ms,
-            pings_offset=cut.pings_offset,
-            events_offset=cut.events_offset,
+            pings_offset=applied.cut.pings_offset,
+            events_offset=applied.cut.events_offset,
             travel_version=travel_version,
             stops_fallback=computed.fallbacks.stops,
             solver_fallback=computed.fallbacks.solver,
             eta_fallback=computed.fallbacks.etas,
             renewed=self._lessons.renewed,
-            lesson=self._lessons.began_with,
+            lesson=began_with,
+            owner_began=applied.first.events_offset if began_with is not None else None,
         )
 
     async def _inputs(self, events: tuple[LogEvent, ...], now_ms: int) -> tuple[list[Input], tuple[OrderId, ...]]:
@@ -178,6 +180,7 @@ class Ticker:
         await self._ingest.logs.set_aside(city.ingested.waiting[0], reason)
         event = city.ingested.waiting.popleft()
         city.committed.taken_offset = event.offset + 1
+        self._committer.pass_over(event.offset)
         self._ingest.room.set()
         self._log.error("event set aside", event_id=event.event_id, offset=event.offset, reason=reason)
 

@@ -65,6 +65,8 @@ async def test_a_recorded_city_decides_the_same_again(
         assert len([outcome for t in ticks for outcome in t.computed.tracks.outcomes]) == 2
         assert any(t.recorded.quiet for t in ticks)
         assert len({t.recorded.epoch for t in ticks}) == 2
+        bases = [basis for t in ticks for basis in (*t.recorded.quiet, t.recorded.basis)]
+        assert sum(basis.owner_began is not None for basis in bases) == 2
         assert sum(len(t.computed.decisions.offers) for t in ticks) >= 4
         code, _, said = await forno_here(capsys, "log", "dump", "nowhere", str(file))
         assert (code, "no tick of a city 'nowhere'" in said) == (1, True)

@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 import pytest
 
-from dispatch.engine.codec import to_plain
 from dispatch.engine.eta.calibration import Stage
 from dispatch.engine.eta.estimate import EtaQuestion, estimate, planned
 from dispatch.engine.eta.sequence import Sequencing
@@ -22,14 +21,14 @@ from dispatch.engine.ports import TravelTimes
 from dispatch.engine.questions import Estimates, StopSequences
 from dispatch.engine.travel.free_flow import FreeFlowTravel
 from dispatch.engine.travel.learned import LearnedTravel
-from dispatch.recording.recording import Message, RecordedTick, Recording
+from dispatch.recording.recording import RecordedTick, Recording
 from dispatch.recording.rerun import RerunTick, rerun
-from dispatch.shard.ports import TickCommit
 from dispatch.shard.runner import CityRunner
 from dispatch.shard.solver import InlineSolver
 from proto.dispatch.v1 import city_event_pb2
 from proto.tracking.v1 import rider_link_pb2 as link
-from tests.unit.dispatch.shard.memory_city import CITY, PARTITION, MemoryCity
+from tests.unit.dispatch.recording.recorded_city import recording_of
+from tests.unit.dispatch.shard.memory_city import CITY, MemoryCity
 
 TRAVEL: Final[dict[str, TravelTimes]] = {"free flow": FreeFlowTravel(), "learned": LearnedTravel.ignorant()}
 RIDERS: Final = range(1, 7)
@@ -112,51 +111,6 @@ async def lived(seed: int, travel: TravelTimes) -> MemoryCity:
             await people.live(runner)
             await world.step(runner, STEP_MS)
     return world
-
-
-def recording_of(world: MemoryCity) -> Recording:
-    """The recording that `forno log dump` would write."""
-    commits = list(world.decisions.commits(CITY))
-    first = commits[0]
-    assert first.checkpoint is not None
-    return Recording(
-        city=CITY,
-        incarnation=world.log.incarnation,
-        partition=PARTITION,
-        default_capacity=3,
-        events_offset=first.checkpoint.events_offset,
-        params={"p": to_plain(world.params)},
-        start=first.checkpoint.body,
-        ticks=[_recorded(commit) for commit in commits],
-        pings=[Message(n, value) for n, value in enumerate(world.log.pings.get(PARTITION, []))],
-        events=[Message(n, value) for n, value in enumerate(world.log.events[PARTITION])],
-        models={version: body for (_, version), body in world.lessons.models.items()},
-        lessons=world.lessons.begun_with,
-    )
-
-
-def _recorded(commit: TickCommit) -> RecordedTick:
-    basis, digests = commit.basis, commit.digests
-    return RecordedTick(
-        tick=commit.tick,
-        epoch=commit.ownership.epoch,
-        now_ms=basis.now_ms,
-        pings_offset=basis.pings_offset,
-        events_offset=basis.events_offset,
-        params_digest="p",
-        travel_version=basis.travel_version,
-        fallback=basis.solver_fallback,
-        problem_digest=digests.problem,
-        solution_digest=digests.solution,
-        decisions_digest=digests.decisions,
-        ignored=commit.ignored,
-        promises_digest=digests.etas_and_tracks,
-        eta_fallback=basis.eta_fallback,
-        renewed=basis.renewed,
-        lesson=basis.lesson,
-        quiet=commit.quiet,
-        stops_fallback=basis.stops_fallback,
-    )
 
 
 def run_again(recording: Recording, travel: TravelTimes) -> list[RerunTick]:

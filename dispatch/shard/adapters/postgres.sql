@@ -5,9 +5,9 @@ select router.hold($1, $2, $3)
 insert into dispatch.ticks (city, tick, epoch, shard_id, now_ms, incarnation, partition, pings_offset, events_offset,
     params_digest, travel_version, strategy, solver_status, solver_work, solver_cost, fallback, problem_digest,
     solution_digest, decisions_digest, ignored, duration_ms, promises_digest, eta_fallback, renewed, lesson, quiet,
-    stops_fallback)
+    stops_fallback, passed_over, owner_began)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-    $25, $26::jsonb, $27)
+    $25, $26::jsonb, $27, $28, $29)
 
 -- name: insert_start
 insert into dispatch.starts (city, tick, events_offset, body) values ($1, $2, $3, $4)

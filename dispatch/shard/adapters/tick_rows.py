@@ -69,6 +69,8 @@ def _tick(tick: TickCommit, shard_id: str) -> Iterable[Write]:
             basis.lesson,
             to_json(tick.quiet).decode(),
             basis.stops_fallback,
+            list(tick.passed_over),
+            basis.owner_began,
         ),
     )
     if tick.checkpoint is not None:

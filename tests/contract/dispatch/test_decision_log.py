@@ -16,6 +16,7 @@ from dispatch.engine.eta.calibration import Eta
 from dispatch.engine.model import OfferStatus, OrderId, OrderStatus, RiderId
 from dispatch.engine.tracks import Result, ResultKind, Track, TrackChanges
 from dispatch.logs.cut import AppliedRange, Cut
+from dispatch.recording import dump
 from dispatch.shard.adapters.memory import MemoryDecisionLog
 from dispatch.shard.adapters.postgres import PostgresDecisionLog, prepare
 from dispatch.shard.errors import DoubleAssignment
@@ -261,3 +262,18 @@ async def test_old_rows_are_pruned_but_never_what_lives(fresh_database: str) -> 
         stored = await log.load(own, 0)
         assert (stored.tick, stored.entities, stored.tracks) == (3, (order("o-2"),), (tracks[1],))
         assert await pool.fetchval("select count(*) from dispatch.ticks") == 1
+
+
+async def test_a_dump_reads_what_a_tick_went_by(fresh_database: str) -> None:
+    """Its basis, those of the ticks before it without a row, and the events that were set aside meanwhile."""
+    async with owned(fresh_database) as (pool, log):
+        tick = tick_of(ownership(CITY), 1, events_offset=9)
+        quiet = replace(tick.basis, events_offset=7, lesson="", owner_began=5)
+        basis = replace(tick.basis, stops_fallback="late", renewed=True)
+        await log.commit(replace(tick, basis=basis, quiet=(quiet,), ignored=(OrderId("o-1"),), passed_over=(7, 8)))
+        await log.commit(replace(tick_of(ownership(CITY), 2), basis=replace(tick.basis, lesson="", owner_began=9)))
+        async with postgres.session(pool) as connection:
+            first, second = [dump._tick(row) for row in await connection.fetch(dump.SQL.ticks, CITY, 1, 10)]
+    assert (first.basis, first.quiet) == (basis, (quiet,))
+    assert (first.ignored, first.passed_over) == (("o-1",), (7, 8))
+    assert (second.owner_began, second.passed_over) == (9, ())

@@ -1,47 +1,24 @@
-"""A recording run again over a change of owner."""
+"""A recording run again: over a change of owner, and past events that no tick took."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from dispatch.engine.codec import to_plain
-from dispatch.engine.params import EngineParams
 from dispatch.engine.travel.free_flow import FreeFlowTravel
-from dispatch.recording.recording import Message, RecordedTick, Recording
+from dispatch.recording.recording import Recording
 from dispatch.recording.rerun import rerun
-from dispatch.shard.adapters.memory import MemoryDecisionLog
 from proto.common.v1.types_pb2 import LatLng
 from proto.dispatch.v1 import city_event_pb2
 from proto.tracking.v1 import rider_link_pb2 as link
-from tests.unit.dispatch.shard.memory_city import CITY, PARTITION, MemoryCity
+from tests.unit.dispatch.recording.recorded_city import recording_of
+from tests.unit.dispatch.shard.memory_city import CITY, MemoryCity
+from tests.unit.dispatch.shard.picky_log import PickyLog, ticked
 from tests.unit.dispatch.shard.worlds import DOWNTOWN
 
 
-def recorded(log: MemoryDecisionLog) -> list[RecordedTick]:
-    """The ticks as `forno log dump` reads them."""
-    return [
-        RecordedTick(
-            tick.tick,
-            tick.ownership.epoch,
-            tick.basis.now_ms,
-            tick.applied.cut.pings_offset,
-            tick.applied.cut.events_offset,
-            "p",
-            tick.basis.travel_version,
-            tick.basis.solver_fallback,
-            tick.digests.problem,
-            tick.digests.solution,
-            tick.digests.decisions,
-            tick.ignored,
-            tick.digests.etas_and_tracks,
-            tick.basis.eta_fallback,
-            tick.basis.renewed,
-            tick.basis.lesson,
-            tick.quiet,
-            owner_began=tick.applied.first.events_offset,
-        )
-        for tick in log.commits(CITY)
-    ]
+def differences(recording: Recording) -> list[str]:
+    """The first part of each tick that came out otherwise."""
+    return [tick.differs for tick in rerun(recording, lambda _: FreeFlowTravel())]
 
 
 async def test_what_a_former_owner_took_unrecorded_is_not_given_to_the_next() -> None:
@@ -66,21 +43,42 @@ async def test_what_a_former_owner_took_unrecorded_is_not_given_to_the_next() ->
     new = await world.owner(epoch=2)
     await world.open_order("o-1")
     await world.step(new)
-    first, second = world.decisions.commits(CITY)
-    assert not second.changes.offers
-    assert first.checkpoint is not None
-    recording = Recording(
-        CITY,
-        world.log.incarnation,
-        PARTITION,
-        EngineParams().default_capacity,
-        first.checkpoint.events_offset,
-        {"p": to_plain(world.params)},
-        first.checkpoint.body,
-        recorded(world.decisions),
-        [Message(offset, value) for offset, value in enumerate(world.log.pings.get(PARTITION, []))],
-        [Message(offset, value) for offset, value in enumerate(world.log.events[PARTITION])],
-    )
-    assert [tick.differs for tick in rerun(recording, lambda _: FreeFlowTravel())] == ["", ""]
+    assert not world.decisions.commits(CITY)[1].changes.offers
+    recording = recording_of(world)
+    assert differences(recording) == ["", ""]
     unknown = replace(recording, ticks=[replace(tick, owner_began=None) for tick in recording.ticks])
-    assert [tick.differs for tick in rerun(unknown, lambda _: FreeFlowTravel())] == ["", "problem"]
+    assert differences(unknown) == ["", "problem"]
+
+
+async def test_an_owner_that_loads_the_city_again_begins_again() -> None:
+    """In the same epoch, where the load before it ended, though its first tick takes no event."""
+    world = MemoryCity()
+    runner = await world.owner()
+    await world.online({1: (0, 0)})
+    await world.step(runner)
+    for number in range(2):
+        await runner.end()
+        runner = await world.owner()
+        await world.step(runner)
+        await world.open_order(f"o-{number}")
+        await world.step(runner)
+    recording = recording_of(world)
+    begun = [basis.owner_began for tick in recording.ticks for basis in (*tick.quiet, tick.basis)]
+    assert [offset for offset in begun if offset is not None] == [0, 1, 2]
+    assert set(differences(recording)) == {""}
+
+
+async def test_an_event_that_was_set_aside_is_given_to_no_tick() -> None:
+    """Only the database had refused it; run again with it, every tick from there on would differ."""
+    world = MemoryCity(decisions=PickyLog("o-1"))
+    runner = await world.owner()
+    await world.online({1: (0, 0), 2: (5, 5)})
+    for number in range(3):
+        await world.open_order(f"o-{number}")
+    await ticked(world, runner, 10)
+    assert len(world.log.set_aside) == 1
+    recording = recording_of(world)
+    assert sum(len(tick.passed_over) for tick in recording.ticks) == 1
+    assert set(differences(recording)) == {""}
+    unknown = replace(recording, ticks=[replace(tick, passed_over=()) for tick in recording.ticks])
+    assert any(differences(unknown))

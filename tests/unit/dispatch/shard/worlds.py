@@ -136,6 +136,7 @@ def tick_of(
         digests=Digests("p", "s", "d", "t"),
         quiet=(),
         ignored=(),
+        passed_over=(),
         checkpoint=None,
         duration_ms=1.0,
         changes=Changes(orders, (), offers, ()),
