@@ -5,6 +5,9 @@ from __future__ import annotations
 from node.telemetry import counter, gauge, histogram
 
 FIXES = counter("forno_dispatch_fixes_total", "fixes read, by what became of them", ["city", "outcome"])
+FIXES_NOT_FORWARDED = counter(
+    "forno_dispatch_fixes_not_forwarded_total", "fixes of lent riders that the borrower's log cannot take", ["city"]
+)
 LOG_AGE_MS = histogram(
     "forno_dispatch_log_age_ms", "from packing at the edge to applied at the shard, wall ms", ["city"]
 )

@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import InvalidTimestampError, KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from node.errors import Invalid, Retryable
+from node.errors import Retryable
 from node.retry import QUICK, warned
 
 _AGAIN = replace(QUICK, of=(KafkaError, Retryable, OSError))
@@ -62,8 +62,8 @@ class Outgoing:
     partition: int | None = None
 
 
-#: The broker, or the driver before it, will never take the message; `Invalid` when its partition does not exist.
-_REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTimestampError, Invalid)
+#: The broker, or the driver before it, will never take the message.
+_REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTimestampError)
 
 
 async def send_all(producer: AIOKafkaProducer, messages: Sequence[Outgoing]) -> dict[int, str]:
@@ -72,22 +72,50 @@ async def send_all(producer: AIOKafkaProducer, messages: Sequence[Outgoing]) -> 
     Those of one key are written in the order given, whatever is refused: each is sent when the one before it is durable
     or refused. Raises `Retryable` when a message is not durable, or may not be.
     """
-    refused: dict[int, str] = {}
-    for numbers in _rounds(messages):
+    refused = await _without_partition(producer, messages)
+    for numbers in _rounds(messages, refused):
         for number, error in (await _sent_in_round(producer, messages, numbers)).items():
             if not isinstance(error, _REFUSED):
-                raise Retryable(
-                    f"Kafka did not take {len(messages)} messages: {error!r}", reason="KAFKA_AWAY"
-                ) from error
-            refused[number] = str(error) if isinstance(error, Invalid) else repr(error)
-    return refused
+                raise _not_taken(messages, error) from error
+            refused[number] = repr(error)
+    return dict(sorted(refused.items()))
 
 
-def _rounds(messages: Sequence[Outgoing]) -> list[list[int]]:
+async def _without_partition(producer: AIOKafkaProducer, messages: Sequence[Outgoing]) -> dict[int, str]:
+    """Messages whose topic has no such partition: by index, and why. Asks once a topic, the broker once at most."""
+    wanted = {number: message for number, message in enumerate(messages) if message.partition is not None}
+    try:
+        there = await _partitions(producer, wanted.values())
+        missing = {number: m for number, m in wanted.items() if m.partition not in there[m.topic]}
+        if missing:
+            # They may have been added since the driver last asked.
+            await producer.client.force_metadata_update()
+            there = await _partitions(producer, missing.values())
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise _not_taken(messages, error) from error
+    return {
+        number: f"partition: {m.topic} has {len(there[m.topic])}, none is {m.partition}"
+        for number, m in missing.items()
+        if m.partition not in there[m.topic]
+    }
+
+
+async def _partitions(producer: AIOKafkaProducer, messages: Iterable[Outgoing]) -> dict[str, set[int]]:
+    """Partitions of the messages' topics, as the driver knows them."""
+    return {topic: await producer.partitions_for(topic) for topic in {message.topic for message in messages}}
+
+
+def _not_taken(messages: Sequence[Outgoing], error: BaseException) -> Retryable:
+    return Retryable(f"Kafka did not take {len(messages)} messages: {error!r}", reason="KAFKA_AWAY")
+
+
+def _rounds(messages: Sequence[Outgoing], left_out: Container[int]) -> list[list[int]]:
     """The indices of the messages in rounds, in none of them two messages of one key of a topic."""
     rounds: list[list[int]] = []
     counts: Counter[tuple[str, str]] = Counter()
     for number, message in enumerate(messages):
+        if number in left_out:
+            continue
         key = (message.topic, message.key)
         if counts[key] == len(rounds):
             rounds.append([])
@@ -120,30 +148,16 @@ async def _sent(
     for number in numbers:
         message = messages[number]
         try:
-            await _check_partition(producer, message)
             waiting[number] = await producer.send(
                 message.topic, message.value, key=message.key.encode(), partition=message.partition
             )
-        except (KafkaError, OSError, TimeoutError, Invalid) as error:
+        except (KafkaError, OSError, TimeoutError) as error:
             failed[number] = error
             if not isinstance(error, _REFUSED):
                 break  # what comes after it must not overtake it
     outcomes = await asyncio.gather(*waiting.values(), return_exceptions=True)
     failed |= {n: o for n, o in zip(waiting, outcomes, strict=True) if isinstance(o, BaseException)}
     return failed
-
-
-async def _check_partition(producer: AIOKafkaProducer, message: Outgoing) -> None:
-    """Raise `Invalid` when the topic has no such partition."""
-    if message.partition is None or message.partition in await producer.partitions_for(message.topic):
-        return
-    # It may have been added since the driver last asked.
-    await producer.client.force_metadata_update()
-    there = await producer.partitions_for(message.topic)
-    if message.partition not in there:
-        raise Invalid(
-            "partition", f"{message.topic} has {len(there)}, none is {message.partition}", reason="NO_PARTITION"
-        )
 
 
 class Consumer(AIOKafkaConsumer):  # type: ignore[misc]

@@ -15,6 +15,7 @@ from deploy.stack.stack import LocalStack
 from dispatch.borders.adapters.loans import KafkaBorderLogs
 from dispatch.engine.inputs import RiderArrived
 from dispatch.engine.model import Loan, LoanState, RiderId
+from dispatch.metrics import FIXES_NOT_FORWARDED
 from dispatch.shard.adapters.postgres import prepare
 from node import kafka, postgres, set_aside
 from node.clock import SystemClock
@@ -28,6 +29,7 @@ from tests.integration.dispatch_world import DispatchWorld, dispatch_world, plac
 from tests.integration.orders_world import OrdersWorld, orders_world, until
 from tests.integration.test_dispatch import deliver
 from tests.integration.verbs import forno_here
+from tests.unit.dispatch.shard.worlds import fixes
 
 #: Exit code, standard output and standard error of `forno log poison`.
 Poison = Callable[..., Awaitable[tuple[int, str, str]]]
@@ -290,7 +292,8 @@ async def test_a_refused_message_does_not_take_others_with_it(stack: LocalStack,
 
 
 async def test_a_loan_with_a_wrong_partition_holds_up_no_city(stack: LocalStack, fresh_database: str) -> None:
-    """What its riders say is set aside, not tried again with each tick; riders of other loans are heard."""
+    """What its riders say is set aside, not tried again with each tick, and where they are is counted; riders of other
+    loans are heard."""
     await prepare(fresh_database)
     pool = await postgres.connect(fresh_database)
     writer = kafka.producer(stack.env["FORNO_KAFKA_URL"])
@@ -299,12 +302,14 @@ async def test_a_loan_with_a_wrong_partition_holds_up_no_city(stack: LocalStack,
     said = RiderArrived(5, RiderId(7))
     nowhere = Loan("nowhere", "roma", "milano", 10_000, 1, 1, 2, LoanState.LENT)
     await logs.forward([("e-1", said, nowhere), ("e-2", said, replace(nowhere, borrower_partition=0))])
+    await logs.fixes(nowhere, fixes({7: (0, 0), 8: (0, 0)}))
     async with pool.acquire() as connection:
         (row,) = await set_aside.rows(connection, 10)
     await writer.stop()
     await pool.close()
     assert (row.reader, row.topic, row.key) == ("borders", CITY_EVENTS.name, "milano")
     assert "none is 10000" in row.reason
+    assert FIXES_NOT_FORWARDED.labels("roma")._value.get() == 2
 
 
 @pytest.mark.parametrize("word", ["7", "core/", "core/x", "/7", "core/-1", f"core/{2**63}"])

@@ -16,6 +16,7 @@ from dispatch.borders.ports import LoanRow
 from dispatch.engine.forwarding import ForwardedMessage
 from dispatch.engine.model import Loan, Rider, RiderId
 from dispatch.logs import loan_events
+from dispatch.metrics import FIXES_NOT_FORWARDED
 from dispatch.shard.adapters.rows import rider_of
 from node import postgres
 from node.clock import Clock
@@ -68,7 +69,10 @@ def _row(row: Any) -> LoanRow:
 
 
 class KafkaBorderLogs:
-    """`BorderLogs` on a producer whose sends are durable when they return. What Kafka will never take is set aside."""
+    """`BorderLogs` on a producer whose sends are durable when they return.
+
+    An event that Kafka will never take is set aside; fixes are counted.
+    """
 
     def __init__(self, producer: AIOKafkaProducer, shard_id: str, clock: Clock, set_aside: SetAside) -> None:
         self._producer = producer
@@ -93,12 +97,12 @@ class KafkaBorderLogs:
 
     async def fixes(self, loan: Loan, fixes: FixColumns) -> None:
         value = encode_fixes(loan.borrower, fixes, self._shard_id, self._clock.wall_ms())
-        await self._send(Outgoing(RIDER_PINGS.name, loan.borrower, value, loan.borrower_partition))
+        message = Outgoing(RIDER_PINGS.name, loan.borrower, value, loan.borrower_partition)
+        # Not set aside: the next ones supersede them, half a second later.
+        FIXES_NOT_FORWARDED.labels(loan.home).inc(len(fixes) if await send_all(self._producer, [message]) else 0)
 
     async def _event(self, partition: int, event: CityEvent) -> None:
-        await self._send(Outgoing(CITY_EVENTS.name, event.city, event.SerializeToString(), partition))
-
-    async def _send(self, message: Outgoing) -> None:
+        message = Outgoing(CITY_EVENTS.name, event.city, event.SerializeToString(), partition)
         for reason in (await send_all(self._producer, [message])).values():
             # Nothing would come of trying again, and the tick that forwards it has a city to look after.
             bad = BadMessage.of(message.topic, UNSENT, 0, message.key, message.value, reason, passed_over=True)

@@ -22,6 +22,9 @@ class BatchingProducer:
     #: Partitions that the driver has not heard of yet.
     added: set[int] = field(default_factory=set)
     away: bool = False
+    #: Times that the driver was asked for partitions, and the broker.
+    asked: int = 0
+    refreshed: int = 0
     log: list[bytes] = field(default_factory=list)
     _batch: list[tuple[asyncio.Future[None], bytes]] = field(default_factory=list)
 
@@ -32,10 +35,12 @@ class BatchingProducer:
 
     async def force_metadata_update(self) -> None:
         """Ask the broker for its topics."""
+        self.refreshed += 1
         self.partitions |= self.added
 
     async def partitions_for(self, topic: str) -> set[int]:
         """The partitions that the driver knows."""
+        self.asked += 1
         return self.partitions
 
     async def send(self, topic: str, value: bytes, key: bytes, partition: int | None) -> asyncio.Future[None]:
@@ -94,6 +99,14 @@ async def test_a_partition_that_is_not_there_is_the_messages_fault() -> None:
         2: "partition: some.events has 3, none is -1",
     }
     assert producer.log == [b"0", b"2"]
+
+
+@pytest.mark.parametrize(("partition", "asked", "refreshed"), [(1, 1, 0), (7, 2, 1)])
+async def test_partitions_are_asked_for_once_a_call(partition: int, asked: int, refreshed: int) -> None:
+    """However many messages name one, there or not."""
+    producer = BatchingProducer()
+    refused = await send_all(producer, [Outgoing("some.events", f"k-{n}", b"v", partition) for n in range(50)])
+    assert (len(refused), producer.asked, producer.refreshed) == (50 * refreshed, asked, refreshed)
 
 
 async def test_a_broker_that_is_away_refuses_nothing() -> None:
