@@ -39,7 +39,7 @@ class Done:
 def databases(orders: OrdersSettings, payments: PaymentsSettings) -> list[Database]:
     """All databases that the settings name."""
     return [
-        Database(orders.core_database, orders.core_url, (ROUTER, set_aside.SCHEMA, DISPATCH)),
+        Database(orders.core_database, orders.core_url, (ROUTER, DISPATCH, set_aside.SCHEMA)),
         *(
             Database(part.database, orders.database(part.database), ORDERS)
             for part in RangeMap.parse(orders.orders_ranges).ranges

@@ -1,6 +1,6 @@
 -- Messages that cannot be read, stored or sent, each with its reason, in every database that reads or relays messages
--- (node/set_aside.py). "If not exists": in some databases other packages made the table.
-create table if not exists set_aside (
+-- (node/set_aside.py).
+create table set_aside (
     id bigint generated always as identity primary key,
     -- Who set it aside: a city's shard, a listener, a relay.
     reader text not null,
@@ -15,14 +15,13 @@ create table if not exists set_aside (
     size bigint not null,
     sha256 bytea not null,
     set_aside_at timestamptz not null default clock_timestamp(),
+    -- Its reader went on as if the message had been read: nothing would come of reading it again.
+    passed_over boolean not null default false,
+    -- When it was dropped or tried again. The row stays, so that its reader, who may read the message again, does not
+    -- set it aside anew.
+    done_at timestamptz,
     -- The same message read again is one row; another one at the same place of a log that was replaced is another.
     unique (reader, topic, partition, log_offset, sha256)
 );
 -- Of each reader the newest are kept.
-create index if not exists set_aside_by_reader on set_aside (reader, id);
-alter table set_aside
-    -- Its reader went on as if the message had been read: nothing would come of reading it again.
-    add column if not exists passed_over boolean not null default false,
-    -- When it was dropped or tried again. The row stays, so that its reader, who may read the message again, does not
-    -- set it aside anew.
-    add column if not exists done_at timestamptz;
+create index set_aside_by_reader on set_aside (reader, id);

@@ -10,7 +10,7 @@ from node.postgres.errors import (
     classify,
     state_means,
 )
-from node.postgres.migrations import Schema, SchemaState, migrate, number_of, schema_state
+from node.postgres.migrations import Schema, SchemaDiffers, SchemaState, migrate, number_of, schema_state
 from node.postgres.pool import GUARDS, PoolExhausted, connect, connection, session
 from node.postgres.sql import Statements, statements
 
@@ -20,6 +20,7 @@ __all__ = [
     "DatabaseAway",
     "PoolExhausted",
     "Schema",
+    "SchemaDiffers",
     "SchemaMissing",
     "SchemaState",
     "Statements",

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from node.postgres import GUARDS, connect, migrate
+from node.postgres import GUARDS, Schema, SchemaDiffers, connect, migrate, schema_state
 
 
 @pytest.fixture
@@ -39,6 +39,21 @@ async def test_a_migration_that_fails_leaves_nothing(fresh_database: str, folder
     assert await pool.fetchval("select count(*) from a") == 1
     broken.write_text("insert into a values (2)")
     assert await migrate(fresh_database, "test", folder) == ["0003_third"]
+    await pool.close()
+
+
+async def test_a_database_of_another_history_is_refused(fresh_database: str, folder: Path) -> None:
+    """One that has another migration under a number, neither migrated further nor called up to date."""
+    await migrate(fresh_database, "test", folder)
+    (folder / "0002_second.sql").rename(folder / "0002_other.sql")
+    (folder / "0003_third.sql").write_text("create table b (x integer)")
+    refusal = r"has migration 0002_second of test where this release has 0002_other:"
+    with pytest.raises(SchemaDiffers, match=refusal):
+        await migrate(fresh_database, "test", folder)
+    with pytest.raises(SchemaDiffers, match=refusal):
+        await schema_state(fresh_database, Schema("test", folder))
+    pool = await connect(fresh_database)
+    assert await pool.fetchval("select to_regclass('b')") is None
     await pool.close()
 
 

@@ -49,7 +49,7 @@ SQL = statements(__file__)
 
 async def prepare(url: str) -> None:
     """Brings the database up to date; the router's migrations must have run."""
-    for schema in (set_aside.SCHEMA, SCHEMA):
+    for schema in (SCHEMA, set_aside.SCHEMA):
         await migrate(url, schema.package, schema.folder)
 
 

@@ -30,7 +30,7 @@ from orders.payments.refunds import asked_before, new_refund
 from orders.payments.transitions import CANCELLED, Settled, next_action
 
 #: What the database of payments is made of, in this order.
-SCHEMAS = (set_aside.SCHEMA, messaging.SCHEMA, Schema("payments", Path(__file__).parent.parent / "migrations"))
+SCHEMAS = (messaging.SCHEMA, Schema("payments", Path(__file__).parent.parent / "migrations"), set_aside.SCHEMA)
 SQL = statements(__file__)
 
 _SOURCE = "orders"

@@ -11,4 +11,4 @@ from orders.messaging import postgres as messaging
 _ORDERS = Path(__file__).parents[3]
 
 #: What a database of orders is made of, in this order: also the tables of kitchens and of the archive.
-SCHEMAS = (set_aside.SCHEMA, messaging.SCHEMA, Schema("orders", _ORDERS / "migrations"))
+SCHEMAS = (messaging.SCHEMA, Schema("orders", _ORDERS / "migrations"), set_aside.SCHEMA)
