@@ -67,6 +67,11 @@ def next_action(payment: Payment) -> Action | None:
     return NEXT.get((payment.status, payment.goal))
 
 
+def goals_with_action(status: PaymentStatus) -> list[Goal]:
+    """Goals that a payment of this status has something to do for."""
+    return [goal for of, goal in NEXT if of is status]
+
+
 def refund_due(payment: Payment) -> Refund:
     """What is to be given back next: what was asked for, else, for a cancelled order, all that is left."""
     return payment.refund or Refund(CANCELLED, payment.left_minor, "cancelled")

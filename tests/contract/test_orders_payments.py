@@ -161,6 +161,20 @@ async def test_a_cancel_during_the_call_is_acted_upon_after_it(book: Book) -> No
     assert await relayed(book) == ["authorised", "voided"]
 
 
+async def test_a_cancel_during_a_call_that_is_declined_leaves_nothing_to_do(book: Book) -> None:
+    """The goal has changed, but no money is anywhere: the payment is where it should be, and is not due for ever."""
+    await book.receive([told(1, "placed")], offset(1))
+    (claimed,) = await book.claim(10, 20)
+    await book.receive([told(2, "cancelled")], offset(2))
+    declined = settled(claimed, Action.AUTHORISE, Answer(False, reason="declined"))
+    assert declined is not None
+    assert await book.settle(declined, NOW_MS)
+    present = await book.get(order_id())
+    assert present is not None
+    assert (present.status, present.goal) == (PaymentStatus.DECLINED, Goal.CANCELLED)
+    assert await book.claim(10, 20) == []
+
+
 async def test_gaps_are_held_and_a_repeated_request_repeats_the_answer(book: Book) -> None:
     """Delivered before placed waits; placed once more has the events sent once more."""
     heard = await book.receive([told(2, "cancelled")], offset(1))

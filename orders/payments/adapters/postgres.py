@@ -27,7 +27,7 @@ from orders.payments.ledger import Account, Balances, Posting, posting_of
 from orders.payments.model import Action, Goal, Money, Payment, PaymentStatus, Refund, RefundStatus
 from orders.payments.ports import InstructionCounts
 from orders.payments.refunds import asked_before, new_refund
-from orders.payments.transitions import CANCELLED, Settled, next_action
+from orders.payments.transitions import CANCELLED, Settled, goals_with_action, next_action
 
 #: What the database of payments is made of, in this order.
 SCHEMAS = (messaging.SCHEMA, Schema("payments", Path(__file__).parent.parent / "migrations"), set_aside.SCHEMA)
@@ -125,6 +125,7 @@ class PostgresPayments:
                 message.event_id,
                 message.topic,
                 message.payload,
+                goals_with_action(payment.status),
             )
         if moved:
             self._wrote()

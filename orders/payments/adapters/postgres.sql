@@ -89,11 +89,14 @@ select key, amount_minor, reason, status, refusal from refunds where order_id = 
 
 -- name: settle
 -- One statement: the status, the posting and the event, all if the payment still stands where it was claimed.
--- When its goal has changed meanwhile it is due at once.
+-- When its goal has changed meanwhile to one of $16, which this status has an action for, it is due at once.
 with moved as (
     update payments set
         status = $3, version = $4, provider_ref = $5, attempts = 0, changed_at = clock_timestamp(),
-        due_at = case when goal <> $6 then clock_timestamp() when $7 then clock_timestamp() + make_interval(secs => $8) end
+        due_at = case
+            when goal = $6 and $7 then clock_timestamp() + make_interval(secs => $8)
+            when goal <> $6 and goal = any($16::text[]) then clock_timestamp()
+        end
     where order_id = $1 and status = $2 and version = $4 - 1
     returning order_id
 ), posted as (
