@@ -85,11 +85,12 @@ class LentRiders:
 
     async def _ask(self, city: LiveCity, borrower: str, riders: list[int]) -> None:
         request = dispatch_pb2.RiderTasksRequest(city=borrower, rider_ids=riders)
+        tick = city.committed.tick  # before asking: a rider who comes home meanwhile has a newer route there
         try:
             async with asyncio.timeout(_ANSWER_S):
                 answer = await self._directory.ask(borrower, lambda shard: shard.RiderTasks(request, timeout=_ANSWER_S))
         except (grpc.aio.AioRpcError, FornoError, TimeoutError):
             return
         for task in answer.tasks:
-            task.route.version = int(RouteVersion.of(task.route.version).lent_by(city.committed.tick))
+            task.route.version = int(RouteVersion.of(task.route.version).lent_by(tick))
             self._last[city.name, task.rider_id] = task

@@ -17,8 +17,8 @@ Seconds = NDArray[np.float64]
 class TravelTimes(Protocol):
     """A model of travel times, pure: equal questions get equal answers for equal `version`.
 
-    It does no I/O when asked, and never raises for points off its map (it answers `inf`, or falls
-    back to its own estimate).
+    It never raises for points off its map: it answers `inf`, or falls back to its own estimate. One that asks another
+    process raises `Retryable` when that does not answer.
     """
 
     @property

@@ -33,7 +33,8 @@ class RerunTick:
     """A tick run again, with the events since the recorded one before it.
 
     `differs` names the first part that came out otherwise; empty when all bytes are equal. `tracks_compared` says
-    whether ETAs and tracks are among them: not for ticks of a version that kept no digest of them.
+    whether ETAs and tracks are among them: not for ticks or checkpoints of a version that kept none of
+    them.
     """
 
     recorded: RecordedTick

@@ -2,7 +2,7 @@
 
 Solvers and the road network hold the interpreter's lock for their whole run; in a process of their own they cannot
 make a fix wait. One worker a shard: it is single-threaded and deterministic, cities take turns. The worker ends by
-itself when its shard dies. Nobody waits for it without limit, and one that answers nothing for too long is killed and
+itself when its shard dies. Only a start waits for it without limit; one that answers nothing for too long is killed and
 replaced.
 """
 

@@ -192,7 +192,7 @@ def _reload(slot: Slot, now_s: float) -> Action | None:
     if slot.busy:
         return None
     if slot.failures > FAILURES:
-        return Drop(slot.city, f"it failed {FAILURES} times in a row", release=True, shun=True)
+        return Drop(slot.city, f"it failed more than {FAILURES} times in a row", release=True, shun=True)
     return Reload(slot.city) if now_s >= slot.until_s else None
 
 

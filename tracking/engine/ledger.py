@@ -24,7 +24,7 @@ class Ticket:
 
 
 class AckLedger:
-    """Tickets of a session in the order of arrival. `acked` is the N of the last Ack: all messages <= N are settled."""
+    """Tickets of a session in the order of arrival. All messages <= `acked` are settled: it may be acknowledged."""
 
     __slots__ = ("_open", "acked", "unacked_fixes")
 

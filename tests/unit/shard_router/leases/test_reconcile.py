@@ -94,7 +94,7 @@ SLOTS: dict[str, Callable[[], Slot]] = {
 }
 
 LOST = Drop("roma", "another shard took it")
-GIVE_UP = Drop("roma", "it failed 5 times in a row", release=True, shun=True)
+GIVE_UP = Drop("roma", "it failed more than 5 times in a row", release=True, shun=True)
 ACTIONS: dict[str, Action | None] = {
     ".": None,
     "lost": LOST,
