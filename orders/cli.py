@@ -90,6 +90,9 @@ async def _get(settings: OrdersSettings, arguments: argparse.Namespace) -> int:
 async def _recent(settings: OrdersSettings, arguments: argparse.Namespace) -> int:
     since = datetime.now(UTC) - timedelta(hours=arguments.hours)
     totals = await _totals(settings, arguments.city, since)
+    if not totals and arguments.city not in _cities():
+        print(f"forno orders: there is no city {arguments.city!r}: see `forno cities list`", file=sys.stderr)
+        return 2
     if arguments.json:
         found = {"city": arguments.city, "hours": arguments.hours, "statuses": [asdict(one) for one in totals]}
         print(json.dumps(found, indent=2))

@@ -1,4 +1,4 @@
-"""Counters of a city since this shard took it; shown by `WatchCity`, exported by `dispatch.metrics`."""
+"""Counters of a city since this shard began to read it; shown by `WatchCity`, exported by `dispatch.metrics`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ _TICKS = 600
 class Counters:
     """Plain numbers, changed on the event loop only."""
 
+    #: Offset of rider.pings from which fixes are counted.
+    pings_began: int = 0
     fixes_applied: int = 0
     fixes_superseded: int = 0
     events_taken: int = 0

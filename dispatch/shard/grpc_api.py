@@ -256,4 +256,5 @@ def _counters(city: LiveCity) -> pb.CityCounters:
         tick_p99_ms=p99_ms,
         riders_online=sum(rider.online for rider in city.state.riders.values()),
         orders_open=len(city.state.orders),
+        pings_began=counters.pings_began,
     )

@@ -19,6 +19,7 @@ from dispatch.engine.state import CityState
 from dispatch.logs.cut import Cut
 from dispatch.logs.ports import CityLogs, Read
 from dispatch.logs.seen_ids import REMEMBERED_IDS, SeenIds
+from dispatch.shard.counters import Counters
 from dispatch.shard.holdings import Holdings
 from dispatch.shard.live_city import WAITING_EVENTS, Committed, Ingested, LiveCity
 from dispatch.shard.ports import DecisionLog, StoredCity
@@ -61,7 +62,8 @@ def _city(
     committed = Committed(memory, holdings, stored.tick, start.events_offset, taken_after_tick=stored.tick)
     # Fixes before the cut are read again for positions only: the range of this owner begins at the cut.
     ingested = Ingested(read=start, first=later(cut, start) if cut is not None else start, seen=seen)
-    city = LiveCity(ownership, ingested, committed, stale_after_ms)
+    counters = Counters(pings_began=start.pings_offset)
+    city = LiveCity(ownership, ingested, committed, stale_after_ms, counters=counters)
     city.watch_carried()
     return city
 

@@ -256,7 +256,7 @@ async def _findings(run: Run) -> RunFacts:
     await town.stop_ordering()
     unsettled = await town.settle()
     logged = await logs.logged_fixes(env["FORNO_KAFKA_URL"])
-    applied = await shards.applied_of(env["FORNO_ROUTER_ADDRESS"], run.scene.cities, len(logged.rows))
+    applied = await shards.applied_of(env["FORNO_ROUTER_ADDRESS"], run.scene.cities, logged)
     carriers = await logs.carriers(env["FORNO_KAFKA_URL"])
     postgres = env["FORNO_POSTGRES_URL"]
     return RunFacts(

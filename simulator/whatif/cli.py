@@ -46,11 +46,15 @@ class TravelModels:
             except BrokenModel as error:
                 raise BadRecording(f"travel model {version}: {error}") from error
         if version not in self._known and self.roads is not None:
+            from dispatch.engine.travel.network import BrokenNetwork
             from dispatch.engine.travel.road import RoadTravel
 
-            self._add(RoadTravel.load(self.roads))
+            try:
+                self._add(RoadTravel.load(self.roads))
+            except BrokenNetwork as error:
+                raise BadRecording(f"--roads: {error}") from error
         if version not in self._known:
-            hint = "" if self.roads else ": name its road network by --roads"
+            hint = "" if self.roads else ": name its road network by --roads (a demo keeps its own in ~/.cache/forno)"
             raise BadRecording(f"decided with travel model {version!r}, which is not at hand{hint}")
         return self._known[version]
 

@@ -189,6 +189,8 @@ async def test_archived_orders_are_the_same_for_the_service_the_command_and_duck
         cli.main(["recent", "la-serena", "--hours", "0"])
     assert ended.value.code == 2
     assert "must be within 1..168" in capsys.readouterr().err
+    assert await asyncio.to_thread(cli.main, ["recent", "atlantis"]) == 2
+    assert "there is no city 'atlantis'" in capsys.readouterr().err
     assert await asyncio.to_thread(cli.main, ["recent", "la-serena", "--hours", "168", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["city"] == "la-serena"
 

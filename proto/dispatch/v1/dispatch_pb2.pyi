@@ -652,6 +652,7 @@ class CityCounters(_message.Message):
     TICK_P99_MS_FIELD_NUMBER: _builtins.int
     RIDERS_ONLINE_FIELD_NUMBER: _builtins.int
     ORDERS_OPEN_FIELD_NUMBER: _builtins.int
+    PINGS_BEGAN_FIELD_NUMBER: _builtins.int
     fixes_applied: _builtins.int
     fixes_superseded: _builtins.int
     orders_delivered: _builtins.int
@@ -663,6 +664,8 @@ class CityCounters(_message.Message):
     tick_p99_ms: _builtins.float
     riders_online: _builtins.int
     orders_open: _builtins.int
+    pings_began: _builtins.int
+    """Offset of rider.pings where this owner began to read: its counts of fixes are of what lies from there on."""
     def __init__(
         self,
         *,
@@ -676,10 +679,11 @@ class CityCounters(_message.Message):
         tick_p99_ms: _builtins.float = ...,
         riders_online: _builtins.int = ...,
         orders_open: _builtins.int = ...,
+        pings_began: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fixes_applied", b"fixes_applied", "fixes_superseded", b"fixes_superseded", "offers_declined", b"offers_declined", "offers_made", b"offers_made", "orders_delivered", b"orders_delivered", "orders_open", b"orders_open", "riders_online", b"riders_online", "tick_p50_ms", b"tick_p50_ms", "tick_p99_ms", b"tick_p99_ms", "ticks_fallback", b"ticks_fallback"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fixes_applied", b"fixes_applied", "fixes_superseded", b"fixes_superseded", "offers_declined", b"offers_declined", "offers_made", b"offers_made", "orders_delivered", b"orders_delivered", "orders_open", b"orders_open", "pings_began", b"pings_began", "riders_online", b"riders_online", "tick_p50_ms", b"tick_p50_ms", "tick_p99_ms", b"tick_p99_ms", "ticks_fallback", b"ticks_fallback"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -29,15 +29,24 @@ _READ_WITHIN_S = 60.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoggedFixes:
-    """All fixes of the log: its rows, each city's in their order, and their distinct keys, sorted."""
+    """All fixes of the log: its rows, each city's in their order, and their distinct keys, sorted.
+
+    `places` (n, 2) are partition and offset of the message that each row came in.
+    """
 
     rows: FixKeys
+    places: NDArray[np.int64]
     keys: FixKeys
 
     @classmethod
-    def of(cls, rows: FixKeys) -> LoggedFixes:
-        """From the rows alone."""
-        return cls(rows, np.unique(rows))
+    def of(cls, rows: FixKeys, places: NDArray[np.int64] | None = None) -> LoggedFixes:
+        """From the rows, of one message when no places are given."""
+        return cls(rows, np.zeros((len(rows), 2), np.int64) if places is None else places, np.unique(rows))
+
+    def before(self, offsets: Mapping[int, int]) -> FixKeys:
+        """Rows that lie before an offset of their partition; none of a partition without one."""
+        ends = np.array([offsets.get(partition, 0) for partition in self.places[:, 0].tolist()], np.int64)
+        return self.rows[self.places[:, 1] < ends]
 
     @property
     def duplicates(self) -> int:
@@ -62,8 +71,21 @@ class LoggedFixes:
 
 async def logged_fixes(kafka_url: str) -> LoggedFixes:
     """Reads rider.pings from beginning to end."""
-    parts = [_keys(record.value) async for record in _records(kafka_url, RIDER_PINGS.name)]
-    return LoggedFixes.of(np.concatenate(parts) if parts else np.zeros(0, FIX_KEY))
+    parts, places = [np.zeros(0, FIX_KEY)], [np.zeros((0, 2), np.int64)]
+    async for record in _records(kafka_url, RIDER_PINGS.name):
+        parts.append(_keys(record.value))
+        places.append(np.full((len(parts[-1]), 2), (record.partition, record.offset), np.int64))
+    return LoggedFixes.of(np.concatenate(parts), np.concatenate(places))
+
+
+def newest_when_they_came(rows: FixKeys) -> int:
+    """Number of rows that no earlier one of their rider is newer than, or as new as."""
+    count, newest = 0, dict[int, tuple[int, int]]()
+    for rider, session, seq in rows.tolist():
+        if (session, seq) > newest.get(rider, (-1, -1)):
+            newest[rider] = session, seq
+            count += 1
+    return count
 
 
 async def carriers(kafka_url: str) -> dict[str, set[int]]:

@@ -12,6 +12,7 @@ from proto.dispatch.v1.dispatch_pb2 import CityCounters, WatchCityRequest
 from proto.dispatch.v1.dispatch_pb2_grpc import DispatchStub
 from proto.shard_router.v1 import shard_router_pb2 as router
 from proto.shard_router.v1.shard_router_pb2_grpc import ShardRouterStub
+from simulator.demo.facts.logs import LoggedFixes, newest_when_they_came
 
 _TIMEOUT_S = 5.0
 _DRAIN_WITHIN_S = 20.0
@@ -28,7 +29,7 @@ class ShardRow:
 
 @dataclass(frozen=True, slots=True)
 class AppliedFixes:
-    """Fixes the owners applied, and those that came too late to change anything (duplicates are among them)."""
+    """Fixes that changed a position, and those that came too late to change anything (duplicates are among them)."""
 
     applied: int
     superseded: int
@@ -56,13 +57,23 @@ async def counters(router_address: str, cities: Sequence[str]) -> dict[str, City
     return {city: await _counters(address, city) for city, address in addresses.items()}
 
 
-async def applied_of(router_address: str, cities: Sequence[str], rows: int) -> AppliedFixes:
-    """Fixes that the owners applied, as soon as they are `rows` in all, or after a while anyway."""
+async def applied_of(router_address: str, cities: Sequence[str], logged: LoggedFixes) -> AppliedFixes:
+    """What became of the rows of the log, as soon as the owners have counted them all, or after a while anyway.
+
+    Each owner counts from where it began to read. What lies before, former owners took: of that the log itself says
+    what was the newest of its rider, and the audit that they took it whole.
+    """
+    partitions = {city.city: city.partition for city in (await _map(router_address)).cities}
     deadline_s = asyncio.get_running_loop().time() + _DRAIN_WITHIN_S
     while True:
-        found = (await counters(router_address, cities)).values()
-        applied = AppliedFixes(sum(c.fixes_applied for c in found), sum(c.fixes_superseded for c in found))
-        if applied.total >= rows or asyncio.get_running_loop().time() > deadline_s:
+        found = await counters(router_address, cities)
+        before = logged.before({partitions[city]: of.pings_began for city, of in found.items()})
+        newest = newest_when_they_came(before)
+        applied = AppliedFixes(
+            newest + sum(of.fixes_applied for of in found.values()),
+            len(before) - newest + sum(of.fixes_superseded for of in found.values()),
+        )
+        if applied.total >= len(logged.rows) or asyncio.get_running_loop().time() > deadline_s:
             return applied
         await asyncio.sleep(0.2)
 

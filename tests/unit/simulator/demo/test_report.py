@@ -9,7 +9,7 @@ import pytest
 
 from shard_router.audit.checks import Audit, AuditFinding
 from simulator.demo.facts.database import DispatchFacts, Spread
-from simulator.demo.facts.logs import LoggedFixes, fix_keys, missing
+from simulator.demo.facts.logs import LoggedFixes, fix_keys, missing, newest_when_they_came
 from simulator.demo.facts.shards import AppliedFixes, ShardRow
 from simulator.demo.report import RunFacts, broken, report
 
@@ -81,6 +81,17 @@ def test_an_unacknowledged_row_counts_as_the_log_shows() -> None:
     first, last = LoggedFixes.of(ROWS), LoggedFixes.of(np.concatenate([ROWS[[0, 2, 3]], ROWS[[1]]]))
     assert first.unacked(ACKED) == (1, 0)
     assert last.unacked(ACKED) == (0, 1)
+
+
+def test_what_former_owners_took_is_told_by_the_log() -> None:
+    """Rows before where an owner began, by partition; a row that is not newer than one before it is superseded."""
+    places = np.array([(7, 0), (7, 0), (7, 1), (8, 0)])
+    logged = LoggedFixes.of(ROWS, places)
+    assert logged.before({7: 1, 8: 0}).tolist() == ROWS[:2].tolist()
+    assert len(logged.before({})) == 0
+    assert newest_when_they_came(ROWS) == len(ROWS)
+    assert newest_when_they_came(np.concatenate([ROWS, ROWS[:2]])) == len(ROWS)
+    assert newest_when_they_came(ROWS[::-1]) < len(ROWS)
 
 
 def test_missing_keys_are_counted() -> None:

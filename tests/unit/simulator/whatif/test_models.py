@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -29,3 +30,11 @@ def test_a_model_that_is_not_at_hand_is_named() -> None:
         models("road-chile")
     with pytest.raises(BadRecording, match="learned-x"):
         models("learned-x")
+
+
+def test_a_file_that_is_no_road_network_is_named(tmp_path: Path) -> None:
+    """Whatever it holds: the error says which file and by which argument it came."""
+    file = tmp_path / "roads.npz"
+    file.write_bytes(b"rubbish")
+    with pytest.raises(BadRecording, match=r"--roads: .*roads\.npz"):
+        TravelModels(NOTHING, file)("road-chile")
