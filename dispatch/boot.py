@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import structlog
 from aiokafka import AIOKafkaProducer
 from pymongo import AsyncMongoClient
@@ -73,16 +74,7 @@ LAST_PACE = Pace(every_s=5.0, rest=6.0, rows=BATCH)
 async def boot(node: Node, settings: DispatchSettings) -> None:
     """Starts one shard."""
     clock, params = settings.clock(), load_params(settings.params_file)
-    core = settings.core_url
-    await prepare_router(core)
-    await prepare(core)
-    deciding = await connect_postgres(core, max_size=8, guarded=True)
-    node.on_stop("postgres", deciding.close)
-    relaying = await connect_postgres(core, max_size=4)
-    node.on_stop("postgres of the relays", relaying.close)
-    leasing = await connect_postgres(core, max_size=4)
-    node.on_stop("postgres of the lease", leasing.close)
-
+    deciding, relaying, leasing = await _databases(node, settings.core_url)
     solver = Solver(travel_settings(settings), settings.solve_limit_ms, node.log)
     node.on_stop("worker", solver.close)
     await solver.warm()
@@ -140,20 +132,38 @@ async def boot(node: Node, settings: DispatchSettings) -> None:
     lease = ShardLease(PostgresRouterStore(leasing), me, shard, slots, node.log)
 
     api = DispatchApi(shard, decision_log, solver.travel_of, params, clock, LentRiders(directory))
-    next_door = LoansApi(shard, lambda: borders.reach, border_logs, clock)
+    await _serve(node, settings.listen, api, LoansApi(shard, lambda: borders.reach, border_logs, clock))
+    node.start("lease", lease.run())
+    node.on_stop("lease", lease.close)
+
+
+async def _databases(node: Node, core_url: str) -> tuple[asyncpg.Pool, asyncpg.Pool, asyncpg.Pool]:
+    """Migrate the database, and open a pool each for what decides, for the relays and for the lease: none waits for
+    another's connections.
+    """
+    await prepare_router(core_url)
+    await prepare(core_url)
+    deciding = await connect_postgres(core_url, max_size=8, guarded=True)
+    node.on_stop("postgres", deciding.close)
+    relaying = await connect_postgres(core_url, max_size=4)
+    node.on_stop("postgres of the relays", relaying.close)
+    leasing = await connect_postgres(core_url, max_size=4)
+    node.on_stop("postgres of the lease", leasing.close)
+    return deciding, relaying, leasing
+
+
+async def _serve(node: Node, listen: str, api: DispatchApi, loans: LoansApi) -> None:
     server = Server(
-        settings.listen,
+        listen,
         [SERVICE, BORDERS],
         [
             lambda s: add_DispatchServicer_to_server(api, s),
-            lambda s: add_BordersServicer_to_server(next_door, s),
+            lambda s: add_BordersServicer_to_server(loans, s),
         ],
         check=check_values,
     )
     await server.start()
     node.on_stop("grpc", server.stop)
-    node.start("lease", lease.run())
-    node.on_stop("lease", lease.close)
 
 
 @dataclass(frozen=True, slots=True)

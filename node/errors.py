@@ -53,13 +53,13 @@ class Rejected(FornoError):
 
 
 class Conflict(Rejected):
-    """It exists already, with another content."""
+    """Something of this name or key exists already, with another content."""
 
     reason = "CONFLICT"
 
 
 class Retryable(FornoError):
-    """It may succeed if tried again: the caller retries with backoff, every retry is idempotent."""
+    """A call failed that may succeed later: the caller retries with backoff, every retry is idempotent."""
 
     reason = "UNAVAILABLE"
 

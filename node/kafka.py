@@ -223,7 +223,7 @@ def consumer(
 
 
 class LogIdentity:
-    """Which log this is: the cluster id that the broker reports. Another id is another log, where offsets of the old
+    """Identity of the log: the cluster id that the broker reports. Another id is another log, where offsets of the old
     one mean nothing; the embedded broker gets a new id at every start. A reader would only find the new log quiet.
     """
 

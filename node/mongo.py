@@ -31,7 +31,7 @@ def connect(url: str) -> AsyncMongoClient[Document]:
 
 @asynccontextmanager
 async def errors() -> AsyncIterator[None]:
-    """What the driver raises, as `Retryable`."""
+    """Raise the driver's errors as `Retryable`."""
     try:
         yield
     except (PyMongoError, OSError) as error:
@@ -52,7 +52,7 @@ async def ensure(collection: Any, *indexes: IndexModel) -> None:
 
 
 async def bulk(collection: Any, writes: Sequence[Any]) -> int:
-    """How many of the writes were refused, because their filter no longer met the document of their id."""
+    """Write in bulk; returns how many were refused because their filter no longer met the document of their id."""
     try:
         await collection.bulk_write(writes, ordered=False)
     except BulkWriteError as error:

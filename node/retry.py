@@ -47,7 +47,7 @@ class Policy:
             raise ValueError(f"pauses must grow from more than 0 s: {self.first_s}, {self.last_s}")
 
     async def until_done(self, work: Callable[[], Awaitable[T]], failed: Failed) -> T:
-        """What `work` returns as soon as it does. Raises its error after `tries`, or one that is not tried again."""
+        """Run `work` until it succeeds and return its result. Raises its error after `tries`, or a final one."""
 
         async def once() -> T:  # the library awaits what is declared `async`, not what a lambda returns
             return await work()
@@ -110,7 +110,7 @@ class _Pauses:
         self.began_s = monotonic()
 
     def __call__(self, state: RetryCallState) -> float:
-        """How long to wait after a failure."""
+        """Pause after a failure, seconds."""
         policy = self.policy
         self.failures = 1 if monotonic() - self.began_s > policy.last_s else self.failures + 1
         if getattr(_error(state), "at_once", False) and self.failures <= AT_ONCE:

@@ -18,7 +18,7 @@ S = TypeVar("S", bound="NodeSettings")
 
 
 class NodeSettings(BaseSettings):
-    """Where the servers are, how time runs, and who is trusted."""
+    """Settings of every process: addresses of servers, how time runs, who is trusted."""
 
     model_config = SettingsConfigDict(env_prefix="FORNO_", frozen=True, extra="ignore")
 

@@ -192,7 +192,7 @@ def _terms(terms: list[tuple[str, float]]) -> str:
 
 
 def _why_not(record: dict[str, Any], other: dict[str, Any]) -> str:
-    """What the rider did instead; against a trip of one order, the terms in which it differs."""
+    """Say what the rider did instead; against a trip of one order, the terms in which it differs."""
     if other["instead"]:
         return f"takes {len(other['instead'])} other order(s)"
     if len(record["order_ids"]) > 1 or not other.get("terms"):

@@ -43,11 +43,11 @@ class Holdings:
 
     @staticmethod
     def load(holdings: Iterable[Holding]) -> Holdings:
-        """As they were stored."""
+        """Make them from stored rows."""
         return Holdings({h.order_id: h for h in holdings})
 
     def plan(self, changed: Iterable[Order]) -> HoldingChanges:
-        """What the changed orders mean."""
+        """Work out which holdings begin, end and become accepted with the changed orders."""
         orders = list(changed)
         ended = tuple(o.order_id for o in orders if self._ends(o))
         gone = set(ended)

@@ -46,8 +46,8 @@ class LessonStore(Protocol):
     """Store of cities' lessons. Any call may raise `Retryable`: then nothing was written."""
 
     async def take_over(self, ownership: Ownership) -> Lesson | None:
-        """What was stored last, None for a city that has learned nothing; kept as what this owner began with, so that a
-        replay finds it. Checks the ownership: raises `OwnershipLost` when it is gone."""
+        """Load the lesson stored last, None for a city that has learned nothing, and note that this owner began with
+        it, so that a replay finds it. Raises `OwnershipLost` when another owner took the city."""
 
     async def store(self, ownership: Ownership, lesson: Lesson) -> None:
         """Replaces what was learned, adds the model. Checks the ownership: raises `OwnershipLost` when it is gone."""

@@ -32,7 +32,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class TickCommit:
-    """Everything that one tick commits in one transaction.
+    """Changes and records that one tick commits in one transaction.
 
     `quiet` are the bases of the ticks since the last commit. `ignored` are orders whose openings were left out since
     then: only the database still knew them. `passed_over` are offsets of events that were set aside since then.
@@ -107,7 +107,7 @@ class DecisionLog(Protocol):
         """Stores how far the city is, between ticks; nothing when a later cut is stored already."""
 
     async def known(self, order_ids: Sequence[OrderId]) -> set[OrderId]:
-        """Those of the orders that were ever opened."""
+        """Find which of the orders were ever opened."""
 
     async def track(self, city: str, order_id: OrderId) -> tuple[Order, Track] | None:
         """An order and its track, ended long ago or not."""

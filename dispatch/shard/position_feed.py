@@ -88,7 +88,7 @@ class PositionFeed:
 
 
 def _among(known: Ids, asked: Ids) -> Ids:
-    """Those of `asked` that are in `known`, which is sorted."""
+    """Find the ids of `asked` that are in `known`, which is sorted."""
     if not len(known):
         return NOBODY
     at = np.searchsorted(known, asked)

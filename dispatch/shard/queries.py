@@ -78,7 +78,7 @@ def route_version(city: LiveCity, rider_id: RiderId) -> RouteVersion:
 
 
 def ready_ms(city: LiveCity, stop: Stop) -> int:
-    """When all the food of a pickup should be ready; 0 for a drop."""
+    """Time at which all the food of a pickup should be ready, domain milliseconds; 0 for a drop."""
     if stop.kind is not StopKind.PICKUP:
         return 0
     orders = (city.state.orders.get(order_id) for order_id in stop.order_ids)

@@ -48,7 +48,7 @@ class Shard(CityHost):
         return runner.city
 
     async def soon(self, name: str) -> LiveCity:
-        """As `city`, but a city that is just being taken is waited for. Raises `NotOwner`."""
+        """Like `city`, but waits for a city that is just being taken. Raises `NotOwner`."""
         hosted = self._hosted.get(name)
         if isinstance(hosted, Loading):
             with suppress(TimeoutError):

@@ -21,7 +21,7 @@ class SuspectEvents:
     alone: bool = False
 
     def limit(self, most: int) -> int:
-        """How many events the next tick may take."""
+        """Number of events that the next tick may take."""
         if not self.count:
             return most
         return 0 if self.alone else max(1, self.count // 2)

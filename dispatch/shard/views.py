@@ -147,7 +147,7 @@ class ViewFollower:
         await asyncio.sleep(max(0.0, self._rested_s - self._clock.monotonic_s()))
 
     def _silent(self, riders: set[int], now_ms: int) -> list[int]:
-        """Those of the riders without a fix for too long, or of whom this owner knows none."""
+        """Find the riders without a fix for too long, or of whom this owner knows none."""
         shown = np.fromiter(riders, np.uint64, len(riders))
         _, age_ms, known = self._city.ingested.positions.positions_of(shown, now_ms)
         silent: list[int] = shown[~known | (age_ms > self._city.stale_after_ms)].tolist()

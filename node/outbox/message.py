@@ -42,10 +42,10 @@ class Outbox(Protocol):
 
 
 class Publisher(Protocol):
-    """Where messages go."""
+    """Port to the broker that messages are published to."""
 
     async def incarnation(self) -> str:
-        """Which log it is. Raises `Retryable`."""
+        """Identity of the broker's log; another one holds nothing of what was sent. Raises `Retryable`."""
 
     async def send(self, messages: Sequence[Message]) -> Mapping[int, str]:
         """See `Send`."""

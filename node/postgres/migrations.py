@@ -41,7 +41,7 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class SchemaState:
-    """How far a database is with a package's migrations; `unknown` ones were applied by a newer release."""
+    """Migrations of a package that a database has and lacks; `unknown` ones were applied by a newer release."""
 
     package: str
     applied: list[str]
@@ -64,7 +64,7 @@ class SchemaDiffers(FornoError):
 
 
 async def schema_state(url: str, schema: Schema) -> SchemaState:
-    """What `migrate` would do. Changes nothing. Raises `SchemaDiffers`."""
+    """Compare a database with a package's migrations, changing nothing. Raises `SchemaDiffers`."""
     connection = await asyncpg.connect(url)
     try:
         migrated = await connection.fetchval("select to_regclass('schema_migrations')") is not None

@@ -1,4 +1,4 @@
-"""Everything a city needs from outside, in memory; for tests and simulations. Same promises as the real ones."""
+"""Ports of a city kept in memory, for tests and simulations; they keep the promises of the real ones."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Write:
 
 
 def writes_of(tick: TickCommit, shard_id: str) -> list[Write]:
-    """Everything but the fence, the cut and the outbox."""
+    """Statements that store a tick, but for the fence, the cut and the outbox."""
     return [*_tick(tick, shard_id), *_entities(tick), *_holdings(tick), *_records_and_tracks(tick)]
 
 
